@@ -1,0 +1,62 @@
+"""The contract between the suite and one implementation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Case
+from conformance.problem import Problem, Tensors
+from reference import PROFILES, Dialect, Profile
+
+Solution = Mapping[str, NDArray[np.floating]]
+"""Named tensors: ``output``, ``h_n``, ``c_n``, ``grad.input``, ``grad.h_0``, ``grad.weight_ih_l0`` …"""
+
+
+class Adapter(ABC):
+    """Drives one implementation.
+
+    It drives the real thing: an option that the implementation lacks is unsupported, never emulated, and
+    nothing is computed here that the implementation should compute. Frameworks are imported when first used.
+    """
+
+    name: ClassVar[str]
+    """How the implementation is named everywhere, such as ``torch.nn.LSTM``."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Top-level modules that must be installed."""
+    install: ClassVar[str] = ""
+    """The command that installs them."""
+    default_tag: ClassVar[str] = ""
+    """For a dear implementation: unless it is asked for by name, it runs only the cases with this tag."""
+
+    @abstractmethod
+    def supports(self, case: Case) -> str | None:
+        """Why the implementation cannot run a case, in its users' words; None when it can."""
+
+    @abstractmethod
+    def solve(self, problem: Problem) -> Solution:
+        """Runs the implementation forward and, where the case compares gradients, backward.
+
+        Returns every tensor of ``problem.expected_shapes()``, in any floating-point dtype that holds the
+        implementation's values exactly. The gradients are those of the sum of all outputs, each times its
+        cotangent. Raises whatever the implementation raises.
+        """
+
+    def describe(self) -> dict[str, str]:
+        """What was run: versions, device, threads, kernel path. Recorded in the results' header."""
+        return {}
+
+    def dialect(self, case: Case) -> Dialect:
+        """The documented conventions that the implementation follows on a case."""
+        del case
+        return Dialect()
+
+    def profile(self, case: Case) -> Profile:
+        """How the implementation rounds: its dtype's generic profile, unless it declares less precision."""
+        return PROFILES[case.dtype]
+
+    def dropout_masks(self, problem: Problem) -> Tensors:
+        """The masks that ``solve`` will drop by: the problem's own, unless the implementation draws its own."""
+        return problem.dropout_masks

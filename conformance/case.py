@@ -1,0 +1,165 @@
+"""A case: one configuration to check. Data, without behaviour beyond its own consistency."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reference.model import Direction, Model
+
+DType = Literal["float64", "float32", "float16", "bfloat16"]
+Check = Literal["output", "h_n", "c_n", "gradients"]
+InitialState = Literal["omitted", "zero", "random", "h_0-only", "c_0-only"]
+Values = Literal["scale-1", "scale-2", "uniform"]
+Padding = Literal["random", "large", "nan"]
+
+Size = Annotated[int, Field(ge=1, le=65536)]
+# YAML and JSON have lists only; a frozen case holds tuples.
+_AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+_ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
+
+
+class Case(BaseModel):
+    """One configuration to check: the LSTM's options, the input's shape, how values are drawn, what is compared."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    input_size: Size
+    """Features of the input, I."""
+    hidden_size: Size | Annotated[tuple[Size, ...], _AsTuple, Field(min_length=1)]
+    """Units, H: one number for all layers, or a list with one number for each layer."""
+    num_layers: Size = 1
+    """Layers stacked on each other, L. With a list of hidden sizes it may be left out."""
+    direction: Direction = "forward"
+    """Which way each layer runs through time. `bidirectional: true` is short for `direction: bidirectional`."""
+    bias: bool = True
+    """Whether the gates have biases."""
+    batch_first: bool = False
+    """Whether input and output are (batch, time, features) instead of (time, batch, features)."""
+    proj_size: Annotated[int, Field(ge=0, le=65536)] = 0
+    """Width of the projected hidden state, P; 0 for no projection. Must be less than every hidden size."""
+    dropout: Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda v: float(v) if type(v) is int else v)] = 0.0
+    """Probability of dropping an element between layers; acts in mode `train` only."""
+    mode: Literal["train", "eval"] = "eval"
+    """Whether the implementation runs as in training or as in inference."""
+
+    seq_len: Size
+    """Time steps, T."""
+    batch: Size | Literal["unbatched"]
+    """Rows, B; or `unbatched` for an input without that axis."""
+    lengths: Annotated[tuple[Annotated[int, Field(ge=0)], ...], _AsTuple] | Literal["ragged"] | None = None
+    """Valid steps of each row (right padding): a list, or `ragged` for unsorted ones that include 1 and T."""
+    padding: Padding = "large"
+    """What lies in the input beyond a row's length: ordinary values, large ones (1e6; 1e4 in float16), or NaN."""
+    initial_state: InitialState = "random"
+    """Whether h_0 and c_0 are left out, given as zeros, or given with values; or only one of them non-zero."""
+    dtype: DType = "float32"
+    """Floating-point type in which values are drawn and the implementation computes."""
+    values: Values = "scale-1"
+    """How weights are drawn: N(0, 1/fan_in) with biases N(0, 1/2); N(0, 4/fan_in) with N(0, 1); or U(±1/√H)."""
+    check: Annotated[tuple[Check, ...], _AsTuple, Field(min_length=1)] = _ALL_CHECKS
+    """What is compared."""
+
+    tags: Annotated[tuple[str, ...], _AsTuple] = ()
+    """Words to select cases by."""
+    notes: str = ""
+    """Why the case is there."""
+    links: Annotated[tuple[str, ...], _AsTuple] = ()
+    """Threads that the case stands for."""
+
+    name: str = ""
+    """The case's name within its file."""
+    file: str = ""
+    """The file that it comes from."""
+    line: int = 0
+    """Where in that file, counted from 1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, options: Any) -> Any:
+        """Replaces the two short forms: `bidirectional`, and a list of hidden sizes without `num_layers`."""
+        if not isinstance(options, dict):
+            return options
+        options = dict(options)
+        if "bidirectional" in options:
+            flag = options.pop("bidirectional")
+            if not isinstance(flag, bool):
+                raise ValueError("bidirectional must be true or false")
+            if flag and options.get("direction", "bidirectional") != "bidirectional":
+                raise ValueError(f"bidirectional: true contradicts direction: {options['direction']}")
+            if not flag and options.get("direction") == "bidirectional":
+                raise ValueError("bidirectional: false contradicts direction: bidirectional")
+            if flag:
+                options["direction"] = "bidirectional"
+        if isinstance(options.get("hidden_size"), list | tuple):
+            options.setdefault("num_layers", len(options["hidden_size"]))
+        return options
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        sizes = self.hidden_sizes
+        if len(sizes) != self.num_layers:
+            raise ValueError(f"hidden_size lists {len(sizes)} layers, num_layers is {self.num_layers}")
+        if self.proj_size >= min(sizes):
+            raise ValueError(f"proj_size {self.proj_size} must be less than hidden_size {min(sizes)}")
+        if self.proj_size and len(set(sizes)) > 1:
+            raise ValueError("proj_size needs the same hidden_size in every layer")
+        if self.lengths is not None and self.batch == "unbatched":
+            raise ValueError("lengths need a batch, this case is unbatched")
+        if isinstance(self.lengths, tuple):
+            if len(self.lengths) != self.batch:
+                raise ValueError(f"lengths has {len(self.lengths)} entries, batch is {self.batch}")
+            if max(self.lengths) > self.seq_len:
+                raise ValueError(f"lengths has {max(self.lengths)}, seq_len is only {self.seq_len}")
+        if len(set(self.check)) != len(self.check):
+            raise ValueError("check names something twice")
+        return self
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """Units of each layer."""
+        return self.hidden_size if isinstance(self.hidden_size, tuple) else (self.hidden_size,) * self.num_layers
+
+    @property
+    def rows(self) -> int | None:
+        """B, or None when unbatched."""
+        return None if self.batch == "unbatched" else self.batch
+
+    @property
+    def gives_state(self) -> bool:
+        """Whether the implementation is given an initial state."""
+        return self.initial_state != "omitted"
+
+    @property
+    def drops(self) -> bool:
+        """Whether dropout acts."""
+        return self.dropout > 0 and self.mode == "train" and self.num_layers > 1
+
+    @property
+    def model(self) -> Model:
+        """The architecture of this case."""
+        return Model(
+            self.input_size, self.hidden_sizes, self.direction, self.bias, self.proj_size, self.batch_first
+        )  # fmt: skip
+
+    @property
+    def id(self) -> str:
+        """How the case is named in messages and results: ``file::name``."""
+        return f"{self.file}::{self.name}" if self.file else self.name
+
+    @cached_property
+    def canonical(self) -> str:
+        """The case as JSON without what does not change its problem: name, place, tags, notes, links.
+
+        Options at their default are left out, so that an option added later moves no key.
+        """
+        described = {"name", "file", "line", "tags", "notes", "links"}
+        options = self.model_dump(mode="json", exclude_defaults=True, exclude=described)
+        return json.dumps(options, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def key(self) -> str:
+        """What rows of results are matched by: a hash of the canonical case, 16 hexadecimal digits."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
