@@ -8,7 +8,9 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
+from types import MappingProxyType
 from typing import Any, Literal
 
 Direction = Literal["forward", "reverse", "bidirectional"]
@@ -73,8 +75,12 @@ class Model:
         """Width of a layer's output, both directions concatenated."""
         return self.num_directions * self.state_size(layer)
 
-    def parameter_shapes(self) -> dict[str, Shape]:
+    def parameter_shapes(self) -> Mapping[str, Shape]:
         """Every parameter's shape by its canonical name, in ``torch.nn.LSTM``'s order."""
+        return self._parameter_shapes
+
+    @cached_property
+    def _parameter_shapes(self) -> Mapping[str, Shape]:
         shapes: dict[str, Shape] = {}
         for layer, hidden in enumerate(self.hidden_sizes):
             for suffix in self.suffixes:
@@ -86,7 +92,7 @@ class Model:
                     shapes[f"bias_hh_{end}"] = (4 * hidden,)
                 if self.proj_size:
                     shapes[f"weight_hr_{end}"] = (self.proj_size, hidden)
-        return shapes
+        return MappingProxyType(shapes)
 
     def parameter_count(self) -> int:
         """Number of scalar parameters."""
