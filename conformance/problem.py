@@ -33,6 +33,7 @@ class Problem:
         dropout_masks: ``l0``, ``l1`` …: what the output of that layer, time-major (T, B, ·), is multiplied by on
             its way to the next: 0, or 1 / (1 - p). Empty when dropout does not act.
         cotangents: of ``output``, ``h_n`` and ``c_n``, shaped like them.
+        draw: which of the case's draws of values this is.
     """
 
     case: Case
@@ -42,6 +43,7 @@ class Problem:
     lengths: NDArray[np.int64] | None
     dropout_masks: Tensors
     cotangents: Tensors
+    draw: int = 0
 
     @property
     def output_shape(self) -> Shape:
@@ -95,6 +97,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
                 for name, shape in model.state_shapes(state, case.rows).items()  # type: ignore[arg-type]
             },
         },
+        draw=draw,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reference.arithmetic import Array, Ball, Perturbed, Rounded, Skewed, Spread
-from reference.network import Lift, float64
+from reference.network import Lift
 from reference.profile import Profile
 
 Z = 5.0
@@ -33,26 +33,24 @@ class Budget:
     """What a correct run may do, for each tensor of a solution, shaped like it.
 
     Attributes:
-        values: the reference, in float64.
         budget: largest |deviation| that conforms; 0 where the value must be met exactly.
         bound: R: a deviation beyond it is proven wrong.
         condition: by how much rounding is amplified, at worst: the largest rms(σ φ) / (u · rms value) of a tensor.
     """
 
-    values: dict[str, Array]
     budget: dict[str, Array]
     bound: dict[str, Array]
     condition: float
 
 
-def budget(evaluate: Evaluate, profile: Profile) -> Budget:
-    """The reference's values and the budget of a correct run under a profile.
+def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) -> Budget:
+    """The budget of a correct run under a profile.
 
     Args:
         evaluate: the computation, see ``Evaluate``.
+        values: what it gives in float64.
         profile: how the implementation under test rounds.
     """
-    values = dict(evaluate(float64))
     spread = _settled(evaluate(Spread(profile, np.zeros(1)).exact))
     ball = _settled(evaluate(Ball(profile, np.zeros(1)).exact))
     # The generator's state is part of the budget: the same problem has the same one in every run.
@@ -72,7 +70,7 @@ def budget(evaluate: Evaluate, profile: Profile) -> Budget:
         inexact = variance > 0
         bounds[name] = _error(ball[name])
         budgets[name] = inexact * np.fmin(bounds[name], Z * sigma + systematic + profile.floor)
-    return Budget(values, budgets, bounds, condition)
+    return Budget(budgets, bounds, condition)
 
 
 def _settled(results: Mapping[str, Rounded]) -> dict[str, Rounded]:
