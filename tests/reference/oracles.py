@@ -1,0 +1,85 @@
+"""Two other ways to the same results: scalar loops in 50 digits, and torch's autograd in float64."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from mpmath import mp, mpf
+
+from conformance.problem import Problem
+
+
+def scalar_forward(of: Problem) -> dict[str, Any]:
+    """An LSTM written with scalars and loops, as a textbook does: `output`, `h_n` and `c_n` of a time-major problem."""
+    mp.dps = 50
+    case, model = of.case, of.case.model
+    sequence = [[[mpf(float(v)) for v in row] for row in step] for step in of.input]
+    finals: dict[str, list[Any]] = {"h_n": [], "c_n": []}
+    for layer, hidden in enumerate(case.hidden_sizes):
+        outputs: list[list[list[Any]]] = [[[] for _ in step] for step in sequence]
+        for direction, suffix in enumerate(model.suffixes):
+            p = {
+                name: of.parameters[f"{name}_l{layer}{suffix}"].tolist()
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            }
+            index = layer * model.num_directions + direction
+            last_h, last_c = [], []
+            for row in range(len(sequence[0])):
+                h = [mpf(v) for v in of.initial_state["h_0"][index, row].tolist()]  # type: ignore[index]
+                c = [mpf(v) for v in of.initial_state["c_0"][index, row].tolist()]  # type: ignore[index]
+                times = range(len(sequence)) if suffix == "" else reversed(range(len(sequence)))
+                for t in times:
+                    if of.lengths is not None and t >= of.lengths[row]:
+                        outputs[t][row] += [mpf(0)] * hidden
+                        continue
+                    x = sequence[t][row]
+                    z = [
+                        sum(mpf(w) * v for w, v in zip(p["weight_ih"][k], x, strict=True))
+                        + sum(mpf(w) * v for w, v in zip(p["weight_hh"][k], h, strict=True))
+                        + mpf(p["bias_ih"][k])
+                        + mpf(p["bias_hh"][k])
+                        for k in range(4 * hidden)
+                    ]
+                    for j in range(hidden):
+                        i, f, o = (1 / (1 + mp.exp(-z[gate * hidden + j])) for gate in (0, 1, 3))
+                        c[j] = f * c[j] + i * mp.tanh(z[2 * hidden + j])
+                        h[j] = o * mp.tanh(c[j])
+                    outputs[t][row] += h
+                last_h.append(h)
+                last_c.append(c)
+            finals["h_n"].append(last_h)
+            finals["c_n"].append(last_c)
+        sequence = outputs
+    return {name: np.array(values, dtype=object) for name, values in {"output": sequence, **finals}.items()}
+
+
+def torch_solution(of: Problem) -> dict[str, Any]:
+    """`torch.nn.LSTM` in float64 with autograd, for problems without dropout that it supports."""
+    model = of.case.model
+    lstm = torch.nn.LSTM(
+        model.input_size,
+        model.hidden_sizes[0],
+        model.num_layers,
+        bias=model.bias,
+        batch_first=model.batch_first,
+        bidirectional=model.num_directions == 2,
+        proj_size=model.proj_size,
+        dtype=torch.float64,
+    )
+    lstm.load_state_dict({name: torch.tensor(array) for name, array in of.parameters.items()})
+    x = torch.tensor(of.input, requires_grad=True)
+    states = {name: torch.tensor(array, requires_grad=True) for name, array in (of.initial_state or {}).items()}
+    lengths = None if of.lengths is None else torch.tensor(of.lengths)
+    read: Any = x
+    if lengths is not None:
+        read = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, model.batch_first, enforce_sorted=False)
+    output, (h_n, c_n) = lstm(read, tuple(states.values()) or None)
+    if lengths is not None:
+        steps = of.case.seq_len
+        output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, model.batch_first, total_length=steps)
+    outputs = {"output": output, "h_n": h_n, "c_n": c_n}
+    sources = {"input": x, **states, **dict(lstm.named_parameters())}
+    cotangents = [torch.tensor(of.cotangents[name]) for name in outputs]
+    gradients = torch.autograd.grad(list(outputs.values()), list(sources.values()), cotangents)
+    results = outputs | {f"grad.{name}": g for name, g in zip(sources, gradients, strict=True)}
+    return {name: tensor.detach().numpy() for name, tensor in results.items()}

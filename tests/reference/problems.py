@@ -1,0 +1,53 @@
+"""Small problems for the reference's own tests."""
+
+from typing import Any
+
+import numpy as np
+
+from conformance.case import Case
+from conformance.oracle import solve
+from conformance.problem import Problem, make_problem
+from reference import Dialect, float64
+from reference.network import Lift
+
+SMALL: dict[str, Any] = {"input_size": 3, "hidden_size": 2, "seq_len": 4, "batch": 3, "dtype": "float64"}
+
+CASES: dict[str, dict[str, Any]] = {
+    "one-layer": {},
+    "reverse": {"direction": "reverse"},
+    "two-layers-bidirectional": {"num_layers": 2, "direction": "bidirectional"},
+    "no-bias": {"bias": False},
+    "omitted-state": {"initial_state": "omitted"},
+    "batch-first": {"batch_first": True, "direction": "bidirectional"},
+    "unbatched": {"batch": "unbatched", "num_layers": 2},
+    "sizes-per-layer": {"hidden_size": [2, 4, 3], "direction": "bidirectional"},
+    "projection": {"hidden_size": 4, "proj_size": 2, "num_layers": 2, "direction": "bidirectional"},
+    "ragged": {"lengths": [2, 4, 1], "num_layers": 2, "direction": "bidirectional"},
+    "zero-length": {"lengths": [0, 4, 3], "direction": "bidirectional"},
+    "nan-padding": {"lengths": [2, 4, 1], "padding": "nan", "direction": "reverse"},
+    "dropout": {"num_layers": 3, "dropout": 0.5, "mode": "train"},
+    "dropout-eval": {"num_layers": 2, "dropout": 0.5},
+    "scale-2": {"values": "scale-2", "seq_len": 6},
+}
+
+
+def problem(name: str, **options: Any) -> Problem:
+    """The problem of one of ``CASES``, with some options changed."""
+    return make_problem(Case(**(SMALL | CASES[name] | options)))
+
+
+def run(of: Problem, lift: Lift = float64, dialect: Dialect | None = None) -> dict[str, Any]:
+    """The reference on a problem: the tensors that a solution of it holds."""
+    results = solve(of, dialect or Dialect(), lift)
+    return {name: results[name] for name in of.expected_shapes()}
+
+
+def loss(of: Problem, outputs: dict[str, Any]) -> Any:
+    """Σ ⟨cotangent, output⟩."""
+    return sum(np.sum(outputs[name] * cotangent) for name, cotangent in of.cotangents.items())
+
+
+def relative(got: Any, expected: Any) -> float:
+    """Largest deviation, relative to the largest element."""
+    size = float(np.abs(expected).max(initial=0.0))
+    return float(np.abs(np.asarray(got - expected)).max(initial=0.0)) / (size or 1.0)
