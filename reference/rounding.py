@@ -8,7 +8,7 @@ bound that no allowed evaluation exceeds (``Ball``). All four come from running 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ SAMPLES = 4
 """Monte Carlo runs behind φ."""
 CHAOTIC = 1e4
 """A condition beyond which no rule is both sound and useful."""
+_MEASURABLE = 2.0**-36
 
 Evaluate = Callable[[Lift], Mapping[str, Any]]
 """Runs the reference on the numbers that a lift makes, and returns its results by name."""
@@ -52,24 +53,36 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) ->
         profile: how the implementation under test rounds.
     """
     spread = _settled(evaluate(Spread(profile, np.zeros(1)).exact))
-    ball = _settled(evaluate(Ball(profile, np.zeros(1)).exact))
+    # A radius that grows without end overflows, and then bounds nothing.
+    with np.errstate(over="ignore", invalid="ignore"):
+        ball = _settled(evaluate(Ball(profile, np.zeros(1)).exact))
+    # Float64 arithmetic would blur errors of its own size; to first order, larger ones differ in size alone.
+    larger = max(1.0, _MEASURABLE / profile.u)
+    scaled = replace(
+        profile,
+        u=larger * profile.u,
+        u_acc=larger * profile.u_acc,
+        u_op=larger * profile.u_op,
+        u_accw=larger * profile.u_accw,
+    )
     # The generator's state is part of the budget: the same problem has the same one in every run.
-    perturbed = _settled(evaluate(Perturbed.source(profile, SAMPLES, np.random.default_rng(0))))
-    skewed = [_settled(evaluate(Skewed.source(profile, kind))) for kind in ("sigmoid", "tanh")]
+    perturbed = _settled(evaluate(Perturbed.source(scaled, SAMPLES, np.random.default_rng(0))))
+    skewed = [_settled(evaluate(Skewed.source(scaled, kind))) for kind in ("sigmoid", "tanh")]
 
     budgets, bounds, condition = {}, {}, 0.0
     for name, value in values.items():
         variance = _error(spread[name])
-        sigma = np.sqrt(variance) * _phi(name, perturbed[name].value - value, variance)
-        systematic = sum(np.abs(run[name].value - value) for run in skewed)
+        sigma = np.sqrt(variance) * _phi(name, (perturbed[name].value - value) / larger, variance)
+        systematic = sum(np.abs(run[name].value - value) / larger for run in skewed)
         rms_value, rms_sigma = _rms(value), _rms(sigma)
         if rms_value > 0:
             condition = max(condition, rms_sigma / (profile.u * rms_value))
         # First order says nothing where a slope is 0; no element's σ is taken below a tenth of its tensor's.
         sigma = np.maximum(sigma, 0.1 * rms_sigma)
         inexact = variance > 0
-        bounds[name] = _error(ball[name])
-        budgets[name] = inexact * np.fmin(bounds[name], Z * sigma + systematic + profile.floor)
+        radius = _error(ball[name])
+        bounds[name] = np.where(np.isnan(radius), np.inf, radius)
+        budgets[name] = inexact * np.minimum(bounds[name], Z * sigma + systematic + profile.floor)
     return Budget(budgets, bounds, condition)
 
 
