@@ -97,8 +97,8 @@ def test_the_same_problem_has_the_same_budget() -> None:
 
 
 def test_a_chaotic_problem_is_recognised() -> None:
-    tame = problem("one-layer", seq_len=60, hidden_size=16, dtype="float32")
-    wild = replace(tame, parameters={name: array * np.float32(8) for name, array in tame.parameters.items()})
+    tame = problem("one-layer", seq_len=60, hidden_size=8, dtype="float32")
+    wild = replace(tame, parameters={name: array * np.float32(16) for name, array in tame.parameters.items()})
     assert budget_of(tame)[1].condition < CHAOTIC < budget_of(wild)[1].condition
 
 
