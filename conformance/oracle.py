@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -138,7 +139,8 @@ class Oracle:
             partial.write_bytes(tensors.dumps(arrays, {"condition": expectation.condition.hex()}))
             partial.replace(target)
         except OSError:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
         self.seconds["cache"] += time.process_time() - start
 
 

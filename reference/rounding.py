@@ -36,7 +36,8 @@ class Budget:
     Attributes:
         budget: largest |deviation| that conforms; 0 where the value must be met exactly.
         bound: R: a deviation beyond it is proven wrong.
-        condition: by how much rounding is amplified, at worst: the largest rms(σ φ) / (u · rms value) of a tensor.
+        condition: by how much rounding is amplified, at worst: the largest rms(σ φ) / (u · rms value) of a
+            tensor, where u is the coarsest rounding of the profile.
     """
 
     budget: dict[str, Array]
@@ -76,7 +77,7 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) ->
         systematic = sum(np.abs(run[name].value - value) / larger for run in skewed)
         rms_value, rms_sigma = _rms(value), _rms(sigma)
         if rms_value > 0:
-            condition = max(condition, rms_sigma / (profile.u * rms_value))
+            condition = max(condition, rms_sigma / (max(profile.u, profile.u_op) * rms_value))
         # First order says nothing where a slope is 0; no element's σ is taken below a tenth of its tensor's.
         sigma = np.maximum(sigma, 0.1 * rms_sigma)
         inexact = variance > 0
