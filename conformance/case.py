@@ -18,6 +18,8 @@ Padding = Literal["random", "large", "nan"]
 Size = Annotated[int, Field(ge=1, le=65536)]
 # YAML and JSON have lists only; a frozen case holds tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+# The reference and its budget hold each number several times over, in float64: this many take a few GiB.
+MAX_NUMBERS = 2**25
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 
 
@@ -28,9 +30,9 @@ class Case(BaseModel):
 
     input_size: Size
     """Features of the input, I."""
-    hidden_size: Size | Annotated[tuple[Size, ...], _AsTuple, Field(min_length=1)]
+    hidden_size: Size | Annotated[tuple[Size, ...], Field(min_length=1, max_length=64), _AsTuple]
     """Units, H: one number for all layers, or a list with one number for each layer."""
-    num_layers: Size = 1
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     """Layers stacked on each other, L. With a list of hidden sizes it may be left out."""
     direction: Direction = "forward"
     """Which way each layer runs through time. `bidirectional: true` is short for `direction: bidirectional`."""
@@ -59,7 +61,7 @@ class Case(BaseModel):
     """Floating-point type in which values are drawn and the implementation computes."""
     values: Values = "scale-1"
     """How weights are drawn: N(0, 1/fan_in) with biases N(0, 1/2); N(0, 4/fan_in) with N(0, 1); or U(±1/√H)."""
-    check: Annotated[tuple[Check, ...], _AsTuple, Field(min_length=1)] = _ALL_CHECKS
+    check: Annotated[tuple[Check, ...], Field(min_length=1), _AsTuple] = _ALL_CHECKS
     """What is compared."""
 
     tags: Annotated[tuple[str, ...], _AsTuple] = ()
@@ -79,7 +81,7 @@ class Case(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _spell_out(cls, options: Any) -> Any:
-        """Replaces the two short forms: `bidirectional`, and a list of hidden sizes without `num_layers`."""
+        """Gives one form to what can be written in several: directions, and hidden sizes that are all equal."""
         if not isinstance(options, dict):
             return options
         options = dict(options)
@@ -93,8 +95,11 @@ class Case(BaseModel):
                 raise ValueError("bidirectional: false contradicts direction: bidirectional")
             if flag:
                 options["direction"] = "bidirectional"
-        if isinstance(options.get("hidden_size"), list | tuple):
-            options.setdefault("num_layers", len(options["hidden_size"]))
+        sizes = options.get("hidden_size")
+        if isinstance(sizes, list | tuple):
+            options.setdefault("num_layers", len(sizes))
+            if len(sizes) == options["num_layers"] and all(size == sizes[0] for size in sizes):
+                options["hidden_size"] = sizes[0]
         return options
 
     @model_validator(mode="after")
@@ -115,7 +120,17 @@ class Case(BaseModel):
                 raise ValueError(f"lengths has {max(self.lengths)}, seq_len is only {self.seq_len}")
         if len(set(self.check)) != len(self.check):
             raise ValueError("check names something twice")
+        self._fits()
         return self
+
+    def _fits(self) -> None:
+        model = self.model
+        rows = self.seq_len * (self.rows or 1)
+        widths = [model.layer_input_size(layer) + 4 * model.output_size(layer) for layer in range(self.num_layers)]
+        counts = {"parameters": model.parameter_count(), "values in the layers over time": rows * sum(widths)}
+        what = max(counts, key=lambda name: counts[name])
+        if sum(counts.values()) > MAX_NUMBERS:
+            raise ValueError(f"too large: {counts[what]:,} {what}, a case may hold {MAX_NUMBERS:,} numbers")
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ class Problem:
             differ; None when the case omits them.
         lengths: valid steps of each row (B,), or None.
         dropout_masks: ``l0``, ``l1`` …: what the output of that layer, time-major (T, B, ·), is multiplied by on
-            its way to the next: 0, or 1 / (1 - p). Empty when dropout does not act.
+            its way to the next: 0, or 1 / (1 - p), in float64. Empty when dropout does not act.
         cotangents: of ``output``, ``h_n`` and ``c_n``, shaped like them.
         draw: which of the case's draws of values this is.
     """
@@ -94,7 +94,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
             **{
                 name: source.normal(f"cotangent.{name}", shape)
                 for state in ("h_n", "c_n")
-                for name, shape in model.state_shapes(state, case.rows).items()  # type: ignore[arg-type]
+                for name, shape in model.state_shapes(state, case.rows).items()
             },
         },
         draw=draw,
@@ -136,7 +136,8 @@ class _Source:
     def _gauss(self, name: str, shape: Shape) -> Array:
         """The sum of 12 uniform numbers, less 6: variance 1, normal to within a percent up to 3 σ."""
         halves = self._bits(name, 6 * prod(shape)).view(np.uint32).reshape(*shape, 12)
-        return halves.sum(-1, dtype=np.int64).astype(np.float64) * 2.0**-32 - 6.0
+        sums: Array = halves.sum(-1, dtype=np.int64).astype(np.float64)
+        return sums * 2.0**-32 - 6.0
 
     def _store(self, values: Array) -> Array:
         array = np.ascontiguousarray(round_to(self.dtype, values))
@@ -169,11 +170,14 @@ def _lengths(case: Case) -> NDArray[np.int64] | None:
     """``ragged`` is T, 1 and values between, so ordered that neither sorting nor the maximum gives them back."""
     if case.lengths is None:
         return None
-    if isinstance(case.lengths, tuple):
-        return np.array(case.lengths, dtype=np.int64)
-    rows, steps = case.rows or 1, case.seq_len
-    between = [1 + (7 * row + steps // 2) % steps for row in range(rows)]
-    return np.array([between[0], steps, 1, *between[1:]][:rows], dtype=np.int64)
+    written = case.lengths
+    if written == "ragged":
+        rows, steps = case.rows or 1, case.seq_len
+        between = [1 + (7 * row + steps // 2) % steps for row in range(rows)]
+        written = (between[0], steps, 1, *between[1:])[:rows]
+    lengths = np.array(written, dtype=np.int64)
+    lengths.flags.writeable = False
+    return lengths
 
 
 def _input(source: _Source, case: Case, lengths: NDArray[np.int64] | None, shape: Shape) -> Array:
@@ -195,7 +199,7 @@ def _initial_state(source: _Source, case: Case) -> Tensors | None:
     states: dict[str, Array] = {}
     for name in ("h_0", "c_0"):
         zero = case.initial_state not in ("random", f"{name}-only")
-        for tensor, shape in case.model.state_shapes(name, case.rows).items():  # type: ignore[arg-type]
+        for tensor, shape in case.model.state_shapes(name, case.rows).items():
             if zero:
                 states[tensor] = source.uniform(tensor, shape, 0.0)
             elif name == "h_0":
@@ -213,7 +217,9 @@ def _dropout_masks(source: _Source, case: Case) -> Tensors:
     masks: dict[str, Array] = {}
     for layer in range(case.num_layers - 1):
         shape = (case.seq_len, case.rows or 1, case.model.output_size(layer))
-        masks[f"l{layer}"] = scale * source.kept(f"dropout.l{layer}", shape, case.dropout)
+        mask = scale * source.kept(f"dropout.l{layer}", shape, case.dropout)
+        mask.flags.writeable = False
+        masks[f"l{layer}"] = mask
     return masks
 
 

@@ -1,0 +1,16 @@
+"""Errors that a user can put right. The command line prints their message and exits with their code."""
+
+WRONG_USE = 2
+MISSING = 3
+
+
+class UserError(Exception):
+    """What is wrong, where, and what to do about it. Never shown with a traceback.
+
+    Attributes:
+        exit_code: 2 for a wrong command line or case file, 3 where an implementation or the environment is missing.
+    """
+
+    def __init__(self, message: str, exit_code: int = WRONG_USE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,225 @@
+"""YAML text to values with their positions: YAML 1.2's core schema, and nothing of YAML that surprises.
+
+``1e-6`` is a number, ``on`` and ``1:30`` are strings, ``010`` is ten. Anchors, tags, duplicate keys and keys that are
+not strings are refused. Size, depth and the number of values are bounded.
+
+Source: https://yaml.org/spec/1.2.2/#103-core-schema
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 8
+MAX_NODES = 50_000
+
+Position = tuple[int, int]
+"""Line and column, counted from 1."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NULL = re.compile(r"null|Null|NULL|~|")
+_TRUE = re.compile(r"true|True|TRUE")
+_FALSE = re.compile(r"false|False|FALSE")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
+_OCTAL = re.compile(r"0o[0-7]{1,300}")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]{1,300}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_NAN = re.compile(r"\.(nan|NaN|NAN)")
+
+Scalar = None | bool | int | float | str
+
+
+@dataclass(frozen=True, order=True)
+class Mistake:
+    """Something wrong in a file, and where."""
+
+    line: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and where it stands.
+
+    Attributes:
+        content: a scalar, a list of nodes, or a mapping of strings to nodes.
+        at: where it begins.
+        key_at: where its key begins, for a value in a mapping; else the same as ``at``.
+    """
+
+    content: "Scalar | list[Node] | dict[str, Node]"
+    at: Position
+    key_at: Position
+
+    def plain(self) -> Any:
+        """The value as scalars, lists and dicts, without positions."""
+        match self.content:
+            case dict() as entries:
+                return {key: node.plain() for key, node in entries.items()}
+            case list() as items:
+                return [node.plain() for node in items]
+            case scalar:
+                return scalar
+
+
+def read(path: Path) -> tuple[Node | None, list[Mistake]]:
+    """Reads a file; its root is None where nothing can be made of it.
+
+    All mistakes are returned, those of syntax end the reading.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None, [Mistake(1, 1, "there is no such file")]
+    except IsADirectoryError:
+        return None, [Mistake(1, 1, "this is a folder, not a file")]
+    except (OSError, ValueError) as error:
+        return None, [Mistake(1, 1, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+    if len(data) > MAX_BYTES:
+        return None, [Mistake(1, 1, f"the file is larger than {MAX_BYTES} bytes, split it")]
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = _position(data[: error.start].decode("utf-8"))
+        return None, [Mistake(line, column, f"the file is not UTF-8 text (byte 0x{data[error.start]:02x})")]
+    return parse(text.removeprefix("\ufeff"))
+
+
+def parse(text: str) -> tuple[Node | None, list[Mistake]]:
+    """The same from text."""
+    if found := _UNPRINTABLE.search(text):
+        line, column = _position(text[: found.start()])
+        return None, [Mistake(line, column, f"the character U+{ord(found.group()):04X} is not allowed")]
+    reader = _Reader(text)
+    try:
+        return reader.document(), reader.mistakes
+    except _BoundPassedError:
+        return None, reader.mistakes
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        what = f"{error.problem} ({error.context})" if error.context and error.problem else error.problem
+        return None, [*reader.mistakes, Mistake(line, column, f"not YAML: {what or error.context}")]
+
+
+class _BoundPassedError(Exception):
+    """A bound is passed: what follows is not read."""
+
+
+class _Reader:
+    """Nodes from the parser's events; unlike PyYAML's own composer it recurses no deeper than it is told to."""
+
+    def __init__(self, text: str) -> None:
+        self.mistakes: list[Mistake] = []
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._nodes = 0
+
+    def document(self) -> Node:
+        next(self._events)
+        root = Node(None, (1, 1), (1, 1))
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            return root
+        root = self._node(next(self._events), 0) or root
+        next(self._events)
+        after = next(self._events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._stop(after, "a second document begins here, a file holds one")
+        return root
+
+    def _node(self, event: Any, depth: int) -> Node | None:
+        """The next value; None for an alias, which is left out."""
+        at = _at(event)
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._stop(event, f"the file holds more than {MAX_NODES} values, split it")
+        if depth > MAX_DEPTH:
+            self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.AliasEvent):
+            self._note(at, f"the alias *{event.anchor} is not supported, write the value out")
+            return None
+        if event.anchor is not None:
+            self._note(at, f"the anchor &{event.anchor} is not supported, write the value out")
+        if event.tag is not None:
+            self._note(at, f"the tag {event.tag} is not supported, leave it out")
+        match event:
+            case yaml.ScalarEvent():
+                return Node(event.value if event.style else _resolve(event.value), at, at)
+            case yaml.SequenceStartEvent():
+                return Node(self._items(depth), at, at)
+            case _:
+                return Node(self._entries(depth), at, at)
+
+    def _items(self, depth: int) -> list[Node]:
+        items = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            if item := self._node(event, depth + 1):
+                items.append(item)
+        return items
+
+    def _entries(self, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            value = self._node(next(self._events), depth + 1)
+            if key is None or value is None:
+                continue
+            if not isinstance(event, yaml.ScalarEvent):
+                self._note(key.at, "a key must be text")
+                continue
+            name = event.value
+            if not isinstance(key.content, str):
+                self._note(key.at, f"a key must be text, put it in quotes: '{name}'")
+            if name in entries:
+                self._note(key.at, f"'{name}' is given twice, first in line {entries[name].key_at[0]}")
+            else:
+                entries[name] = Node(value.content, value.at, key.at)
+        return entries
+
+    def _note(self, at: Position, text: str) -> None:
+        self.mistakes.append(Mistake(*at, text))
+
+    def _stop(self, event: Any, text: str) -> NoReturn:
+        self._note(_at(event), text)
+        raise _BoundPassedError
+
+
+def _at(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _position(before: str) -> Position:
+    """Where the text after this one begins."""
+    lines = before.splitlines() if before else []
+    if not lines or before[-1] in "\r\n":
+        return len(lines) + 1, 1
+    return len(lines), len(lines[-1]) + 1
+
+
+def _resolve(text: str) -> Scalar:
+    """What an unquoted scalar stands for."""
+    if _NULL.fullmatch(text):
+        return None
+    if _TRUE.fullmatch(text):
+        return True
+    if _FALSE.fullmatch(text):
+        return False
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEXADECIMAL.fullmatch(text):
+        return int(text[2:], 16)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _INFINITY.fullmatch(text):
+        return float(text.replace(".", ""))
+    return float("nan") if _NAN.fullmatch(text) else text
