@@ -34,6 +34,11 @@ def over_time(total: Any) -> Any:
     return total
 
 
+def reused(array: Any) -> Any:
+    """Room of the same shape for other numbers: the array's own, unless errors of its elements are still to come."""
+    return np.empty_like(array, shape=array.shape) if isinstance(array, Rounded) else array
+
+
 class Rounded(NDArrayOperatorsMixin):
     """What the four share: structure (indexing, stacking, masks) and which rule an operation goes to.
 

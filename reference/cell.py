@@ -17,14 +17,12 @@ from reference.activations import Activation, sigmoid, tanh
 
 
 class Step(NamedTuple):
-    """What one step computed, each (…, B, H); over a whole sequence, the same with time in front."""
+    """What the adjoint of a step needs of it; over a whole sequence, the same with time in front."""
 
-    i: Any
-    f: Any
-    g: Any
-    o: Any
+    gates: Any
+    """i, f, g, o (…, B, 4H)"""
     squashed: Any
-    """tanh(c)"""
+    """tanh(c) (…, B, H)"""
 
 
 class Sensitivity(NamedTuple):
@@ -52,6 +50,11 @@ class Cell:
     output_gate: Activation = sigmoid
     cell_state: Activation = tanh
 
+    @property
+    def others(self) -> tuple[Activation, Activation, Activation]:
+        """The activations of f, g and o."""
+        return self.forget_gate, self.candidate, self.output_gate
+
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """One step forward.
 
@@ -62,18 +65,20 @@ class Cell:
         Returns:
             m, the hidden state before any projection (B, H); c (B, H); what the adjoint needs.
         """
-        hidden = c_previous.shape[-1]
-        i = self.input_gate(z[:, :hidden])
-        f = self.forget_gate(z[:, hidden : 2 * hidden])
-        g = self.candidate(z[:, 2 * hidden : 3 * hidden])
-        o = self.output_gate(z[:, 3 * hidden :])
+        # One call for all four gates, though not all of it is used, costs less than one call each.
+        gates = self.input_gate(z)
+        i, f, g, o = _blocks(gates)
+        for gate, part, z_part in zip(self.others, (f, g, o), _blocks(z)[1:], strict=True):
+            if gate is not self.input_gate:
+                part[...] = gate(z_part)
         c = f * c_previous + i * g
         squashed = self.cell_state(c)
-        return o * squashed, c, Step(i, f, g, o, squashed)
+        return o * squashed, c, Step(gates, squashed)
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
         """The partial derivatives of any number of steps at once: none depends on the way back through time."""
-        i, f, g, o, squashed = step
+        i, f, g, o = _blocks(step.gates)
+        squashed = step.squashed
         return Sensitivity(
             c_by_i=g * self.input_gate.slope(i),
             c_by_f=c_previous * self.forget_gate.slope(f),
@@ -97,3 +102,14 @@ class Cell:
         d_c = d_c + d_m * by.m_by_c
         d_z = np.concatenate((d_c * by.c_by_i, d_c * by.c_by_f, d_c * by.c_by_g, d_m * by.m_by_o), axis=-1)
         return d_z, d_c * by.c_by_previous
+
+
+def _blocks(gates: Any) -> tuple[Any, Any, Any, Any]:
+    """The four gates' parts (…, H) of an array (…, 4H)."""
+    hidden = gates.shape[-1] // 4
+    return (
+        gates[..., :hidden],
+        gates[..., hidden : 2 * hidden],
+        gates[..., 2 * hidden : 3 * hidden],
+        gates[..., 3 * hidden :],
+    )

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.arithmetic import over_time
+from reference.arithmetic import over_time, reused
 from reference.cell import Cell, Sensitivity, Step
 from reference.model import Model
 
@@ -269,13 +269,12 @@ def _forward(
     time = _Time(steps, suffix)
     h, c = np.empty_like(h_0, shape=(steps + 1, rows, width)), np.empty_like(c_0, shape=(steps + 1, *c_0.shape))
     h[time.start], c[time.start] = h_0, c_0
-    parts = Step(*(np.empty_like(c_0, shape=(steps, *c_0.shape)) for _ in Step._fields))
+    parts = Step(reused(inputs), np.empty_like(c_0, shape=(steps, *c_0.shape)))
     m = None if projection is None else np.empty_like(c_0, shape=(steps, *c_0.shape))
     h_t, c_t = h_0, c_0
     for t in time.order:
         m_t, c_next, step = cell.step(inputs[t] + h_t @ recurrent, c_t)
-        for part, part_t in zip(parts, step, strict=True):
-            part[t] = part_t
+        parts.gates[t], parts.squashed[t] = step
         if m is not None:
             m[t] = m_t
         h_next = m_t if projection is None else m_t @ projection
@@ -312,17 +311,15 @@ def _backward(cell: Cell, one: _Pass, d_y: Any, d_h: Any, d_c: Any, padding: _Pa
     for t, by in _sensitivities(cell, one):
         d_h = d_y[t] + d_h
         d_z_t, d_c_previous = cell.step_back(by, d_h if projection is None else d_h @ projection, d_c)
+        if d_hs is not None:
+            d_hs[t] = d_h if padding is None else np.where(padding.valid[t], d_h, 0.0)
         if padding is None:
-            d_h_t, d_h_previous = d_h, d_z_t @ recurrent
+            d_h, d_c = d_z_t @ recurrent, d_c_previous
         else:
             valid = padding.valid[t]
-            d_z_t, d_h_t = np.where(valid, d_z_t, 0.0), np.where(valid, d_h, 0.0)
-            d_h_previous = np.where(valid, d_z_t @ recurrent, d_h)
-            d_c_previous = np.where(valid, d_c_previous, d_c)
+            d_z_t = np.where(valid, d_z_t, 0.0)
+            d_h, d_c = np.where(valid, d_z_t @ recurrent, d_h), np.where(valid, d_c_previous, d_c)
         d_z[t] = d_z_t
-        if d_hs is not None:
-            d_hs[t] = d_h_t
-        d_h, d_c = d_h_previous, d_c_previous
     if padding is not None:
         d_h, d_c = np.where(padding.starts, d_h, 0.0), np.where(padding.starts, d_c, 0.0)
     return _Adjoint(d_z.reshape(steps * rows, -1), None if d_hs is None else d_hs.reshape(steps * rows, -1), d_h, d_c)
@@ -330,7 +327,7 @@ def _backward(cell: Cell, one: _Pass, d_y: Any, d_h: Any, d_c: Any, padding: _Pa
 
 def _sensitivities(cell: Cell, one: _Pass) -> Iterator[tuple[int, Sensitivity]]:
     """The partial derivatives of each step, last step first: as many at once as stay in the processor's cache."""
-    steps, rows, hidden = one.parts.i.shape
+    steps, rows, hidden = one.parts.squashed.shape
     c_previous = one.c[one.time.initials]
     block = max(1, _BLOCK // (rows * hidden))
     backwards = one.time.order[::-1]
@@ -348,7 +345,8 @@ def _stack(model: Model, name: str, layers: list[list[Any]], batched: bool) -> d
 
     def stacked(parts: list[Any]) -> Any:
         rows, width = parts[0].shape
-        return np.concatenate(parts, axis=0).reshape(*((len(parts), rows) if batched else (len(parts),)), width)
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=0)
+        return whole.reshape(*((len(parts), rows) if batched else (len(parts),)), width)
 
     if model.is_uniform:
         return {name: stacked([part for layer in layers for part in layer])}
@@ -362,17 +360,19 @@ def _check_shapes(
     x: NDArray[Any],
     rows: int | None,
 ) -> None:
-    expected = dict(model.parameter_shapes())
-    given: dict[str, ArrayLike] = dict(parameters)
-    if initial_state is not None:
-        expected |= model.state_shapes("h_0", rows) | model.state_shapes("c_0", rows)
-        given |= initial_state
     if x.shape[-1] != model.input_size:
         raise ValueError(f"input has {x.shape[-1]} features, the model reads {model.input_size}")
+    expected = dict(model.parameter_shapes())
+    given = {name: np.shape(array) for name, array in parameters.items()}
+    if initial_state is not None:
+        expected |= model.state_shapes("h_0", rows) | model.state_shapes("c_0", rows)
+        given |= {name: np.shape(array) for name, array in initial_state.items()}
+    if given == expected:
+        return
     for name, shape in expected.items():
         if name not in given:
             raise ValueError(f"{name} is missing, expected with shape {shape}")
-        if np.shape(given[name]) != shape:
-            raise ValueError(f"{name} has shape {np.shape(given[name])}, expected {shape}")
+        if given[name] != shape:
+            raise ValueError(f"{name} has shape {given[name]}, expected {shape}")
     for name in given.keys() - expected.keys():
         raise ValueError(f"{name} is not a tensor of this model")
