@@ -185,7 +185,7 @@ def _shape_in_words(problem: Problem, name: str, got: Shape, expected: Shape) ->
     if sorted(got) == sorted(expected):
         orders = [order for order in permutations(range(len(got))) if tuple(expected[i] for i in order) == got]
         order = min(orders, key=lambda order: sum(i != place for place, i in enumerate(order)))
-        if order[0] == axes.index("row") if "row" in axes else False:
+        if "row" in axes and order[0] == axes.index("row"):
             return f"is batch-first: {got}, expected {expected}"
         return f"has its axes in the order ({', '.join(axes[i] for i in order)}): {got}, expected {expected}"
     squeezed = tuple(size for size in expected if size != 1)

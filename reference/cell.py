@@ -50,11 +50,6 @@ class Cell:
     output_gate: Activation = sigmoid
     cell_state: Activation = tanh
 
-    @property
-    def others(self) -> tuple[Activation, Activation, Activation]:
-        """The activations of f, g and o."""
-        return self.forget_gate, self.candidate, self.output_gate
-
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """One step forward.
 
@@ -65,19 +60,22 @@ class Cell:
         Returns:
             m, the hidden state before any projection (B, H); c (B, H); what the adjoint needs.
         """
+        hidden = c_previous.shape[-1]
         # One call for all four gates, though not all of it is used, costs less than one call each.
         gates = self.input_gate(z)
-        i, f, g, o = _blocks(gates)
-        for gate, part, z_part in zip(self.others, (f, g, o), _blocks(z)[1:], strict=True):
-            if gate is not self.input_gate:
-                part[...] = gate(z_part)
+        i, f, g, o = _blocks(gates, hidden)
+        g[...] = self.candidate(z[..., 2 * hidden : 3 * hidden])
+        if self.forget_gate is not self.input_gate:
+            f[...] = self.forget_gate(z[..., hidden : 2 * hidden])
+        if self.output_gate is not self.input_gate:
+            o[...] = self.output_gate(z[..., 3 * hidden :])
         c = f * c_previous + i * g
         squashed = self.cell_state(c)
         return o * squashed, c, Step(gates, squashed)
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
         """The partial derivatives of any number of steps at once: none depends on the way back through time."""
-        i, f, g, o = _blocks(step.gates)
+        i, f, g, o = _blocks(step.gates, c_previous.shape[-1])
         squashed = step.squashed
         return Sensitivity(
             c_by_i=g * self.input_gate.slope(i),
@@ -104,9 +102,8 @@ class Cell:
         return d_z, d_c * by.c_by_previous
 
 
-def _blocks(gates: Any) -> tuple[Any, Any, Any, Any]:
+def _blocks(gates: Any, hidden: int) -> tuple[Any, Any, Any, Any]:
     """The four gates' parts (…, H) of an array (…, 4H)."""
-    hidden = gates.shape[-1] // 4
     return (
         gates[..., :hidden],
         gates[..., hidden : 2 * hidden],

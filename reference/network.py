@@ -333,11 +333,11 @@ def _sensitivities(cell: Cell, one: _Pass) -> Iterator[tuple[int, Sensitivity]]:
     backwards = one.time.order[::-1]
     for first in range(0, steps, block):
         times = backwards[first : first + block]
-        low = min(times)
-        span = slice(low, max(times) + 1)
-        by = cell.sensitivity(Step(*(part[span] for part in one.parts)), c_previous[span])
-        for t in times:
-            yield t, Sensitivity(*(part[t - low] for part in by))
+        low, high = min(times), max(times) + 1
+        # Counted from the end where it runs down, so that -1 is one before the first step, not the last one.
+        span = slice(low, high) if times.step > 0 else slice(high - steps - 1, low - steps - 1, -1)
+        by = cell.sensitivity(Step(one.parts.gates[span], one.parts.squashed[span]), c_previous[span])
+        yield from zip(times, map(Sensitivity, *by), strict=True)
 
 
 def _stack(model: Model, name: str, layers: list[list[Any]], batched: bool) -> dict[str, Any]:
