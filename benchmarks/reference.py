@@ -24,7 +24,7 @@ from conformance.case import Case  # noqa: E402
 from conformance.problem import Problem, make_problem  # noqa: E402
 from reference.model import Model  # noqa: E402
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "tiny (5, 3, 4, 5)": {"seq_len": 5, "batch": 3, "input_size": 4, "hidden_size": 5},
     "small (20, 8, 16, 32)": {"seq_len": 20, "batch": 8, "input_size": 16, "hidden_size": 32},
     "medium (50, 16, 128, 128)": {"seq_len": 50, "batch": 16, "input_size": 128, "hidden_size": 128},
@@ -150,7 +150,7 @@ def _products(model: Model, problem: Problem) -> Callable[[], Any]:
 
 
 def _onnx(problem: Problem) -> Callable[[], Any] | None:
-    """onnx's evaluator on a model of one LSTM node; None for stacks, which the node cannot express."""
+    """The evaluator of onnx on a model of one LSTM node; None for stacks, which the node cannot express."""
     model = problem.case.model
     if model.num_layers > 1:
         return None
@@ -170,9 +170,7 @@ def _onnx(problem: Problem) -> Callable[[], Any] | None:
         "h": problem.initial_state["h_0"],
         "c": problem.initial_state["c_0"],
     }
-    node = onnx.helper.make_node(
-        "LSTM", ["X", "W", "R", "B", "", "h", "c"], ["Y", "Y_h", "Y_c"], hidden_size=hidden
-    )
+    node = onnx.helper.make_node("LSTM", ["X", "W", "R", "B", "", "h", "c"], ["Y", "Y_h", "Y_c"], hidden_size=hidden)
     double = onnx.TensorProto.DOUBLE
     graph = onnx.helper.make_graph(
         [node],

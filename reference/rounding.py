@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from reference.arithmetic import Array, Ball, Perturbed, Rounded, Skewed, Spread
+from reference.arithmetic import Array, Rounded
+from reference.error_models import Ball, Perturbed, Skewed, Spread
 from reference.network import Lift
 from reference.profile import Profile
 
@@ -70,7 +71,9 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) ->
     perturbed = _settled(evaluate(Perturbed.source(scaled, SAMPLES, np.random.default_rng(0))))
     skewed = [_settled(evaluate(Skewed.source(scaled, kind))) for kind in ("sigmoid", "tanh")]
 
-    budgets, bounds, condition = {}, {}, 0.0
+    budgets: dict[str, Array] = {}
+    bounds: dict[str, Array] = {}
+    condition = 0.0
     for name, value in values.items():
         variance = _error(spread[name])
         sigma = np.sqrt(variance) * _phi(name, (perturbed[name].value - value) / larger, variance)
@@ -83,7 +86,7 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) ->
         inexact = variance > 0
         radius = _error(ball[name])
         bounds[name] = np.where(np.isnan(radius), np.inf, radius)
-        budgets[name] = inexact * np.minimum(bounds[name], Z * sigma + systematic + profile.floor)
+        budgets[name] = np.where(inexact, np.minimum(bounds[name], Z * sigma + systematic + profile.floor), 0.0)
     return Budget(budgets, bounds, condition)
 
 
@@ -104,7 +107,8 @@ def _phi(name: str, deviations: Array, variance: Array) -> Array:
     measured = np.mean(np.square(deviations), axis=(0, *(axis + 1 for axis in axes)), keepdims=True)[0]
     assumed = np.mean(variance, axis=axes, keepdims=True)
     ratio = np.divide(measured, assumed, out=np.ones_like(assumed), where=assumed > 0)
-    return np.sqrt(np.maximum(ratio, 1.0))
+    phi: Array = np.sqrt(np.maximum(ratio, 1.0))
+    return phi
 
 
 def _rms(array: Array) -> float:

@@ -47,7 +47,7 @@ def test_forward_equals_scalar_loops_in_50_digits(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="long double is no wider than float64 here")
+@pytest.mark.skipif(bool(np.finfo(np.longdouble).eps > 1e-18), reason="long double is no wider than float64 here")
 def test_equals_itself_in_long_double(name: str) -> None:
     of = problem(name)
     got = run(of)
@@ -56,7 +56,9 @@ def test_equals_itself_in_long_double(name: str) -> None:
         assert relative(got[tensor], expected) <= AGREEMENT, tensor
 
 
-TORCH_RUNS = [name for name in CASES if name not in ("reverse", "sizes-per-layer", "zero-length", "nan-padding", "dropout")]
+TORCH_RUNS = [
+    name for name in CASES if name not in ("reverse", "sizes-per-layer", "zero-length", "nan-padding", "dropout")
+]
 
 
 @pytest.mark.parametrize("name", TORCH_RUNS)

@@ -8,7 +8,8 @@ import pytest
 
 from conformance.problem import Problem
 from reference import PROFILES, Budget, Profile, budget
-from reference.arithmetic import Perturbed, Rounded, Spread, over_time
+from reference.arithmetic import Rounded, over_time
+from reference.error_models import Perturbed, Spread
 from reference.rounding import CHAOTIC
 from tests.reference.problems import CASES, problem, run
 from tests.reference.variants import LEGITIMATE, Single, Tf32
@@ -55,7 +56,7 @@ def test_undeclared_tf32_exceeds_it_and_declared_tf32_does_not(shape: str) -> No
     got = numbers(of, Tf32)
     values, found = budget_of(of)
     assert headroom(got, values, found.budget) > 1
-    assert headroom(got, *(lambda v, f: (v, f.budget))(*budget_of(of, "tf32"))) <= 1
+    assert headroom(got, values, budget_of(of, "tf32")[1].budget) <= 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -103,7 +104,7 @@ def test_a_chaotic_problem_is_recognised() -> None:
 
 
 def test_samples_keep_correlations_that_variances_ignore() -> None:
-    """x + x: the error of x adds up to twice itself, 4 times its variance; as two independent ones it is twice."""
+    """In x + x, the error of x adds up to twice itself, 4 times its variance; as two independent ones it is twice."""
     profile = PROFILES["float32"]
 
     def twice(lift: Any) -> Any:
@@ -122,7 +123,7 @@ def test_sums_over_time_in_storage_precision_cost_more() -> None:
 
     def total(marked: bool) -> Rounded:
         number = Spread(profile, np.zeros(1)).exact(np.ones((50, 3))).sum(0)
-        return (over_time(number) if marked else number).settled()  # type: ignore[no-any-return]
+        return (over_time(number) if marked else number).settled()
 
     marked, plain = total(True).error, total(False).error
     assert marked is not None

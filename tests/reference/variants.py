@@ -31,7 +31,7 @@ class Single(Rounded):
         return array if isinstance(array, type(self)) else self.lift(array)
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
-        return self.new(np.empty(shape, np.float32))  # type: ignore[arg-type]
+        return self.new(np.empty(shape, np.float32))
 
     def rounded(self) -> Self:
         return self
@@ -53,7 +53,7 @@ class Single(Rounded):
         return np.add.accumulate(self.order(terms), axis=-1, dtype=np.float32)[..., -1]
 
     def activate(self, activation: Activation) -> Self:
-        return self.new(np.asarray(self.activation(activation, self.value), np.float32))  # type: ignore[arg-type]
+        return self.new(np.asarray(self.activation(activation, self.value), np.float32))
 
 
 class Reversed(Single):

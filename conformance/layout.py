@@ -1,0 +1,153 @@
+"""Weight layouts as data: how frameworks store what ``reference.model`` names, and how to get there and back.
+
+One table serves the adapters, the conversion of weights and the documentation. It treats one layer in one direction:
+
+    layout.KERAS.pack({"weight_ih": …, "weight_hh": …, "bias_ih": …, "bias_hh": …})
+    -> {"kernel": …, "recurrent_kernel": …, "bias": …}
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+Biases = Literal["separate", "summed"]
+
+CANONICAL_GATES = "ifgo"
+_ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a framework stores the parameters of one layer in one direction. Gates are i, f, g (candidate) and o.
+
+    Attributes:
+        gates: the order in which the gates' blocks of H are stacked.
+        transposed: whether weights are (features, 4H) instead of (4H, features).
+        biases: ``separate``: one for the input and one for the recurrent product; ``summed``: one for both.
+        weight_ih: name of the input weights. Where ``weight_hh`` has the same name they are one array: the input's
+            features first, then the hidden state's.
+        weight_hh: name of the recurrent weights.
+        bias_ih: name of the input bias, or of the only one.
+        bias_hh: name of the recurrent bias; where biases are summed it is not used.
+        weight_hr: name of the projection.
+        projection_transposed: whether the projection is (H, P) instead of (P, H).
+    """
+
+    gates: str = CANONICAL_GATES
+    transposed: bool = False
+    biases: Biases = "separate"
+    weight_ih: str = "weight_ih"
+    weight_hh: str = "weight_hh"
+    bias_ih: str = "bias_ih"
+    bias_hh: str = "bias_hh"
+    weight_hr: str = "weight_hr"
+    projection_transposed: bool = False
+
+    def __post_init__(self) -> None:
+        if sorted(self.gates) != sorted(CANONICAL_GATES):
+            raise ValueError(f"gates must name i, f, g and o once each, not {self.gates!r}")
+
+    def pack(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
+        """The framework's arrays, all of them new, for a layer's canonical ones.
+
+        ``bias_ih + bias_hh`` is not always a number of its dtype: a summed bias is rounded once, which is what a
+        user who ports weights gets. The error budget covers it: it is one rounding of a term of the gate's sum.
+
+        Args:
+            parameters: ``weight_ih`` (4H, I), ``weight_hh`` (4H, H or P) and, where the layer has them, ``bias_ih``
+                and ``bias_hh`` (4H,), ``weight_hr`` (P, H).
+        """
+        blocks = {role: self._reorder(array, CANONICAL_GATES, self.gates) for role, array in _gated(parameters)}
+        features = 0 if self.transposed else 1
+        weights = [blocks[role].T if self.transposed else blocks[role] for role in ("weight_ih", "weight_hh")]
+        arrays: dict[str, Array] = {}
+        if self._is_joined:
+            arrays[self.weight_ih] = np.concatenate(weights, axis=features)
+        else:
+            arrays[self.weight_ih], arrays[self.weight_hh] = weights
+        if "bias_ih" in blocks:
+            if self.biases == "summed":
+                arrays[self.bias_ih] = blocks["bias_ih"] + blocks["bias_hh"]
+            else:
+                arrays[self.bias_ih], arrays[self.bias_hh] = blocks["bias_ih"], blocks["bias_hh"]
+        if "weight_hr" in parameters:
+            projection = parameters["weight_hr"]
+            arrays[self.weight_hr] = projection.T if self.projection_transposed else projection
+        return {name: np.array(array, order="C") for name, array in arrays.items()}
+
+    def unpack(self, arrays: Mapping[str, Array], input_size: int) -> dict[str, Array]:
+        """The canonical parameters, all of them new, that a framework's arrays stand for.
+
+        A single bias becomes ``bias_ih``, and ``bias_hh`` zero.
+
+        Args:
+            arrays: the framework's arrays by name.
+            input_size: I, where a joined array is to be split.
+        """
+        parameters = self.unpack_gradients(arrays, input_size)
+        if self.biases == "summed" and "bias_hh" in parameters:
+            parameters["bias_hh"] = np.zeros_like(parameters["bias_hh"])
+        return parameters
+
+    def unpack_gradients(self, gradients: Mapping[str, Array], input_size: int) -> dict[str, Array]:
+        """The gradients of the canonical parameters, all of them new, from those of the framework's arrays.
+
+        The adjoint of ``pack``: the gradient of a summed bias is that of ``bias_ih`` and of ``bias_hh``.
+
+        Args:
+            gradients: gradients of the framework's arrays by name.
+            input_size: I, where a joined array is to be split.
+        """
+        first = gradients[self.weight_ih].T if self.transposed else gradients[self.weight_ih]
+        if self._is_joined:
+            blocks = {"weight_ih": first[:, :input_size], "weight_hh": first[:, input_size:]}
+        else:
+            second = gradients[self.weight_hh]
+            blocks = {"weight_ih": first, "weight_hh": second.T if self.transposed else second}
+        if self.bias_ih in gradients:
+            blocks["bias_ih"] = gradients[self.bias_ih]
+            blocks["bias_hh"] = gradients[self.bias_ih if self.biases == "summed" else self.bias_hh]
+        parameters = {role: self._reorder(block, self.gates, CANONICAL_GATES) for role, block in blocks.items()}
+        if self.weight_hr in gradients:
+            projection = gradients[self.weight_hr]
+            parameters["weight_hr"] = np.array(projection.T if self.projection_transposed else projection, order="C")
+        return parameters
+
+    @property
+    def _is_joined(self) -> bool:
+        return self.weight_ih == self.weight_hh
+
+    @staticmethod
+    def _reorder(array: Array, stored: str, wanted: str) -> Array:
+        """Blocks of H rows, stacked in one order of gates, stacked in another; a new array."""
+        block = dict(zip(stored, np.split(array, 4), strict=True))
+        # Blocks of a transposed array would be concatenated column by column.
+        return cast(Array, np.ascontiguousarray(np.concatenate([block[gate] for gate in wanted])))
+
+
+TORCH = Layout()
+"""``torch.nn.LSTM`` and ``torch.nn.LSTMCell``; the canonical layout. https://docs.pytorch.org/docs/stable/nn.html"""
+
+KERAS = Layout(
+    transposed=True, biases="summed", weight_ih="kernel", weight_hh="recurrent_kernel", bias_ih="bias"
+)  # fmt: skip
+"""``keras.layers.LSTM``: i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
+
+
+def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:
+    """One layer's and direction's parameters by role: ``weight_ih_l1_reverse`` as ``weight_ih``.
+
+    Args:
+        parameters: canonical name to array.
+        end: which layer and direction, as their names end: ``l0``, ``l1_reverse``.
+    """
+    return {role: parameters[f"{role}_{end}"] for role in _ROLES if f"{role}_{end}" in parameters}
+
+
+def _gated(parameters: Mapping[str, Array]) -> list[tuple[str, Array]]:
+    """What is stacked by gates: everything but the projection."""
+    return [(role, parameters[role]) for role in _ROLES[:-1] if role in parameters]

@@ -1,0 +1,50 @@
+"""What the adapters' tests share: cases in few words, and the distance from the reference."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.adapters import Adapter
+from conformance.case import Case
+from conformance.problem import make_problem
+from reference import backward, forward
+
+Options = dict[str, Any]
+
+
+@pytest.fixture
+def case() -> Callable[..., Case]:
+    """A small float64 case with the given options."""
+
+    def make(**options: Any) -> Case:
+        small = {"input_size": 3, "hidden_size": 5, "seq_len": 4, "batch": 4, "dtype": "float64"}
+        return Case.model_validate(small | options)
+
+    return make
+
+
+@pytest.fixture
+def deviation(case: Callable[..., Case]) -> Callable[[Adapter, Options], float]:
+    """The largest distance of an adapter's solution from the reference, once names and shapes are right."""
+
+    def measure(adapter: Adapter, options: Options) -> float:
+        problem = make_problem(case(**options))
+        assert adapter.supports(problem.case) is None
+        solution = adapter.solve(problem)
+        assert {name: array.shape for name, array in solution.items()} == problem.expected_shapes()
+        trace = forward(
+            problem.case.model,
+            problem.parameters,
+            problem.input,
+            problem.initial_state,
+            lengths=problem.lengths,
+            dropout_masks=adapter.dropout_masks(problem),
+            dialect=adapter.dialect(problem.case),
+        )
+        expected = trace.outputs | backward(trace, problem.cotangents)
+        distances = [np.abs(array.astype(np.float64) - expected[name]).max() for name, array in solution.items()]
+        return float(np.max(distances))
+
+    return measure
