@@ -20,7 +20,7 @@ IMPLEMENTATIONS = {
     "torch.nn.LSTM": "conformance.adapters.torch_lstm:TorchLSTM",
     "torch.nn.LSTMCell": "conformance.adapters.torch_lstm_cell:TorchLSTMCell",
     "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
-    "keras.layers.LSTM[tensorflow,eager]": "conformance.adapters.keras_lstm:KerasLSTMEager",
+    "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
 }
 
 

@@ -143,7 +143,10 @@ def _axes(case: Case, name: str) -> tuple[str, ...]:
     name = name.removeprefix("grad.")
     rows = () if case.rows is None else ("row",)
     if name in ("output", "input"):
-        return (*(("row", "step") if case.batch_first and rows else ("step", *rows)), "unit" if name == "output" else "feature")
+        return (
+            *(("row", "step") if case.batch_first and rows else ("step", *rows)),
+            "unit" if name == "output" else "feature",
+        )
     if name[:3] in ("h_n", "c_n", "h_0", "c_0"):
         return ("layer·direction" if case.model.is_uniform else "direction", *rows, "unit")
     if name.startswith("bias"):

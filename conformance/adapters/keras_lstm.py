@@ -1,4 +1,4 @@
-"""``keras.layers.LSTM`` on TensorFlow: traced, as ``fit`` and ``predict`` run it, and eager."""
+"""``keras.layers.LSTM`` on TensorFlow: called eagerly, and traced, as ``fit`` and ``predict`` run it."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,15 +18,12 @@ Array = NDArray[np.floating]
 
 
 class KerasLSTM(Adapter):
-    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` through functions traced around ``stateless_call``.
-
-    A traced function takes any batch and any number of time steps; a stack chains one for each layer.
-    """
+    """Drives ``keras.layers.LSTM`` and ``Bidirectional``, called eagerly."""
 
     name: ClassVar[str] = "keras.layers.LSTM[tensorflow]"
     requires: ClassVar[tuple[str, ...]] = ("keras", "tensorflow")
     install: ClassVar[str] = "pip install 'lstm-conformance[tensorflow]'"
-    path: ClassVar[str] = "tf.function around the layer's stateless_call, for any batch and number of time steps"
+    path: ClassVar[str] = "the layer called eagerly"
 
     def supports(self, case: Case) -> str | None:
         """Layers of any sizes, forward or bidirectional, with masks."""
@@ -101,19 +98,6 @@ class KerasLSTM(Adapter):
 
     def _layer(self, key: _keras.Key, position: int, arrays: list[Array]) -> tuple[Callable[..., Any], list[Any]]:
         """A call of one layer, and its weights as what the call's results are differentiated for."""
-        del position
-        tf = _keras.tensorflow()
-        return _keras.traced(key), [tf.cast(tf.constant(array), key.dtype) for array in arrays]
-
-
-class KerasLSTMEager(KerasLSTM):
-    """The same layers called eagerly."""
-
-    name: ClassVar[str] = "keras.layers.LSTM[tensorflow,eager]"
-    default_tag: ClassVar[str] = "core"
-    path: ClassVar[str] = "the layer called eagerly"
-
-    def _layer(self, key: _keras.Key, position: int, arrays: list[Array]) -> tuple[Callable[..., Any], list[Any]]:
         # Two layers of a stack may be made alike, yet hold weights of their own at the same time.
         layer = _keras.eager(key, position)
         for variable, array in zip(layer.trainable_variables, arrays, strict=True):
@@ -124,6 +108,22 @@ class KerasLSTMEager(KerasLSTM):
             return layer(x, **_keras.arguments(key, states, masks))
 
         return call, [variable.value for variable in layer.trainable_variables]
+
+
+class KerasLSTMTraced(KerasLSTM):
+    """The same layers through functions traced around ``stateless_call``, which takes half a second for each.
+
+    A traced function takes any batch and any number of time steps; a stack chains one for each layer.
+    """
+
+    name: ClassVar[str] = "keras.layers.LSTM[tensorflow,traced]"
+    default_tag: ClassVar[str] = "core"
+    path: ClassVar[str] = "tf.function around the layer's stateless_call, for any batch and number of time steps"
+
+    def _layer(self, key: _keras.Key, position: int, arrays: list[Array]) -> tuple[Callable[..., Any], list[Any]]:
+        del position
+        tf = _keras.tensorflow()
+        return _keras.traced(key), [tf.cast(tf.constant(array), key.dtype) for array in arrays]
 
 
 def _key(case: Case, layer: int) -> _keras.Key:

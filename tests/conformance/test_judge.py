@@ -69,7 +69,12 @@ def test_beyond_the_rigorous_bound_a_failure_is_proven() -> None:
             {"batch_first": True},
             "output has its axes in the order (step, row, unit): (6, 5, 8), expected (5, 6, 8)",
         ),
-        ("h_n", lambda a: a[0], {}, "h_n has shape (5, 4), expected (4, 5, 4): the axis that counts layer·direction is missing"),
+        (
+            "h_n",
+            lambda a: a[0],
+            {},
+            "h_n has shape (5, 4), expected (4, 5, 4): the axis that counts layer·direction is missing",
+        ),
         (
             "c_n",
             lambda a: a[:, None],

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on TensorFlow: against the reference, option by option, traced and eager."""
+"""keras.layers.LSTM on TensorFlow: against the reference, option by option, eager and traced."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from conformance.adapters import _keras
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.keras_lstm import KerasLSTM, KerasLSTMEager
+from conformance.adapters.keras_lstm import KerasLSTM, KerasLSTMTraced
 from conformance.case import Case
 from conformance.problem import make_problem, round_to
 
@@ -34,8 +34,8 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_eager_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
-    assert deviation(KerasLSTMEager(), options) < 1e-12
+def test_traced_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(KerasLSTMTraced(), options) < 1e-12
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], 
     assert words in (KerasLSTM().supports(case(**options)) or "")
 
 
-@pytest.mark.parametrize("adapter", [KerasLSTM(), KerasLSTMEager()], ids=lambda adapter: adapter.name)
+@pytest.mark.parametrize("adapter", [KerasLSTM(), KerasLSTMTraced()], ids=lambda adapter: adapter.name)
 def test_keeps_the_contract(adapter: KerasLSTM) -> None:
     few = [
         case for case in EXAMPLES if case.name in ("one layer", "lengths", "batch first", "forward only", "unbatched")
@@ -63,7 +63,7 @@ def test_keeps_the_contract(adapter: KerasLSTM) -> None:
 def test_lower_precisions_are_computed_in_their_own_dtype(
     case: Callable[..., Case], deviation: Callable[..., float], dtype: str, within: float
 ) -> None:
-    adapter, options = KerasLSTMEager(), {"dtype": dtype, "num_layers": 2, **BOTH_WAYS}
+    adapter, options = KerasLSTM(), {"dtype": dtype, "num_layers": 2, **BOTH_WAYS}
     reason = adapter.supports(case(**options))
     if reason is not None:
         assert dtype in reason
@@ -74,7 +74,7 @@ def test_lower_precisions_are_computed_in_their_own_dtype(
 
 
 def test_one_trace_serves_every_batch_and_number_of_steps(case: Callable[..., Case]) -> None:
-    adapter = KerasLSTM()
+    adapter = KerasLSTMTraced()
     adapter.solve(make_problem(case(hidden_size=3, num_layers=2)))
     traces = _keras.traced.cache_info().misses
     adapter.solve(make_problem(case(hidden_size=3, seq_len=7, batch=2, num_layers=3, batch_first=True)))
@@ -91,7 +91,7 @@ def test_describes_the_run() -> None:
     assert described["keras"] == _keras.keras().__version__
     assert described["device"] == "CPU:0"
     assert "transposed" in described["time-major"]
-    assert KerasLSTMEager().describe()["path"] != described["path"]
+    assert KerasLSTMTraced().describe()["path"] != described["path"]
 
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
