@@ -29,9 +29,9 @@ class Activation:
 def _sigmoid(z: Any) -> Any:
     """1 / (1 + e^-z): accurate in relative terms for every z; e^-z may overflow to the correct limit."""
     y = np.exp(np.negative(z))
-    y += 1
+    y += 1.0
     return np.reciprocal(y, out=y)
 
 
-sigmoid = Activation("sigmoid", _sigmoid, lambda y: y * (1 - y))
-tanh = Activation("tanh", np.tanh, lambda y: 1 - np.square(y))
+sigmoid = Activation("sigmoid", _sigmoid, lambda y: y * (1.0 - y))
+tanh = Activation("tanh", np.tanh, lambda y: 1.0 - np.square(y))

@@ -8,7 +8,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
 from typing import Any, Literal
@@ -98,7 +98,7 @@ class Model:
         """Number of scalar parameters."""
         return sum(prod(shape) for shape in self.parameter_shapes().values())
 
-    def state_shapes(self, name: Literal["h_0", "c_0", "h_n", "c_n"], batch: int | None) -> dict[str, Shape]:
+    def state_shapes(self, name: Literal["h_0", "c_0", "h_n", "c_n"], batch: int | None) -> Mapping[str, Shape]:
         """Shapes of a state: one tensor (L · D, B, ·), or one (D, B, ·) a layer where hidden sizes differ.
 
         With layers of different sizes the tensors are named ``h_n_l0``, ``h_n_l1`` and so on.
@@ -107,14 +107,20 @@ class Model:
             name: which state; h is P wide under a projection, c always H.
             batch: B, or None when unbatched: the axis is then missing.
         """
-        rows = () if batch is None else (batch,)
-        widths = [self.state_size(k) if name[0] == "h" else self.hidden_sizes[k] for k in range(self.num_layers)]
-        if self.is_uniform:
-            return {name: (self.num_layers * self.num_directions, *rows, widths[0])}
-        return {f"{name}_l{k}": (self.num_directions, *rows, width) for k, width in enumerate(widths)}
+        return _state_shapes(self, name, batch)
 
     def state(self, states: Mapping[str, Any], name: str, layer: int, direction: int) -> Any:
         """One layer's and direction's rows (B, ·) of a state, however its tensors are stacked."""
         if self.is_uniform:
             return states[name][layer * self.num_directions + direction]
         return states[f"{name}_l{layer}"][direction]
+
+
+@lru_cache(maxsize=256)
+def _state_shapes(model: Model, name: str, batch: int | None) -> Mapping[str, Shape]:
+    rows = () if batch is None else (batch,)
+    layers = range(model.num_layers)
+    widths = [model.state_size(k) if name[0] == "h" else model.hidden_sizes[k] for k in layers]
+    if model.is_uniform:
+        return MappingProxyType({name: (model.num_layers * model.num_directions, *rows, widths[0])})
+    return MappingProxyType({f"{name}_l{k}": (model.num_directions, *rows, widths[k]) for k in layers})

@@ -204,7 +204,7 @@ def _check_shapes(
     expected = dict(model.parameter_shapes())
     given = {name: np.shape(array) for name, array in parameters.items()}
     if initial_state is not None:
-        expected |= model.state_shapes("h_0", rows) | model.state_shapes("c_0", rows)
+        expected |= {**model.state_shapes("h_0", rows), **model.state_shapes("c_0", rows)}
         given |= {name: np.shape(array) for name, array in initial_state.items()}
     if given == expected:
         return
