@@ -21,13 +21,13 @@ from reference import Dialect, Profile
 from reference.network import Lift
 from reference.rounding import CHAOTIC
 
-_LARGEST = 4 << 20
+_LARGEST = 64 << 20
 """Expectations of more bytes than this are cheaper to compute again than to keep."""
-_KEPT = 512 << 20
+_KEPT = 1 << 30
 """Bytes that the cache may hold; the oldest entries go first."""
 
 
-class ChaoticCase(ValueError):
+class ChaoticCaseError(ValueError):
     """A case whose rounding is so amplified that no rule is both sound and useful there."""
 
 
@@ -72,14 +72,14 @@ class Oracle:
         """What a correct implementation of this profile and dialect answers.
 
         Raises:
-            ChaoticCase: rounding is amplified too much for any verdict.
+            ChaoticCaseError: rounding is amplified too much for any verdict.
         """
         key = _key(problem, profile, dialect)
         if self._last is None or self._last[0] != key:
             self._last = key, self._load(key) or self._compute(key, problem, profile, dialect)
         expectation = self._last[1]
         if expectation.condition > CHAOTIC:
-            raise ChaoticCase(
+            raise ChaoticCaseError(
                 f"rounding in {profile.name} is amplified {expectation.condition:.0e} times (more than {CHAOTIC:.0e}): "
                 "no verdict would mean anything; use smaller weights or fewer steps"
             )

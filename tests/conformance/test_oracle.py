@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.case import Case
-from conformance.oracle import ChaoticCase, Oracle, default_cache, prune, solve
+from conformance.oracle import ChaoticCaseError, Oracle, default_cache, prune, solve
 from conformance.problem import make_problem
 from reference import PROFILES, Dialect
 
@@ -78,7 +78,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -
 def test_a_chaotic_case_is_refused_with_its_reason() -> None:
     options: dict[str, Any] = {"input_size": 8, "hidden_size": 2, "num_layers": 2, "seq_len": 60, "batch": 6}
     chaotic = Case(**options, values="scale-2", dtype="float16")
-    with pytest.raises(ChaoticCase, match=r"rounding in float16 is amplified \S+ times"):
+    with pytest.raises(ChaoticCaseError, match=r"rounding in float16 is amplified \S+ times"):
         Oracle(None).expect(make_problem(chaotic), PROFILES["float16"], Dialect())
 
 

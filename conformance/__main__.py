@@ -1,0 +1,7 @@
+"""``python -m conformance``: the command line without its script."""
+
+import sys
+
+from conformance.cli import main
+
+sys.exit(main())

@@ -1,0 +1,155 @@
+"""``conformance run``: cases on implementations."""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from conformance import known, registry
+from conformance.adapters import Adapter
+from conformance.case import Case
+from conformance.casefile import load_all, shipped_cases
+from conformance.cli import INTERRUPTED
+from conformance.errors import MISSING, UserError
+from conformance.oracle import Oracle
+from conformance.reports import markdown
+from conformance.reports.summary import headrooms
+from conformance.reports.terminal import Terminal, summarise
+from conformance.results import Report, Result, ResultsFile, counts, make_header, phases, plain, read
+from conformance.runner import Runner
+from conformance.select import Selection
+
+Plan = Sequence[tuple[Adapter, Sequence[Case]]]
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Runs what is asked for, and reports."""
+    if not args.json:
+        return _execute(args, sys.stdout, None)
+    with _kept_clean() as stdout:
+        return _execute(args, sys.stderr, stdout)
+
+
+def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
+    adapters = registry.load_all(args.implementations)
+    plan = _plan(args, adapters)
+    specs = {adapter.name: name for adapter, name in zip(adapters, args.implementations, strict=False)}
+    results, summary = args.output / "results.jsonl", args.output / "report.md"
+    interrupted = _run(args, plan, results, stream)
+    report = read(results)
+    markdown.write(summary, report, specs)
+    code = INTERRUPTED if interrupted else int(any(result.deviates for result in report.results))
+    if json_stream:
+        json_stream.write(json.dumps(_summary(report, summary, code), indent=2) + "\n")
+        json_stream.flush()
+    else:
+        summarise(report, specs, stream)
+    print(f"report: {summary}\nresults: {results}", file=stream)
+    if not report.complete:
+        again = [word for word in args.typed if word != "--resume"]
+        print(f"to go on: {shlex.join(['conformance', *again, '--resume'])}", file=stream)
+    return code
+
+
+def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
+    """What is to run, before anything runs: what is wrong with it is said here."""
+    absent = [reason for adapter in adapters if (reason := registry.missing(adapter))]
+    if absent and (args.implementations or len(absent) == len(adapters)):
+        raise UserError("\n".join(absent), MISSING)
+    cases = load_all(args.files or [shipped_cases()])
+    named = {adapter.name for adapter in adapters} if args.implementations else set()
+    plan = Selection(args.expression, tuple(args.tags), tuple(args.dtypes)).plan(cases, adapters, named)
+    if not any(selected for _, selected in plan):
+        raise UserError(f"none of the {len(cases)} cases is selected; conformance list shows them")
+    return plan
+
+
+def _run(args: argparse.Namespace, plan: Plan, path: Path, stream: IO[str]) -> bool:
+    """Runs the plan into a results file; whether it was interrupted."""
+    runner = Runner(Oracle(None) if args.no_cache else Oracle(), known.shipped())
+    planned = {adapter.name: len(cases) for adapter, cases in plan}
+    packages = {adapter.name: registry.versions(adapter) for adapter, _ in plan}
+    with ResultsFile(path, make_header(planned, packages, _selection(args), _digest(plan)), args.resume) as file:
+        todo = _without(plan, file.done)
+        found: list[Result] = []
+        with Terminal(sum(len(cases) for _, cases in todo), stream) as terminal:
+            for adapter, _ in plan:
+                if reason := registry.missing(adapter):
+                    terminal.say(f"not run: {reason}")
+            try:
+                for result in runner.run(todo):
+                    if result.implementation in runner.descriptions:
+                        file.describe(result.implementation, runner.descriptions[result.implementation])
+                    file.add(result)
+                    found.append(result)
+                    terminal.show(result)
+                    if args.max_fail and sum(result.deviates for result in found) >= args.max_fail:
+                        return False
+            except KeyboardInterrupt:
+                return True
+        other = time.process_time() - sum(phases(found).values())
+        file.finish([*file.done, *found], other)
+    return False
+
+
+def _selection(args: argparse.Namespace) -> str:
+    """How the cases were chosen, as it was typed."""
+    chosen: list[str] = [*map(str, args.files)]
+    chosen += ["-k", args.expression] if args.expression else []
+    for option, values in (("--tag", args.tags), ("--dtype", args.dtypes)):
+        chosen += [word for value in values for word in (option, value)]
+    return shlex.join(chosen)
+
+
+def _digest(plan: Plan) -> str:
+    """What is to run, in 16 digits: rows of other cases must not be mixed with these."""
+    rows = [f"{case.id} {case.key} {adapter.name}" for adapter, cases in plan for case in cases]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def _without(plan: Plan, done: Sequence[Result]) -> Plan:
+    """The plan without the rows that there are already."""
+    there = {(result.case, result.key, result.implementation) for result in done}
+    return [
+        (adapter, [case for case in cases if (case.id, case.key, adapter.name) not in there]) for adapter, cases in plan
+    ]
+
+
+def _summary(report: Report, path: Path, code: int) -> Mapping[str, object]:
+    largest: dict[str, dict[str, float]] = {}
+    for (name, dtype), headroom in headrooms(report.results).items():
+        largest.setdefault(name, {})[dtype] = headroom
+    deviations = [result.to_row() for result in report.results if result.deviates]
+    keys = ("case", "key", "implementation", "status", "reason", "headroom")
+    return {
+        "complete": report.complete,
+        "exit_code": code,
+        "counts": counts(report.results),
+        "planned": report.planned,
+        "largest_headroom": plain(largest),
+        "deviations": [{key: row.get(key) for key in keys} for row in deviations],
+        "seconds": plain(phases(report.results)),
+        "results": str(report.path),
+        "report": str(path),
+    }
+
+
+@contextlib.contextmanager
+def _kept_clean() -> Iterator[IO[str]]:
+    """Standard output for our use alone: what frameworks print to it, from C as well, goes to standard error."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(ours), "w", encoding="utf-8") as stdout, contextlib.redirect_stdout(sys.stderr):
+            yield stdout
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)

@@ -1,0 +1,13 @@
+"""``conformance schema``: what a case file may hold, for editors."""
+
+import argparse
+import json
+
+from conformance.schema import file_schema
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Prints the JSON Schema."""
+    del args
+    print(json.dumps(file_schema(), indent=2))
+    return 0

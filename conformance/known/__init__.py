@@ -1,0 +1,136 @@
+"""Known divergences of released implementations: data, one YAML file for each implementation.
+
+An entry excuses exactly the deviation that it describes: other tensors that deviate, other versions and other
+cases still fail, and a matching case that passes is ``fixed``, a failure until the entry goes.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from conformance.case import Case
+from conformance.errors import UserError
+
+FOLDER = Path(__file__).parent
+REPRODUCTIONS = FOLDER / "reproductions"
+
+
+def _specifier(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f"{text!r} is not a range of versions such as '>=3.0,<3.16'") from error
+    return text
+
+
+class Divergence(BaseModel):
+    """One known deviation."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    id: str
+    """A short name, unique."""
+    implementation: str
+    """The implementation's name, `*` standing for anything."""
+    package: str
+    """The distribution whose versions have it."""
+    versions: Annotated[str, AfterValidator(_specifier)]
+    """Which versions have it, such as `>=3.0,<3.16`."""
+    cases: dict[str, Any]
+    """The case's options that it takes; a list stands for any of its values."""
+    tensors: list[str] = Field(default_factory=list)
+    """The tensors that deviate, `*` standing for anything."""
+    error: str | None = None
+    """For one that raises: a regular expression found in its message."""
+    what: str
+    """What the implementation does, in a sentence."""
+    reason: str
+    """Why it does so, as far as is known."""
+    upstream: str
+    """A link to where it was reported, or `none found`."""
+    reproduction: str
+    """A file in `known/reproductions` that shows it with the framework and NumPy alone."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        unknown = [option for option in self.cases if option not in Case.model_fields]
+        if unknown:
+            raise ValueError(f"a case has no option {unknown[0]!r}")
+        if not self.cases:
+            raise ValueError("cases must name at least one option")
+        if bool(self.tensors) == (self.error is not None):
+            raise ValueError("give either tensors or error")
+        if self.error is not None:
+            re.compile(self.error)
+        return self
+
+    def covers(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
+        """Whether this case on this implementation is expected to show it."""
+        if not fnmatchcase(implementation, _literal_brackets(self.implementation)):
+            return False
+        options = case.model_dump(mode="json")
+        return all(_matches(options[name], wanted) for name, wanted in self.cases.items()) and self._concerns(
+            version_of(self.package)
+        )
+
+    def explains(self, failing: Iterable[str], error: str = "") -> bool:
+        """Whether a deviation is this one.
+
+        Args:
+            failing: the tensors that do not conform.
+            error: what was raised, if it raised.
+        """
+        if error:
+            return self.error is not None and re.search(self.error, error) is not None
+        return bool(self.tensors) and all(any(fnmatchcase(name, glob) for glob in self.tensors) for name in failing)
+
+    def _concerns(self, version: str) -> bool:
+        try:
+            return Version(version) in SpecifierSet(self.versions, prereleases=True)
+        except InvalidVersion:
+            return False
+
+
+@cache
+def shipped() -> tuple[Divergence, ...]:
+    """The divergences that come with the suite."""
+    return tuple(entry for path in sorted(FOLDER.glob("*.yaml")) for entry in load(path))
+
+
+def load(path: Path) -> list[Divergence]:
+    """The divergences of one file.
+
+    Raises:
+        UserError: the file is not what it should be; the message says what is wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: {error}") from error
+    if not (isinstance(content, Mapping) and isinstance(content.get("divergences"), list)):
+        raise UserError(f"{path}: must hold a list of divergences")
+    try:
+        entries = [Divergence.model_validate(entry) for entry in content["divergences"]]
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise UserError(f"{path}: {wrong}") from error
+    return entries
+
+
+def _literal_brackets(name: str) -> str:
+    """``[`` opens a character class for fnmatch, and a back end in an implementation's name."""
+    return name.replace("[", "[[]")
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        return any(_matches(value, item) for item in wanted)
+    return wanted in value if isinstance(value, list) else bool(value == wanted and type(value) is type(wanted))

@@ -1,0 +1,166 @@
+"""Names to adapters: registered ones, and ``path/file.py:Class`` or ``package.module:Class``."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from conformance.adapters import Adapter
+from conformance.errors import MISSING, UserError
+
+GROUP = "conformance.adapters"
+"""The entry-point group in which adapters register, built-in ones and anyone else's."""
+
+BUILT_IN = {
+    "torch.nn.LSTM": "conformance.adapters.torch_lstm:TorchLSTM",
+    "torch.nn.LSTMCell": "conformance.adapters.torch_lstm_cell:TorchLSTMCell",
+    "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
+    "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
+}
+"""The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
+
+
+@cache
+def registered() -> dict[str, str]:
+    """Every registered name and where its class is: built-in ones first, then others by name."""
+    points = sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
+    return BUILT_IN | {point.name: point.value for point in points if point.name not in BUILT_IN}
+
+
+def load(name: str) -> Adapter:
+    """The adapter that a name, a file or a module stands for.
+
+    Args:
+        name: a registered name, ``path/file.py:Class`` or ``package.module:Class``.
+
+    Raises:
+        UserError: nothing has that name, or what has it is no adapter.
+    """
+    names = registered()
+    place = names.get(name, name)
+    where, colon, attribute = place.rpartition(":")
+    if not colon:
+        raise UserError(_unknown(name, names))
+    module = _file(where) if where.endswith(".py") else _module(where)
+    if not hasattr(module, attribute):
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and value is not Adapter]
+        raise UserError(f"{where} has no {attribute!r}{_did_you_mean(attribute, classes)}")
+    return _instance(place, getattr(module, attribute))
+
+
+def load_all(names: Sequence[str] = ()) -> list[Adapter]:
+    """The named adapters, or all registered ones.
+
+    Raises:
+        UserError: one of them cannot be had, or two have the same name.
+    """
+    adapters: dict[str, Adapter] = {}
+    for name in names or registered():
+        adapter = load(name)
+        if adapter.name in adapters:
+            raise UserError(f"two implementations are named {adapter.name}: give one of them another name")
+        adapters[adapter.name] = adapter
+    return list(adapters.values())
+
+
+def missing(adapter: Adapter) -> str | None:
+    """What an adapter needs that is not installed, and the command that installs it. Imports none of it."""
+    absent = [module for module in adapter.requires if not _is_installed(module)]
+    if not absent:
+        return None
+    hint = f"; install with: {adapter.install}" if adapter.install else ""
+    return f"{adapter.name} needs {' and '.join(absent)}, which {_is(absent)} not installed{hint}"
+
+
+def versions(adapter: Adapter) -> dict[str, str]:
+    """Installed versions of the packages that an adapter requires, read without importing them."""
+    return {module: version(module) for module in adapter.requires}
+
+
+@cache
+def version(module: str) -> str:
+    """The version of the distribution that a top-level module comes from; empty when there is none."""
+    # A wheel may be named otherwise than its module: tensorflow comes in tensorflow-cpu too.
+    for distribution in (module, f"{module}-cpu", *metadata.packages_distributions().get(module, ())):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return module in sys.modules
+
+
+def _is(things: Sequence[str]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def _unknown(name: str, names: dict[str, str]) -> str:
+    return (
+        f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
+        f"registered: {', '.join(names)}\nor name a class: path/file.py:Class, package.module:Class"
+    )
+
+
+def _did_you_mean(word: str, words: list[str]) -> str:
+    lower = {other.lower(): other for other in words}
+    close = difflib.get_close_matches(word.lower(), lower, 1, 0.5)
+    return f", did you mean {lower[close[0]]!r}?" if close else ""
+
+
+def _file(path: str) -> object:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: there is no such file")
+    name = f"_conformance_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # Its own folder comes first, as when Python runs the file.
+    folder = str(Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _import_failed(path, error) from error
+    return module
+
+
+def _module(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise _import_failed(name, error) from error
+
+
+def _import_failed(where: str, error: Exception) -> UserError:
+    if isinstance(error, SyntaxError):
+        return UserError(f"{error.filename}:{error.lineno}: {error.msg}")
+    code = MISSING if isinstance(error, ImportError) else 2
+    return UserError(f"{where} cannot be imported: {type(error).__name__}: {error}", code)
+
+
+def _instance(place: str, found: object) -> Adapter:
+    if not (inspect.isclass(found) and issubclass(found, Adapter)):
+        lacks = [part for part in ("name", "supports", "solve") if not hasattr(found, part)]
+        also = f"; it lacks {', '.join(lacks)}" if lacks else ""
+        raise UserError(f"{place} is not an adapter: it must be a subclass of conformance.adapters.Adapter{also}")
+    lacks = sorted(found.__abstractmethods__) + ([] if hasattr(found, "name") else ["name"])
+    if lacks:
+        raise UserError(f"{place} is not a whole adapter: it lacks {', '.join(lacks)}")
+    try:
+        return found()
+    except Exception as error:
+        raise UserError(f"{place} cannot be made: {type(error).__name__}: {error}") from error

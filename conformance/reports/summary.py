@@ -1,0 +1,124 @@
+"""What every report says about results, before it is laid out: cells, headrooms, times, how to run again."""
+
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from conformance.features import FEATURES
+from conformance.results import NOT_RUN, Result, counts, phases
+
+LEGEND = "k/n: k of n supported cases conform; +u unsupported, ~d known divergences, -m not run"
+
+FRAMEWORK_PHASES = ("import", "solve")
+"""The phases that are an implementation's own; the others are the suite's."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How one implementation does on the cases of one feature.
+
+    Attributes:
+        passed: cases that conform.
+        supported: cases that ran.
+        unsupported: cases that the implementation cannot run.
+        known: cases that deviate as is known.
+        not_run: cases that did not run.
+    """
+
+    passed: int
+    supported: int
+    unsupported: int
+    known: int
+    not_run: int
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> "Cell":
+        """The cell of these results."""
+        results = list(results)
+        found = counts(results)
+        return cls(
+            passed=found.get("pass", 0),
+            supported=sum(result.status not in NOT_RUN for result in results),
+            unsupported=found.get("unsupported", 0),
+            known=found.get("known", 0),
+            not_run=found.get("not-run", 0),
+        )
+
+    @property
+    def deviates(self) -> bool:
+        """Whether something deviates that is not known."""
+        return self.passed + self.known < self.supported
+
+    def __str__(self) -> str:
+        parts = [f"{self.passed}/{self.supported}"] if self.supported else []
+        parts += [f"+{self.unsupported}"] if self.unsupported else []
+        parts += [f"~{self.known}"] if self.known else []
+        parts += [f"-{self.not_run}"] if self.not_run else []
+        return " ".join(parts) or "no data"
+
+
+def by_implementation(results: Iterable[Result], planned: Mapping[str, int] | None = None) -> dict[str, list[Result]]:
+    """Results of each implementation, in the order of the plan; one without any has an empty list."""
+    grouped: dict[str, list[Result]] = {name: [] for name in planned or {}}
+    for result in results:
+        grouped.setdefault(result.implementation, []).append(result)
+    return grouped
+
+
+def table(grouped: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, Cell]]:
+    """Feature to implementation to cell; the last row, ``total``, holds all cases."""
+    seen = {feature for results in grouped.values() for result in results for feature in result.features}
+    rows = {
+        feature: {
+            name: Cell.of(result for result in results if feature in result.features)
+            for name, results in grouped.items()
+        }
+        for feature in FEATURES
+        if feature in seen
+    }
+    return rows | {"total": {name: Cell.of(results) for name, results in grouped.items()}}
+
+
+def headrooms(results: Iterable[Result]) -> dict[tuple[str, str], float]:
+    """The largest headroom of each implementation and dtype, among cases that pass or deviate."""
+    largest: dict[tuple[str, str], float] = {}
+    for result in results:
+        if result.headroom is not None:
+            place = (result.implementation, result.dtype)
+            largest[place] = max(largest.get(place, 0.0), result.headroom)
+    return largest
+
+
+def times(
+    grouped: Mapping[str, Sequence[Result]], footer: Mapping[str, float] | None = None
+) -> list[tuple[str, float]]:
+    """Where the CPU time went: import and solve of each implementation, then the suite's own phases."""
+    rows: list[tuple[str, float]] = []
+    for name, results in grouped.items():
+        spent = phases(results)
+        rows += [(f"{phase} {name}", spent[phase]) for phase in FRAMEWORK_PHASES if phase in spent]
+    total = footer or phases(result for results in grouped.values() for result in results)
+    return rows + [(phase, seconds) for phase, seconds in total.items() if phase not in FRAMEWORK_PHASES]
+
+
+def rerun(result: Result, spec: str = "") -> tuple[str, str]:
+    """The two commands that run one result again.
+
+    Args:
+        result: the result.
+        spec: how its implementation is named on the command line, where that is not its name.
+    """
+    name = spec or result.implementation
+    direct = ["conformance", "run", "-i", name, "-k", f"'{result.case}'" if " " in result.case else result.case]
+    under_pytest = ["pytest", result.id]
+    if spec and spec != result.implementation:
+        under_pytest += ["--conformance-implementation", spec]
+    return shlex.join(direct), shlex.join(under_pytest)
+
+
+def number(headroom: float | None) -> str:
+    """A headroom in three digits."""
+    if headroom is None:
+        return "-"
+    return f"{headroom:.3g}" if math.isfinite(headroom) else "inf"

@@ -1,0 +1,163 @@
+"""Results on a terminal: progress, a failure as it happens, and the summary."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import IO, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from conformance.reports.summary import LEGEND, by_implementation, headrooms, number, rerun, table, times
+from conformance.results import DEVIATIONS, Report, Result, counts
+
+SHOWN_FAILURES = 10
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def explain(result: Result) -> str:
+    """Everything that there is to say about a result that is not a pass."""
+    lines = [f"{result.id}: {result.status}"]
+    lines += [] if result.details else [f"  {result.reason}"]
+    for detail in result.details.values():
+        lines.append(f"  {detail.get('reason', '')}")
+        lines += [f"      {key}: {value}" for key, value in detail.items() if key != "reason"]
+    within = [name for name in result.tensors if name not in result.details]
+    if result.details and within:
+        lines.append(f"  within budget: {', '.join(within)}")
+    lines += [f"  note: {note}" for note in result.notes]
+    if result.traceback:
+        lines += ["  " + line for line in result.traceback.rstrip().splitlines()]
+    return "\n".join(lines)
+
+
+class Terminal:
+    """Shows a run while it goes on: a bar on a terminal, a line now and then otherwise."""
+
+    def __init__(self, total: int, stream: IO[str] | None = None) -> None:
+        self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        self._total = total
+        self._done = 0
+        self._deviations = 0
+        self._last_line = time.monotonic()
+        self._progress: Progress | None = None
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+            self._progress = Progress(*columns, console=self._console, transient=True, expand=True)
+            self._task = self._progress.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def show(self, result: Result) -> None:
+        """Counts a result, and prints it if it deviates."""
+        self._done += 1
+        if result.deviates:
+            self._deviations += 1
+            self._print(Text.assemble((f"{result.status} ", "bold red"), result.id))
+            self._print(Text(f"     {result.reason}"))
+        where = f"{result.implementation}, {self._deviations} deviations"
+        if self._progress:
+            self._progress.update(self._task, completed=self._done, description=where)
+        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._print(Text(f"{self._done}/{self._total} {where}"))
+
+    def say(self, text: str) -> None:
+        """Prints a line."""
+        self._print(Text(text))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text)
+
+
+def summarise(report: Report, specs: Mapping[str, str], stream: IO[str] | None = None) -> None:
+    """Prints the summary of a run.
+
+    Args:
+        report: its results.
+        specs: how implementations are named on the command line, where that is not their name.
+        stream: where to; standard output by default.
+    """
+    console = Console(file=stream or sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
+    grouped = by_implementation(report.results, report.planned)
+    console.print()
+    console.print(Text("Conforming cases by feature", style="bold"))
+    console.print(_features(grouped))
+    console.print(Text(LEGEND, style="dim"))
+    console.print()
+    console.print(Text("Largest headroom (up to 1 conforms)", style="bold"))
+    console.print(_headrooms(report.results))
+    _print_times(console, report, grouped)
+    deviations = [result for result in report.results if result.deviates]
+    if deviations:
+        _print_failures(console, deviations, specs)
+    found = counts(report.results)
+    line = ", ".join(f"{amount} {status}" for status, amount in found.items()) or "nothing ran"
+    bad = any(status in DEVIATIONS for status in found)
+    console.print()
+    console.print(Text(line, style="bold red" if bad else "bold green"), soft_wrap=True)
+    if not report.complete:
+        console.print(
+            Text(f"INCOMPLETE: {len(report.results)} of {sum(report.planned.values())} ran", style="bold red")
+        )
+
+
+def _features(grouped: Mapping[str, Sequence[Result]]) -> Table:
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("feature", no_wrap=True)
+    for name in grouped:
+        shown.add_column(Text(name), overflow="fold", justify="right")
+    rows = table(grouped)
+    for feature, cells in rows.items():
+        if feature == "total":
+            shown.add_section()
+        styled = [Text(str(cell), style="bold red" if cell.deviates else "") for cell in cells.values()]
+        shown.add_row(feature, *styled)
+    return shown
+
+
+def _headrooms(results: Sequence[Result]) -> Table:
+    largest = headrooms(results)
+    dtypes = sorted({dtype for _, dtype in largest}, key=lambda dtype: (len(dtype), dtype), reverse=True)
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("implementation", overflow="fold")
+    for dtype in dtypes:
+        shown.add_column(dtype, justify="right")
+    for name in dict.fromkeys(name for name, _ in largest):
+        shown.add_row(Text(name), *(number(largest.get((name, dtype))) for dtype in dtypes))
+    return shown
+
+
+def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequence[Result]]) -> None:
+    rows = times(grouped, report.footer["seconds"] if report.footer else None)
+    total = sum(seconds for _, seconds in rows)
+    console.print()
+    console.print(Text(f"CPU time {total:.1f} s"))
+    for what, seconds in rows:
+        if seconds >= 0.005 * total:
+            console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {what}"), soft_wrap=True)
+
+
+def _print_failures(console: Console, deviations: Sequence[Result], specs: Mapping[str, str]) -> None:
+    console.print()
+    console.print(Text(f"{len(deviations)} deviations; to run one again:", style="bold"))
+    for result in deviations[:SHOWN_FAILURES]:
+        direct, under_pytest = rerun(result, specs.get(result.implementation, ""))
+        console.print(Text(f"  {result.status} {result.id}\n    {direct}\n    {under_pytest}"), soft_wrap=True)
+    if len(deviations) > SHOWN_FAILURES:
+        console.print(Text(f"  and {len(deviations) - SHOWN_FAILURES} more, all in the report"))

@@ -1,0 +1,329 @@
+"""The results file: JSON lines, a header, a row for each case × implementation, a footer.
+
+Lines are written as they come, unbuffered, so a run that was cut short can be resumed from its file. A file without
+its footer says ``complete: false`` wherever it is read. JSON has no infinities: they are the strings "inf", "nan".
+
+=================  ====================================================================================
+``header``         format, suite version, machine, threads, selection, planned rows of each implementation
+``implementation`` its own description, written before its first row: only then is the framework imported
+``row``            a ``Result``
+``footer``         counts by status, CPU seconds by phase
+=================  ====================================================================================
+"""
+
+import io
+import json
+import math
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, get_args
+
+from conformance import __version__, threads
+from conformance.errors import MISSING, UserError
+
+FORMAT = 1
+"""Raised when a reader of the old format would misread the new one."""
+
+Status = Literal["pass", "fail", "unsupported", "error", "crash", "timeout", "known", "fixed", "not-run"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+DEVIATIONS: frozenset[Status] = frozenset({"fail", "error", "crash", "timeout", "fixed"})
+"""The statuses with which a run does not conform."""
+NOT_RUN: frozenset[Status] = frozenset({"unsupported", "not-run"})
+"""The statuses that say nothing about the implementation, and are never counted as passed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one case on one implementation.
+
+    Attributes:
+        case: the case's id, ``file::name``.
+        key: hash of the canonical case; what rows of two files are matched by.
+        implementation: its name.
+        status: exactly one of ``STATUSES``.
+        reason: why, in a line; empty when it passed.
+        headroom: the largest of all tensors; None when nothing was compared.
+        tensors: the headroom of each tensor.
+        details: for each tensor that does not conform, what the judge says about it.
+        notes: what is worth knowing although it changes no status, such as warnings of the framework.
+        traceback: where it raised.
+        seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging.
+        features: of the case, see ``conformance.features``.
+        tags: of the case.
+        dtype: of the case.
+        line: of the case in its file.
+    """
+
+    case: str
+    key: str
+    implementation: str
+    status: Status
+    reason: str = ""
+    headroom: float | None = None
+    tensors: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    traceback: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    dtype: str = ""
+    line: int = 0
+
+    @property
+    def deviates(self) -> bool:
+        """Whether a run with this result does not conform."""
+        return self.status in DEVIATIONS
+
+    @property
+    def id(self) -> str:
+        """How the result is named everywhere: ``file::name[implementation]``."""
+        return f"{self.case}[{self.implementation}]"
+
+    def to_row(self) -> dict[str, Any]:
+        """The result as JSON values, without empty fields."""
+        return {name: plain(value) for name, value in asdict(self).items() if value or value == 0.0}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The result that a row holds; fields of a later suite version are left out.
+
+        Raises:
+            ValueError: a field is missing or is not what it should be.
+        """
+        values = {item.name: row[item.name] for item in fields(cls) if item.name in row}
+        absent = [name for name in ("case", "key", "implementation", "status") if not isinstance(values.get(name), str)]
+        if absent or values["status"] not in STATUSES:
+            raise ValueError(f"{absent[0]} is missing" if absent else f"there is no status {values['status']!r}")
+        for name in ("notes", "features", "tags"):
+            values[name] = tuple(values.get(name, ()))
+        values["tensors"] = {name: float(value) for name, value in values.get("tensors", {}).items()}
+        if values.get("headroom") is not None:
+            values["headroom"] = float(values["headroom"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A results file as read.
+
+    Attributes:
+        path: where it was read.
+        header: its first line.
+        implementations: what each implementation said about itself.
+        results: the rows, in the order in which they came.
+        footer: its last line; None when the run was cut short.
+    """
+
+    path: Path
+    header: Mapping[str, Any]
+    implementations: Mapping[str, Mapping[str, str]]
+    results: tuple[Result, ...]
+    footer: Mapping[str, Any] | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end."""
+        return self.footer is not None
+
+    @property
+    def planned(self) -> dict[str, int]:
+        """How many rows each implementation should have."""
+        return dict(self.header["planned"])
+
+
+class ResultsFile:
+    """Writes a results file, a line at a time. Without ``finish`` it has no footer.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], resume: bool = False) -> None:
+        self.path = path
+        self.done: tuple[Result, ...] = ()
+        self._described: set[str] = set()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if resume and path.exists() and path.stat().st_size:
+                report = read(path)
+                _refuse_other_run(report, header)
+                self.done = report.results
+                self._described = set(report.implementations)
+                _cut_half_line(path, drop_footer=report.complete)
+                self._file: io.FileIO = path.open("ab", buffering=0)
+                return
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            self._write("header", header)
+        except UserError:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def describe(self, implementation: str, description: Mapping[str, str]) -> None:
+        """Writes what an implementation says about itself, once."""
+        if implementation not in self._described:
+            self._described.add(implementation)
+            self._write("implementation", {"name": implementation, "description": dict(description)})
+
+    def add(self, result: Result) -> None:
+        """Writes a row."""
+        self._write("row", result.to_row())
+
+    def finish(self, results: Iterable[Result], other_seconds: float = 0.0) -> None:
+        """Writes the footer: nothing comes after it.
+
+        Args:
+            results: all rows of the file.
+            other_seconds: CPU seconds of the run that belong to no row.
+        """
+        results = tuple(results)
+        seconds = phases(results) | {"other": max(0.0, other_seconds)}
+        self._write("footer", {"counts": counts(results), "seconds": plain(seconds)})
+
+    def _write(self, kind: str, content: Mapping[str, Any]) -> None:
+        line = json.dumps({"kind": kind, **content}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            while line:  # Without a buffer, so that nothing is left to be written later; a write may be partial.
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def read(path: Path) -> Report:
+    """Reads a results file; its last line may be half-written.
+
+    Raises:
+        UserError: it cannot be read, is no results file, or is of a newer format.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    header: Mapping[str, Any] = {}
+    footer = None
+    implementations: dict[str, Mapping[str, str]] = {}
+    results: list[Result] = []
+    for number, line in enumerate(lines[:-1], 1):  # What follows the last newline is empty or half a line.
+        try:
+            content = json.loads(line)
+            if number == 1:
+                header = _checked_header(path, content)
+            match content["kind"]:
+                case "row":
+                    results.append(Result.from_row(content))
+                case "implementation":
+                    implementations[content["name"]] = dict(content["description"])
+                case "footer":
+                    footer = content
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = "this is not a results file" if number == 1 else f"this is not a row of results: {error}"
+            raise UserError(f"{path}:{number}: {what}") from error
+    if not header:
+        raise UserError(f"{path}:1: this is not a results file")
+    return Report(path, header, implementations, tuple(results), footer)
+
+
+def make_header(
+    planned: Mapping[str, int], packages: Mapping[str, Mapping[str, str]], selection: str = "", cases: str = ""
+) -> dict[str, Any]:
+    """The header of a run.
+
+    Args:
+        planned: how many rows each implementation is to have.
+        packages: for each implementation, the installed versions of what it requires.
+        selection: how the cases were chosen, in words.
+        cases: a hash of all of them, without which the run cannot be resumed.
+    """
+    return {
+        "format": FORMAT,
+        "suite": __version__,
+        "machine": {
+            "platform": platform.platform(),
+            "processor": platform.machine(),
+            "cpus": os.cpu_count() or 0,
+            "python": platform.python_version(),
+            "numpy": metadata.version("numpy"),
+        },
+        "threads": threads.settings(),
+        "selection": selection,
+        "cases": cases,
+        "planned": dict(planned),
+        "packages": {name: dict(found) for name, found in packages.items()},
+    }
+
+
+def counts(results: Iterable[Result]) -> dict[str, int]:
+    """How many results have each status that occurs."""
+    found = Counter(result.status for result in results)
+    return {status: found[status] for status in STATUSES if found[status]}
+
+
+def phases(results: Iterable[Result]) -> dict[str, float]:
+    """CPU seconds by phase, over all results."""
+    total: Counter[str] = Counter()
+    for result in results:
+        total.update(result.seconds)
+    return dict(total)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: what is not finite as a string, NumPy's numbers as Python's, seconds short."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _checked_header(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    if content["kind"] != "header" or not isinstance(content["planned"], dict):
+        raise ValueError
+    if content["format"] > FORMAT:
+        raise UserError(
+            f"{path}: written by version {content['suite']} of the suite, in a format newer than this one's"
+        )
+    return content
+
+
+def _refuse_other_run(report: Report, header: Mapping[str, Any]) -> None:
+    """Rows of two different runs must not end up in one file."""
+    for part in ("suite", "machine", "threads", "packages", "selection", "cases", "planned"):
+        if plain(report.header.get(part)) != plain(header[part]):
+            raise UserError(
+                f"{report.path}: cannot be resumed, its {part} differ: it has {report.header.get(part)}, "
+                f"this run {header[part]}. Run without --resume, or with another --output"
+            )
+
+
+def _cut_half_line(path: Path, drop_footer: bool) -> None:
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if drop_footer:  # More may follow: the footer is written anew at the end.
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    with path.open("r+b") as file:
+        file.truncate(end)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written: {error.strerror or error}", MISSING)

@@ -1,0 +1,92 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.errors import UserError
+from conformance.reports import markdown
+from conformance.results import Report, Result
+
+PASSED = Result("a.yaml::one", "k1", "fake", "pass", headroom=0.25, features=("float32",), dtype="float32")
+FAILED = replace(
+    PASSED,
+    case="a.yaml::two",
+    status="fail",
+    reason="h_n is off | <b>by</b> 1",
+    headroom=math.inf,
+    tensors={"h_n": math.inf, "c_n": 0.5},
+    details={"h_n": {"reason": "h_n is off", "expected": 0.5, "got": "nan"}},
+    seconds={"solve": 3.0, "budget": 1.0},
+)
+ERROR = replace(
+    PASSED, case="a.yaml::three", status="error", reason="no", traceback="Traceback\n```\nno", headroom=None
+)
+KNOWN = replace(PASSED, case="a.yaml::four", status="known", reason="one: It errs.")
+UNSUPPORTED = replace(PASSED, case="a.yaml::five", status="unsupported", reason="cannot", headroom=None)
+NOT_RUN = replace(PASSED, implementation="absent", status="not-run", reason="not installed", headroom=None)
+
+
+def make_report(*results: Result, complete: bool = True) -> Report:
+    header: dict[str, Any] = {
+        "suite": "1.0",
+        "planned": {"fake": 5, "absent": 1},
+        "machine": {"python": "3.11"},
+        "packages": {"fake": {"numpy": "2"}},
+    }
+    footer = {"seconds": {"solve": 3.0, "budget": 1.0, "other": 0.0}} if complete else None
+    return Report(Path("r.jsonl"), header, {"fake": {"device": "cpu"}}, results, footer)
+
+
+ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1 pass, 1 fail, 1 unsupported, 1 error, 1 known, 1 not-run",
+        "| feature | `fake` | `absent` |",
+        "| total | 1/4 +1 ~1 | -1 |",
+        "| `fake` | inf |",
+        "### fail: `a.yaml::two[fake]`",
+        "h\\_n is off \\| \\<b\\>by\\</b\\> 1",
+        "| `h_n` | inf | h\\_n is off; expected: 0.5; got: nan |",
+        "````text",
+        "conformance run -i fake -k a.yaml::two",
+        "| `fake` | 1 | one: It errs. | `a.yaml::four` |",
+        "| `fake` | 1 | cannot | `a.yaml::five` |",
+        "| `absent` | 1 | not installed | `a.yaml::one` |",
+        "## CPU time: 4.0 s",
+        "| solve fake | 3.00 | 75% |",
+        "| device | cpu |",
+        "| numpy | 2 |",
+    ],
+)
+def test_a_report_holds(line: str) -> None:
+    assert line in markdown.render(ALL).splitlines()
+
+
+def test_a_run_that_was_cut_short_says_so_at_the_top() -> None:
+    lines = markdown.render(make_report(PASSED, complete=False)).splitlines()
+    assert lines[2] == "**INCOMPLETE: the run was cut short; 1 of 6 results are there.**"
+    assert "INCOMPLETE" not in markdown.render(ALL)
+
+
+def test_thousands_of_deviations_are_not_all_detailed() -> None:
+    many = [replace(FAILED, case=f"a.yaml::{number}") for number in range(markdown.DETAILED + 7)]
+    text = markdown.render(make_report(*many))
+    assert text.count("### fail") == markdown.DETAILED
+    assert "and 7 more, in the results file." in text
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "report.md").mkdir()
+    with pytest.raises(UserError, match=r"report\.md: cannot be written") as caught:
+        markdown.write(tmp_path / "report.md", ALL)
+    assert caught.value.exit_code == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_an_empty_run_has_a_report() -> None:
+    assert "Nothing ran." in markdown.render(make_report())

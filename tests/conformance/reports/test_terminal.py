@@ -1,0 +1,81 @@
+import io
+from dataclasses import replace
+
+import pytest
+
+from conformance.reports.summary import Cell
+from conformance.reports.terminal import Terminal, explain, summarise
+from conformance.results import Result
+from tests.conformance.reports.test_markdown import ALL, ERROR, FAILED, PASSED, make_report
+
+
+def summary(*results: Result, complete: bool = True) -> str:
+    stream = io.StringIO()
+    summarise(make_report(*results, complete=complete), {"fake": "my.py:Fake"}, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1/4 +1 ~1",
+        "inf",
+        "75%  solve fake",
+        "2 deviations; to run one again:",
+        "conformance run -i my.py:Fake -k a.yaml::two",
+        "pytest 'a.yaml::two[fake]' --conformance-implementation my.py:Fake",
+        "1 pass, 1 fail, 1 unsupported, 1 error, 1 known, 1 not-run",
+    ],
+)
+def test_a_summary_holds(text: str) -> None:
+    assert text in summary(*ALL.results)
+
+
+def test_only_the_first_failures_are_listed() -> None:
+    many = [replace(FAILED, case=f"a.yaml::case-{number}") for number in range(13)]
+    assert "and 3 more, all in the report" in summary(*many)
+
+
+def test_an_incomplete_run_says_so() -> None:
+    assert "INCOMPLETE: 1 of 6 ran" in summary(PASSED, complete=False)
+    assert "INCOMPLETE" not in summary(PASSED)
+
+
+def test_no_escape_codes_outside_a_terminal() -> None:
+    assert "\x1b" not in summary(*ALL.results)
+
+
+def test_a_deviation_is_shown_as_it_happens() -> None:
+    stream = io.StringIO()
+    with Terminal(2, stream) as terminal:
+        terminal.show(PASSED)
+        terminal.show(FAILED)
+    assert stream.getvalue() == "fail a.yaml::two[fake]\n     h_n is off | <b>by</b> 1\n"
+
+
+def test_an_explanation_holds_every_deviating_tensor_once() -> None:
+    assert explain(FAILED).splitlines() == [
+        "a.yaml::two[fake]: fail",
+        "  h_n is off",
+        "      expected: 0.5",
+        "      got: nan",
+        "  within budget: c_n",
+    ]
+
+
+def test_an_explanation_holds_the_traceback() -> None:
+    assert explain(ERROR).splitlines()[:3] == ["a.yaml::three[fake]: error", "  no", "  Traceback"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text", "deviates"),
+    [
+        (Cell(0, 0, 0, 0, 0), "no data", False),
+        (Cell(0, 0, 4, 0, 0), "+4", False),
+        (Cell(3, 3, 0, 0, 2), "3/3 -2", False),
+        (Cell(2, 4, 1, 1, 0), "2/4 +1 ~1", True),
+        (Cell(3, 4, 1, 1, 0), "3/4 +1 ~1", False),
+    ],
+)
+def test_cells(cell: Cell, text: str, deviates: bool) -> None:
+    assert (str(cell), cell.deviates) == (text, deviates)

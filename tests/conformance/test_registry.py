@@ -1,0 +1,80 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from conformance import registry
+from conformance.errors import UserError
+from tests import fakes
+
+ROOT = Path(__file__).parents[2]
+FAKES = Path(fakes.__file__)
+
+
+def test_built_in_names_are_the_entry_points() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"][registry.GROUP] == registry.BUILT_IN
+
+
+@pytest.mark.parametrize("name", registry.BUILT_IN)
+def test_built_in_adapters_carry_their_registered_name(name: str) -> None:
+    adapter = registry.load(name)
+    assert adapter.name == name
+    assert adapter.requires
+    assert adapter.install.startswith("pip install ")
+
+
+@pytest.mark.parametrize("place", [f"{FAKES}:Picky", "tests.fakes:Picky"])
+def test_a_class_is_found_by_its_place(place: str) -> None:
+    assert registry.load(place).name == "picky"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code"),
+    [
+        ("torch.nn.lstm", "did you mean 'torch.nn.LSTM'", 2),
+        ("nothing-like-it", "registered: torch.nn.LSTM, ", 2),
+        ("no/such.py:Class", "no/such.py: there is no such file", 2),
+        (f"{FAKES}:Pickey", "has no 'Pickey', did you mean 'Picky'", 2),
+        (f"{FAKES}:unfinished", "is not an adapter: .*lacks name, supports, solve", 2),
+        (f"{FAKES}:Unfinished", "is not a whole adapter: it lacks solve, name", 2),
+        ("tests.no_such_module:Class", "cannot be imported: ModuleNotFoundError", 3),
+    ],
+)
+def test_what_cannot_be_had_is_explained(name: str, message: str, code: int) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        registry.load(name)
+    assert caught.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = (", r"broken\.py:1: '\(' was never closed"),
+        ("import no_such_framework", "cannot be imported: ModuleNotFoundError"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("from tests.fakes import Faithful\nclass A(Faithful):\n    def __init__(self): 1 / 0\n", "cannot be made"),
+    ],
+)
+def test_a_broken_file_is_explained(tmp_path: Path, source: str, message: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(source)
+    with pytest.raises(UserError, match=message):
+        registry.load(f"{path}:A")
+
+
+def test_two_implementations_of_one_name_are_refused() -> None:
+    with pytest.raises(UserError, match="two implementations are named picky"):
+        registry.load_all([f"{FAKES}:Picky", "tests.fakes:Picky"])
+
+
+def test_what_is_missing_is_named_with_its_command() -> None:
+    assert registry.missing(fakes.Faithful()) is None
+    assert registry.missing(fakes.Absent()) == (
+        "absent needs a_framework_that_is_not_there, which is not installed; install with: pip install a-framework"
+    )
+
+
+@pytest.mark.parametrize(("module", "known"), [("numpy", True), ("yaml", True), ("no_such_module", False)])
+def test_versions_are_read_without_importing(module: str, known: bool) -> None:
+    assert bool(registry.version(module)) is known

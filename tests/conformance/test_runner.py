@@ -1,0 +1,139 @@
+"""Every way in which an implementation can go wrong has exactly one status."""
+
+import pytest
+
+from conformance.adapters import Adapter
+from conformance.case import Case
+from conformance.known import Divergence
+from conformance.oracle import Oracle
+from conformance.results import Status
+from conformance.runner import RefusedCaseError, Runner, order
+from tests import fakes
+
+
+def make_case(**options: object) -> Case:
+    values = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "name": "a-case", "file": "a.yaml"}
+    return Case.model_validate(values | options)
+
+
+def make_divergence(**options: object) -> Divergence:
+    values: dict[str, object] = {
+        "id": "one",
+        "implementation": "*",
+        "package": "numpy",
+        "versions": ">=1",
+        "cases": {"dtype": "float32"},
+        "tensors": ["h_n", "grad.*"],
+        "what": "It turns signs round.",
+        "reason": "unknown",
+        "upstream": "none found",
+        "reproduction": "none.py",
+    }
+    return Divergence.model_validate(values | options)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "status", "reason"),
+    [
+        (fakes.Faithful, "pass", ""),
+        (fakes.Views, "pass", ""),
+        (fakes.Prints, "pass", ""),
+        (fakes.Wrong, "fail", "grad.input"),
+        (fakes.BatchFirstStates, "fail", "batch-first"),
+        (fakes.NotANumber, "fail", "output"),
+        (fakes.Incomplete, "fail", "c_n"),
+        (fakes.Borderline, "fail", "output"),
+        (fakes.OnceBorderline, "pass", ""),
+        (fakes.Nothing, "error", "TypeError: solve returned a NoneType"),
+        (fakes.Raises, "error", "RuntimeError: no kernel for float32"),
+        (fakes.AsksToExit, "error", "SystemExit: 3"),
+        (fakes.CannotTell, "error", "LookupError: a-case"),
+        (fakes.Mutates, "error", "read-only"),
+        (fakes.Picky, "unsupported", "only plain LSTMs"),
+        (fakes.Absent, "not-run", "pip install a-framework"),
+    ],
+)
+def test_each_fault_has_one_status(adapter: type[Adapter], status: Status, reason: str) -> None:
+    result = Runner(Oracle(None)).check(make_case(), adapter())
+    assert (result.status, reason in result.reason) == (status, True), result
+    assert bool(result.details) == (status == "fail")
+    assert bool(result.traceback) == (status == "error")
+    assert (result.headroom is not None) == (status in ("pass", "fail"))
+
+
+def test_all_deviating_tensors_are_reported_at_once() -> None:
+    result = Runner(Oracle(None)).check(make_case(), fakes.Wrong())
+    assert set(result.details) == {"h_n", "grad.input"}
+    assert result.tensors["h_n"] > 1 > result.tensors["output"]
+    assert result.headroom == max(result.tensors.values())
+
+
+def test_bad_luck_in_one_draw_is_noted() -> None:
+    result = Runner(Oracle(None)).check(make_case(), fakes.OnceBorderline())
+    assert result.headroom is not None
+    assert result.headroom > 1
+    assert "two others" in result.notes[0]
+
+
+def test_warnings_are_kept_and_change_no_status() -> None:
+    result = Runner(Oracle(None)).check(make_case(), fakes.Warns())
+    assert (result.status, result.notes) == ("pass", ("UserWarning: this kernel is slow",))
+
+
+def test_an_interrupt_is_no_result() -> None:
+    adapter = fakes.Interrupts()
+    runner = Runner(Oracle(None))
+    runner.check(make_case(), adapter)
+    with pytest.raises(KeyboardInterrupt):
+        runner.check(make_case(), adapter)
+
+
+def test_a_chaotic_case_is_refused_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.oracle.CHAOTIC", 1.0)
+    refusing = Runner(Oracle(None))
+    with pytest.raises(RefusedCaseError, match=r"^a\.yaml:7: plain cannot be judged: rounding"):
+        refusing.check(make_case(name="plain", line=7), fakes.Zeros())
+
+
+def test_time_is_booked_by_phase() -> None:
+    seconds = Runner(Oracle(None)).check(make_case(), fakes.Faithful()).seconds
+    assert {"import", "problem", "solve", "reference", "budget", "judging"} <= set(seconds)
+    assert all(spent >= 0 for spent in seconds.values())
+
+
+def test_an_implementation_is_described_once() -> None:
+    runner = Runner(Oracle(None))
+    list(runner.run([(fakes.Faithful(), [make_case(), make_case(seq_len=6)])]))
+    assert runner.descriptions == {"faithful": {"made of": "the reference"}}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "divergence", "status"),
+    [
+        (fakes.Wrong, {}, "known"),
+        (fakes.Wrong, {"tensors": ["h_n"]}, "fail"),
+        (fakes.Wrong, {"versions": "<1"}, "fail"),
+        (fakes.Wrong, {"package": "a-package-that-is-not-there"}, "fail"),
+        (fakes.Wrong, {"cases": {"dtype": ["float64", "float16"]}}, "fail"),
+        (fakes.Wrong, {"cases": {"check": "gradients", "dtype": ["float64", "float32"]}}, "known"),
+        (fakes.Wrong, {"implementation": "other*"}, "fail"),
+        (fakes.Faithful, {}, "fixed"),
+        (fakes.OnceBorderline, {}, "fixed"),
+        (fakes.Faithful, {"versions": "<1"}, "pass"),
+        (fakes.Raises, {}, "error"),
+        (fakes.Raises, {"tensors": [], "error": "no kernel.*float32"}, "known"),
+        (fakes.Raises, {"tensors": [], "error": "another message"}, "error"),
+        (fakes.Wrong, {"tensors": [], "error": "no kernel"}, "fail"),
+        (fakes.Picky, {}, "unsupported"),
+    ],
+)
+def test_a_divergence_excuses_what_it_describes(
+    adapter: type[Adapter], divergence: dict[str, object], status: Status
+) -> None:
+    runner = Runner(Oracle(None), [make_divergence(**divergence)])
+    assert runner.check(make_case(), adapter()).status == status
+
+
+def test_alike_layers_run_next_to_each_other() -> None:
+    cases = [make_case(hidden_size=size, name=f"{size}-{number}") for number in (1, 2) for size in (4, 5)]
+    assert [case.name for case in sorted(cases, key=order)] == ["4-1", "4-2", "5-1", "5-2"]
