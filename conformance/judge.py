@@ -153,6 +153,8 @@ def _axes(case: Case, name: str) -> tuple[str, ...]:
         return ("gate·unit",)
     if name.startswith("weight_hr"):
         return ("projected unit", "unit")
+    if name.startswith("weight_hh"):
+        return ("gate·unit", "previous unit")
     return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "unit below")
 
 

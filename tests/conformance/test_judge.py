@@ -126,7 +126,7 @@ def moved(index: tuple[int, ...], by: float = 1.0) -> Any:
         ("grad.input", (5, 0, 2), {}, "step 5, row 0, feature 2"),
         ("grad.weight_ih_l0", (5, 2), {}, "layer 0, forward, forget gate, unit 1, feature 2"),
         ("grad.weight_ih_l1_reverse", (8, 7), {}, "layer 1, reverse, candidate gate, unit 0, unit below 7"),
-        ("grad.weight_hh_l1", (15, 0), {}, "layer 1, forward, output gate, unit 3, unit below 0"),
+        ("grad.weight_hh_l1", (15, 0), {}, "layer 1, forward, output gate, unit 3, previous unit 0"),
         ("grad.bias_hh_l0_reverse", (0,), {}, "layer 0, reverse, input gate, unit 0"),
         (
             "grad.weight_hr_l0",
