@@ -102,9 +102,8 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
     if headroom <= 1:
         return TensorVerdict(name, headroom)
     # Among elements without any budget the largest deviation is the worst.
-    at = np.unravel_index(np.argmax(np.where(np.isinf(headrooms), np.inf, 0) + deviation), got.shape)
-    if not math.isinf(headroom):
-        at = np.unravel_index(np.argmax(headrooms), got.shape)
+    ranking = np.where(np.isinf(headrooms), deviation, 0.0) if math.isinf(headroom) else headrooms
+    at = np.unravel_index(np.argmax(ranking), got.shape)
     index = tuple(int(i) for i in at)
     where = _place(case, name, index)
     wrong = int((headrooms > 1).sum())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.errors import MISSING, UserError
-from conformance.reports.summary import LEGEND, by_implementation, headrooms, number, rerun, table, times
+from conformance.reports.summary import LEGEND, by_implementation, dtypes, headrooms, number, rerun, table, times
 from conformance.results import Report, Result, counts
 
 DETAILED = 100
@@ -78,10 +78,10 @@ def _headrooms(results: Sequence[Result]) -> Iterator[str]:
         return
     yield "## Largest headroom\n"
     yield "The largest deviation from the reference, in units of the rounding budget: up to 1 conforms.\n"
-    dtypes = list(dict.fromkeys(dtype for _, dtype in largest))
+    columns = dtypes(largest)
     names = list(dict.fromkeys(name for name, _ in largest))
-    rows = [[_code(name), *(number(largest.get((name, dtype))) for dtype in dtypes)] for name in names]
-    yield _table(["implementation", *dtypes], rows)
+    rows = [[_code(name), *(number(largest.get((name, dtype))) for dtype in columns)] for name in names]
+    yield _table(["implementation", *columns], rows)
 
 
 def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator[str]:

@@ -4,7 +4,9 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
+from conformance.case import DType
 from conformance.features import FEATURES
 from conformance.results import NOT_RUN, Result, counts, phases
 
@@ -81,13 +83,19 @@ def table(grouped: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, Cell]]
 
 
 def headrooms(results: Iterable[Result]) -> dict[tuple[str, str], float]:
-    """The largest headroom of each implementation and dtype, among cases that pass or deviate."""
+    """The largest headroom of each implementation and dtype, known divergences aside."""
     largest: dict[tuple[str, str], float] = {}
     for result in results:
-        if result.headroom is not None:
+        if result.headroom is not None and result.status != "known":
             place = (result.implementation, result.dtype)
             largest[place] = max(largest.get(place, 0.0), result.headroom)
     return largest
+
+
+def dtypes(largest: Iterable[tuple[str, str]]) -> list[str]:
+    """The dtypes among keys of ``headrooms``, the most precise first."""
+    seen = {dtype for _, dtype in largest}
+    return [dtype for dtype in get_args(DType) if dtype in seen]
 
 
 def times(

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from conformance.reports.summary import LEGEND, by_implementation, headrooms, number, rerun, table, times
+from conformance.reports.summary import LEGEND, by_implementation, dtypes, headrooms, number, rerun, table, times
 from conformance.results import DEVIATIONS, Report, Result, counts
 
 SHOWN_FAILURES = 10
@@ -133,13 +133,13 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Table:
 
 def _headrooms(results: Sequence[Result]) -> Table:
     largest = headrooms(results)
-    dtypes = sorted({dtype for _, dtype in largest}, key=lambda dtype: (len(dtype), dtype), reverse=True)
+    columns = dtypes(largest)
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     shown.add_column("implementation", overflow="fold")
-    for dtype in dtypes:
+    for dtype in columns:
         shown.add_column(dtype, justify="right")
     for name in dict.fromkeys(name for name, _ in largest):
-        shown.add_row(Text(name), *(number(largest.get((name, dtype))) for dtype in dtypes))
+        shown.add_row(Text(name), *(number(largest.get((name, dtype))) for dtype in columns))
     return shown
 
 

@@ -102,9 +102,9 @@ def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_refuses_another_backend() -> None:
     run = _python(
-        "from conformance.adapters.keras_lstm import KerasLSTM; KerasLSTM().describe()", KERAS_BACKEND="numpy"
+        "from conformance.adapters.keras_lstm import KerasLSTM; KerasLSTM().describe()", KERAS_BACKEND="torch"
     )
-    assert "RuntimeError: Keras uses its numpy backend in this process" in run.stderr
+    assert "RuntimeError: Keras uses its torch backend in this process" in run.stderr
 
 
 def test_frameworks_are_imported_when_first_used() -> None:
