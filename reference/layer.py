@@ -94,7 +94,7 @@ class Padding:
 
 
 def through_time(
-    cell: Cell, weights: Mapping[str, Any], x: Any, h_0: Any, c_0: Any, suffix: str, padding: Padding | None
+    cell: Cell, weights: Mapping[str, Any], x: Any, h_0: Any, c_0: Any, time: Time, padding: Padding | None
 ) -> tuple[Pass, Any]:
     """One direction of one layer: what it did, and its output (T · B, ·)."""
     rows, width = h_0.shape
@@ -106,7 +106,6 @@ def through_time(
     recurrent = weights["weight_hh"].T
     projection = weights["weight_hr"].T if "weight_hr" in weights else None
 
-    time = Time(steps, suffix)
     h, c = np.empty_like(h_0, shape=(steps + 1, rows, width)), np.empty_like(c_0, shape=(steps + 1, *c_0.shape))
     h[time.start], c[time.start] = h_0, c_0
     parts = Step(reused(inputs), np.empty_like(c_0, shape=(steps, *c_0.shape)))
@@ -127,7 +126,7 @@ def through_time(
 
     y = h[time.results]
     if padding is not None:
-        y = np.where(padding.shown[suffix], y, 0.0)
+        y = np.where(padding.shown[time.suffix], y, 0.0)
     return Pass(time, x, h, c, m, parts, weights), y.reshape(steps * rows, width)
 
 

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from reference.arithmetic import over_time
 from reference.cell import Cell
-from reference.layer import Dialect, Padding, Pass, back_through_time, through_time
+from reference.layer import Dialect, Padding, Pass, Time, back_through_time, through_time
 from reference.model import Model
 
 Lift = Callable[[NDArray[np.floating]], Any]
+Clock = Callable[[int, str], Time]
 
 
 def float64(array: ArrayLike) -> NDArray[np.float64]:
@@ -53,6 +54,7 @@ def forward(
     dropout_masks: Mapping[str, NDArray[np.floating]] | None = None,
     dialect: Dialect | None = None,
     cell: Cell | None = None,
+    clock: Clock = Time,
     lift: Lift = float64,
 ) -> Trace:
     """Runs an LSTM over a batch of sequences.
@@ -66,6 +68,7 @@ def forward(
         dropout_masks: what a layer's output (T, B, ·) is multiplied by before the next layer, by ``l0``, ``l1`` ….
         dialect: conventions about padding.
         cell: the cell's nonlinearities.
+        clock: makes the order of steps from their number and the direction's suffix.
         lift: makes the numbers to compute with from an array.
 
     Raises:
@@ -103,7 +106,7 @@ def forward(
                 own = {name.removesuffix(end): w for name, w in weights.items() if name.endswith(end)}
                 h_0 = initial("h_0", layer, direction, model.state_size(layer))
                 c_0 = initial("c_0", layer, direction, hidden)
-                one, y = through_time(cell, own, x, h_0, c_0, suffix, padding)
+                one, y = through_time(cell, own, x, h_0, c_0, clock(steps, suffix), padding)
                 outputs.append(y)
                 h_n.append(one.h[one.time.end])
                 c_n.append(one.c[one.time.end])
