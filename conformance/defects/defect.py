@@ -60,7 +60,7 @@ class Defect:
     id: str
     what: str
     stands_for: str = ""
-    applies: Callable[[Case], bool] = field(default=lambda case: True)
+    applies: Callable[[Case], bool] = field(default=lambda _: True)
     reads: Rewire | None = None
     scales: Change | None = None
     shifts: Change | None = None

@@ -30,7 +30,7 @@ DEFECTS = [
         what="whose gradient does not flow through the cell state to the step before",
         stands_for="",
         applies=lambda case: _gradients(case) and case.seq_len > 1,
-        cell=lambda case: _WithoutForgetPath(),
+        cell=lambda _: _WithoutForgetPath(),
     ),
     Defect(
         id="grad-ignores-h_n",
