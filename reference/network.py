@@ -75,6 +75,8 @@ def forward(
         ValueError: a parameter is missing or an array has the wrong shape.
     """
     x = np.asarray(input)
+    if x.ndim not in (2, 3):
+        raise ValueError(f"input must have 3 axes, or 2 unbatched, not {x.ndim}")
     batched = x.ndim == 3
     x = x[:, None] if not batched else np.moveaxis(x, 0, 1) if model.batch_first else x
     steps, rows, _ = x.shape
@@ -82,7 +84,10 @@ def forward(
 
     padding = None
     if lengths is not None:
-        padding = Padding.of(np.asarray(lengths), steps, dialect or Dialect())
+        lengths = np.asarray(lengths)
+        if lengths.shape != (rows,) or not ((lengths >= 0) & (lengths <= steps)).all():
+            raise ValueError(f"lengths must be {rows} numbers from 0 to {steps}, not {lengths.tolist()}")
+        padding = Padding.of(lengths, steps, dialect or Dialect())
         x = np.where(padding.valid, x, np.zeros((), x.dtype))
     weights = {name: lift(np.asarray(array)) for name, array in parameters.items()}
     cell = cell or Cell()

@@ -168,6 +168,17 @@ def test_wrong_tensors_are_named(change: dict[str, np.ndarray | None], message: 
         forward(of.case.model, parameters, of.input)
 
 
-def test_wrong_input_width_is_named() -> None:
-    with pytest.raises(ValueError, match="input has 4 features, the model reads 3"):
-        forward(Model(3, (2,)), {}, np.zeros((2, 1, 4)))
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((2, 1, 4), "input has 4 features, the model reads 3"), ((3,), "input must have 3 axes, or 2 unbatched, not 1")],
+)
+def test_a_wrong_input_is_named(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        forward(Model(3, (2,)), {}, np.zeros(shape))
+
+
+@pytest.mark.parametrize("lengths", [[1, 2], [5, 1, 2], [-1, 1, 2]])
+def test_wrong_lengths_are_named(lengths: list[int]) -> None:
+    of = problem("one-layer")
+    with pytest.raises(ValueError, match=r"lengths must be 3 numbers from 0 to 4, not \["):
+        forward(of.case.model, of.parameters, of.input, lengths=lengths)
