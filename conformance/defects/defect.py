@@ -16,7 +16,7 @@ import reference
 from conformance.case import Case
 from conformance.problem import Problem
 from reference.cell import Cell
-from reference.layer import Time
+from reference.layer import Pass, Time
 from reference.network import Clock, Lift
 
 Arrays = dict[str, Any]
@@ -39,17 +39,21 @@ class Defect:
         what: completes "behaves exactly like an LSTM …".
         stands_for: the real bug, as ``pytorch#95137``, where there is one.
         applies: whether a case has what it takes; where it does not, the defect is no defect.
-        reads: parameters, ``input``, ``h_0`` and ``c_0`` (by their names) read in the wrong place; gradients follow.
+        reads: parameters, ``input``, ``h_0`` and ``c_0`` (by their names; 0 where a case omits them) read in the wrong
+            place; gradients follow.
         scales: factors for the same tensors; gradients follow.
         shifts: what is added to the same tensors, and has no gradient.
         lengths: the lengths that it goes by, (B,).
         masks: the dropout masks that it applies, in the forward pass.
         masks_back: the dropout masks that it applies on the way back.
+        recalls: what the way back finds of the forward pass of one direction of one layer: wrong gradients of right
+            results.
         dialect: the padding convention that it follows.
         cell: makes the cell that it runs, anew for each run.
         clock: the order of its steps.
         lift: the numbers that it computes with.
         answers: ``output``, ``h_n`` and ``c_n`` put in the wrong place; gradients follow.
+        results: the same tensors, changed after all else; gradients do not follow.
         cotangents: of ``output``, ``h_n`` and ``c_n``, changed: wrong gradients of right results.
         gradients: by their names without ``grad.``, changed: wrong gradients of right results.
         size: how large it is, where that makes sense.
@@ -67,11 +71,13 @@ class Defect:
     lengths: Callable[[NDArray[np.int64], Case], NDArray[np.int64]] | None = None
     masks: Change | None = None
     masks_back: Change | None = None
+    recalls: Callable[[Pass, Case], Pass] | None = None
     dialect: Callable[[reference.Dialect], reference.Dialect] | None = None
     cell: Callable[[Case], Cell] | None = None
     clock: Clock = Time
     lift: Lift = reference.float64
     answers: Rewire | None = None
+    results: Change | None = None
     cotangents: Change | None = None
     gradients: Change | None = None
     size: float | None = None
@@ -90,14 +96,13 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     read = {name: array * factors.get(name, 1.0) for name, array in wiring.forth(sources).items()}
     if defect.shifts:
         read = defect.shifts(read, case)
-    state = {name: read[name] for name in problem.initial_state} if problem.initial_state is not None else None
     masks = dict(problem.dropout_masks)
 
     trace = reference.forward(
         model,
         {name: read[name] for name in problem.parameters},
         read["input"],
-        state,
+        {name: array for name, array in read.items() if name.startswith(("h_0", "c_0"))},
         lengths=problem.lengths
         if problem.lengths is None or not defect.lengths
         else defect.lengths(problem.lengths, case),
@@ -110,12 +115,16 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     outputs = {name: _plain(value) for name, value in trace.outputs.items()}
     placing = _Wiring.of(defect.answers, outputs, case)
     results = placing.forth(outputs)
+    if defect.results:
+        results = defect.results(results, case)
     if "gradients" in case.check:
         cotangents = placing.back({name: reference.float64(array) for name, array in problem.cotangents.items()})
         if defect.cotangents:
             cotangents = defect.cotangents(cotangents, case)
         if defect.masks_back:
             trace = replace(trace, _masks=defect.masks_back(masks, case))
+        if recalls := defect.recalls:
+            trace = replace(trace, _passes=[[recalls(one, case) for one in layer] for layer in trace._passes])
         found = {name.removeprefix("grad."): _plain(g) for name, g in reference.backward(trace, cotangents).items()}
         gradients = wiring.back({name: found[name] * factors.get(name, 1.0) for name in sources})
         if defect.gradients:
@@ -125,8 +134,12 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
 
 
 def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:
-    """What a solution has gradients of."""
-    return {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
+    """What an LSTM reads, and may answer gradients of. A state that is omitted is there: it is 0."""
+    case, state = problem.case, problem.initial_state
+    if state is None:
+        shapes = {**case.model.state_shapes("h_0", case.rows), **case.model.state_shapes("c_0", case.rows)}
+        state = {name: np.zeros(shape) for name, shape in shapes.items()}
+    return {**problem.parameters, "input": problem.input, **state}
 
 
 def _plain(value: Any) -> Any:
