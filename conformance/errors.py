@@ -1,5 +1,7 @@
 """Errors that a user can put right. The command line prints their message and exits with their code."""
 
+import traceback
+
 WRONG_USE = 2
 MISSING = 3
 
@@ -14,3 +16,8 @@ class UserError(Exception):
     def __init__(self, message: str, exit_code: int = WRONG_USE) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def short_traceback(error: BaseException, frames: int = 6, characters: int = 4000) -> str:
+    """The last frames of where an implementation raised; the first ones are the suite's own."""
+    return "".join(traceback.format_exception(error, limit=-frames))[-characters:]

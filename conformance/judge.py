@@ -92,7 +92,7 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
     if not finite.all():
         bad = np.argwhere(~finite)
         first = tuple(int(i) for i in bad[0])
-        where = _place(case, name, first)
+        where = place(case, name, first)
         reason = f"is not finite in {len(bad)} of {got.size} elements, first {got[first]} at {where}"
         return _wrong(name, reason, {"where": where, "index": list(first), "wrong": len(bad), "of": got.size})
     deviation = np.abs(got - values)
@@ -105,7 +105,7 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
     ranking = np.where(np.isinf(headrooms), deviation, 0.0) if math.isinf(headroom) else headrooms
     at = np.unravel_index(np.argmax(ranking), got.shape)
     index = tuple(int(i) for i in at)
-    where = _place(case, name, index)
+    where = place(case, name, index)
     wrong = int((headrooms > 1).sum())
     detail = {
         "where": where,
@@ -157,7 +157,7 @@ def _axes(case: Case, name: str) -> tuple[str, ...]:
     return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "unit below")
 
 
-def _place(case: Case, name: str, index: tuple[int, ...]) -> str:
+def place(case: Case, name: str, index: tuple[int, ...]) -> str:
     """An element's index in words: layer, direction, gate, unit, step, row."""
     words: list[str] = []
     model = case.model

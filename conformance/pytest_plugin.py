@@ -48,9 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="run the cases on this implementation: a registered name, path/file.py:Class or package.module:Class; "
-        "may be repeated (default: all registered)",
+        help="run the cases on this implementation: a registered name, path/file.py:Class, package.module:Class, "
+        "cmd:./program or python:/path/to/python:NAME; may be repeated (default: all registered)",
     )
+    group.addoption("--isolate", action="store_true", help="run each implementation in a process of its own")
     group.addoption("--conformance-report", type=Path, metavar="PATH", help="write the results to this results.jsonl")
     parser.addini("conformance_cases", "folders in which every *.yaml is a case file (default: cases)", "paths", [])
 
@@ -76,6 +77,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             _adapters(session.config)
         except UserError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the processes of implementations."""
+    adapters = config.stash.get(_adapters_key, {})
+    if adapters:
+        from conformance.worker.client import WorkerAdapter
+
+        for adapter in adapters.values():
+            if isinstance(adapter, WorkerAdapter):
+                adapter.close()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -220,6 +232,11 @@ def _adapters(config: pytest.Config) -> dict[str, "Adapter"]:
         absent = [reason for adapter in adapters if names and (reason := registry.missing(adapter))]
         if absent:
             raise UserError("\n".join(absent))
+        if config.getoption("--isolate"):
+            from conformance.worker.client import isolated
+
+            pairs = zip(adapters, names or registry.registered(), strict=True)
+            adapters = [isolated(adapter, name) for adapter, name in pairs]
         config.stash[_adapters_key] = {adapter.name: adapter for adapter in adapters}
     return config.stash[_adapters_key]
 
@@ -227,10 +244,14 @@ def _adapters(config: pytest.Config) -> dict[str, "Adapter"]:
 def _runner(config: pytest.Config) -> "Runner":
     if _runner_key not in config.stash:
         from conformance import known
+        from conformance.defects.seen import Eyes
         from conformance.oracle import Oracle
         from conformance.runner import Runner
 
-        config.stash[_runner_key] = Runner(Oracle(), known.shipped())
+        oracle = Oracle()
+        # What a case sees is told in the results file alone.
+        eyes = Eyes(oracle.cache) if config.getoption("--conformance-report") else None
+        config.stash[_runner_key] = Runner(oracle, known.shipped(), eyes=eyes)
     return config.stash[_runner_key]
 
 

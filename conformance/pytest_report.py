@@ -12,7 +12,9 @@ import pytest
 
 from conformance import registry
 from conformance.casefile import load
+from conformance.defects import controls, seen
 from conformance.errors import UserError
+from conformance.oracle import default_cache
 from conformance.pytest_plugin import PROPERTY, CaseItem
 from conformance.results import Result, ResultsFile, Status, make_header
 from conformance.runner import blank
@@ -30,6 +32,7 @@ class Recorder:
         self._planned: dict[str, int] = {}
         self._results: list[Result] = []
         self._started: dict[str, float] = {}
+        self._void = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without pytest-xdist, the items are here."""
@@ -57,10 +60,12 @@ class Recorder:
                     content = json.loads(str(value))
                     self._add(Result.from_row(content["row"]), content["description"])
 
-    def pytest_sessionfinish(self) -> None:
-        """Writes the footer, if every planned row is there."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Writes the footer, if every planned row is there; a void session fails."""
         if self._file is None:
             return
+        if self._void and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if Counter(result.implementation for result in self._results) == Counter(self._planned):
             self._file.finish(self._results)
         self._file.__exit__(None, None, None)
@@ -70,6 +75,8 @@ class Recorder:
         planned = sum(self._planned.values())
         rest = "" if len(self._results) == planned else f" (INCOMPLETE: {len(self._results)} of {planned})"
         terminalreporter.write_line(f"conformance results: {self._path}{rest}")
+        if self._void:
+            terminalreporter.write_line(self._void, red=True)
 
     def _begin(self, ids: Iterable[str]) -> None:
         found = [match["implementation"] for node in ids if (match := _NODE_ID.fullmatch(node))]
@@ -77,8 +84,11 @@ class Recorder:
         adapters = registry.load_all(self._config.getoption("--conformance-implementation"))
         packages = {adapter.name: registry.versions(adapter) for adapter in adapters if adapter.name in self._planned}
         selection = " ".join(map(str, self._config.invocation_params.args))
+        statuses = controls.run(default_cache())
+        self._void = controls.verdict(statuses)
+        header = make_header(self._planned, packages, selection, defects=seen.IDS, controls=statuses)
         try:
-            self._file = ResultsFile(self._path, make_header(self._planned, packages, selection))
+            self._file = ResultsFile(self._path, header)
         except UserError as error:
             raise pytest.UsageError(str(error)) from error
 

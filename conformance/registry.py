@@ -1,4 +1,8 @@
-"""Names to adapters: registered ones, and ``path/file.py:Class`` or ``package.module:Class``."""
+"""Names to adapters: registered ones, ``path/file.py:Class`` or ``package.module:Class``, and processes of their own.
+
+``cmd:./program args`` is a program that speaks the worker protocol, ``python:/path/to/python:NAME`` an adapter that
+another environment's interpreter runs.
+"""
 
 import difflib
 import importlib
@@ -12,6 +16,7 @@ from pathlib import Path
 
 from conformance.adapters import Adapter
 from conformance.errors import MISSING, UserError
+from conformance.worker.client import WorkerAdapter, elsewhere, program
 
 GROUP = "conformance.adapters"
 """The entry-point group in which adapters register, built-in ones and anyone else's."""
@@ -36,11 +41,16 @@ def load(name: str) -> Adapter:
     """The adapter that a name, a file or a module stands for.
 
     Args:
-        name: a registered name, ``path/file.py:Class`` or ``package.module:Class``.
+        name: a registered name, ``path/file.py:Class``, ``package.module:Class``, ``cmd:./program args`` or
+            ``python:/path/to/python:NAME``. The last two start a process, to ask it for its name.
 
     Raises:
         UserError: nothing has that name, or what has it is no adapter.
     """
+    kind, _, rest = name.partition(":")
+    if kind in ("cmd", "python"):
+        python, _, served = rest.partition(":")
+        return program(rest) if kind == "cmd" else elsewhere(python, served)
     names = registered()
     place = names.get(name, name)
     where, colon, attribute = place.rpartition(":")
@@ -78,7 +88,9 @@ def missing(adapter: Adapter) -> str | None:
 
 
 def versions(adapter: Adapter) -> dict[str, str]:
-    """Installed versions of the packages that an adapter requires, read without importing them."""
+    """Versions of the packages that an adapter requires: as its own process says, or read without importing them."""
+    if isinstance(adapter, WorkerAdapter) and adapter.packages:
+        return dict(adapter.packages)
     return {module: version(module) for module in adapter.requires}
 
 
@@ -109,6 +121,7 @@ def _unknown(name: str, names: dict[str, str]) -> str:
     return (
         f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
         f"registered: {', '.join(names)}\nor name a class: path/file.py:Class, package.module:Class"
+        "\nor a process: cmd:./program, python:/path/to/python:NAME"
     )
 
 

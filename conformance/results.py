@@ -4,7 +4,8 @@ Lines are written as they come, unbuffered, so a run that was cut short can be r
 its footer says ``complete: false`` wherever it is read. JSON has no infinities: they are the strings "inf", "nan".
 
 =================  ====================================================================================
-``header``         format, suite version, machine, threads, selection, planned rows of each implementation
+``header``         format, suite version, machine, threads, selection, planned rows of each implementation, the
+                   defects that rows count, the controls
 ``implementation`` its own description, written before its first row: only then is the framework imported
 ``row``            a ``Result``
 ``footer``         counts by status, CPU seconds by phase
@@ -17,7 +18,7 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -51,13 +52,17 @@ class Result:
         headroom: the largest of all tensors; None when nothing was compared.
         tensors: the headroom of each tensor.
         details: for each tensor that does not conform, what the judge says about it.
+        diagnosis: of a failure: what explains it, in words.
+        causes: the defects that do, best first: id to words; empty where none does.
         notes: what is worth knowing although it changes no status, such as warnings of the framework.
         traceback: where it raised.
-        seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging.
+        seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging, diagnosis.
         features: of the case, see ``conformance.features``.
         tags: of the case.
         dtype: of the case.
         line: of the case in its file.
+        sees: how many defects its checks would have caught, of those that can be; None when it did not pass.
+        seen: which ones: hexadecimal bits over the header's ``defects``, the first one lowest.
     """
 
     case: str
@@ -68,6 +73,8 @@ class Result:
     headroom: float | None = None
     tensors: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    diagnosis: str = ""
+    causes: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     traceback: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -75,6 +82,8 @@ class Result:
     tags: tuple[str, ...] = ()
     dtype: str = ""
     line: int = 0
+    sees: int | None = None
+    seen: str = ""
 
     @property
     def deviates(self) -> bool:
@@ -131,6 +140,11 @@ class Report:
     def complete(self) -> bool:
         """Whether the run came to its end."""
         return self.footer is not None
+
+    @property
+    def void(self) -> list[str]:
+        """The controls that were not found out: where there is one, no result means anything."""
+        return [name for name, status in self.header.get("controls", {}).items() if status != "fail"]
 
     @property
     def planned(self) -> dict[str, int]:
@@ -241,7 +255,12 @@ def read(path: Path) -> Report:
 
 
 def make_header(
-    planned: Mapping[str, int], packages: Mapping[str, Mapping[str, str]], selection: str = "", cases: str = ""
+    planned: Mapping[str, int],
+    packages: Mapping[str, Mapping[str, str]],
+    selection: str = "",
+    cases: str = "",
+    defects: Sequence[str] = (),
+    controls: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The header of a run.
 
@@ -250,6 +269,8 @@ def make_header(
         packages: for each implementation, the installed versions of what it requires.
         selection: how the cases were chosen, in words.
         cases: a hash of all of them, without which the run cannot be resumed.
+        defects: ids of those that rows say they see.
+        controls: the status of each control.
     """
     return {
         "format": FORMAT,
@@ -266,6 +287,8 @@ def make_header(
         "cases": cases,
         "planned": dict(planned),
         "packages": {name: dict(found) for name, found in packages.items()},
+        "defects": list(defects),
+        "controls": dict(controls or {}),
     }
 
 

@@ -1,26 +1,36 @@
 """Cases × implementations to results. The command line and the pytest plug-in both run this."""
 
 import time
-import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from conformance import known, registry
 from conformance.adapters import Adapter, Solution
+from conformance.adapters.adapter import as_arrays
 from conformance.case import Case
-from conformance.errors import UserError
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.defect import Defect
+from conformance.defects.diagnosis import diagnose
+from conformance.defects.locate import locate
+from conformance.defects.seen import Eyes
+from conformance.errors import UserError, short_traceback
 from conformance.features import features
 from conformance.judge import Verdict, judge
-from conformance.oracle import ChaoticCaseError, Oracle
+from conformance.oracle import ChaoticCaseError, Expectation, Oracle
 from conformance.problem import Problem, make_problem
 from conformance.results import Result, Status
+from conformance.worker.client import WorkerAdapter
+from conformance.worker.failures import WorkerError
+from reference import Dialect
 
 CONFIRMING_DRAWS = (1, 2)
 """Further draws of a case that decide when a deviation is beyond the budget, yet not beyond the rigorous bound."""
+
+PATIENCE = 20.0
+"""CPU seconds for an implementation's failures that nothing explains, until pairs of defects are no longer tried."""
 
 _KEPT_WARNINGS = 5
 
@@ -32,25 +42,36 @@ class RefusedCaseError(UserError):
 class _Attempt:
     """One case on one implementation as it goes on: CPU seconds by phase, and what the implementation warns of."""
 
-    def __init__(self) -> None:
+    def __init__(self, adapter: Adapter) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
-        self._last = time.process_time()
+        self.judged: _Judged | None = None
+        self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
+        # Beside workers several threads may run; here, a framework may have threads of its own.
+        self._clock = time.thread_time if self._worker else time.process_time
+        self._last = self._clock()
 
     def charge(self, phase: str) -> None:
-        """Books what has passed since the last call."""
-        now = time.process_time()
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
+        """Books what has passed since the last call, in a worker too."""
+        now = self._clock()
+        elsewhere, heard = self._worker.take() if self._worker else (0.0, [])
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last + elsewhere
+        self.warnings += heard
         self._last = now
 
     def charge_to(self, parts: Mapping[str, float]) -> None:
         """Books what has passed since the last call by parts that were measured elsewhere."""
         for phase, seconds in parts.items():
             self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
-        self._last = time.process_time()
+        self._last = self._clock()
 
     def call(self, function: Any, *arguments: Any) -> Any:
         """Calls into an adapter. What it raises is a result, save an interrupt by the user; warnings are kept."""
+        if self._worker:
+            try:
+                return function(*arguments)
+            except WorkerError as error:
+                raise _Raised(error) from error
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -70,13 +91,20 @@ class Runner:
     Attributes:
         oracle: gives what is expected of each problem.
         divergences: the known deviations.
+        diagnoses: whether failures are explained.
+        eyes: tells which defects a case sees; without, no result says so.
     """
 
     oracle: Oracle
     divergences: Sequence[known.Divergence] = ()
+    diagnoses: bool = True
+    eyes: Eyes | None = None
 
     def __post_init__(self) -> None:
         self.descriptions: dict[str, dict[str, str]] = {}
+        self._packages: dict[str, dict[str, str]] = {}
+        self._suspects: dict[str, list[Defect]] = {}
+        self._patience: dict[str, float] = {}
 
     def check(self, case: Case, adapter: Adapter) -> Result:
         """One case on one implementation.
@@ -84,12 +112,21 @@ class Runner:
         Raises:
             RefusedCaseError: the case is chaotic: no rule can judge it.
         """
-        attempt = _Attempt()
+        attempt = _Attempt(adapter)
         draft = blank(case, adapter.name, "pass")
         absent = registry.missing(adapter)
         if absent:
             return replace(draft, status="not-run", reason=absent)
         result = self._supported(draft, case, adapter, attempt)
+        if result.status == "fail" and self.diagnoses and attempt.judged:
+            # It changes what warnings do, for all threads.
+            with adapter.alone() if isinstance(adapter, WorkerAdapter) else nullcontext():
+                result = self._diagnosed(result, adapter, attempt.judged)
+            attempt.charge("diagnosis")
+        if result.status == "pass" and self.eyes:
+            mask = self.eyes.mask(case, adapter)
+            result = replace(result, sees=mask.bit_count(), seen=f"{mask:x}")
+            attempt.charge("power")
         notes = list(dict.fromkeys(attempt.warnings))[:_KEPT_WARNINGS]
         return replace(result, seconds=attempt.seconds, notes=(*result.notes, *notes))
 
@@ -122,6 +159,7 @@ class Runner:
         """Asks once; this is what imports the framework."""
         if adapter.name not in self.descriptions:
             self.descriptions[adapter.name] = dict(attempt.call(adapter.describe))
+            self._packages[adapter.name] = registry.versions(adapter)
 
     def _verdict(self, case: Case, adapter: Adapter, attempt: _Attempt, draw: int) -> Verdict:
         problem = make_problem(case, draw)
@@ -138,6 +176,8 @@ class Runner:
             raise RefusedCaseError(f"{place}: {case.name} cannot be judged: {error}") from error
         attempt.charge_to({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
         verdict = judge(problem, solution, expectation)
+        if attempt.judged is None:
+            attempt.judged = _Judged(problem, solution, expectation, dialect)
         attempt.charge("judging")
         return verdict
 
@@ -156,13 +196,44 @@ class Runner:
         result = replace(result, status="fail", reason=worst.reason, details=details)
         return self._excused(result, expected, [tensor.name for tensor in failing])
 
+    def _diagnosed(self, result: Result, adapter: Adapter, judged: "_Judged") -> Result:
+        name = result.implementation
+        suspects = self._suspects.setdefault(name, [])
+        patience = self._patience.get(name, PATIENCE)
+        start = time.process_time()
+        diagnosis = diagnose(*judged, CATALOGUE, suspects, pairs=patience > 0)
+        if diagnosis is None:
+            return result
+        found = [cause.defect for cause in diagnosis.causes]
+        known_ids = {defect.id for defect in suspects}
+        suspects += [defect for defect in found if defect.id not in known_ids]
+        words = str(diagnosis)
+        if not found:
+            where = locate(adapter, *judged)
+            words += f"; {where}" if where else ""
+            self._patience[name] = patience - (time.process_time() - start)
+        return replace(result, diagnosis=words, causes={defect.id: defect.what for defect in found})
+
     def _raised(self, draft: Result, case: Case, error: BaseException) -> Result:
-        message = f"{type(error).__name__}: {error}".strip().rstrip(":")
-        result = replace(draft, status="error", reason=message.splitlines()[0][:500], traceback=_short_traceback(error))
+        if isinstance(error, WorkerError):
+            status, message, trace = error.status, str(error), error.log
+        else:
+            status, message, trace = "error", f"{type(error).__name__}: {error}", short_traceback(error)
+        message = message.strip().rstrip(":")
+        result = replace(draft, status=status, reason=(message.splitlines() or [""])[0][:500], traceback=trace)
+        if status == "unsupported":
+            return result
         return self._excused(result, self._expected(case, draft.implementation), [], message)
 
     def _expected(self, case: Case, implementation: str) -> list[known.Divergence]:
-        return [item for item in self.divergences if item.covers(case, implementation, registry.version)]
+        packages = self._packages.get(implementation, {})
+        # What runs in another environment is named for its version, and has the versions of that environment.
+        name = implementation.partition("@")[0]
+
+        def version(package: str) -> str:
+            return packages.get(package) or registry.version(package)
+
+        return [item for item in self.divergences if item.covers(case, name, version)]
 
     def _excused(
         self, result: Result, expected: Sequence[known.Divergence], failing: Sequence[str], error: str = ""
@@ -205,6 +276,15 @@ def order(case: Case) -> tuple[Any, ...]:
     )
 
 
+class _Judged(NamedTuple):
+    """What a failure is explained from."""
+
+    problem: Problem
+    solution: Solution
+    expectation: Expectation
+    dialect: Dialect
+
+
 class _Raised(Exception):  # noqa: N818 (it carries an error, it is none)
     """What an implementation raised, told apart from the suite's own errors."""
 
@@ -214,12 +294,4 @@ class _Raised(Exception):  # noqa: N818 (it carries an error, it is none)
 
 
 def _solve(adapter: Adapter, problem: Problem) -> Solution:
-    solution = adapter.solve(problem)
-    if not isinstance(solution, Mapping):
-        raise TypeError(f"solve returned a {type(solution).__name__}, not a mapping of names to arrays")
-    return {name: np.asarray(value) for name, value in solution.items()}
-
-
-def _short_traceback(error: BaseException, frames: int = 6, characters: int = 4000) -> str:
-    """The last frames; the first ones are the suite's own."""
-    return "".join(traceback.format_exception(error, limit=-frames))[-characters:]
+    return as_arrays(adapter.solve(problem))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,17 @@ from reference import PROFILES, Dialect, Profile
 
 Solution = Mapping[str, NDArray[np.floating]]
 """Named tensors: ``output``, ``h_n``, ``c_n``, ``grad.input``, ``grad.h_0``, ``grad.weight_ih_l0`` …"""
+
+
+def as_arrays(solution: object) -> dict[str, NDArray[Any]]:
+    """What ``solve`` returned, each value as an array.
+
+    Raises:
+        TypeError: it is no mapping.
+    """
+    if not isinstance(solution, Mapping):
+        raise TypeError(f"solve returned a {type(solution).__name__}, not a mapping of names to arrays")
+    return {name: np.asarray(value) for name, value in solution.items()}
 
 
 class Adapter(ABC):

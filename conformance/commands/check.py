@@ -4,6 +4,7 @@ import argparse
 from collections import Counter
 
 from conformance.casefile import load_all, shipped_cases
+from conformance.defects.certificate import certify
 from conformance.errors import UserError
 from conformance.oracle import ChaoticCaseError, Oracle
 from conformance.problem import make_problem
@@ -22,6 +23,10 @@ def execute(args: argparse.Namespace) -> int:
             refused.append(f"{case.file}:{case.line}: {case.name} cannot be judged: {error}")
     if refused:
         raise UserError("\n".join(refused))
+    if args.certify:
+        for case in cases:
+            if not (certificate := certify(case, oracle)).holds:
+                print(f"{case.file}:{case.line}: warning: {case.name}: {certificate}")
     for file, number in Counter(case.file for case in cases).items():
         print(f"{number:5}  {file}")
     print(f"{len(cases):5}  cases, all right")

@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,14 +16,17 @@ from conformance.adapters import Adapter
 from conformance.case import Case
 from conformance.casefile import load_all, shipped_cases
 from conformance.cli import INTERRUPTED
+from conformance.defects import controls, seen
 from conformance.errors import MISSING, UserError
 from conformance.oracle import Oracle
 from conformance.reports import markdown
-from conformance.reports.summary import headrooms
+from conformance.reports.summary import headrooms, sees
 from conformance.reports.terminal import Terminal, summarise
 from conformance.results import Report, Result, ResultsFile, counts, make_header, phases, plain, read
 from conformance.runner import Runner
 from conformance.select import Selection
+from conformance.worker import pool
+from conformance.worker.client import Limits, isolated
 
 Plan = Sequence[tuple[Adapter, Sequence[Case]]]
 
@@ -39,13 +41,18 @@ def execute(args: argparse.Namespace) -> int:
 
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
     adapters = registry.load_all(args.implementations)
+    if not args.in_process:
+        limits = Limits(request=args.timeout, memory=args.memory_limit)
+        names = args.implementations or registry.registered()
+        adapters = [isolated(adapter, name, limits) for adapter, name in zip(adapters, names, strict=True)]
     plan = _plan(args, adapters)
     specs = {adapter.name: name for adapter, name in zip(adapters, args.implementations, strict=False)}
     results, summary = args.output / "results.jsonl", args.output / "report.md"
     interrupted = _run(args, plan, results, stream)
     report = read(results)
     markdown.write(summary, report, specs)
-    code = INTERRUPTED if interrupted else int(any(result.deviates for result in report.results))
+    failed = bool(report.void) or any(result.deviates for result in report.results)
+    code = INTERRUPTED if interrupted else int(failed)
     if json_stream:
         json_stream.write(json.dumps(_summary(report, summary, code), indent=2) + "\n")
         json_stream.flush()
@@ -73,18 +80,22 @@ def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
 
 def _run(args: argparse.Namespace, plan: Plan, path: Path, stream: IO[str]) -> bool:
     """Runs the plan into a results file; whether it was interrupted."""
-    runner = Runner(Oracle(None) if args.no_cache else Oracle(), known.shipped())
+    oracle = Oracle(None) if args.no_cache else Oracle()
+    runner = Runner(oracle, known.shipped(), not args.no_diagnosis, seen.Eyes(oracle.cache))
     planned = {adapter.name: len(cases) for adapter, cases in plan}
     packages = {adapter.name: registry.versions(adapter) for adapter, _ in plan}
-    with ResultsFile(path, make_header(planned, packages, _selection(args), _digest(plan)), args.resume) as file:
+    statuses = controls.run(oracle.cache)
+    header = make_header(planned, packages, _selection(args), _digest(plan), seen.IDS, statuses)
+    with ResultsFile(path, header, args.resume) as file:
         todo = _without(plan, file.done)
         found: list[Result] = []
-        with Terminal(sum(len(cases) for _, cases in todo), stream) as terminal:
+        running = contextlib.closing(pool.run(runner, todo, args.jobs))
+        with running as results, Terminal(sum(len(cases) for _, cases in todo), stream) as terminal:
             for adapter, _ in plan:
                 if reason := registry.missing(adapter):
                     terminal.say(f"not run: {reason}")
             try:
-                for result in runner.run(todo):
+                for result in results:
                     if result.implementation in runner.descriptions:
                         file.describe(result.implementation, runner.descriptions[result.implementation])
                     file.add(result)
@@ -94,7 +105,8 @@ def _run(args: argparse.Namespace, plan: Plan, path: Path, stream: IO[str]) -> b
                         return False
             except KeyboardInterrupt:
                 return True
-        other = time.process_time() - sum(phases(found).values())
+        spent = os.times()
+        other = sum(spent[:4]) - sum(phases(found).values())
         file.finish([*file.done, *found], other)
     return False
 
@@ -131,6 +143,9 @@ def _summary(report: Report, path: Path, code: int) -> Mapping[str, object]:
     return {
         "complete": report.complete,
         "exit_code": code,
+        "void": report.void,
+        "sees": {name: len(each.seen) for name, each in sees(report).items()},
+        "defects": len(report.header.get("defects", ())),
         "counts": counts(report.results),
         "planned": report.planned,
         "largest_headroom": plain(largest),

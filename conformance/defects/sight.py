@@ -20,7 +20,7 @@ def look(problem: Problem, expectation: Expectation, dialect: Dialect, defects: 
     Only those that apply are in it. Their deviations are exact: computed in float64, and judged by the budget of the
     case's dtype.
     """
-    compared = _Compared(expectation)
+    compared = Compared(expectation)
     return {
         defect.id: compared.headroom(solve(defect, problem, dialect))
         for defect in defects
@@ -28,7 +28,7 @@ def look(problem: Problem, expectation: Expectation, dialect: Dialect, defects: 
     }
 
 
-class _Compared:
+class Compared:
     """All tensors of an expectation as one, since a problem is compared with hundreds of solutions."""
 
     def __init__(self, expectation: Expectation) -> None:
@@ -40,6 +40,7 @@ class _Compared:
         return np.concatenate([tensors[name].ravel() for name in self._names])
 
     def headroom(self, solution: Mapping[str, NDArray[np.float64]]) -> float:
+        """The largest of a solution; infinite where it is not finite."""
         deviation = np.abs(self._flat(solution) - self._values)
         with np.errstate(divide="ignore", invalid="ignore"):
             headroom = np.where(deviation == 0, 0.0, deviation / self._budget)

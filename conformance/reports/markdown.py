@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from conformance.errors import MISSING, UserError
-from conformance.reports.summary import LEGEND, by_implementation, dtypes, headrooms, number, rerun, table, times
+from conformance.reports.causes import explained
+from conformance.reports.summary import (
+    LEGEND,
+    by_implementation,
+    dtypes,
+    headrooms,
+    number,
+    rerun,
+    sees,
+    table,
+    times,
+    void,
+)
 from conformance.results import Report, Result, counts
 
 DETAILED = 100
@@ -44,6 +56,7 @@ def render(report: Report, specs: Mapping[str, str] | None = None) -> str:
             *_head(report),
             *_features(grouped),
             *_headrooms(report.results),
+            *_sees(report),
             *_deviations(report.results, specs or {}),
             *_reasons("Known divergences", "known", report.results),
             *_reasons("Unsupported", "unsupported", report.results),
@@ -59,6 +72,8 @@ def _head(report: Report) -> Iterator[str]:
     ran, planned = len(report.results), sum(report.planned.values())
     if not report.complete:
         yield f"**INCOMPLETE: the run was cut short; {ran} of {planned} results are there.**\n"
+    if report.void:
+        yield f"**{_text(void(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
     if report.header.get("selection"):
@@ -84,14 +99,27 @@ def _headrooms(results: Sequence[Result]) -> Iterator[str]:
     yield _table(["implementation", *columns], rows)
 
 
+def _sees(report: Report) -> Iterator[str]:
+    found = sees(report)
+    if not found:
+        return
+    yield "## What the passed checks would have caught\n"
+    yield "Of the defects in the suite's catalogue; `conformance power` explains them.\n"
+    rows = [[_code(name), str(each), ", ".join(map(_code, each.missed))] for name, each in found.items()]
+    yield _table(["implementation", "sees", "does not see"], rows)
+
+
 def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator[str]:
     deviations = [result for result in results if result.deviates]
     if not deviations:
         return
     yield "## Deviations\n"
+    yield from _causes(deviations)
     for result in deviations[:DETAILED]:
         yield f"### {result.status}: {_code(result.id)}\n"
         yield f"{_text(result.reason)}\n"
+        if result.diagnosis:
+            yield f"Diagnosis: {_text(result.diagnosis)}\n"
         if result.details:
             rows = [
                 [_code(name), number(result.tensors.get(name)), _text(_described(detail))]
@@ -103,6 +131,18 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
         yield _block("\n".join(rerun(result, specs.get(result.implementation, ""))))
     if len(deviations) > DETAILED:
         yield f"and {len(deviations) - DETAILED} more, in the results file.\n"
+
+
+def _causes(deviations: Sequence[Result]) -> Iterator[str]:
+    groups = explained(deviations)
+    if not groups:
+        return
+    yield "### Causes\n"
+    rows = [
+        [_code(group.implementation), str(len(group.results)), _text(group.what), ", ".join(map(_code, group.defects))]
+        for group in groups
+    ]
+    yield _table(["implementation", "cases", "what explains them", "defect"], rows)
 
 
 def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import get_args
 
 from conformance.case import DType
 from conformance.features import FEATURES
-from conformance.results import NOT_RUN, Result, counts, phases
+from conformance.results import NOT_RUN, Report, Result, counts, phases
 
 LEGEND = "k/n: k of n supported cases conform; +u unsupported, ~d known divergences, -m not run"
 
@@ -90,6 +90,45 @@ def headrooms(results: Iterable[Result]) -> dict[tuple[str, str], float]:
             place = (result.implementation, result.dtype)
             largest[place] = max(largest.get(place, 0.0), result.headroom)
     return largest
+
+
+@dataclass(frozen=True)
+class Sees:
+    """What the checks that an implementation passed would have caught.
+
+    Attributes:
+        seen: ids of the defects that some passed case sees.
+        missed: ids of the others.
+    """
+
+    seen: tuple[str, ...]
+    missed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.seen)} of {len(self.seen) + len(self.missed)} defects"
+
+
+def sees(report: Report) -> dict[str, Sees]:
+    """Of each implementation of which a result says so."""
+    masks: dict[str, int] = {}
+    for result in report.results:
+        if result.sees is not None:
+            masks[result.implementation] = masks.get(result.implementation, 0) | int(result.seen, 16)
+    ids = report.header.get("defects", ())
+    return {
+        name: Sees(
+            tuple(each for bit, each in enumerate(ids) if mask >> bit & 1),
+            tuple(each for bit, each in enumerate(ids) if not mask >> bit & 1),
+        )
+        for name, mask in masks.items()
+    }
+
+
+def void(report: Report) -> str:
+    """Why no result of a run means anything, in a line; empty when it is not so."""
+    if not report.void:
+        return ""
+    return f"VOID: known to be wrong, and not found out: {', '.join(report.void)}. No result of this run means anything"
 
 
 def dtypes(largest: Iterable[tuple[str, str]]) -> list[str]:

@@ -12,7 +12,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from conformance.reports.summary import LEGEND, by_implementation, dtypes, headrooms, number, rerun, table, times
+from conformance.reports.causes import cases, explained
+from conformance.reports.summary import (
+    LEGEND,
+    by_implementation,
+    dtypes,
+    headrooms,
+    number,
+    rerun,
+    sees,
+    table,
+    times,
+    void,
+)
 from conformance.results import DEVIATIONS, Report, Result, counts
 
 SHOWN_FAILURES = 10
@@ -29,6 +41,7 @@ def explain(result: Result) -> str:
     within = [name for name in result.tensors if name not in result.details]
     if result.details and within:
         lines.append(f"  within budget: {', '.join(within)}")
+    lines += [f"  diagnosis: {result.diagnosis}"] if result.diagnosis else []
     lines += [f"  note: {note}" for note in result.notes]
     if result.traceback:
         lines += ["  " + line for line in result.traceback.rstrip().splitlines()]
@@ -68,6 +81,8 @@ class Terminal:
             self._deviations += 1
             self._print(Text.assemble((f"{result.status} ", "bold red"), result.id))
             self._print(Text(f"     {result.reason}"))
+            if result.diagnosis:
+                self._print(Text(f"     {result.diagnosis}"))
         where = f"{result.implementation}, {self._deviations} deviations"
         if self._progress:
             self._progress.update(self._task, completed=self._done, description=where)
@@ -102,15 +117,19 @@ def summarise(report: Report, specs: Mapping[str, str], stream: IO[str] | None =
     console.print()
     console.print(Text("Largest headroom (up to 1 conforms)", style="bold"))
     console.print(_headrooms(report.results))
+    _print_sees(console, report)
     _print_times(console, report, grouped)
     deviations = [result for result in report.results if result.deviates]
     if deviations:
+        _print_causes(console, deviations)
         _print_failures(console, deviations, specs)
     found = counts(report.results)
     line = ", ".join(f"{amount} {status}" for status, amount in found.items()) or "nothing ran"
     bad = any(status in DEVIATIONS for status in found)
     console.print()
     console.print(Text(line, style="bold red" if bad else "bold green"), soft_wrap=True)
+    if report.void:
+        console.print(Text(void(report), style="bold red"), soft_wrap=True)
     if not report.complete:
         console.print(
             Text(f"INCOMPLETE: {len(report.results)} of {sum(report.planned.values())} ran", style="bold red")
@@ -143,6 +162,15 @@ def _headrooms(results: Sequence[Result]) -> Table:
     return shown
 
 
+def _print_sees(console: Console, report: Report) -> None:
+    found = sees(report)
+    if found:
+        console.print()
+        console.print(Text("What the passed checks would have caught", style="bold"))
+        for name, each in found.items():
+            console.print(Text(f"  {name} sees {each}"), soft_wrap=True)
+
+
 def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequence[Result]]) -> None:
     rows = times(grouped, report.footer["seconds"] if report.footer else None)
     total = sum(seconds for _, seconds in rows)
@@ -151,6 +179,17 @@ def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequenc
     for what, seconds in rows:
         if seconds >= 0.005 * total:
             console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {what}"), soft_wrap=True)
+
+
+def _print_causes(console: Console, deviations: Sequence[Result]) -> None:
+    groups = explained(deviations)
+    if not groups:
+        return
+    console.print()
+    console.print(Text("Causes", style="bold"))
+    for group in groups:
+        line = f"  {cases(group.results)} of {group.implementation}: {group.what}"
+        console.print(Text(line), soft_wrap=True)
 
 
 def _print_failures(console: Console, deviations: Sequence[Result], specs: Mapping[str, str]) -> None:

@@ -133,12 +133,12 @@ def test_a_run_stops_after_enough_deviations_and_goes_on(project: Path, capsys: 
 def test_an_interrupted_run_is_resumed(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run("cases", *fake("Interrupts")) == 130
+    assert run("cases", "--in-process", *fake("Interrupts")) == 130
     printed = capsys.readouterr().out
-    assert f"conformance run cases -i {FAKES}:Interrupts --resume" in printed
+    assert f"conformance run cases --in-process -i {FAKES}:Interrupts --resume" in printed
     assert "INCOMPLETE" in (project / "conformance-report" / "report.md").read_text()
     monkeypatch.setenv("CALM", "1")
-    assert run("cases", *fake("Interrupts"), "--resume") == 0
+    assert run("cases", "--in-process", *fake("Interrupts"), "--resume") == 0
     assert read(project / "conformance-report" / "results.jsonl").complete
 
 
