@@ -79,7 +79,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
     source = _Source(f"{case.canonical}#{draw}", case.dtype)
     model = case.model
     weights = {name: _parameter(source, case, name, shape) for name, shape in model.parameter_shapes().items()}
-    lengths = _lengths(case)
+    lengths = valid_steps(case)
     steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
     output_shape = (*_major(case, steps), model.output_size())
     return Problem(
@@ -166,8 +166,11 @@ def _parameter(source: _Source, case: Case, name: str, shape: Shape) -> Array:
     return source.normal(name, shape, variance=scale**2 / shape[1])
 
 
-def _lengths(case: Case) -> NDArray[np.int64] | None:
-    """``ragged`` is T, 1 and values between, so ordered that neither sorting nor the maximum gives them back."""
+def valid_steps(case: Case) -> NDArray[np.int64] | None:
+    """Valid steps of each row (B,); None without lengths.
+
+    ``ragged`` is T, 1 and values between, so ordered that neither sorting nor the maximum gives them back.
+    """
     if case.lengths is None:
         return None
     written = case.lengths

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from conformance.case import Case
-from conformance.defects.defect import Arrays, Defect, _Wiring
+from conformance.defects.defect import Arrays, Defect, Wiring
 
 _WORDS = frozenset({"id", "what", "stands_for", "applies", "size", "sized", "equivalent"})
 _MECHANISMS = {item.name: item.default for item in fields(Defect) if item.name not in _WORDS}
@@ -58,7 +58,7 @@ def unreturned(defect: Defect) -> Defect | None:
         return None
 
     def gradients(found: Arrays, case: Case) -> Arrays:
-        return _Wiring.of(reads, found, case).forth(found)
+        return Wiring.of(reads, found, case).forth(found)
 
     return replace(
         defect,

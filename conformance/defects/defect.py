@@ -89,7 +89,7 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     """What an LSTM with this defect answers, in float64: every tensor of ``problem.expected_shapes()``."""
     case, model = problem.case, problem.case.model
     sources = {name: reference.float64(array) for name, array in _sources(problem).items()}
-    wiring = _Wiring.of(defect.reads, sources, case)
+    wiring = Wiring.of(defect.reads, sources, case)
     factors = (
         defect.scales({name: np.ones(array.shape) for name, array in sources.items()}, case) if defect.scales else {}
     )
@@ -113,7 +113,7 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
         lift=defect.lift,
     )
     outputs = {name: _plain(value) for name, value in trace.outputs.items()}
-    placing = _Wiring.of(defect.answers, outputs, case)
+    placing = Wiring.of(defect.answers, outputs, case)
     results = placing.forth(outputs)
     if defect.results:
         results = defect.results(results, case)
@@ -148,14 +148,14 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class _Wiring:
+class Wiring:
     """A linear map between tensors that copies elements, and its adjoint."""
 
     read: Arrays | None
     """For each tensor, the number of the element that is read in place of each; None where all are right."""
 
     @classmethod
-    def of(cls, rewire: Rewire | None, tensors: Arrays, case: Case) -> "_Wiring":
+    def of(cls, rewire: Rewire | None, tensors: Arrays, case: Case) -> "Wiring":
         if rewire is None:
             return cls(None)
         numbers, first = {}, 0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.defects.defect import Arrays, Change, Defect, Rewire
-from conformance.problem import _lengths
+from conformance.problem import valid_steps
 
 Move = Callable[[Any, Case], Any]
 """A tensor to one of the same shape, with other elements in places."""
@@ -173,7 +173,7 @@ def exchanged(one: str, other: str) -> Rewire:
 
 def row_lengths(case: Case) -> NDArray[np.int64]:
     """Valid steps of each row (B,); T where the case has no lengths."""
-    lengths = _lengths(case)
+    lengths = valid_steps(case)
     return np.full(case.rows or 1, case.seq_len) if lengths is None else lengths
 
 
