@@ -10,7 +10,7 @@ import pytest
 import reference
 from conformance.case import Case
 from conformance.defects.catalogue import CATALOGUE, precision
-from conformance.defects.defect import NOTHING, Arrays, Defect, _Wiring, solve
+from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
 from conformance.oracle import solve as solve_right
 from conformance.problem import Problem, make_problem
 from reference import Dialect
@@ -85,7 +85,7 @@ def test_the_adjoint_of_reading_in_the_wrong_place() -> None:
         return {name: random.normal(size=shape) for name, shape in shapes.items()}
 
     x, y = draw(), draw()
-    wiring = _Wiring.of(anything, x, case())
+    wiring = Wiring.of(anything, x, case())
     np.testing.assert_array_equal(wiring.forth(x)["b"], x["b"])
 
     def product(one: Arrays, other: Arrays) -> float:
