@@ -228,15 +228,10 @@ def _adapters(config: pytest.Config) -> dict[str, "Adapter"]:
         from conformance import registry
 
         names = config.getoption("--conformance-implementation")
-        adapters = registry.load_all(names)
+        adapters = registry.load_all(names, config.getoption("--isolate"))
         absent = [reason for adapter in adapters if names and (reason := registry.missing(adapter))]
         if absent:
             raise UserError("\n".join(absent))
-        if config.getoption("--isolate"):
-            from conformance.worker.client import isolated
-
-            pairs = zip(adapters, names or registry.registered(), strict=True)
-            adapters = [isolated(adapter, name) for adapter, name in pairs]
         config.stash[_adapters_key] = {adapter.name: adapter for adapter in adapters}
     return config.stash[_adapters_key]
 

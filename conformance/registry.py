@@ -16,7 +16,7 @@ from pathlib import Path
 
 from conformance.adapters import Adapter
 from conformance.errors import MISSING, UserError
-from conformance.worker.client import WorkerAdapter, elsewhere, program
+from conformance.worker.client import Limits, WorkerAdapter, elsewhere, isolated, program
 
 GROUP = "conformance.adapters"
 """The entry-point group in which adapters register, built-in ones and anyone else's."""
@@ -63,8 +63,13 @@ def load(name: str) -> Adapter:
     return _instance(place, getattr(module, attribute))
 
 
-def load_all(names: Sequence[str] = ()) -> list[Adapter]:
+def load_all(names: Sequence[str] = (), isolate: bool = False, limits: Limits | None = None) -> list[Adapter]:
     """The named adapters, or all registered ones.
+
+    Args:
+        names: see ``load``.
+        isolate: whether each gets a process of its own.
+        limits: what such processes may take.
 
     Raises:
         UserError: one of them cannot be had, or two have the same name.
@@ -72,6 +77,10 @@ def load_all(names: Sequence[str] = ()) -> list[Adapter]:
     adapters: dict[str, Adapter] = {}
     for name in names or registered():
         adapter = load(name)
+        if isolate and not isinstance(adapter, WorkerAdapter):
+            adapter = isolated(adapter, registered().get(name, name))
+        if isinstance(adapter, WorkerAdapter):
+            adapter.limits = limits or adapter.limits
         if adapter.name in adapters:
             raise UserError(f"two implementations are named {adapter.name}: give one of them another name")
         adapters[adapter.name] = adapter

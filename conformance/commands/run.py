@@ -26,7 +26,7 @@ from conformance.results import Report, Result, ResultsFile, counts, make_header
 from conformance.runner import Runner
 from conformance.select import Selection
 from conformance.worker import pool
-from conformance.worker.client import Limits, isolated
+from conformance.worker.client import Limits
 
 Plan = Sequence[tuple[Adapter, Sequence[Case]]]
 
@@ -40,11 +40,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
-    adapters = registry.load_all(args.implementations)
-    if not args.in_process:
-        limits = Limits(request=args.timeout, memory=args.memory_limit)
-        names = args.implementations or registry.registered()
-        adapters = [isolated(adapter, name, limits) for adapter, name in zip(adapters, names, strict=True)]
+    limits = Limits(request=args.timeout, memory=args.memory_limit)
+    adapters = registry.load_all(args.implementations, not args.in_process, limits)
     plan = _plan(args, adapters)
     specs = {adapter.name: name for adapter, name in zip(adapters, args.implementations, strict=False)}
     results, summary = args.output / "results.jsonl", args.output / "report.md"

@@ -1,0 +1,134 @@
+"""The served side: drives one adapter by the messages that come on standard input."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from numpy.typing import NDArray
+
+from conformance import registry, tensors
+from conformance.adapters import Adapter
+from conformance.adapters.adapter import as_arrays
+from conformance.errors import UserError, short_traceback
+from conformance.worker import protocol
+from conformance.worker.protocol import (
+    Answer,
+    Error,
+    Failed,
+    Masks,
+    Solve,
+    Solved,
+    Start,
+    Started,
+    Stop,
+    Supported,
+    Supports,
+)
+
+MOST_WARNINGS = 20
+LONGEST_MESSAGE = 4000
+"""Characters of what was raised, and of each warning."""
+_PR_SET_PDEATHSIG = 1
+_Tensors = Mapping[str, NDArray[Any]]
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serves the implementation that is named; returns when it is told to stop, or when the suite is gone."""
+    if len(arguments) != 1:
+        usage = "usage: python -m conformance.worker NAME (registered, path/file.py:Class or package.module:Class)"
+        print(usage, file=sys.stderr)
+        return 2
+    _end_with_parent()
+    requests, answers = _own_streams()
+    try:
+        adapter: Adapter | str = registry.load(arguments[0])
+    except UserError as error:
+        adapter = str(error)
+    while line := requests.readline():
+        try:
+            request = protocol.read_request(line)
+        except ValueError as error:
+            print(f"this is no request: {line[:200]!r}: {error}", file=sys.stderr)
+            return 2
+        if isinstance(request, Stop):
+            return 0
+        block = requests.read(request.n) if isinstance(request, Masks | Solve) else b""
+        answer, solution = _answered(adapter, request, block)
+        answers.write(protocol.encode(answer))
+        answers.write(solution)
+        answers.flush()
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Where the system can: a call that never returns must not outlive a suite that was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and output for us alone: what a framework prints goes to standard error, from C as well."""
+    sys.stdout.flush()
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, answers
+
+
+def _answered(adapter: Adapter | str, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, bytes]:
+    """An answer, whatever the implementation does, with what it took and what it warned of."""
+    start = time.process_time()
+    data = b""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            if isinstance(adapter, str):
+                answer: Answer = Started(name="unknown", missing=adapter)
+            else:
+                answer, found = _answer(adapter, request, block)
+                data = tensors.dumps(found) if isinstance(answer, Solved) else b""
+        except BaseException as error:  # Exits and interrupts, too: it is the suite that ends this process.
+            kind = type(error).__name__
+            message = str(error)[:LONGEST_MESSAGE]
+            answer = Failed(error=Error(type=kind, message=message, traceback=short_traceback(error)))
+    heard = list(dict.fromkeys(f"{item.category.__name__}: {item.message}"[:LONGEST_MESSAGE] for item in caught))
+    update: dict[str, Any] = {"seconds": time.process_time() - start, "warnings": heard[:MOST_WARNINGS]}
+    if isinstance(answer, Solved):
+        update["n"] = len(data)
+    return answer.model_copy(update=update), data
+
+
+def _answer(adapter: Adapter, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, _Tensors]:
+    match request:
+        case Start():
+            return _started(adapter), {}
+        case Supports(case=case):
+            reason = adapter.supports(case)
+            if reason is not None:
+                return Supported(reason=reason), {}
+            return Supported(reason=None, dialect=adapter.dialect(case), profile=adapter.profile(case)), {}
+        case Masks(case=case, draw=draw):
+            return Solved(n=0), adapter.dropout_masks(protocol.to_problem(case, draw, tensors.loads(block)[0]))
+        case Solve(case=case, draw=draw):
+            return Solved(n=0), as_arrays(adapter.solve(protocol.to_problem(case, draw, tensors.loads(block)[0])))
+    raise AssertionError(request)
+
+
+def _started(adapter: Adapter) -> Started:
+    """What the adapter is. Describing it imports the framework."""
+    missing = registry.missing(adapter)
+    return Started(
+        name=adapter.name,
+        describe={} if missing else dict(adapter.describe()),
+        packages=registry.versions(adapter),
+        missing=missing or "",
+        draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
+    )

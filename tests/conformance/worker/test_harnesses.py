@@ -1,0 +1,69 @@
+"""Harnesses in other languages, as the protocol's page shows them, conform on what they support."""
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.case import Case
+from conformance.casefile import load_all, shipped_cases
+from conformance.oracle import Oracle
+from conformance.runner import Runner
+from conformance.worker.client import program
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "worker-protocol.md"
+JAVASCRIPT = re.search(r"```js\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def statuses(command: str, cases: Sequence[Case]) -> Counter[str]:
+    worker = program(command)
+    runner = Runner(Oracle(), diagnoses=False)
+    try:
+        return Counter(runner.check(case, worker).status for case in cases)
+    finally:
+        worker.close()
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+def test_the_harness_in_c_conforms_with_gradients(tmp_path: Path) -> None:
+    harness = tmp_path / "harness"
+    compiler = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(harness), str(ROOT / "examples/harness.c"), "-lm"]
+    subprocess.run(compiler, check=True, timeout=60)
+    cases = load_all([shipped_cases()])
+    found = statuses(str(harness), cases)
+    assert set(found) == {"pass", "unsupported"}, found
+    assert found["pass"] >= 40
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_the_harness_of_the_page_conforms(tmp_path: Path) -> None:
+    assert JAVASCRIPT
+    harness = tmp_path / "harness.js"
+    harness.write_text(JAVASCRIPT[1])
+    plain: dict[str, Any] = {
+        "input_size": 3,
+        "hidden_size": 4,
+        "seq_len": 5,
+        "batch": 3,
+        "check": ("output", "h_n", "c_n"),
+    }
+    others: list[dict[str, Any]] = [
+        {},
+        {"dtype": "float64"},
+        {"bias": False},
+        {"initial_state": "omitted"},
+        {"num_layers": 2},
+    ]
+    cases = [Case.model_validate(plain | options) for options in others]
+    assert statuses(f"node {harness}", cases) == {"pass": 4, "unsupported": 1}
+
+
+def test_the_harness_of_the_page_is_short() -> None:
+    assert JAVASCRIPT
+    assert len(JAVASCRIPT[1].splitlines()) <= 80
