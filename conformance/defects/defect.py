@@ -156,6 +156,7 @@ class Wiring:
 
     @classmethod
     def of(cls, rewire: Rewire | None, tensors: Arrays, case: Case) -> "Wiring":
+        """The map that a rewiring of these tensors stands for."""
         if rewire is None:
             return cls(None)
         numbers, first = {}, 0
