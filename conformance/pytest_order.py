@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.runner import order
 
 if TYPE_CHECKING:
-    from conformance.pytest_plugin import CaseItem
+    from conformance.pytest_items import CaseItem
 
 
 def in_order(items: Sequence["CaseItem"]) -> list["CaseItem"]:

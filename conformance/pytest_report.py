@@ -15,7 +15,7 @@ from conformance.casefile import load
 from conformance.defects import controls, seen
 from conformance.errors import UserError
 from conformance.oracle import default_cache
-from conformance.pytest_plugin import PROPERTY, CaseItem
+from conformance.pytest_items import PROPERTY, CaseItem
 from conformance.results import Result, ResultsFile, Status, make_header
 from conformance.runner import blank
 

@@ -55,7 +55,7 @@ class Result:
         diagnosis: of a failure: what explains it, in words.
         causes: the defects that do, best first: id to words; empty where none does.
         notes: what is worth knowing although it changes no status, such as warnings of the framework.
-        traceback: where it raised.
+        traceback: where it raised; of a process that ended, the last lines of its standard error.
         seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging, diagnosis.
         features: of the case, see ``conformance.features``.
         tags: of the case.
@@ -126,7 +126,7 @@ class Report:
         path: where it was read.
         header: its first line.
         implementations: what each implementation said about itself.
-        results: the rows, in the order in which they came.
+        results: the rows, by implementation as planned, and those of each in the order in which they came.
         footer: its last line; None when the run was cut short.
     """
 
@@ -251,6 +251,9 @@ def read(path: Path) -> Report:
             raise UserError(f"{path}:{number}: {what}") from error
     if not header:
         raise UserError(f"{path}:1: this is not a results file")
+    # Several may have run at once; ``sort`` keeps the rows of each in order.
+    places = {name: place for place, name in enumerate(header["planned"])}
+    results.sort(key=lambda result: places.get(result.implementation, len(places)))
     return Report(path, header, implementations, tuple(results), footer)
 
 

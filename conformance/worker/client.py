@@ -63,15 +63,11 @@ class WorkerAdapter(Adapter):
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        name: str = "",
-        like: Adapter | None = None,
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, like: Adapter | None = None
     ) -> None:
-        self.name = name or (like.name if like else "")  # type: ignore[misc]
         if like:
-            self.requires, self.install, self.default_tag = like.requires, like.install, like.default_tag  # type: ignore[misc]
+            self.name, self.requires = like.name, like.requires  # type: ignore[misc]
+            self.install, self.default_tag = like.install, like.default_tag  # type: ignore[misc]
         self.limits = Limits()
         self.packages: Mapping[str, str] = {}
         self.seconds = 0.0
@@ -81,6 +77,7 @@ class WorkerAdapter(Adapter):
         self._environment = dict(os.environ if environment is None else environment)
         self._abandoned = False
         self._process: Process | None = None
+        self._at_exit: weakref.finalize[..., WorkerAdapter]
         self._started: Started | None = None
         self._failed_starts: list[WorkerError] = []
         self._solved = 0
@@ -137,8 +134,8 @@ class WorkerAdapter(Adapter):
         if len(self._failed_starts) >= MOST_STARTS:
             raise self._failed_starts[-1]
         try:
-            self._process = Process(self._command, self._environment, self.limits.memory)
-            weakref.finalize(self, self._process.kill)
+            self._process = Process(self._command, self._environment)
+            self._at_exit = weakref.finalize(self, self._process.kill)
             self._started = self._ask(Start(), b"", Started, self.limits.start)
             if self._started.missing:
                 raise WorkerCrash(self._started.missing)
@@ -155,6 +152,7 @@ class WorkerAdapter(Adapter):
         """Ends the process."""
         if self._process:
             self._process.stop()
+            self._at_exit.detach()
         self._process = self._started = None
 
     def abandon(self) -> None:
@@ -203,7 +201,7 @@ class WorkerAdapter(Adapter):
         process = self._process
         assert process
         with self.waiting():
-            line = process.ask((protocol.encode(request), block), seconds)
+            line = process.ask(protocol.encode(request) + block, seconds, self.limits.memory)
         try:
             answer = protocol.read_answer(line, kind)
         except ValueError as error:

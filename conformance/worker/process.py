@@ -28,14 +28,13 @@ class Process:
     Args:
         command: its command line.
         environment: its environment.
-        memory: MiB of memory that it may have resident; 0 for any.
 
     Raises:
         WorkerCrash: it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], memory: int = 0) -> None:
-        self._memory = memory
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._memory = 0
         self._deadline = 0.0
         self._limit = 0.0
         self._buffer = bytearray()
@@ -62,17 +61,21 @@ class Process:
         """The last lines of its standard error since the last request."""
         return self._log.text()
 
-    def ask(self, request: Sequence[bytes | bytearray | memoryview], seconds: float) -> bytes:
+    def ask(self, request: bytes, seconds: float, memory: int = 0) -> bytes:
         """Sends a request and reads the line that answers it.
+
+        Args:
+            request: all bytes of it.
+            seconds: in which the whole answer must come.
+            memory: MiB of memory that the process may have resident meanwhile; 0 for any.
 
         Raises:
             WorkerCrash: the process died, or its line does not end.
             WorkerTimeout: it did not answer within that time.
         """
         self._log.clear()
-        self._limit, self._deadline = seconds, time.monotonic() + seconds
-        for part in request:
-            self._send(memoryview(part))
+        self._memory, self._limit, self._deadline = memory, seconds, time.monotonic() + seconds
+        self._send(memoryview(request))
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)

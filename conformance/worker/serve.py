@@ -34,6 +34,7 @@ MOST_WARNINGS = 20
 LONGEST_MESSAGE = 4000
 """Characters of what was raised, and of each warning."""
 _PR_SET_PDEATHSIG = 1
+_BUFFER = 2**18
 _Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -74,7 +75,8 @@ def _end_with_parent() -> None:
 def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
     """Standard input and output for us alone: what a framework prints goes to standard error, from C as well."""
     sys.stdout.flush()
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # Buffers that hold what is usual: the other side wakes up once for each message.
+    requests, answers = os.fdopen(os.dup(0), "rb", _BUFFER), os.fdopen(os.dup(1), "wb", _BUFFER)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

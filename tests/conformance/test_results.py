@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert report.footer is not None
     assert report.footer["counts"] == {"pass": 1, "fail": 1}
     assert report.footer["seconds"] == {"solve": 0.25, "other": 1.5}
+
+
+def test_rows_of_several_implementations_at_once_are_read_one_after_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    came = [("b", PASSED), ("a", FAILED), ("b", FAILED), ("a", PASSED)]
+    with ResultsFile(path, header(planned={"a": 2, "b": 2})) as file:
+        for name, result in came:
+            file.add(replace(result, implementation=name))
+    found = [(result.implementation, result.status) for result in read(path).results]
+    assert found == [("a", "fail"), ("a", "pass"), ("b", "pass"), ("b", "fail")]
 
 
 def test_every_line_is_strict_json(tmp_path: Path) -> None:

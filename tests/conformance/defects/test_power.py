@@ -18,6 +18,7 @@ from reference import PROFILES, Profile
 from tests.fakes import Faithful
 
 SMALL = Case(name="small", input_size=3, hidden_size=4, seq_len=3, batch=2)
+RIGHT = Defect("none", "that is right", equivalent="nothing in it is wrong")
 EQUIVALENT = [defect for defect in CATALOGUE if defect.equivalent]
 
 
@@ -41,7 +42,7 @@ def test_the_shipped_cases_see_nearly_every_defect_in_float32() -> None:
     assert [defect.id for defect in missed if defect.size is None or defect.size > 1e-5] == []
 
 
-@pytest.mark.parametrize("defect", EQUIVALENT, ids=lambda defect: defect.id)
+@pytest.mark.parametrize("defect", [*EQUIVALENT, RIGHT], ids=lambda defect: defect.id)
 def test_no_case_sees_what_is_said_to_be_equivalent(defect: Defect) -> None:
     for dtype in ("float64", "float32"):
         missed, impossible = unseen(shipped(dtype), [defect])

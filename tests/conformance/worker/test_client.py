@@ -59,6 +59,7 @@ def hostile() -> Iterator[WorkerAdapter]:
     worker.close()
 
 
+STARTED = shlex.quote('{"ok":true,"version":1,"name":"a.program"}\\n')
 CRASHES = {
     "segfault": "its process died of SIGSEGV (segmentation fault)",
     "floating-point": "its process died of SIGFPE (floating point exception)",
@@ -101,7 +102,9 @@ def test_a_closed_output_is_told_from_a_death(start: Any, monkeypatch: pytest.Mo
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
 def test_an_allocation_ends_at_the_memory_limit(start: Any) -> None:
-    worker = start("Hostile", memory=700)
+    worker = start("Hostile")
+    worker.describe()
+    worker.limits = replace(LIMITS, memory=700)
     with pytest.raises(WorkerCrash, match=r"^its process had \d+ MiB of memory, 700 MiB are allowed, and was ended$"):
         worker.solve(make_problem(make_case("allocates")))
     assert worker.solve(make_problem(make_case()))
@@ -267,8 +270,8 @@ def test_a_process_does_not_outlive_who_started_it() -> None:
 def test_another_environment_needs_nothing_of_this_package(spec: str, tmp_path: Path) -> None:
     worker = elsewhere(_python_without_this_package(tmp_path), spec)
     try:
-        versions = list(worker.packages.values())
-        assert worker.name == spec + "@" + versions[0].partition("+")[0].removesuffix(".0") if versions else "faithful"
+        version = registry.version("torch").partition("+")[0].removesuffix(".0")
+        assert worker.name == (f"{spec}@{version}" if spec == "torch.nn.LSTM" else "faithful")
         assert set(worker.solve(make_problem(make_case()))) >= {"output", "grad.input"}
     finally:
         worker.close()
@@ -290,6 +293,8 @@ def _python_without_this_package(folder: Path) -> str:
         (lambda: program("./not-there"), "cmd:./not-there cannot be used: ./not-there cannot be started: No such file"),
         (lambda: program("echo hello"), "broke the protocol with b'hello"),
         (lambda: program("sh -c 'echo out of order >&2; exit 2'"), "(?s)exit code 2.*out of order"),
+        (lambda: program(f"printf {STARTED}more"), "4 bytes more than it announced: b'more"),
+        (lambda: program("printf '{'"), "exit code 0"),
         (lambda: elsewhere(sys.executable, ""), "needs an implementation's name"),
         (lambda: elsewhere(sys.executable, f"{FAKES}:Absent"), "pip install a-framework"),
         (lambda: elsewhere(sys.executable, "torch.nn.LSTN"), "did you mean 'torch.nn.LSTM'"),
