@@ -16,6 +16,7 @@ from conformance.oracle import Oracle
 from conformance.reports.summary import number, rerun
 from conformance.results import Result
 from conformance.runner import Runner
+from conformance.worker.client import WorkerAdapter
 
 STEPS = (
     ("cases/core.yaml::one-layer-float64", "one layer in float64"),
@@ -35,10 +36,18 @@ _FORWARD = ("output", "h_n", "c_n")
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Runs the steps until one deviates."""
-    adapter = registry.load(args.name)
+    """Runs the steps until one deviates, the implementation in a process of its own."""
+    (adapter,) = registry.load_all([args.name], isolate=True)
     if absent := registry.missing(adapter):
         raise UserError(absent, MISSING)
+    try:
+        return _climb(args, adapter)
+    finally:
+        if isinstance(adapter, WorkerAdapter):
+            adapter.close()
+
+
+def _climb(args: argparse.Namespace, adapter: Adapter) -> int:
     runner = Runner(Oracle(None) if args.no_cache else Oracle(), known.shipped())
     console = Console(highlight=False, soft_wrap=True)
     passed = unsupported = 0

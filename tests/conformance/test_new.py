@@ -1,8 +1,8 @@
 """``conformance new adapter``: its skeleton becomes a working adapter by three lines, and overwrites nothing."""
 
+import inspect
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -56,9 +56,9 @@ class Layer:
 def skeleton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the command writes, beside a library to drive with it."""
     monkeypatch.chdir(tmp_path)
-    library: Any = ModuleType("toylib")
-    library.Layer = Layer
-    monkeypatch.setitem(sys.modules, "toylib", library)
+    imports = "from typing import Any\nfrom reference import Model, backward, forward\n"
+    (tmp_path / "toylib.py").write_text(imports + inspect.getsource(Layer), encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "toylib", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])  # -i adds the file's folder.
     assert main(["new", "adapter", "toylib.LSTM"]) == 0
     return tmp_path / "toylib_lstm_adapter.py"

@@ -165,3 +165,17 @@ def test_mistakes_are_explained(capsys: pytest.CaptureFixture[str], name: str, c
     printed = capsys.readouterr()
     assert message in printed.err
     assert "Traceback" not in printed.err + printed.out
+
+
+def test_a_death_costs_its_step_and_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    deadly = tmp_path / "deadly.py"
+    deadly.write_text(
+        "import os\n"
+        "from conformance.adapters import Adapter\n"
+        "class Deadly(Adapter):\n"
+        "    name = 'deadly'\n"
+        "    def supports(self, case): return None\n"
+        "    def solve(self, problem): os._exit(3)\n"
+    )
+    assert main(["smoke", f"{deadly}:Deadly"]) == 1
+    assert "exit code 3" in capsys.readouterr().out
