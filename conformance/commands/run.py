@@ -18,7 +18,7 @@ from conformance.casefile import load_all, shipped_cases
 from conformance.cli import INTERRUPTED
 from conformance.defects import controls, seen
 from conformance.errors import MISSING, UserError
-from conformance.oracle import Oracle
+from conformance.oracle import Oracle, prune
 from conformance.reports import markdown
 from conformance.reports.summary import headrooms, sees
 from conformance.reports.terminal import Terminal, summarise
@@ -105,6 +105,8 @@ def _run(args: argparse.Namespace, plan: Plan, path: Path, stream: IO[str]) -> b
         spent = os.times()
         other = sum(spent[:4]) - sum(phases(found).values())
         file.finish([*file.done, *found], other)
+    if oracle.cache:
+        prune(oracle.cache)
     return False
 
 

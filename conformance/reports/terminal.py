@@ -194,7 +194,10 @@ def _print_causes(console: Console, deviations: Sequence[Result]) -> None:
 
 def _print_failures(console: Console, deviations: Sequence[Result], specs: Mapping[str, str]) -> None:
     console.print()
-    console.print(Text(f"{len(deviations)} deviations; to run one again:", style="bold"))
+    counted = (
+        "1 deviation; to run it again:" if len(deviations) == 1 else f"{len(deviations)} deviations; to run one again:"
+    )
+    console.print(Text(counted, style="bold"))
     for result in deviations[:SHOWN_FAILURES]:
         direct, under_pytest = rerun(result, specs.get(result.implementation, ""))
         console.print(Text(f"  {result.status} {result.id}\n    {direct}\n    {under_pytest}"), soft_wrap=True)

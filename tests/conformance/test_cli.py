@@ -1,6 +1,7 @@
 """The command line: exit codes, what is printed where, and that no user's mistake gives a traceback."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -237,3 +238,21 @@ def test_a_reader_that_has_gone_gives_no_traceback() -> None:
     command = f"{sys.executable} -m conformance schema | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
+
+
+def test_a_run_prunes_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "cache" / "ab" / "old"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"x" * 100)
+    os.utime(old, (1, 1))
+    monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("conformance.oracle._KEPT", 10**9)
+    arguments = ["run", "-i", f"{FAKES}:Faithful", "-k", "core.yaml::one-layer", "--output", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert old.exists()
+    monkeypatch.setattr("conformance.oracle._KEPT", 0)
+    assert main(arguments) == 0
+    assert not old.exists()
+    capsys.readouterr()
