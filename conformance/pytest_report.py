@@ -16,7 +16,8 @@ from conformance.defects import controls, seen
 from conformance.errors import UserError
 from conformance.oracle import default_cache
 from conformance.pytest_items import PROPERTY, CaseItem
-from conformance.results import Result, ResultsFile, Status, make_header
+from conformance.results import Result, Status, make_header
+from conformance.resultsfile import ResultsFile
 from conformance.runner import blank
 
 _NODE_ID = re.compile(r"(?P<file>[^:]+\.yaml)::(?P<case>[^\[]+)\[(?P<implementation>.+)\]")

@@ -200,9 +200,6 @@ class Rows:
             return []
         return node.content
 
-    def _has(self, sections: dict[str, Node], name: str) -> bool:
-        return name in sections and self._fits(name, sections[name])
-
     def _fits(self, name: str, node: Node) -> bool:
         """Whether an option accepts a value; notes why not, at the offending item of a list."""
         found = schema.faults(name, node.plain())

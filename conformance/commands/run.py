@@ -22,7 +22,8 @@ from conformance.oracle import Oracle, prune
 from conformance.reports import markdown
 from conformance.reports.summary import headrooms, sees
 from conformance.reports.terminal import Terminal, summarise
-from conformance.results import Report, Result, ResultsFile, counts, make_header, phases, plain, read
+from conformance.results import Report, Result, counts, make_header, phases, plain, read
+from conformance.resultsfile import ResultsFile
 from conformance.runner import Runner
 from conformance.select import Selection
 from conformance.worker import pool

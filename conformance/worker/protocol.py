@@ -17,7 +17,6 @@ from conformance.case import Case
 from conformance.problem import Problem
 from reference import Dialect, Profile
 
-VERSION = 1
 LONGEST_LINE = 2**20
 """Bytes that a message without its tensors may have."""
 SCHEMA = Path(__file__).with_name("protocol.schema.json")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from conformance.errors import UserError
-from conformance.results import Result, ResultsFile, counts, make_header, plain, read
+from conformance.results import Result, counts, make_header, plain, read
+from conformance.resultsfile import ResultsFile
 
 PASSED = Result("a.yaml::one", "k1", "fake", "pass", headroom=0.0, tensors={"h_n": 0.0}, seconds={"solve": 0.25})
 FAILED = Result(
