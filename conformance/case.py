@@ -175,6 +175,18 @@ class Case(BaseModel):
         return json.dumps(options, sort_keys=True, separators=(",", ":"))
 
     @cached_property
+    def drawn_from(self) -> str:
+        """What seeds the case's values: all of its canonical form but what is compared."""
+        options = json.loads(self.canonical)
+        options.pop("check", None)
+        return json.dumps(options, sort_keys=True, separators=(",", ":"))
+
+    def forward_only(self) -> Self | None:
+        """The case without its gradients, drawn alike; None when it compares nothing else."""
+        rest = tuple(check for check in self.check if check != "gradients")
+        return self.model_copy(update={"check": rest}) if rest else None
+
+    @cached_property
     def key(self) -> str:
         """What rows of results are matched by: a hash of the canonical case, 16 hexadecimal digits."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]

@@ -1,4 +1,7 @@
-"""The features by which results are summed up: what a case has beyond one plain forward layer."""
+"""The features by which results are summed up, and by which adapters say what they support.
+
+A feature is what a case has beyond one plain forward layer.
+"""
 
 from conformance.case import Case
 
@@ -41,3 +44,35 @@ def features(case: Case) -> list[str]:
         case.dtype: True,
     }
     return [feature for feature in FEATURES if has.get(feature)]
+
+
+LACKS: dict[str, str] = {
+    "layers": "has a single layer",
+    "sizes per layer": "has one hidden size for all layers",
+    "bidirectional": "has no bidirectional layers",
+    "reverse": "has no reverse-only direction",
+    "lengths": "has no lengths",
+    "projection": "has no projection",
+    "dropout": "has no dropout between layers",
+    "no bias": "always has biases",
+    "unbatched": "needs a batch axis",
+    "state omitted": "needs an initial state",
+    "gradients": "has no gradients",
+    "peepholes": "has no peepholes",
+    "coupled gates": "has no coupled input and forget gates",
+    "activations": "has fixed activations",
+    "activations per direction": "has the same activations in both directions",
+    "clip": "does not clip what activations read",
+    "cell clip": "does not clip the cell state",
+    "forget bias": "has no forget bias of its own",
+    "left mask": "has no masks",
+    "holed mask": "has no masks",
+    "input dropout": "has no dropout on a layer's input",
+    "recurrent dropout": "has no recurrent dropout",
+}
+"""What an implementation without a feature is like, in a user's words."""
+
+
+def lack(feature: str) -> str:
+    """What an implementation without this feature is like, to follow its name."""
+    return LACKS.get(feature, f"has no {feature}")

@@ -76,7 +76,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
         case: the configuration.
         draw: 0 for the case's own values; other numbers give further, independent draws of them.
     """
-    source = _Source(f"{case.canonical}#{draw}", case.dtype)
+    source = _Source(f"{case.drawn_from}#{draw}", case.dtype)
     model = case.model
     weights = {name: _parameter(source, case, name, shape) for name, shape in model.parameter_shapes().items()}
     lengths = valid_steps(case)

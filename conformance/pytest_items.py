@@ -75,6 +75,7 @@ class CaseItem(pytest.Item):
         from conformance.runner import RefusedCaseError, blank
 
         runner = _runner(self.config)
+        self._end_other_processes()
         try:
             result = runner.check(self.case, self.adapter)
         except RefusedCaseError as error:
@@ -106,6 +107,14 @@ class CaseItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the case is written."""
         return self.path, max(0, self.case.line - 1), self.name
+
+    def _end_other_processes(self) -> None:
+        """Ends the processes of implementations run before: dozens of frameworks at once would fill the memory."""
+        from conformance.worker.client import WorkerAdapter
+
+        for adapter in load_adapters(self.config).values():
+            if isinstance(adapter, WorkerAdapter) and adapter is not self.adapter:
+                adapter.close()
 
     def _note(self, result: "Result", description: dict[str, str] | None = None) -> None:
         content = {"row": result.to_row(), "description": description}

@@ -68,7 +68,7 @@ def load_all(names: Sequence[str] = (), isolate: bool = False, limits: Limits | 
 
     Args:
         names: see ``load``.
-        isolate: whether each gets a process of its own.
+        isolate: whether each gets a process of its own, not only those that cannot do without.
         limits: what such processes may take.
 
     Raises:
@@ -77,7 +77,7 @@ def load_all(names: Sequence[str] = (), isolate: bool = False, limits: Limits | 
     adapters: dict[str, Adapter] = {}
     for name in names or registered():
         adapter = load(name)
-        if isolate and not isinstance(adapter, WorkerAdapter):
+        if (isolate or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
             adapter = isolated(adapter, registered().get(name, name))
         if isinstance(adapter, WorkerAdapter):
             adapter.limits = limits or adapter.limits

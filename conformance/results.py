@@ -59,6 +59,7 @@ class Result:
         tags: of the case.
         dtype: of the case.
         line: of the case in its file.
+        unchecked: features that the case has and the implementation lacks, with the reason, where it was run without.
         sees: how many defects its checks would have caught, of those that can be; None when it did not pass.
         seen: which ones: hexadecimal bits over the header's ``defects``, the first one lowest.
     """
@@ -80,6 +81,7 @@ class Result:
     tags: tuple[str, ...] = ()
     dtype: str = ""
     line: int = 0
+    unchecked: Mapping[str, str] = field(default_factory=dict)
     sees: int | None = None
     seen: str = ""
 

@@ -124,7 +124,7 @@ class Runner:
                 result = self._diagnosed(result, adapter, attempt.judged)
             attempt.charge("diagnosis")
         if result.status == "pass" and self.eyes:
-            mask = self.eyes.mask(case, adapter)
+            mask = self.eyes.mask(_checked(case, result), adapter)
             result = replace(result, sees=mask.bit_count(), seen=f"{mask:x}")
             attempt.charge("power")
         notes = list(dict.fromkeys(attempt.warnings))[:_KEPT_WARNINGS]
@@ -142,7 +142,11 @@ class Runner:
             attempt.charge("import")
             reason = attempt.call(adapter.supports, case)
             if reason is not None:
-                return replace(draft, status="unsupported", reason=reason)
+                # An implementation without gradients is worth checking forward.
+                forward = case.forward_only() if "gradients" in case.check else None
+                if forward is None or attempt.call(adapter.supports, forward) is not None:
+                    return replace(draft, status="unsupported", reason=reason)
+                case, draft = forward, replace(draft, unchecked={"gradients": reason})
             verdict = self._verdict(case, adapter, attempt, draw=0)
             if verdict.conforms or verdict.proven:
                 return self._judged(draft, case, verdict)
@@ -274,6 +278,11 @@ def order(case: Case) -> tuple[Any, ...]:
         case.line,
         case.name,
     )
+
+
+def _checked(case: Case, result: Result) -> Case:
+    """What was run of a case."""
+    return (case.forward_only() or case) if "gradients" in result.unchecked else case
 
 
 class _Judged(NamedTuple):

@@ -1,7 +1,6 @@
 """Real implementations, loaded wrongly: what a user's own adapter may look like."""
 
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from conformance.problem import Array, Problem, Tensors
 class WrongGates(TorchLSTM):
     """Reads the gates i, o, f, g, and leaves the gradients in that order."""
 
-    name: ClassVar[str] = "broken.WrongGates"
+    name = "broken.WrongGates"
 
     def solve(self, problem: Problem) -> Solution:
         read = {name: _from_iofg(array) if _gated(name) else array for name, array in problem.parameters.items()}
@@ -23,7 +22,7 @@ class WrongGates(TorchLSTM):
 class WrongGatesPutBack(WrongGates):
     """Reads the gates i, o, f, g, and puts the gradients back to where it read."""
 
-    name: ClassVar[str] = "broken.WrongGatesPutBack"
+    name = "broken.WrongGatesPutBack"
 
     def solve(self, problem: Problem) -> Solution:
         found: Tensors = super().solve(problem)
@@ -33,7 +32,7 @@ class WrongGatesPutBack(WrongGates):
 class Odd(TorchLSTM):
     """Wrong in a way that nobody has thought of."""
 
-    name: ClassVar[str] = "broken.Odd"
+    name = "broken.Odd"
 
     def solve(self, problem: Problem) -> Solution:
         found = dict(super().solve(problem))

@@ -17,7 +17,7 @@ from reference import PROFILES, Dialect
 class Faithful(Adapter):
     """The reference itself, rounded."""
 
-    name: ClassVar[str] = "faithful"
+    name = "faithful"
 
     def supports(self, case: Case) -> str | None:
         del case

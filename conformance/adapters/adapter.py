@@ -1,13 +1,15 @@
 """The contract between the suite and one implementation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
+from conformance.features import features, lack
+from conformance.layout import Layout
 from conformance.problem import Problem, Tensors
 from reference import PROFILES, Dialect, Profile
 
@@ -33,18 +35,36 @@ class Adapter(ABC):
     nothing is computed here that the implementation should compute. Frameworks are imported when first used.
     """
 
-    name: ClassVar[str]
+    name: str
     """How the implementation is named everywhere, such as ``torch.nn.LSTM``."""
-    requires: ClassVar[tuple[str, ...]] = ()
+    requires: tuple[str, ...] = ()
     """Top-level modules that must be installed."""
-    install: ClassVar[str] = ""
+    install: str = ""
     """The command that installs them."""
-    default_tag: ClassVar[str] = ""
+    default_tag: str = ""
     """For a dear implementation: unless it is asked for by name, it runs only the cases with this tag."""
+    own_process: bool = False
+    """Whether the implementation cannot share a process with others: it then always gets one of its own."""
+    environment: Mapping[str, str] = {}
+    """Environment variables that its process must start with; it then always gets one of its own."""
 
-    @abstractmethod
+    features: ClassVar[Set[str]] = frozenset()
+    """Those of ``conformance.features.FEATURES`` that it supports, its dtypes among them."""
+    lacks: ClassVar[Mapping[str, str]] = {}
+    """Why it lacks a feature, in its users' words, where there is more to say than ``features.LACKS`` does."""
+    layout: ClassVar[Layout | None] = None
+    """How it stores its weights."""
+
     def supports(self, case: Case) -> str | None:
-        """Why the implementation cannot run a case, in its users' words; None when it can."""
+        """Why the implementation cannot run a case, in its users' words; None when it can.
+
+        A case with a feature that is not among ``features`` is refused. An adapter that has more conditions adds them:
+        ``return super().supports(case) or …``.
+        """
+        for feature in features(case):
+            if feature not in self.features:
+                return self.lacks.get(feature) or f"{self.name} {lack(feature)}"
+        return None
 
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:

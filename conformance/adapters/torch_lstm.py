@@ -1,6 +1,7 @@
 """``torch.nn.LSTM``."""
 
 import warnings
+from collections.abc import Set
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -10,25 +11,30 @@ from numpy.typing import NDArray
 from conformance.adapters import _torch
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
+from conformance.layout import TORCH, Layout
 from conformance.problem import Problem, Tensors
 
 
 class TorchLSTM(Adapter):
     """Drives ``torch.nn.LSTM`` on the CPU; packed sequences where rows have lengths."""
 
-    name: ClassVar[str] = "torch.nn.LSTM"
-    requires: ClassVar[tuple[str, ...]] = ("torch",)
-    install: ClassVar[str] = "pip install 'lstm-conformance[torch]'"
+    name = "torch.nn.LSTM"
+    requires = ("torch",)
+    install = "pip install 'lstm-conformance[torch]'"
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "unbatched", "batch first",
+         "state omitted", "gradients", "float64", "float32", "float16", "bfloat16"}
+    )  # fmt: skip
+    layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Everything but a lone reverse direction, layers of different sizes, and rows of length 0."""
-        if case.direction == "reverse":
-            return "torch.nn.LSTM has no reverse-only direction"
-        if len(set(case.hidden_sizes)) > 1:
-            return "torch.nn.LSTM has one hidden_size for all layers"
+        """Everything but rows of length 0, and dtypes that torch does not run here."""
+        if reason := super().supports(case):
+            return reason
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
-        return None if case.dtype in ("float64", "float32") else _torch.refusal("LSTM", case.dtype)
+        return _torch.refusal("LSTM", case.dtype)
 
     def solve(self, problem: Problem) -> Solution:
         """Sets the module's parameters and runs it."""

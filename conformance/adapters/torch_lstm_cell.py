@@ -1,13 +1,13 @@
 """``torch.nn.LSTMCell``, stacked and looped over time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from conformance.adapters import _torch
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
-from conformance.layout import layer_parameters
+from conformance.layout import TORCH, Layout, layer_parameters
 from conformance.problem import Problem
 from reference import Model
 
@@ -15,19 +15,20 @@ from reference import Model
 class TorchLSTMCell(Adapter):
     """Drives ``torch.nn.LSTMCell`` the way its users do: a loop over time for each layer and direction."""
 
-    name: ClassVar[str] = "torch.nn.LSTMCell"
-    requires: ClassVar[tuple[str, ...]] = ("torch",)
-    install: ClassVar[str] = "pip install 'lstm-conformance[torch]'"
+    name = "torch.nn.LSTMCell"
+    requires = ("torch",)
+    install = "pip install 'lstm-conformance[torch]'"
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
+         "state omitted", "gradients", "float64", "float32", "float16", "bfloat16"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.nn.LSTMCell takes one time step and has no lengths"}
+    layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
         """Whatever a loop over one cell gives; a cell knows neither lengths nor projections nor dropout."""
-        if case.lengths is not None:
-            return "torch.nn.LSTMCell takes one time step and has no lengths"
-        if case.proj_size:
-            return "torch.nn.LSTMCell has no proj_size"
-        if case.dropout:
-            return "torch.nn.LSTMCell has no dropout"
-        return None if case.dtype in ("float64", "float32") else _torch.refusal("LSTMCell", case.dtype)
+        return super().supports(case) or _torch.refusal("LSTMCell", case.dtype)
 
     def solve(self, problem: Problem) -> Solution:
         """Sets the cells' parameters and loops over layers, directions and time."""

@@ -32,8 +32,6 @@ STEPS = (
 )
 """Ids of shipped cases, each with what is new in it. A step builds on those before it."""
 
-_FORWARD = ("output", "h_n", "c_n")
-
 
 def execute(args: argparse.Namespace) -> int:
     """Runs the steps until one deviates, the implementation in a process of its own."""
@@ -52,7 +50,8 @@ def _climb(args: argparse.Namespace, adapter: Adapter) -> int:
     console = Console(highlight=False, soft_wrap=True)
     passed = unsupported = 0
     for step, (case, what) in enumerate(steps(), 1):
-        result, forward_only = _check(runner, case, adapter)
+        result = runner.check(case, adapter)
+        forward_only = "gradients" in result.unchecked
         passed += result.status == "pass"
         unsupported += result.status == "unsupported"
         _show(console, step, f"{what}, forward only" if forward_only else what, result)
@@ -78,15 +77,6 @@ def steps() -> Iterator[tuple[Case, str]]:
     files = dict.fromkeys(name.split("::")[0] for name, _ in STEPS)
     cases = {case.id: case for file in files for case in load(folder.parent / file, folder.parent)}
     return ((cases[name], what) for name, what in STEPS)
-
-
-def _check(runner: Runner, case: Case, adapter: Adapter) -> tuple[Result, bool]:
-    """A step's result, and whether it is that of its forward half: many an implementation has no gradients."""
-    result = runner.check(case, adapter)
-    if result.status != "unsupported" or "gradients" not in case.check:
-        return result, False
-    forward = runner.check(Case(**{**case.model_dump(), "check": _FORWARD}), adapter)
-    return (result, False) if forward.status == "unsupported" else (forward, True)
 
 
 def _show(console: Console, step: int, what: str, result: Result) -> None:

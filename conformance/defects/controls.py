@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
 
 from conformance.adapters import Adapter, Solution
 from conformance.case import Case
@@ -32,7 +31,7 @@ CASE = Case(
 class Control(Adapter):
     """The reference with a defect, rounded as the case's dtype is."""
 
-    name: ClassVar[str] = "control"
+    name = "control"
 
     def __init__(self, defect: Defect) -> None:
         self.defect = defect

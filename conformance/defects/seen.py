@@ -49,13 +49,18 @@ def names(bits: int, ids: Sequence[str] = IDS) -> list[str]:
 
 def shipped_views() -> list[View]:
     """The shipped cases, as each registered implementation is judged on them."""
-    adapters = registry.load_all()
+    adapters = [registry.load(name) for name in registry.registered()]
     views = [
         view
         for case in load_all([shipped_cases()])
-        for view in (View.of(case), *(View.of(case, adapter) for adapter in adapters))
+        for view in (View.of(case), *(View.of(_run_by(adapter, case), adapter) for adapter in adapters))
     ]
     return list({view.key: view for view in views}.values())
+
+
+def _run_by(adapter: Adapter, case: Case) -> Case:
+    """What an implementation runs of a case: without gradients, its forward half."""
+    return case if "gradients" in adapter.features else case.forward_only() or case
 
 
 def write(rows: Mapping[str, Row]) -> Path:

@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from conformance.case import DType
@@ -73,13 +73,20 @@ def table(grouped: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, Cell]]
     seen = {feature for results in grouped.values() for result in results for feature in result.features}
     rows = {
         feature: {
-            name: Cell.of(result for result in results if feature in result.features)
+            name: Cell.of(_on(feature, result) for result in results if feature in result.features)
             for name, results in grouped.items()
         }
         for feature in FEATURES
         if feature in seen
     }
     return rows | {"total": {name: Cell.of(results) for name, results in grouped.items()}}
+
+
+def _on(feature: str, result: Result) -> Result:
+    """A result as it counts for a feature: what was run without the feature says nothing about it."""
+    if feature not in result.unchecked:
+        return result
+    return replace(result, status="unsupported", reason=result.unchecked[feature])
 
 
 def headrooms(results: Iterable[Result]) -> dict[tuple[str, str], float]:

@@ -66,8 +66,8 @@ class WorkerAdapter(Adapter):
         self, command: Sequence[str], environment: Mapping[str, str] | None = None, like: Adapter | None = None
     ) -> None:
         if like:
-            self.name, self.requires = like.name, like.requires  # type: ignore[misc]
-            self.install, self.default_tag = like.install, like.default_tag  # type: ignore[misc]
+            self.name, self.requires = like.name, like.requires
+            self.install, self.default_tag = like.install, like.default_tag
         self.limits = Limits()
         self.packages: Mapping[str, str] = {}
         self.seconds = 0.0
@@ -232,7 +232,8 @@ class WorkerAdapter(Adapter):
 def isolated(adapter: Adapter, place: str) -> WorkerAdapter:
     """An adapter, run by this interpreter in a process of its own; ``place`` is where its class is."""
     # What can be imported here can be there: this process may have been started from another folder or by pytest.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    path = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": path, **adapter.environment}
     return WorkerAdapter([sys.executable, str(MAIN), place], environment, like=adapter)
 
 
@@ -258,7 +259,7 @@ def elsewhere(python: str, name: str) -> WorkerAdapter:
         raise UserError(f"python:{python} needs an implementation's name: python:{python}:torch.nn.LSTM")
     worker = _introduced(WorkerAdapter([python, str(MAIN), name]), f"python:{python}:{name}")
     version = next(iter(worker.packages.values()), "").partition("+")[0].removesuffix(".0")
-    worker.name += f"@{version}" if version else ""  # type: ignore[misc]
+    worker.name += f"@{version}" if version else ""
     return worker
 
 
@@ -269,5 +270,5 @@ def _introduced(worker: WorkerAdapter, spec: str) -> WorkerAdapter:
         worker.close()
         log = f"\n{error.log}" if error.log else ""
         raise UserError(f"{spec} cannot be used: {error}{log}", MISSING) from error
-    worker.name = started.name  # type: ignore[misc]
+    worker.name = started.name
     return worker

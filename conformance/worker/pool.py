@@ -25,7 +25,9 @@ def run(runner: Runner, plan: Plan, jobs: int = 1) -> Generator[Result, None, No
     workers = [adapter for adapter, _ in plan if isinstance(adapter, WorkerAdapter)]
     try:
         if jobs == 1 or len(plan) == 1:
-            yield from runner.run(plan)
+            for adapter, cases in plan:
+                yield from runner.run([(adapter, cases)])
+                _done_with(adapter)
         else:
             yield from _several(runner, plan, jobs)
     except BaseException:
@@ -50,10 +52,12 @@ def _several(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
         try:
             with turn, contextlib.suppress(queue.Empty):
                 while True:
-                    for result in runner.run([left.get_nowait()]):
+                    adapter, cases = left.get_nowait()
+                    for result in runner.run([(adapter, cases)]):
                         found.put(result)
                         if stopped.is_set():
                             return
+                    _done_with(adapter)
         except BaseException as error:
             found.put(error)
         finally:
@@ -79,6 +83,12 @@ def _several(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
                 adapter.abandon()
         for thread in threads:
             thread.join()
+
+
+def _done_with(adapter: Adapter) -> None:
+    """Ends its process: dozens of frameworks at once would fill the memory."""
+    if isinstance(adapter, WorkerAdapter):
+        adapter.close()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from reference import backward, forward
 class Honest(Adapter):
     """The reference itself, as an implementation."""
 
-    name: ClassVar[str] = "honest"
+    name = "honest"
 
     def supports(self, case: Case) -> str | None:
         return "honest has no lengths" if case.lengths is not None else None

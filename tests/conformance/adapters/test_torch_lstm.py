@@ -50,7 +50,7 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
     ("options", "words"),
     [
         ({"direction": "reverse"}, "no reverse-only direction"),
-        ({"hidden_size": (5, 4)}, "one hidden_size for all layers"),
+        ({"hidden_size": (5, 4)}, "one hidden size for all layers"),
         ({"lengths": (4, 0, 1, 2)}, "pack_padded_sequence refuses lengths of 0"),
     ],
 )

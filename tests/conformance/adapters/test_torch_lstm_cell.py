@@ -33,7 +33,7 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
     ("options", "words"),
     [
         ({"lengths": "ragged"}, "has no lengths"),
-        ({"proj_size": 2}, "has no proj_size"),
+        ({"proj_size": 2}, "has no projection"),
         ({"dropout": 0.5, "num_layers": 2}, "has no dropout"),
     ],
 )

@@ -1,7 +1,7 @@
 """Where a failure that nothing explains first departs."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ class _Limited(Cell):
 
 
 class Limited(Faithful):
-    name: ClassVar[str] = "limited"
+    name = "limited"
 
     def solve(self, problem: Problem) -> Solution:
         trace = reference.forward(

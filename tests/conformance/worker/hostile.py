@@ -91,7 +91,7 @@ DEEDS = {
 class Hostile(Faithful):
     """Right, but where it is told not to be."""
 
-    name: ClassVar[str] = "hostile"
+    name = "hostile"
 
     def solve(self, problem: Problem) -> Solution:
         deed = DEEDS.get(problem.case.name)
