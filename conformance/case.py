@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -185,6 +186,14 @@ class Case(BaseModel):
         """The case without its gradients, drawn alike; None when it compares nothing else."""
         rest = tuple(check for check in self.check if check != "gradients")
         return self.model_copy(update={"check": rest}) if rest else None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, yet without the properties that were cached for the original, its key among them."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name, member in vars(type(self)).items():
+            if isinstance(member, cached_property):
+                copied.__dict__.pop(name, None)
+        return copied
 
     @cached_property
     def key(self) -> str:

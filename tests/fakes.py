@@ -3,6 +3,7 @@
 import itertools
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,46 @@ class Faithful(Adapter):
 
     def exact(self, problem: Problem) -> dict[str, Any]:
         return dict(Oracle(None).expect(problem, PROFILES[problem.case.dtype], Dialect()).values)
+
+
+class Declares(Faithful):
+    """Says what it supports as data."""
+
+    name = "declares"
+    features = frozenset({"float32", "gradients", "bidirectional"})
+    lacks: ClassVar[dict[str, str]] = {"lengths": "declares wants full batches"}
+
+    def supports(self, case: Case) -> str | None:
+        return Adapter.supports(self, case)
+
+
+class ForwardOnly(Faithful):
+    """Has no gradients."""
+
+    name = "forward-only"
+
+    def supports(self, case: Case) -> str | None:
+        return "forward-only has no gradients" if "gradients" in case.check else None
+
+
+class Alone(Faithful):
+    """Cannot share a process."""
+
+    name = "alone"
+    own_process = True
+
+    def describe(self) -> dict[str, str]:
+        return {"process": str(os.getpid())}
+
+
+class Backend(Faithful):
+    """Reads a variable when its process starts."""
+
+    name = "backend"
+    environment: Mapping[str, str] = {"A_FAKE_BACKEND": "seven"}
+
+    def describe(self) -> dict[str, str]:
+        return {"back end": os.environ.get("A_FAKE_BACKEND", "none")}
 
 
 class Wrong(Faithful):

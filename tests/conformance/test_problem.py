@@ -26,6 +26,17 @@ def tensors(problem: Problem) -> dict[str, Any]:
     return {**problem.parameters, "input": problem.input, **state, **cotangents, **problem.dropout_masks}
 
 
+def test_the_forward_half_of_a_case_is_drawn_like_the_whole() -> None:
+    case = Case(**BASE)
+    whole = case.key
+    forward = case.forward_only()
+    assert forward is not None
+    assert forward.key != whole
+    assert "gradients" not in forward.check
+    assert (forward.key, forward.drawn_from) == (Case(**BASE, check=forward.check).key, case.drawn_from)
+    assert digest(make_problem(forward)) == digest(make_problem(case))
+
+
 def digest(problem: Problem) -> str:
     found = hashlib.sha256()
     for name, array in tensors(problem).items():

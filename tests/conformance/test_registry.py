@@ -5,6 +5,7 @@ import pytest
 
 from conformance import registry
 from conformance.errors import UserError
+from conformance.worker.client import WorkerAdapter
 from tests import fakes
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,21 @@ def test_a_broken_file_is_explained(tmp_path: Path, source: str, message: str) -
 def test_two_implementations_of_one_name_are_refused() -> None:
     with pytest.raises(UserError, match="two implementations are named picky"):
         registry.load_all([f"{FAKES}:Picky", "tests.fakes:Picky"])
+
+
+@pytest.mark.parametrize(("name", "alone"), [("Faithful", False), ("Alone", True), ("Backend", True)])
+def test_what_cannot_share_a_process_never_does(name: str, alone: bool) -> None:
+    [adapter] = registry.load_all([f"{FAKES}:{name}"])
+    assert isinstance(adapter, WorkerAdapter) is alone
+
+
+def test_a_process_starts_with_the_variables_that_its_implementation_asks_for() -> None:
+    [adapter] = registry.load_all([f"{FAKES}:Backend"])
+    assert isinstance(adapter, WorkerAdapter)
+    try:
+        assert adapter.describe() == {"back end": "seven"}
+    finally:
+        adapter.close()
 
 
 def test_what_is_missing_is_named_with_its_command() -> None:

@@ -61,6 +61,35 @@ def test_each_fault_has_one_status(adapter: type[Adapter], status: Status, reaso
     assert (result.headroom is not None) == (status in ("pass", "fail"))
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, None),
+        ({"direction": "bidirectional"}, None),
+        ({"dtype": "float64"}, "declares has no float64"),
+        ({"num_layers": 2}, "declares has a single layer"),
+        ({"lengths": "ragged"}, "declares wants full batches"),
+        ({"bias": False}, "declares always has biases"),
+    ],
+)
+def test_what_is_not_declared_is_refused_with_a_reason(options: dict[str, object], reason: str | None) -> None:
+    result = Runner(Oracle(None)).check(make_case(**options), fakes.Declares())
+    assert (result.status, result.reason) == (("unsupported", reason) if reason else ("pass", ""))
+
+
+def test_without_gradients_the_forward_half_is_checked() -> None:
+    case = make_case()
+    result = Runner(Oracle(None)).check(case, fakes.ForwardOnly())
+    assert (result.status, result.key) == ("pass", case.key)
+    assert set(result.tensors) == {"output", "h_n", "c_n"}
+    assert result.unchecked == {"gradients": "forward-only has no gradients"}
+
+
+def test_a_case_of_gradients_alone_is_unsupported_without_them() -> None:
+    result = Runner(Oracle(None)).check(make_case(check=["gradients"]), fakes.ForwardOnly())
+    assert (result.status, result.unchecked) == ("unsupported", {})
+
+
 def test_all_deviating_tensors_are_reported_at_once() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Wrong())
     assert set(result.details) == {"h_n", "grad.input"}

@@ -18,7 +18,7 @@ from conformance.oracle import Oracle
 from conformance.results import Result, read
 from conformance.runner import Runner
 from conformance.worker import pool
-from conformance.worker.client import Limits
+from conformance.worker.client import Limits, WorkerAdapter
 from tests.conformance.worker.hostile import DEEDS
 from tests.conftest import FAKES
 
@@ -122,6 +122,18 @@ def test_a_run_that_is_stopped_ends_its_processes() -> None:
     next(running)
     running.close()
     assert all(each._process is None for each in workers)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_process_ends_with_its_last_case(jobs: int) -> None:
+    first, second, third = adapters("Counts", "Faithful", "Hostile")
+    cases = make_cases(2, [])
+    ended = [
+        isinstance(first, WorkerAdapter) and first._process is None
+        for row in pool.run(Runner(Oracle()), [(first, cases), (second, cases), (third, cases)], jobs)
+        if row.implementation == third.name
+    ]
+    assert ended == [True, True]
 
 
 def test_an_error_of_the_suite_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
