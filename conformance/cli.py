@@ -93,6 +93,16 @@ examples:
   conformance new adapter mylib.LSTM --output tests/adapter.py
 """
 
+_REPRO = """\
+Prints the stand-alone script that shows a known divergence of a released implementation. It needs that framework and
+NumPy alone, prints what it expects and what it got, and exits with 1 while the deviation is there.
+
+examples:
+  conformance list --divergences
+  conformance repro keras-nan-in-padding > repro.py
+  conformance repro keras-nan-in-padding | python -
+"""
+
 _EXPRESSION = "and, or, not and parentheses over parts of a case's id, its tags and the implementation's name"
 
 
@@ -154,10 +164,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_selection(power)
     _add_power(power)
 
-    listing = command("list", "list cases or implementations")
+    listing = command("list", "list cases, implementations or known divergences")
     _add_files(listing)
     _add_selection(listing)
     listing.add_argument("--implementations", action="store_true", help="list the registered implementations instead")
+    listing.add_argument("--divergences", action="store_true", help="list the known divergences instead")
+    listing.add_argument("--markdown", action="store_true", help="as a page: of implementations, or of divergences")
+
+    repro = command("repro", "print the script that shows a known divergence", _REPRO)
+    repro.add_argument("id", metavar="ID", help="the divergence, as results and conformance list --divergences name it")
 
     command("schema", "print the JSON Schema of case files", "Prints the JSON Schema of case files, for editors.")
 

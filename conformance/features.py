@@ -5,6 +5,8 @@ A feature is what a case has beyond one plain forward layer.
 
 from conformance.case import Case
 
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+
 FEATURES = (
     "layers",
     "sizes per layer",
@@ -18,10 +20,7 @@ FEATURES = (
     "batch first",
     "state omitted",
     "gradients",
-    "float64",
-    "float32",
-    "float16",
-    "bfloat16",
+    *DTYPES,
 )
 """In the order in which they are shown. A feature that no case has is not shown."""
 

@@ -191,6 +191,35 @@ def test_list_names_implementations(capsys: pytest.CaptureFixture[str]) -> None:
     assert "torch.nn.LSTMCell" in capsys.readouterr().out
 
 
+def test_list_names_divergences(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--divergences"]) == 0
+    assert "keras-nan-in-padding" in capsys.readouterr().out
+
+
+def test_cases_have_no_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--markdown"]) == 2
+    assert "--implementations or --divergences" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "page"), [("--implementations", "implementations.md"), ("--divergences", "findings.md")]
+)
+def test_generated_pages_are_current(option: str, page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list", option, "--markdown"])
+    written = (Path(__file__).parents[2] / "docs" / page).read_text()
+    assert written == capsys.readouterr().out, f"write it anew: conformance list {option} --markdown > docs/{page}"
+
+
+def test_repro_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["repro", "keras-nan-in-padding"]) == 0
+    compile(capsys.readouterr().out, "repro.py", "exec")
+
+
+def test_an_unknown_divergence_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["repro", "keras-nan-in-paddin"]) == 2
+    assert "did you mean 'keras-nan-in-padding'" in capsys.readouterr().err
+
+
 def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert "cases" in json.loads(capsys.readouterr().out)["properties"]

@@ -1,0 +1,18 @@
+"""``conformance repro``: the stand-alone script that shows a known divergence. No framework is imported."""
+
+import argparse
+import difflib
+
+from conformance import known
+from conformance.errors import UserError
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Prints the script."""
+    entries = {entry.id: entry for entry in known.shipped()}
+    if args.id not in entries:
+        close = difflib.get_close_matches(args.id, entries, 1, 0.5)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"no divergence is named {args.id!r}{hint}\nlist them: conformance list --divergences")
+    print((known.REPRODUCTIONS / entries[args.id].reproduction).read_text(encoding="utf-8"), end="")
+    return 0
