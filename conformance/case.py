@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -15,12 +16,29 @@ Check = Literal["output", "h_n", "c_n", "gradients"]
 InitialState = Literal["omitted", "zero", "random", "h_0-only", "c_0-only"]
 Values = Literal["scale-1", "scale-2", "uniform"]
 Padding = Literal["random", "large", "nan"]
+Mask = Literal["right", "left", "holed"]
+ActivationName = Literal[
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "affine",
+    "hard_sigmoid",
+    "hard_sigmoid_6",
+    "scaled_tanh",
+    "softsign",
+]
 
 Size = Annotated[int, Field(ge=1, le=65536)]
 # YAML and JSON have lists only; a frozen case holds tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 # The reference and its budget hold each number several times over, in float64: this many take a few GiB.
 MAX_NUMBERS = 2**25
+Probability = Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+Bound = Annotated[float, Field(gt=0), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+Number = Annotated[float, BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+_ACTIVATIONS: tuple[ActivationName, ...] = ("sigmoid", "tanh", "tanh")
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 
 
@@ -43,19 +61,39 @@ class Case(BaseModel):
     """Whether input and output are (batch, time, features) instead of (time, batch, features)."""
     proj_size: Annotated[int, Field(ge=0, le=65536)] = 0
     """Width of the projected hidden state, P; 0 for no projection. Must be less than every hidden size."""
-    dropout: Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda v: float(v) if type(v) is int else v)] = 0.0
+    dropout: Probability = 0.0
     """Probability of dropping an element between layers; acts in mode `train` only."""
+    input_dropout: Probability = 0.0
+    """Probability of dropping a feature of what a layer reads, the same at each step; acts in mode `train` only."""
+    recurrent_dropout: Probability = 0.0
+    """Probability of dropping a unit of the hidden state before the recurrent weights, the same at each step; acts in
+    mode `train` only."""
     mode: Literal["train", "eval"] = "eval"
     """Whether the implementation runs as in training or as in inference."""
+
+    peepholes: bool = False
+    """Whether the gates see the cell state: the input and forget gates the one before, the output gate the new one."""
+    coupled_gates: bool = False
+    """Whether the forget gate is 1 minus the input gate. Its weights are there and are not read."""
+    activations: Annotated[tuple[ActivationName, ...], Field(min_length=3, max_length=6), _AsTuple] = _ACTIVATIONS
+    """Of the gates, of the candidate and of the cell state on its way out; six for two directions that differ."""
+    clip: Bound | None = None
+    """Bounds what activations read to within ± this number, as `clip` of ONNX's LSTM."""
+    cell_clip: Bound | None = None
+    """Bounds the cell state itself to within ± this number, as `cell_clip` of TensorFlow's BlockLSTM."""
+    forget_bias: Number = 0.0
+    """What is added to the forget gate's sum at run time, beside any bias."""
 
     seq_len: Size
     """Time steps, T."""
     batch: Size | Literal["unbatched"]
     """Rows, B; or `unbatched` for an input without that axis."""
     lengths: Annotated[tuple[Annotated[int, Field(ge=0)], ...], _AsTuple] | Literal["ragged"] | None = None
-    """Valid steps of each row (right padding): a list, or `ragged` for unsorted ones that include 1 and T."""
+    """Valid steps of each row: a list, or `ragged` for unsorted ones that include 1 and T."""
+    mask: Mask = "right"
+    """Where a row's padding lies, when it has lengths: after its valid steps, before them, or as holes among them."""
     padding: Padding = "large"
-    """What lies in the input beyond a row's length: ordinary values, large ones (1e6; 1e4 in float16), or NaN."""
+    """What lies in the input at steps that do not count: ordinary values, large ones (1e6; 1e4 in float16), or NaN."""
     initial_state: InitialState = "random"
     """Whether h_0 and c_0 are left out, given as zeros, or given with values; or only one of them non-zero."""
     dtype: DType = "float32"
@@ -119,6 +157,12 @@ class Case(BaseModel):
                 raise ValueError(f"lengths has {len(self.lengths)} entries, batch is {self.batch}")
             if max(self.lengths) > self.seq_len:
                 raise ValueError(f"lengths has {max(self.lengths)}, seq_len is only {self.seq_len}")
+        if self.mask != "right" and self.lengths is None:
+            raise ValueError(f"mask: {self.mask} needs lengths")
+        if len(self.activations) != 3 and (len(self.activations), self.direction) != (6, "bidirectional"):
+            raise ValueError(f"activations lists {len(self.activations)}: give 3, or 6 with direction: bidirectional")
+        if not math.isfinite(self.forget_bias):
+            raise ValueError("forget_bias must be finite")
         if len(set(self.check)) != len(self.check):
             raise ValueError("check names something twice")
         self._fits()
@@ -151,14 +195,27 @@ class Case(BaseModel):
     @property
     def drops(self) -> bool:
         """Whether dropout acts."""
-        return self.dropout > 0 and self.mode == "train" and self.num_layers > 1
+        between = self.dropout > 0 and self.num_layers > 1
+        return self.mode == "train" and (between or self.input_dropout > 0 or self.recurrent_dropout > 0)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the cell is the textbook's, without any option of its own."""
+        options = ("peepholes", "coupled_gates", "activations", "clip", "cell_clip", "forget_bias")
+        return all(getattr(self, name) == type(self).model_fields[name].default for name in options)
 
     @property
     def model(self) -> Model:
         """The architecture of this case."""
         return Model(
-            self.input_size, self.hidden_sizes, self.direction, self.bias, self.proj_size, self.batch_first
-        )  # fmt: skip
+            self.input_size,
+            self.hidden_sizes,
+            self.direction,
+            self.bias,
+            self.proj_size,
+            self.batch_first,
+            self.peepholes,
+        )
 
     @property
     def id(self) -> str:

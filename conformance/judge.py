@@ -88,7 +88,7 @@ def _wrong(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> T
 
 def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expectation) -> TensorVerdict:
     values, budget = expectation.values[name], expectation.budget[name]
-    finite = np.isfinite(got)
+    finite = np.isfinite(got) | np.isinf(budget)
     if not finite.all():
         bad = np.argwhere(~finite)
         first = tuple(int(i) for i in bad[0])
@@ -97,7 +97,7 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         return _wrong(name, reason, {"where": where, "index": list(first), "wrong": len(bad), "of": got.size})
     deviation = np.abs(got - values)
     with np.errstate(divide="ignore", invalid="ignore"):
-        headrooms = np.where(deviation == 0, 0.0, deviation / budget)
+        headrooms = np.where((deviation == 0) | np.isinf(budget), 0.0, deviation / budget)
     headroom = float(headrooms.max(initial=0.0))
     if headroom <= 1:
         return TensorVerdict(name, headroom)
@@ -117,7 +117,7 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         "budget": budget[index],
         "wrong": wrong,
         "of": got.size,
-        **_needed(deviation, values),
+        **_needed(np.where(np.isinf(budget), 0.0, deviation), values),
     }
     reason = (
         f"is off by {deviation[index]:.3g} at {where}: got {got[index]:.9g}, expected {values[index]:.9g}, "
@@ -148,7 +148,7 @@ def _axes(case: Case, name: str) -> tuple[str, ...]:
         )
     if name[:3] in ("h_n", "c_n", "h_0", "c_0"):
         return ("layer·direction" if case.model.is_uniform else "direction", *rows, "unit")
-    if name.startswith("bias"):
+    if name.startswith(("bias", "peephole")):
         return ("gate·unit",)
     if name.startswith("weight_hr"):
         return ("projected unit", "unit")
@@ -163,13 +163,14 @@ def place(case: Case, name: str, index: tuple[int, ...]) -> str:
     model = case.model
     directions = ["reverse" if suffix else "forward" for suffix in model.suffixes]
     bare = name.removeprefix("grad.")
-    if bare.startswith(("weight", "bias")):
+    gates = tuple(gate for gate in _GATES if gate != "candidate") if bare.startswith("peephole") else _GATES
+    if bare.startswith(("weight", "bias", "peephole")):
         layer = bare.split("_l")[1].split("_")[0]
         words += [f"layer {layer}", "reverse" if bare.endswith("_reverse") else "forward"]
         hidden = case.hidden_sizes[int(layer)]
     for axis, i in zip(_axes(case, name), index, strict=True):
         if axis == "gate·unit":
-            words.append(f"{_GATES[i // hidden]} gate, unit {i % hidden}")
+            words.append(f"{gates[i // hidden]} gate, unit {i % hidden}")
         elif axis == "layer·direction":
             words += [f"layer {i // len(directions)}", directions[i % len(directions)]]
         elif axis == "direction":

@@ -17,7 +17,9 @@ Array = NDArray[np.floating]
 Biases = Literal["separate", "summed"]
 
 CANONICAL_GATES = "ifgo"
-_ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+CANONICAL_PEEPHOLES = "ifo"
+_GATED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_ROLES = (*_GATED, "peephole", "weight_hr")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Layout:
         bias_hh: name of the recurrent bias; where biases are summed it is not used.
         weight_hr: name of the projection.
         projection_transposed: whether the projection is (H, P) instead of (P, H).
+        peepholes: the order in which the peepholes' blocks of H are stacked.
+        peephole: name of the peepholes.
+        forget_bias: what the framework adds to the forget gate's sum by itself, so that its bias holds that much less.
     """
 
     gates: str = CANONICAL_GATES
@@ -46,21 +51,34 @@ class Layout:
     bias_hh: str = "bias_hh"
     weight_hr: str = "weight_hr"
     projection_transposed: bool = False
+    peepholes: str = CANONICAL_PEEPHOLES
+    peephole: str = "peephole"
+    forget_bias: float = 0.0
 
     def __post_init__(self) -> None:
         if sorted(self.gates) != sorted(CANONICAL_GATES):
             raise ValueError(f"gates must name i, f, g and o once each, not {self.gates!r}")
+        if sorted(self.peepholes) != sorted(CANONICAL_PEEPHOLES):
+            raise ValueError(f"peepholes must name i, f and o once each, not {self.peepholes!r}")
+        if self.forget_bias and self.biases != "summed":
+            raise ValueError("a forget bias of the framework's own is taken off a single bias")
 
     def pack(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """The framework's arrays, all of them new, for a layer's canonical ones.
 
         ``bias_ih + bias_hh`` is not always a number of its dtype: a summed bias is rounded once, which is what a
         user who ports weights gets. The error budget covers it: it is one rounding of a term of the gate's sum.
+        So it is with a forget bias that is taken off.
 
         Args:
             parameters: ``weight_ih`` (4H, I), ``weight_hh`` (4H, H or P) and, where the layer has them, ``bias_ih``
-                and ``bias_hh`` (4H,), ``weight_hr`` (P, H).
+                and ``bias_hh`` (4H,), ``peephole`` (3H,), ``weight_hr`` (P, H).
+
+        Raises:
+            ValueError: the layer has no bias for the framework's forget bias to be taken off.
         """
+        if self.forget_bias and "bias_ih" not in parameters:
+            raise ValueError(f"a layer without biases cannot make up for a forget bias of {self.forget_bias}")
         blocks = {role: self._reorder(array, CANONICAL_GATES, self.gates) for role, array in _gated(parameters)}
         features = 0 if self.transposed else 1
         weights = [blocks[role].T if self.transposed else blocks[role] for role in ("weight_ih", "weight_hh")]
@@ -70,10 +88,14 @@ class Layout:
         else:
             arrays[self.weight_ih], arrays[self.weight_hh] = weights
         if "bias_ih" in blocks:
-            if self.biases == "summed":
+            if self.forget_bias:
+                arrays[self.bias_ih] = self._without_forget_bias(blocks["bias_ih"], blocks["bias_hh"])
+            elif self.biases == "summed":
                 arrays[self.bias_ih] = blocks["bias_ih"] + blocks["bias_hh"]
             else:
                 arrays[self.bias_ih], arrays[self.bias_hh] = blocks["bias_ih"], blocks["bias_hh"]
+        if "peephole" in parameters:
+            arrays[self.peephole] = self._reorder(parameters["peephole"], CANONICAL_PEEPHOLES, self.peepholes)
         if "weight_hr" in parameters:
             projection = parameters["weight_hr"]
             arrays[self.weight_hr] = projection.T if self.projection_transposed else projection
@@ -82,7 +104,7 @@ class Layout:
     def unpack(self, arrays: Mapping[str, Array], input_size: int) -> dict[str, Array]:
         """The canonical parameters, all of them new, that a framework's arrays stand for.
 
-        A single bias becomes ``bias_ih``, and ``bias_hh`` zero.
+        A single bias becomes ``bias_ih``, and ``bias_hh`` zero; a forget bias of the framework's own is put into it.
 
         Args:
             arrays: the framework's arrays by name.
@@ -91,6 +113,9 @@ class Layout:
         parameters = self.unpack_gradients(arrays, input_size)
         if self.biases == "summed" and "bias_hh" in parameters:
             parameters["bias_hh"] = np.zeros_like(parameters["bias_hh"])
+        if self.forget_bias:
+            block = len(parameters["bias_ih"]) // 4
+            parameters["bias_ih"][block : 2 * block] += self.forget_bias
         return parameters
 
     def unpack_gradients(self, gradients: Mapping[str, Array], input_size: int) -> dict[str, Array]:
@@ -112,6 +137,8 @@ class Layout:
             blocks["bias_ih"] = gradients[self.bias_ih]
             blocks["bias_hh"] = gradients[self.bias_ih if self.biases == "summed" else self.bias_hh]
         parameters = {role: self._reorder(block, self.gates, CANONICAL_GATES) for role, block in blocks.items()}
+        if self.peephole in gradients:
+            parameters["peephole"] = self._reorder(gradients[self.peephole], self.peepholes, CANONICAL_PEEPHOLES)
         if self.weight_hr in gradients:
             projection = gradients[self.weight_hr]
             parameters["weight_hr"] = np.array(projection.T if self.projection_transposed else projection, order="C")
@@ -121,10 +148,18 @@ class Layout:
     def _is_joined(self) -> bool:
         return self.weight_ih == self.weight_hh
 
+    def _without_forget_bias(self, bias_ih: Array, bias_hh: Array) -> Array:
+        """The only bias, less what the framework adds to the forget gate by itself; rounded once."""
+        total = bias_ih.astype(np.float64) + bias_hh
+        block = len(total) // 4
+        forget = self.gates.index("f") * block
+        total[forget : forget + block] -= self.forget_bias
+        return total.astype(bias_ih.dtype)
+
     @staticmethod
     def _reorder(array: Array, stored: str, wanted: str) -> Array:
         """Blocks of H rows, stacked in one order of gates, stacked in another; a new array."""
-        block = dict(zip(stored, np.split(array, 4), strict=True))
+        block = dict(zip(stored, np.split(array, len(stored)), strict=True))
         # Blocks of a transposed array would be concatenated column by column.
         return cast(Array, np.ascontiguousarray(np.concatenate([block[gate] for gate in wanted])))
 
@@ -149,5 +184,5 @@ def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Arr
 
 
 def _gated(parameters: Mapping[str, Array]) -> list[tuple[str, Array]]:
-    """What is stacked by gates: everything but the projection."""
-    return [(role, parameters[role]) for role in _ROLES[:-1] if role in parameters]
+    """What is stacked by all four gates."""
+    return [(role, parameters[role]) for role in _GATED if role in parameters]

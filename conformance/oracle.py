@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import reference
 from conformance import problem as problem_module
 from conformance import tensors
-from conformance.problem import Problem
+from conformance.problem import Problem, cells
 from reference import Dialect, Profile
 from reference.network import Lift
 from reference.rounding import CHAOTIC
@@ -37,7 +37,7 @@ class Expectation:
 
     Attributes:
         values: the reference.
-        budget: largest |deviation| that conforms.
+        budget: largest |deviation| that conforms; infinite where the dialect leaves open what stands there.
         bound: a deviation beyond it is proven wrong.
         condition: by how much rounding is amplified, see ``reference.rounding.Budget``.
     """
@@ -105,6 +105,10 @@ class Oracle:
             {name: scale * array for name, array in found.bound.items()},
             found.condition,
         )
+        if dialect.padding == "unspecified" and problem.mask is not None and "output" in values:
+            # What the output holds there, nobody says.
+            open_ = ~(problem.mask.T if problem.case.batch_first else problem.mask)
+            expectation.budget["output"][open_] = expectation.bound["output"][open_] = np.inf
         self.seconds["budget"] += time.process_time() - start
         self._store(key, expectation)
         return expectation
@@ -151,9 +155,10 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
         problem.parameters,
         problem.input,
         problem.initial_state,
-        lengths=problem.lengths,
+        mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
+        cell=cells(problem.case, dialect),
         lift=lift,
     )
     if "gradients" not in problem.case.check:

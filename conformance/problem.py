@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
+from reference import Dialect
+from reference.activations import ACTIVATIONS
+from reference.cell import Cell
 from reference.model import Shape
+from reference.onnx_cell import OnnxCell
 
 Array = NDArray[np.floating]
 Tensors = Mapping[str, Array]
@@ -29,9 +33,12 @@ class Problem:
         input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
         initial_state: ``h_0`` and ``c_0`` (L · D, B, ·), or ``h_0_l0`` … (D, B, ·) where hidden sizes
             differ; None when the case omits them.
-        lengths: valid steps of each row (B,), or None.
-        dropout_masks: ``l0``, ``l1`` …: what the output of that layer, time-major (T, B, ·), is multiplied by on
-            its way to the next: 0, or 1 / (1 - p), in float64. Empty when dropout does not act.
+        mask: which steps of each row count, time-major (T, B); None when all do.
+        lengths: valid steps of each row (B,), where the padding comes after them; else None.
+        dropout_masks: what is multiplied by 0 or 1 / (1 - p), in float64, where dropout acts. ``l0``, ``l1`` …: the
+            output of that layer, time-major (T, B, ·), on its way to the next. ``input_l0``, ``input_l0_reverse`` …:
+            what a layer reads in that direction (B, ·), the same at each step. ``recurrent_l0`` …: its hidden state
+            (B, ·) before the recurrent weights, the same at each step.
         cotangents: of ``output``, ``h_n`` and ``c_n``, shaped like them.
         draw: which of the case's draws of values this is.
     """
@@ -40,10 +47,22 @@ class Problem:
     parameters: Tensors
     input: Array
     initial_state: Tensors | None
+    mask: NDArray[np.bool_] | None
     lengths: NDArray[np.int64] | None
     dropout_masks: Tensors
     cotangents: Tensors
     draw: int = 0
+
+    def under(self, dialect: Dialect) -> "Problem":
+        """The problem as it is put to an implementation of a dialect.
+
+        Where that leaves open what the output holds at steps that do not count, no gradient comes from there.
+        """
+        if dialect.padding != "unspecified" or self.mask is None:
+            return self
+        shown = self.mask.T if self.case.batch_first else self.mask
+        output = self.cotangents["output"] * shown[..., None].astype(self.cotangents["output"].dtype)
+        return replace(self, cotangents={**self.cotangents, "output": output})
 
     @property
     def output_shape(self) -> Shape:
@@ -79,15 +98,16 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
     source = _Source(f"{case.drawn_from}#{draw}", case.dtype)
     model = case.model
     weights = {name: _parameter(source, case, name, shape) for name, shape in model.parameter_shapes().items()}
-    lengths = valid_steps(case)
+    mask = counted_steps(case)
     steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
     output_shape = (*_major(case, steps), model.output_size())
     return Problem(
         case=case,
         parameters=weights,
-        input=_input(source, case, lengths, (*steps, model.input_size)),
+        input=_input(source, case, mask, (*steps, model.input_size)),
         initial_state=_initial_state(source, case),
-        lengths=lengths,
+        mask=mask,
+        lengths=valid_steps(case) if case.mask == "right" else None,
         dropout_masks=_dropout_masks(source, case),
         cotangents={
             "output": source.normal("cotangent.output", output_shape),
@@ -161,7 +181,7 @@ def _parameter(source: _Source, case: Case, name: str, shape: Shape) -> Array:
         layer = int(name.split("_l")[1].split("_")[0])
         return source.uniform(name, shape, 1 / np.sqrt(case.hidden_sizes[layer]))
     scale = {"scale-1": 1.0, "scale-2": 2.0}[case.values]
-    if name.startswith("bias"):
+    if name.startswith(("bias", "peephole")):
         return source.normal(name, shape, variance=scale / 2)
     return source.normal(name, shape, variance=scale**2 / shape[1])
 
@@ -183,13 +203,53 @@ def valid_steps(case: Case) -> NDArray[np.int64] | None:
     return lengths
 
 
-def _input(source: _Source, case: Case, lengths: NDArray[np.int64] | None, shape: Shape) -> Array:
-    """Values of variance 1, time-major drawn; beyond a row's length, what the case puts there."""
+def counted_steps(case: Case) -> NDArray[np.bool_] | None:
+    """Which steps of each row count (T, B); None without lengths.
+
+    Holes are spread over a row of which the first step counts and the last does not, unless all do.
+    """
+    lengths = valid_steps(case)
+    if lengths is None:
+        return None
+    steps = np.arange(case.seq_len)[:, None]
+    if case.mask == "holed":
+        before, after = (-(-count * lengths // case.seq_len) for count in (steps, steps + 1))
+        mask = after > before
+    else:
+        mask = steps < lengths if case.mask == "right" else steps >= case.seq_len - lengths
+    mask.flags.writeable = False
+    return mask
+
+
+def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
+    """The cell of each direction, by the suffix of its parameters' names."""
+    if case.is_plain:
+        return dict.fromkeys(case.model.suffixes, Cell())
+    found: dict[str, Cell] = {}
+    for direction, suffix in enumerate(case.model.suffixes):
+        named = case.activations[3 * direction : 3 * direction + 3] or case.activations
+        gate, candidate, cell_state = (ACTIVATIONS[name] for name in named)
+        found[suffix] = OnnxCell(
+            gate,
+            gate,
+            candidate,
+            gate,
+            cell_state,
+            coupled=case.coupled_gates,
+            clip=case.clip,
+            clips_output=dialect.clip == "activations",
+            cell_clip=case.cell_clip,
+            forget_bias=case.forget_bias,
+        )
+    return found
+
+
+def _input(source: _Source, case: Case, mask: NDArray[np.bool_] | None, shape: Shape) -> Array:
+    """Values of variance 1, time-major drawn; at steps that do not count, what the case puts there."""
     values = source.normal("input", shape)
-    if lengths is not None and case.padding != "random":
+    if mask is not None and case.padding != "random":
         garbage = np.nan if case.padding == "nan" else 1e4 if case.dtype == "float16" else 1e6
-        beyond = np.arange(case.seq_len)[:, None] >= lengths
-        values = round_to(case.dtype, np.where(beyond[..., None], garbage, values))
+        values = round_to(case.dtype, np.where(mask[..., None], values, garbage))
     array = np.ascontiguousarray(np.moveaxis(values, 0, 1) if case.batch_first and case.rows else values)
     array.flags.writeable = False
     return array
@@ -214,15 +274,24 @@ def _initial_state(source: _Source, case: Case) -> Tensors | None:
 
 
 def _dropout_masks(source: _Source, case: Case) -> Tensors:
-    if not case.drops:
+    if case.mode == "eval":
         return {}
-    scale = 0.0 if case.dropout == 1.0 else 1.0 / (1.0 - case.dropout)
+    model = case.model
+    rows = case.rows or 1
     masks: dict[str, Array] = {}
-    for layer in range(case.num_layers - 1):
-        shape = (case.seq_len, case.rows or 1, case.model.output_size(layer))
-        mask = scale * source.kept(f"dropout.l{layer}", shape, case.dropout)
-        mask.flags.writeable = False
-        masks[f"l{layer}"] = mask
+
+    def draw(name: str, shape: Shape, drop: float) -> None:
+        if drop:
+            scale = 0.0 if drop == 1.0 else 1.0 / (1.0 - drop)
+            masks[name] = scale * source.kept(f"dropout.{name}", shape, drop)
+            masks[name].flags.writeable = False
+
+    for layer in range(case.num_layers):
+        if layer < case.num_layers - 1:
+            draw(f"l{layer}", (case.seq_len, rows, model.output_size(layer)), case.dropout)
+        for suffix in model.suffixes:
+            draw(f"input_l{layer}{suffix}", (rows, model.layer_input_size(layer)), case.input_dropout)
+            draw(f"recurrent_l{layer}{suffix}", (rows, model.state_size(layer)), case.recurrent_dropout)
     return masks
 
 

@@ -168,9 +168,9 @@ class Runner:
     def _verdict(self, case: Case, adapter: Adapter, attempt: _Attempt, draw: int) -> Verdict:
         problem = make_problem(case, draw)
         attempt.charge("problem")
-        problem = replace(problem, dropout_masks=attempt.call(adapter.dropout_masks, problem))
-        solution = attempt.call(_solve, adapter, problem)
         profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
+        problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))
+        solution = attempt.call(_solve, adapter, problem)
         attempt.charge("solve")
         before = dict(self.oracle.seconds)
         try:

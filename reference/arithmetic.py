@@ -26,6 +26,14 @@ def over_time(total: Any) -> Any:
     return total
 
 
+def held(array: Any, bound: float) -> tuple[Any, Any]:
+    """An array held within ±bound, and its derivative: 1 where it was free, else 0."""
+    if isinstance(array, Rounded):
+        return array.held(bound), array.between(-bound, bound)
+    free = np.abs(array.real) < bound
+    return np.where(free, array, np.copysign(bound, array.real)), free * 1.0
+
+
 def reused(array: Any) -> Any:
     """Room of the same shape for other numbers: the array's own, unless errors of its elements are still to come."""
     return np.empty_like(array, shape=array.shape) if isinstance(array, Rounded) else array
@@ -79,6 +87,17 @@ class Rounded(NDArrayOperatorsMixin):
     def activate(self, activation: Activation) -> Self:
         """The activation's value, with its own error."""
         raise NotImplementedError
+
+    def between(self, low: float, high: float) -> Self:
+        """1 where it lies between two bounds, else 0."""
+        own = self.settled()
+        return own.new(((own.value > low) & (own.value < high)) * 1.0)
+
+    def held(self, bound: float) -> Self:
+        """This number held within ±bound."""
+        own = self.settled()
+        error = None if own.error is None else np.where(np.abs(own.value) > bound, 0.0, own.error)
+        return own.new(np.clip(own.value, -bound, bound), error)
 
     # What they share.
 

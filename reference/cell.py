@@ -9,7 +9,7 @@ Sak et al. (2014) for the projection; notation of https://docs.pytorch.org/docs/
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Step(NamedTuple):
     """i, f, g, o (…, B, 4H)"""
     squashed: Any
     """tanh(c) (…, B, H)"""
+    free: Any = None
+    """Of a cell that clips: 1 where i, f, g, o, c and the c that goes out were not held back, else 0 (…, B, 6H)"""
 
 
 class Sensitivity(NamedTuple):
@@ -50,6 +52,16 @@ class Cell:
     output_gate: Activation = sigmoid
     cell_state: Activation = tanh
 
+    @property
+    def clips(self) -> bool:
+        """Whether ``step`` says what was held back."""
+        return False
+
+    def with_peephole(self, peephole: Any) -> Self:
+        """The same cell with peepholes (3H,), if it has any use for them."""
+        del peephole
+        return self
+
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """One step forward.
 
@@ -63,7 +75,7 @@ class Cell:
         hidden = c_previous.shape[-1]
         # One call for all four gates, though not all of it is used, costs less than one call each.
         gates = self.input_gate(z)
-        i, f, g, o = _blocks(gates, hidden)
+        i, f, g, o = blocks(gates, hidden)
         g[...] = self.candidate(z[..., 2 * hidden : 3 * hidden])
         if self.forget_gate is not self.input_gate:
             f[...] = self.forget_gate(z[..., hidden : 2 * hidden])
@@ -75,7 +87,7 @@ class Cell:
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
         """The partial derivatives of any number of steps at once: none depends on the way back through time."""
-        i, f, g, o = _blocks(step.gates, c_previous.shape[-1])
+        i, f, g, o = blocks(step.gates, c_previous.shape[-1])
         squashed = step.squashed
         return Sensitivity(
             c_by_i=g * self.input_gate.slope(i),
@@ -102,7 +114,7 @@ class Cell:
         return d_z, d_c * by.c_by_previous
 
 
-def _blocks(gates: Any, hidden: int) -> tuple[Any, Any, Any, Any]:
+def blocks(gates: Any, hidden: int) -> tuple[Any, Any, Any, Any]:
     """The four gates' parts (…, H) of an array (…, 4H)."""
     return (
         gates[..., :hidden],

@@ -51,8 +51,9 @@ class Spread(Rounded):
     def activate(self, activation: Activation) -> Self:  # noqa: D102
         own, profile = self.settled(), self.profile
         y = activation(own.value)
-        variance = profile.u**2 / 3 * (np.square(profile.k_r * y) + profile.k_a**2)
-        return self.new(y, variance if own.error is None else variance + np.square(activation.slope(y)) * own.error)
+        slope = activation.slope(y)
+        variance = profile.u**2 / 3 * (np.square(profile.k_r * y) + profile.k_a**2) * _inexact(activation, slope)
+        return self.new(y, variance if own.error is None else variance + np.square(slope) * own.error)
 
 
 class Ball(Rounded):
@@ -93,11 +94,30 @@ class Ball(Rounded):
         own, p = self.settled(), self.profile
         y = activation(own.value)
         reached: Array | float = 0.0
-        if own.error is not None:
+        inexact = _inexact(activation, activation.slope(y))
+        if own.error is not None and activation.steepest is None:
             # The slope is largest where |z| is smallest.
             nearest = activation(np.maximum(np.abs(own.value) - own.error, 0.0))
-            reached = np.minimum(activation.slope(nearest) * own.error, 2.0)
-        return self.new(y, reached + p.u * (p.k_r * (np.abs(y) + reached) + p.k_a) + p.floor)
+            reached = np.minimum(activation.slope(nearest) * own.error, activation.reach)
+        elif own.error is not None and activation.steepest is not None:
+            # It never falls: where its ends are the same, it is constant between them.
+            inexact = activation(own.value - own.error) < activation(own.value + own.error)
+            reached = np.where(inexact, np.minimum(activation.steepest * own.error, activation.reach), 0.0)
+        return self.new(y, reached + inexact * (p.u * (p.k_r * (np.abs(y) + reached) + p.k_a) + p.floor))
+
+    def between(self, low: float, high: float) -> Self:  # noqa: D102
+        own = self.settled()
+        radius = own._radius()
+        unsure = (np.abs(own.value - low) < radius) | (np.abs(own.value - high) < radius)
+        return own.new(((own.value > low) & (own.value < high)) * 1.0, unsure * 1.0)
+
+    def held(self, bound: float) -> Self:  # noqa: D102
+        own = self.settled()
+        radius = np.where(np.abs(own.value) - own._radius() > bound, 0.0, own._radius())
+        return own.new(np.clip(own.value, -bound, bound), radius)
+
+    def _radius(self) -> Array:
+        return np.zeros(self.value.shape) if self.error is None else np.broadcast_to(self.error, self.value.shape)
 
 
 class Perturbed(Rounded):
@@ -156,7 +176,7 @@ class Perturbed(Rounded):
     def activate(self, activation: Activation) -> Self:  # noqa: D102
         own, p = self.settled(), self.profile
         y = activation(own.value)
-        return own.new(y).with_error(p.u * (p.k_r * np.abs(y) + p.k_a))
+        return own.new(y).with_error(p.u * (p.k_r * np.abs(y) + p.k_a) * _inexact(activation, activation.slope(y)))
 
     def with_error(self, bound: Array) -> Self:
         """This number with an error drawn uniformly within a bound."""
@@ -170,7 +190,7 @@ class Skewed(Rounded):
 
     @classmethod
     def source(cls, profile: Profile, kind: str) -> Callable[[Any], Self]:
-        """Makes exact numbers for which the activation of this name is (1 + k_r u) times too large."""
+        """Makes exact numbers for which activations built on this one are (1 + k_r u) times too large."""
         first = cls(profile, np.zeros(1))
         first.kind = kind
         return first.exact
@@ -203,8 +223,13 @@ class Skewed(Rounded):
         return self.new(self.value @ other.value)
 
     def activate(self, activation: Activation) -> Self:  # noqa: D102
-        skew = 1 + self.profile.k_r * self.profile.u if activation.name == self.kind else 1.0
+        skew = 1 + self.profile.k_r * self.profile.u if activation.built_on == self.kind else 1.0
         return self.new(activation(self.value) * skew)
+
+
+def _inexact(activation: Activation, slope: Array) -> Array | float:
+    """0 where an activation made of pieces is constant, else 1."""
+    return 1.0 if activation.steepest is None else (slope != 0.0) * 1.0
 
 
 def sum_variance(profile: Profile, terms: int, total: Array, squares: Array, over_time: bool) -> Array:

@@ -20,16 +20,23 @@ _BLOCK = 8192
 
 @dataclass(frozen=True)
 class Dialect:
-    """Documented conventions about padding, in which correct implementations differ.
+    """Documented conventions in which correct implementations differ.
 
     Attributes:
-        padding: what ``output`` holds beyond a row's length: 0, or the last valid output again (``repeat``; 0 where
-            there was none yet, as in a direction that meets the padding first).
-        zero_length: ``h_n`` and ``c_n`` of a row of length 0: its initial state, or 0.
+        padding: what ``output`` holds at steps that do not count: 0, or the last valid output again (``repeat``; 0
+            where there was none yet, as in a direction that meets the padding first). Where its documentation does not
+            say (``unspecified``), nothing is compared there, and nothing flows back from there.
+        zero_length: ``h_n`` and ``c_n`` of a row without a valid step: its initial state, or 0.
+        clip: what ``clip`` bounds: all that ``activations`` read, the cell state on its way out among it, or what those
+            of the ``gates`` read.
+        reverse_output: the order of the output of a layer that runs in reverse only: the ``input``'s, or that of
+            ``processing``, last step first.
     """
 
-    padding: Literal["zero", "repeat"] = "zero"
+    padding: Literal["zero", "repeat", "unspecified"] = "zero"
     zero_length: Literal["initial", "zero"] = "initial"
+    clip: Literal["activations", "gates"] = "activations"
+    reverse_output: Literal["input", "processing"] = "input"
 
 
 class Time:
@@ -61,6 +68,9 @@ class Pass(NamedTuple):
     """Hidden states before projection (T, B, H); None without one."""
     parts: Step
     weights: Mapping[str, Any]
+    cell: Cell
+    recurrent_mask: Any
+    """What the hidden state is multiplied by before the recurrent weights (B, ·); None for nothing."""
 
 
 class Adjoint(NamedTuple):
@@ -85,16 +95,25 @@ class Padding:
     """Rows whose initial state counts."""
 
     @classmethod
-    def of(cls, lengths: NDArray[np.integer], steps: int, dialect: Dialect) -> "Padding":
-        """The masks for rows of these lengths (B,)."""
-        valid = (np.arange(steps)[:, None] < lengths)[..., None]
-        repeated = np.broadcast_to((lengths > 0)[:, None], valid.shape)
-        starts = np.ones_like(valid[0]) if dialect.zero_length == "initial" else (lengths > 0)[:, None]
-        return cls(valid, {"": repeated if dialect.padding == "repeat" else valid, "_reverse": valid}, starts)
+    def of(cls, valid: NDArray[np.bool_], dialect: Dialect) -> "Padding":
+        """The masks for a batch of which these steps count (T, B)."""
+        valid = valid[..., None]
+        shown = {"": valid, "_reverse": valid}
+        if dialect.padding == "repeat":
+            shown = {"": np.maximum.accumulate(valid), "_reverse": np.maximum.accumulate(valid[::-1])[::-1]}
+        starts = np.ones_like(valid[0]) if dialect.zero_length == "initial" else valid.any(0)
+        return cls(valid, shown, starts)
 
 
 def through_time(
-    cell: Cell, weights: Mapping[str, Any], x: Any, h_0: Any, c_0: Any, time: Time, padding: Padding | None
+    cell: Cell,
+    weights: Mapping[str, Any],
+    x: Any,
+    h_0: Any,
+    c_0: Any,
+    time: Time,
+    padding: Padding | None,
+    recurrent_mask: Any = None,
 ) -> tuple[Pass, Any]:
     """One direction of one layer: what it did, and its output (T · B, ·)."""
     rows, width = h_0.shape
@@ -108,12 +127,16 @@ def through_time(
 
     h, c = np.empty_like(h_0, shape=(steps + 1, rows, width)), np.empty_like(c_0, shape=(steps + 1, *c_0.shape))
     h[time.start], c[time.start] = h_0, c_0
-    parts = Step(reused(inputs), np.empty_like(c_0, shape=(steps, *c_0.shape)))
+    free = np.empty_like(c_0, shape=(steps, rows, 6 * c_0.shape[-1])) if cell.clips else None
+    parts = Step(reused(inputs), np.empty_like(c_0, shape=(steps, *c_0.shape)), free)
     m = None if projection is None else np.empty_like(c_0, shape=(steps, *c_0.shape))
     h_t, c_t = h_0, c_0
     for t in time.order:
-        m_t, c_next, step = cell.step(inputs[t] + h_t @ recurrent, c_t)
-        parts.gates[t], parts.squashed[t] = step
+        h_read = h_t if recurrent_mask is None else h_t * recurrent_mask
+        m_t, c_next, step = cell.step(inputs[t] + h_read @ recurrent, c_t)
+        parts.gates[t], parts.squashed[t] = step.gates, step.squashed
+        if free is not None:
+            free[t] = step.free
         if m is not None:
             m[t] = m_t
         h_next = m_t if projection is None else m_t @ projection
@@ -127,14 +150,13 @@ def through_time(
     y = h[time.results]
     if padding is not None:
         y = np.where(padding.shown[time.suffix], y, 0.0)
-    return Pass(time, x, h, c, m, parts, weights), y.reshape(steps * rows, width)
+    return Pass(time, x, h, c, m, parts, weights, cell, recurrent_mask), y.reshape(steps * rows, width)
 
 
-def back_through_time(cell: Cell, one: Pass, d_y: Any, d_h: Any, d_c: Any, padding: Padding | None) -> Adjoint:
+def back_through_time(one: Pass, d_y: Any, d_h: Any, d_c: Any, padding: Padding | None) -> Adjoint:
     """One direction of one layer.
 
     Args:
-        cell: the cell that ran.
         one: what it did.
         d_y: cotangents of its output (T, B, ·).
         d_h: cotangent of its h_n (B, ·).
@@ -147,24 +169,28 @@ def back_through_time(cell: Cell, one: Pass, d_y: Any, d_h: Any, d_c: Any, paddi
         d_y = np.where(padding.shown[one.time.suffix], d_y, 0.0)
     d_z = np.empty_like(d_c, shape=(steps, rows, recurrent.shape[0]))
     d_hs = None if projection is None else np.empty_like(d_h, shape=d_y.shape)
-    for t, by in _sensitivities(cell, one):
+    for t, by in _sensitivities(one):
         d_h = d_y[t] + d_h
-        d_z_t, d_c_previous = cell.step_back(by, d_h if projection is None else d_h @ projection, d_c)
+        d_z_t, d_c_previous = one.cell.step_back(by, d_h if projection is None else d_h @ projection, d_c)
         if d_hs is not None:
             d_hs[t] = d_h if padding is None else np.where(padding.valid[t], d_h, 0.0)
-        if padding is None:
-            d_h, d_c = d_z_t @ recurrent, d_c_previous
-        else:
-            valid = padding.valid[t]
+        valid = None if padding is None else padding.valid[t]
+        if valid is not None:
             d_z_t = np.where(valid, d_z_t, 0.0)
-            d_h, d_c = np.where(valid, d_z_t @ recurrent, d_h), np.where(valid, d_c_previous, d_c)
+        d_h_previous = d_z_t @ recurrent
+        if one.recurrent_mask is not None:
+            d_h_previous = d_h_previous * one.recurrent_mask
+        if valid is None:
+            d_h, d_c = d_h_previous, d_c_previous
+        else:
+            d_h, d_c = np.where(valid, d_h_previous, d_h), np.where(valid, d_c_previous, d_c)
         d_z[t] = d_z_t
     if padding is not None:
         d_h, d_c = np.where(padding.starts, d_h, 0.0), np.where(padding.starts, d_c, 0.0)
     return Adjoint(d_z.reshape(steps * rows, -1), None if d_hs is None else d_hs.reshape(steps * rows, -1), d_h, d_c)
 
 
-def _sensitivities(cell: Cell, one: Pass) -> Iterator[tuple[int, Sensitivity]]:
+def _sensitivities(one: Pass) -> Iterator[tuple[int, Sensitivity]]:
     """The partial derivatives of each step, last step first: as many at once as stay in the processor's cache."""
     steps, rows, hidden = one.parts.squashed.shape
     c_previous = one.c[one.time.initials]
@@ -175,5 +201,6 @@ def _sensitivities(cell: Cell, one: Pass) -> Iterator[tuple[int, Sensitivity]]:
         low, high = min(times), max(times) + 1
         # Counted from the end where it runs down, so that -1 is one before the first step, not the last one.
         span = slice(low, high) if times.step > 0 else slice(high - steps - 1, low - steps - 1, -1)
-        by = cell.sensitivity(Step(one.parts.gates[span], one.parts.squashed[span]), c_previous[span])
+        step = Step(*(part if part is None else part[span] for part in one.parts))
+        by = one.cell.sensitivity(step, c_previous[span])
         yield from zip(times, map(Sensitivity, *by), strict=True)

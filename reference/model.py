@@ -1,7 +1,8 @@
 """The architecture: an LSTM's options, and the names, shapes and counts of its parameters and states.
 
 Names follow ``torch.nn.LSTM``: ``weight_ih_l0``, ``bias_hh_l1_reverse``, ``weight_hr_l0`` (the projection).
-Gates are stacked in the order input, forget, candidate, output: i, f, g, o.
+Gates are stacked in the order input, forget, candidate, output: i, f, g, o. ``peephole_l0``, which torch does not have,
+stacks those of i, f and o.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 """
@@ -34,6 +35,7 @@ class Model:
         bias: whether each layer has ``bias_ih`` and ``bias_hh``.
         proj_size: width of the projected hidden state, P; 0 for no projection.
         batch_first: whether input and output are (B, T, ·) instead of (T, B, ·). States are not affected.
+        peepholes: whether the gates i, f and o see the cell state, each unit its own.
     """
 
     input_size: int
@@ -42,6 +44,7 @@ class Model:
     bias: bool = True
     proj_size: int = 0
     batch_first: bool = False
+    peepholes: bool = False
 
     @property
     def num_layers(self) -> int:
@@ -90,6 +93,8 @@ class Model:
                 if self.bias:
                     shapes[f"bias_ih_{end}"] = (4 * hidden,)
                     shapes[f"bias_hh_{end}"] = (4 * hidden,)
+                if self.peepholes:
+                    shapes[f"peephole_{end}"] = (3 * hidden,)
                 if self.proj_size:
                     shapes[f"weight_hr_{end}"] = (self.proj_size, hidden)
         return MappingProxyType(shapes)

@@ -15,6 +15,7 @@ from reference.arithmetic import over_time
 from reference.cell import Cell
 from reference.layer import Dialect, Padding, Pass, Time, back_through_time, through_time
 from reference.model import Model
+from reference.onnx_cell import peephole_gradient
 
 Lift = Callable[[NDArray[np.floating]], Any]
 Clock = Callable[[int, str], Time]
@@ -35,13 +36,13 @@ class Trace:
 
     model: Model
     outputs: dict[str, Any]
-    _cell: Cell
     _lift: Lift
     _passes: list[list[Pass]] = field(repr=False)
     _masks: Mapping[str, NDArray[np.floating]]
     _padding: Padding | None
     _steps: tuple[int, int]
     _batched: bool
+    _flipped: bool
 
 
 def forward(
@@ -51,9 +52,10 @@ def forward(
     initial_state: Mapping[str, ArrayLike] | None = None,
     *,
     lengths: ArrayLike | None = None,
+    mask: NDArray[np.bool_] | None = None,
     dropout_masks: Mapping[str, NDArray[np.floating]] | None = None,
     dialect: Dialect | None = None,
-    cell: Cell | None = None,
+    cell: Cell | Mapping[str, Cell] | None = None,
     clock: Clock = Time,
     lift: Lift = float64,
 ) -> Trace:
@@ -65,9 +67,12 @@ def forward(
         input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
         initial_state: ``h_0`` and ``c_0``, see ``Model.state_shapes``; None for zeros.
         lengths: valid steps of each row (B,); what lies beyond is not read.
-        dropout_masks: what a layer's output (T, B, ·) is multiplied by before the next layer, by ``l0``, ``l1`` ….
-        dialect: conventions about padding.
-        cell: the cell's nonlinearities.
+        mask: instead of lengths, which steps of each row count (T, B).
+        dropout_masks: what is multiplied by 0 or 1 / (1 - p): a layer's output (T, B, ·) before the next layer, by
+            ``l0``, ``l1`` …; what a layer reads (B, ·), the same at each step, by ``input_l0``, ``input_l0_reverse`` …;
+            and its hidden state before the recurrent weights (B, ·), by ``recurrent_l0`` ….
+        dialect: conventions.
+        cell: the cell, or those of each direction by the suffix of its parameters' names.
         clock: makes the order of steps from their number and the direction's suffix.
         lift: makes the numbers to compute with from an array.
 
@@ -82,15 +87,17 @@ def forward(
     steps, rows, _ = x.shape
     _check_shapes(model, parameters, initial_state, x, rows if batched else None)
 
+    dialect = dialect or Dialect()
     padding = None
     if lengths is not None:
-        lengths = np.asarray(lengths)
-        if lengths.shape != (rows,) or not ((lengths >= 0) & (lengths <= steps)).all():
-            raise ValueError(f"lengths must be {rows} numbers from 0 to {steps}, not {lengths.tolist()}")
-        padding = Padding.of(lengths, steps, dialect or Dialect())
+        mask = _counted(np.asarray(lengths), steps, rows)
+    if mask is not None:
+        if mask.shape != (steps, rows):
+            raise ValueError(f"mask has shape {mask.shape}, expected {(steps, rows)}")
+        padding = Padding.of(mask, dialect)
         x = np.where(padding.valid, x, np.zeros((), x.dtype))
     weights = {name: lift(np.asarray(array)) for name, array in parameters.items()}
-    cell = cell or Cell()
+    cells = cell if isinstance(cell, Mapping) else dict.fromkeys(model.suffixes, cell or Cell())
     masks = dropout_masks or {}
 
     def initial(name: str, layer: int, direction: int, width: int) -> Any:
@@ -109,9 +116,12 @@ def forward(
             for direction, suffix in enumerate(model.suffixes):
                 end = f"_l{layer}{suffix}"
                 own = {name.removesuffix(end): w for name, w in weights.items() if name.endswith(end)}
+                own_cell = cells[suffix].with_peephole(own["peephole"]) if "peephole" in own else cells[suffix]
                 h_0 = initial("h_0", layer, direction, model.state_size(layer))
                 c_0 = initial("c_0", layer, direction, hidden)
-                one, y = through_time(cell, own, x, h_0, c_0, clock(steps, suffix), padding)
+                read = _masked(x, masks.get(f"input{end}"), steps)
+                dropped = masks.get(f"recurrent{end}")
+                one, y = through_time(own_cell, own, read, h_0, c_0, clock(steps, suffix), padding, dropped)
                 outputs.append(y)
                 h_n.append(one.h[one.time.end])
                 c_n.append(one.c[one.time.end])
@@ -124,11 +134,13 @@ def forward(
                 x = x * masks[f"l{layer}"].reshape(steps * rows, -1)
 
     output = x.reshape(steps, rows, -1)
+    flipped = model.direction == "reverse" and dialect.reverse_output == "processing"
+    output = output[::-1] if flipped else output
     output = output[:, 0] if not batched else output.swapaxes(0, 1) if model.batch_first else output
     results = {"output": output}
     for name, layers in finals.items():
         results |= _stack(model, name, layers, batched)
-    return Trace(model, results, cell, lift, passes, masks, padding, (steps, rows), batched)
+    return Trace(model, results, lift, passes, masks, padding, (steps, rows), batched, flipped)
 
 
 def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any]:
@@ -147,6 +159,7 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
     d_output = (
         d_output[:, None] if not trace._batched else np.moveaxis(d_output, 0, 1) if model.batch_first else d_output
     )
+    d_output = d_output[::-1] if trace._flipped else d_output
     d_y = trace._lift(np.ascontiguousarray(d_output).reshape(steps * rows, -1))
 
     gradients: dict[str, Any] = {}
@@ -163,17 +176,26 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
                 for name in ("h_n", "c_n")
             )
             share = d_y[:, direction * width : (direction + 1) * width].reshape(steps, rows, width)
-            adjoint = back_through_time(trace._cell, one, share, d_h_n, d_c_n, trace._padding)
+            adjoint = back_through_time(one, share, d_h_n, d_c_n, trace._padding)
             d_h_0.append(adjoint.d_h_0)
             d_c_0.append(adjoint.d_c_0)
-            h_previous = one.h[one.time.initials].reshape(steps * rows, width)
+            h_previous = one.h[one.time.initials]
+            if one.recurrent_mask is not None:
+                h_previous = h_previous * one.recurrent_mask
+            h_previous = h_previous.reshape(steps * rows, width)
             own = {"weight_ih": adjoint.d_z.T @ one.x, "weight_hh": adjoint.d_z.T @ h_previous}
             if model.bias:
                 own["bias_ih"] = own["bias_hh"] = adjoint.d_z.sum(axis=0)
+            if model.peepholes:
+                before, after = (
+                    one.c[part].reshape(steps * rows, -1) for part in (one.time.initials, one.time.results)
+                )
+                own["peephole"] = peephole_gradient(adjoint.d_z, before, after)
             if model.proj_size:
                 own["weight_hr"] = adjoint.d_h.T @ one.m.reshape(steps * rows, -1)
             gradients |= {f"grad.{name}_l{layer}{suffix}": over_time(total) for name, total in own.items()}
             by_input = adjoint.d_z @ one.weights["weight_ih"]
+            by_input = _masked(by_input, trace._masks.get(f"input_l{layer}{suffix}"), steps)
             d_x = by_input if d_x is None else d_x + by_input
         initials["grad.h_0"].insert(0, d_h_0)
         initials["grad.c_0"].insert(0, d_c_0)
@@ -198,6 +220,20 @@ def _stack(model: Model, name: str, layers: list[list[Any]], batched: bool) -> d
     if model.is_uniform:
         return {name: stacked([part for layer in layers for part in layer])}
     return {f"{name}_l{k}": stacked(layer) for k, layer in enumerate(layers)}
+
+
+def _counted(lengths: NDArray[np.integer], steps: int, rows: int) -> NDArray[np.bool_]:
+    """Which steps count (T, B), for rows of these lengths (B,)."""
+    if lengths.shape != (rows,) or not ((lengths >= 0) & (lengths <= steps)).all():
+        raise ValueError(f"lengths must be {rows} numbers from 0 to {steps}, not {lengths.tolist()}")
+    return np.arange(steps)[:, None] < lengths
+
+
+def _masked(x: Any, mask: NDArray[np.floating] | None, steps: int) -> Any:
+    """A sequence (T · B, ·) times a mask (B, ·), the same at each step."""
+    if mask is None:
+        return x
+    return (x.reshape(steps, *mask.shape) * mask).reshape(-1, mask.shape[-1])
 
 
 def _check_shapes(

@@ -88,11 +88,14 @@ def certify(case: Case, oracle: Oracle) -> Certificate:
 
 
 def _elements(problem: Problem, stride: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every so many of all elements, counted through all parameters."""
+    """Every so many of all elements that are read, counted through all parameters."""
     number = 0
     for name, array in problem.parameters.items():
+        # Of coupled gates, the forget gate's block is not: the second of four, or of a peephole's three.
+        block = array.size // (3 if name.startswith("peephole") else 4)
+        unread = range(block, 2 * block) if problem.case.coupled_gates and not name.startswith("weight_hr") else ()
         for flat in range(array.size):
-            if number % stride == 0:
+            if number % stride == 0 and flat not in unread:
                 yield name, tuple(int(i) for i in np.unravel_index(flat, array.shape))
             number += 1
 

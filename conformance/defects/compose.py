@@ -11,7 +11,9 @@ _WORDS = frozenset({"id", "what", "stands_for", "applies", "size", "sized", "equ
 _MECHANISMS = {item.name: item.default for item in fields(Defect) if item.name not in _WORDS}
 _NAMED = frozenset({"reads", "answers"})
 """Mechanisms that give back only the tensors that they change."""
-_IN_TURN = frozenset({"scales", "shifts", "masks", "masks_back", "lengths", "cotangents", "gradients", "recalls"})
+_IN_TURN = frozenset(
+    {"scales", "shifts", "masks", "masks_back", "lengths", "mask", "cells", "cotangents", "gradients", "recalls"}
+)
 """Mechanisms of two defects of which one can be applied to what the other gives."""
 _ON_THE_WAY_BACK = frozenset({"masks_back", "recalls", "cotangents", "gradients"})
 """Mechanisms that change gradients alone."""
@@ -30,6 +32,8 @@ def compose(first: Defect, second: Defect) -> Defect | None:
             return None
         shared = True
         changed[name] = _in_turn(one, other, name in _NAMED)
+    if changed["cell"] and changed["cells"]:
+        return None
     if changed["lift"] is not _MECHANISMS["lift"] and (changed["cell"] or changed["recalls"]):
         return None  # What is written for arrays cannot be had on other numbers.
     if not shared and first.id > second.id:
@@ -37,7 +41,7 @@ def compose(first: Defect, second: Defect) -> Defect | None:
     return Defect(
         id=f"{first.id} + {second.id}",
         what=f"{first.what}, and {second.what}",
-        applies=lambda case: first.applies(case) and second.applies(case),
+        applies=lambda case: first.concerns(case) and second.concerns(case),
         **changed,
     )
 

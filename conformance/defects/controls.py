@@ -23,6 +23,7 @@ CASE = Case(
     direction="bidirectional",
     seq_len=3,
     batch=2,
+    mask=None,
     lengths=None,
 )
 """The case that they run: small, with everything to be seen that they do wrong."""
@@ -38,7 +39,7 @@ class Control(Adapter):
 
     def supports(self, case: Case) -> str | None:
         """Any case to which the defect applies."""
-        return None if self.defect.applies(case) else f"{self.defect.id} is no defect here"
+        return None if self.defect.concerns(case) else f"{self.defect.id} is no defect here"
 
     def solve(self, problem: Problem) -> Solution:
         """What an LSTM with the defect answers."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import reference
 from conformance.case import Case
-from conformance.problem import Problem
+from conformance.problem import Problem, cells
 from reference.cell import Cell
 from reference.layer import Pass, Time
 from reference.network import Clock, Lift
@@ -43,13 +43,15 @@ class Defect:
             place; gradients follow.
         scales: factors for the same tensors; gradients follow.
         shifts: what is added to the same tensors, and has no gradient.
-        lengths: the lengths that it goes by, (B,).
+        lengths: the lengths that it goes by, (B,), where padding comes after the valid steps.
+        mask: which steps of each row it takes to count (T, B).
         masks: the dropout masks that it applies, in the forward pass.
         masks_back: the dropout masks that it applies on the way back.
         recalls: what the way back finds of the forward pass of one direction of one layer: wrong gradients of right
             results.
-        dialect: the padding convention that it follows.
-        cell: makes the cell that it runs, anew for each run.
+        dialect: the conventions that it follows.
+        cell: makes the cell that it runs, anew for each run: a plain one, so no defect of a case with options.
+        cells: the cells of each direction that it runs, changed.
         clock: the order of its steps.
         lift: the numbers that it computes with.
         answers: ``output``, ``h_n`` and ``c_n`` put in the wrong place; gradients follow.
@@ -69,11 +71,13 @@ class Defect:
     scales: Change | None = None
     shifts: Change | None = None
     lengths: Callable[[NDArray[np.int64], Case], NDArray[np.int64]] | None = None
+    mask: Callable[[NDArray[np.bool_], Case], NDArray[np.bool_]] | None = None
     masks: Change | None = None
     masks_back: Change | None = None
     recalls: Callable[[Pass, Case], Pass] | None = None
     dialect: Callable[[reference.Dialect], reference.Dialect] | None = None
     cell: Callable[[Case], Cell] | None = None
+    cells: Callable[[dict[str, Cell], Case], dict[str, Cell]] | None = None
     clock: Clock = Time
     lift: Lift = reference.float64
     answers: Rewire | None = None
@@ -83,6 +87,10 @@ class Defect:
     size: float | None = None
     sized: "Callable[[float], Defect] | None" = None
     equivalent: str = ""
+
+    def concerns(self, case: Case) -> bool:
+        """Whether it is a defect of this case: whether the case has what it takes, and its cell can be put in place."""
+        return (self.cell is None or case.is_plain) and self.applies(case)
 
 
 def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Arrays:
@@ -97,18 +105,17 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     if defect.shifts:
         read = defect.shifts(read, case)
     masks = dict(problem.dropout_masks)
+    followed = defect.dialect(dialect) if defect.dialect else dialect
 
     trace = reference.forward(
         model,
         {name: read[name] for name in problem.parameters},
         read["input"],
         {name: array for name, array in read.items() if name.startswith(("h_0", "c_0"))},
-        lengths=problem.lengths
-        if problem.lengths is None or not defect.lengths
-        else defect.lengths(problem.lengths, case),
+        mask=_mask(defect, problem),
         dropout_masks=defect.masks(masks, case) if defect.masks else masks,
-        dialect=defect.dialect(dialect) if defect.dialect else dialect,
-        cell=defect.cell(case) if defect.cell else None,
+        dialect=followed,
+        cell=_cells(defect, case, followed),
         clock=defect.clock,
         lift=defect.lift,
     )
@@ -131,6 +138,21 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
             gradients = defect.gradients(gradients, case)
         results |= {f"grad.{name}": array for name, array in gradients.items()}
     return {name: results[name] for name in problem.expected_shapes()}
+
+
+def _mask(defect: Defect, problem: Problem) -> NDArray[np.bool_] | None:
+    if defect.lengths and problem.lengths is not None:
+        return np.arange(problem.case.seq_len)[:, None] < defect.lengths(problem.lengths, problem.case)
+    if defect.mask and problem.mask is not None:
+        return defect.mask(problem.mask, problem.case)
+    return problem.mask
+
+
+def _cells(defect: Defect, case: Case, dialect: reference.Dialect) -> Mapping[str, Cell] | Cell:
+    if defect.cell:
+        return defect.cell(case)
+    found = cells(case, dialect)
+    return defect.cells(found, case) if defect.cells else found
 
 
 def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:

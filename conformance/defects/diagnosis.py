@@ -140,7 +140,7 @@ class _Trial:
             if not self._in_time():
                 self._complete = False
                 break
-            if defect.applies(self._seen.problem.case):
+            if defect.concerns(self._seen.problem.case):
                 self._try(defect)
         return bool(self._fits)
 

@@ -52,7 +52,8 @@ def _departed(problem: Problem, solution: Tensors, expectation: Expectation) -> 
 def _headrooms(name: str, solution: Tensors, expectation: Expectation) -> NDArray[np.float64]:
     deviation = np.abs(np.asarray(solution[name], np.float64) - expectation.values[name])
     with np.errstate(divide="ignore", invalid="ignore"):
-        headrooms = np.where(deviation == 0, 0.0, deviation / expectation.budget[name])
+        open_or_met = (deviation == 0) | np.isinf(expectation.budget[name])
+        headrooms = np.where(open_or_met, 0.0, deviation / expectation.budget[name])
     # What is not finite departs, whatever the budget.
     return np.where(np.isnan(headrooms), np.inf, headrooms)
 
@@ -77,8 +78,8 @@ def _single_steps(adapter: Adapter, problem: Problem, dialect: Dialect) -> str:
     case, model = problem.case, problem.case.model
     if model.num_directions > 1 or case.drops:
         return ""
-    changes = {"seq_len": 1, "lengths": None, "initial_state": "random", "check": ("h_n", "c_n")}
-    single = replace(problem, case=case.model_copy(update=changes), lengths=None)
+    changes = {"seq_len": 1, "lengths": None, "mask": "right", "initial_state": "random", "check": ("h_n", "c_n")}
+    single = replace(problem, case=case.model_copy(update=changes), lengths=None, mask=None)
     until = time.process_time() + SECONDS
     taken = 0
     try:
@@ -118,7 +119,7 @@ def _steps(
     axis = 1 if case.batch_first and case.rows else 0
     order = range(case.seq_len) if model.suffixes == ("",) else range(case.seq_len - 1, -1, -1)
     for step in order:
-        valid = np.ones(case.rows or 1, bool) if problem.lengths is None else step < problem.lengths
+        valid = np.ones(case.rows or 1, bool) if problem.mask is None else problem.mask[step]
         one = _at_step(single, problem, axis, step, valid, state)
         got = {name: np.asarray(value, np.float64) for name, value in adapter.solve(one).items()}
         yield step, valid, got, Oracle(None).expect(one, adapter.profile(one.case), dialect)

@@ -128,7 +128,7 @@ def _computed(views: Sequence[View], folder: Path | None, jobs: int) -> Iterable
 
 
 def _compute(view: View, folder: Path | None) -> dict[str, float]:
-    problem = make_problem(view.case)
+    problem = make_problem(view.case).under(view.dialect)
     try:
         expectation = Oracle(folder).expect(problem, view.profile, view.dialect)
     except ChaoticCaseError as error:

@@ -25,7 +25,7 @@ class Observation:
         self.values = expectation.values
         # Where a tensor is missing or shaped wrongly, the judge has said so; the others may still tell why.
         self.got = {
-            name: np.asarray(solution[name], np.float64)
+            name: _where_told(np.asarray(solution[name], np.float64), self.values[name], expectation.budget[name])
             for name, shape in self.shapes.items()
             if name in solution and np.shape(solution[name]) == shape and np.asarray(solution[name]).dtype.kind == "f"
         }
@@ -33,7 +33,7 @@ class Observation:
         self.deviates = not self.finite or any(
             bool((np.abs(got - self.values[name]) > expectation.budget[name]).any()) for name, got in self.got.items()
         )
-        self._budget = {name: float(expectation.budget[name].max(initial=0.0)) for name in self.got}
+        self._budget = {name: _size(expectation.budget[name]) for name in self.got}
         self._size = {name: _size(self.values[name]) for name in self.got}
         relative = [self._budget[name] / size for name, size in self._size.items() if size and self._budget[name]]
         self._relative = float(np.median(relative)) if relative else 0.0
@@ -83,6 +83,13 @@ def nudged(problem: Problem, draw: int) -> Problem:
         input=nudge(problem.input),
         initial_state=state and {name: nudge(array) for name, array in state.items()},
     )
+
+
+def _where_told(
+    got: NDArray[np.float64], expected: NDArray[np.float64], budget: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A tensor with what the dialect leaves open as expected, whatever stands there."""
+    return np.where(np.isinf(budget), expected, got)
 
 
 def _size(array: NDArray[np.float64]) -> float:

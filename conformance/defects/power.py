@@ -167,7 +167,7 @@ def _just_seen(defect: Defect, row: Row, dialect: Dialect) -> float | None:
     """The size whose headroom is just what is seen."""
     assert defect.size is not None
     assert defect.sized is not None
-    problem = make_problem(row.case)
+    problem = make_problem(row.case).under(dialect)
     expectation = Oracle().expect(problem, PROFILES[row.case.dtype], dialect)
     size, headroom = defect.size, row.headrooms[defect.id]
     for _ in range(_TRIES):

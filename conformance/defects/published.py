@@ -109,7 +109,7 @@ def ours(rows: Sequence[Row]) -> Measured:
 
 def sees(check: Check, within: Tolerance, defect: Defect) -> bool:
     """Whether a check of a suite would fail an LSTM with a defect."""
-    if not defect.applies(check.problem.case) or (check.own_cell and defect.cell):
+    if not defect.concerns(check.problem.case) or (check.own_cell and defect.cell):
         return False
     cell = check.cell
     right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)
@@ -156,7 +156,7 @@ def kinds() -> dict[str, str]:
         defect.id: "gates"
         if defect.id.startswith("gates-read-")
         else "forward"
-        if _is_forward(defect, [case for case in cases if defect.applies(case)][:_TRIED])
+        if _is_forward(defect, [case for case in cases if defect.concerns(case)][:_TRIED])
         else "gradients"
         for defect in REQUIRED
     }

@@ -24,7 +24,7 @@ def look(problem: Problem, expectation: Expectation, dialect: Dialect, defects: 
     return {
         defect.id: compared.headroom(solve(defect, problem, dialect))
         for defect in defects
-        if defect.applies(problem.case)
+        if defect.concerns(problem.case)
     }
 
 
@@ -43,6 +43,6 @@ class Compared:
         """The largest of a solution; infinite where it is not finite."""
         deviation = np.abs(self._flat(solution) - self._values)
         with np.errstate(divide="ignore", invalid="ignore"):
-            headroom = np.where(deviation == 0, 0.0, deviation / self._budget)
+            headroom = np.where((deviation == 0) | np.isinf(self._budget), 0.0, deviation / self._budget)
         # What is not finite is seen whatever the budget.
         return float(np.where(np.isnan(headroom), np.inf, headroom).max(initial=0.0))

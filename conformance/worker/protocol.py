@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from conformance.case import Case
-from conformance.problem import Problem
+from conformance.problem import Problem, counted_steps
 from reference import Dialect, Profile
 
 LONGEST_LINE = 2**20
@@ -203,6 +203,8 @@ def to_tensors(problem: Problem) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {"input": problem.input, **problem.parameters, **(problem.initial_state or {})}
     if problem.lengths is not None:
         tensors["lengths"] = problem.lengths
+    elif problem.mask is not None:
+        tensors["mask"] = problem.mask
     tensors |= {f"dropout_mask.{name}": mask for name, mask in problem.dropout_masks.items()}
     return tensors | {f"cotangent.{name}": array for name, array in problem.cotangents.items()}
 
@@ -215,12 +217,13 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
     """
     masks, cotangents = ({k[len(part) :]: v for k, v in tensors.items() if k.startswith(part)} for part in _PARTS)
     states = [name for state in ("h_0", "c_0") for name in case.model.state_shapes(state, case.rows)]
-    lengths = tensors["lengths"] if case.lengths is not None else None
+    lengths = tensors["lengths"] if case.lengths is not None and case.mask == "right" else None
     return Problem(
         case=case,
         parameters={name: tensors[name] for name in case.model.parameter_shapes()},
         input=tensors["input"],
         initial_state={name: tensors[name] for name in states} if case.gives_state else None,
+        mask=counted_steps(case),
         lengths=None if lengths is None else lengths.astype(np.int64, copy=False),
         dropout_masks=masks,
         cotangents=cotangents,

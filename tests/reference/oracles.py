@@ -1,5 +1,6 @@
 """Two other ways to the same results: scalar loops in 50 digits, and torch's autograd in float64."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,29 @@ import torch
 from mpmath import mp, mpf
 
 from conformance.problem import Problem
+
+
+def _sigmoid(z: Any) -> Any:
+    return 1 / (1 + mp.exp(-z))
+
+
+def _held(z: Any, bound: float | None) -> Any:
+    return z if bound is None else max(-mpf(bound), min(mpf(bound), z))
+
+
+# The constants again, as ONNX and Keras document them: nothing is shared with the reference.
+_SCALAR: dict[str, Callable[[Any], Any]] = {
+    "sigmoid": _sigmoid,
+    "tanh": mp.tanh,
+    "relu": lambda z: max(z, mpf(0)),
+    "leaky_relu": lambda z: z if z > 0 else mpf(0.1) * z,
+    "elu": lambda z: z if z > 0 else mp.exp(z) - 1,
+    "affine": lambda z: mpf(0.75) * z + mpf(0.1),
+    "hard_sigmoid": lambda z: max(mpf(0), min(mpf(1), mpf(0.2) * z + mpf(0.5))),
+    "hard_sigmoid_6": lambda z: max(mpf(0), min(mpf(1), z / 6 + mpf(0.5))),
+    "scaled_tanh": lambda z: mpf(1.2) * mp.tanh(mpf(0.8) * z),
+    "softsign": lambda z: z / (1 + abs(z)),
+}
 
 
 def scalar_forward(of: Problem) -> dict[str, Any]:
@@ -20,8 +44,11 @@ def scalar_forward(of: Problem) -> dict[str, Any]:
         for direction, suffix in enumerate(model.suffixes):
             p = {
                 name: of.parameters[f"{name}_l{layer}{suffix}"].tolist()
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", *["peephole"] * case.peepholes)
             }
+            p.setdefault("peephole", [0.0] * 3 * hidden)
+            names = case.activations[3 * direction :] or case.activations
+            gate, candidate, cell_state = (_SCALAR[name] for name in names[:3])
             index = layer * model.num_directions + direction
             last_h, last_c = [], []
             for row in range(len(sequence[0])):
@@ -29,7 +56,7 @@ def scalar_forward(of: Problem) -> dict[str, Any]:
                 c = [mpf(v) for v in of.initial_state["c_0"][index, row].tolist()]  # type: ignore[index]
                 times = range(len(sequence)) if suffix == "" else reversed(range(len(sequence)))
                 for t in times:
-                    if of.lengths is not None and t >= of.lengths[row]:
+                    if of.mask is not None and not of.mask[t, row]:
                         outputs[t][row] += [mpf(0)] * hidden
                         continue
                     x = sequence[t][row]
@@ -41,9 +68,14 @@ def scalar_forward(of: Problem) -> dict[str, Any]:
                         for k in range(4 * hidden)
                     ]
                     for j in range(hidden):
-                        i, f, o = (1 / (1 + mp.exp(-z[gate * hidden + j])) for gate in (0, 1, 3))
-                        c[j] = f * c[j] + i * mp.tanh(z[2 * hidden + j])
-                        h[j] = o * mp.tanh(c[j])
+                        p_i, p_f, p_o = (mpf(p["peephole"][k * hidden + j]) for k in range(3))
+                        z_i, z_f, z_g, z_o = (z[k * hidden + j] for k in range(4))
+                        i = gate(_held(z_i + p_i * c[j], case.clip))
+                        f = gate(_held(z_f + mpf(case.forget_bias) + p_f * c[j], case.clip))
+                        g = candidate(_held(z_g, case.clip))
+                        c[j] = _held((1 - i if case.coupled_gates else f) * c[j] + i * g, case.cell_clip)
+                        o = gate(_held(z_o + p_o * c[j], case.clip))
+                        h[j] = o * cell_state(_held(c[j], case.clip))
                     outputs[t][row] += h
                 last_h.append(h)
                 last_c.append(c)

@@ -28,6 +28,30 @@ CASES: dict[str, dict[str, Any]] = {
     "dropout": {"num_layers": 3, "dropout": 0.5, "mode": "train"},
     "dropout-eval": {"num_layers": 2, "dropout": 0.5},
     "scale-2": {"values": "scale-2", "seq_len": 6},
+    "left-mask": {"lengths": [2, 4, 1], "mask": "left", "padding": "nan", "direction": "bidirectional"},
+    "holed-mask": {"lengths": [2, 4, 3], "mask": "holed", "num_layers": 2, "direction": "bidirectional"},
+    "input-dropout": {"input_dropout": 0.5, "mode": "train", "num_layers": 2, "direction": "bidirectional"},
+    "recurrent-dropout": {"recurrent_dropout": 0.25, "mode": "train", "hidden_size": 4, "direction": "bidirectional"},
+    "peepholes": {"peepholes": True, "direction": "bidirectional", "num_layers": 2},
+    "coupled": {"coupled_gates": True, "peepholes": True},
+    "clip": {"clip": 0.6, "peepholes": True, "direction": "reverse"},
+    "cell-clip": {"cell_clip": 0.7, "peepholes": True, "lengths": [2, 4, 1]},
+    "forget-bias": {"forget_bias": 1.0},
+    "activations": {"activations": ["hard_sigmoid", "relu", "elu"]},
+    "activations-per-direction": {
+        "activations": ["hard_sigmoid_6", "leaky_relu", "scaled_tanh", "sigmoid", "softsign", "affine"],
+        "direction": "bidirectional",
+    },
+    "all-of-it": {
+        "activations": ["hard_sigmoid", "softsign", "scaled_tanh"],
+        "peepholes": True,
+        "coupled_gates": True,
+        "clip": 0.9,
+        "cell_clip": 1.5,
+        "lengths": [3, 4, 1],
+        "hidden_size": 3,
+        "proj_size": 2,
+    },
 }
 
 

@@ -77,7 +77,7 @@ class Descending(Single):
 class TanhThroughSigmoid(Single):
     """tanh(z) as 2 σ(2z) - 1, as several runtimes compute it."""
 
-    activation = staticmethod(lambda f, z: f(z) if f.name == "sigmoid" else 2 * sigmoid(2 * z) - 1)
+    activation = staticmethod(lambda f, z: 2 * sigmoid(2 * z) - 1 if f.name == "tanh" else f(z))
 
 
 class ActivationsHigh(Single):
