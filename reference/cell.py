@@ -62,6 +62,16 @@ class Cell:
         del peephole
         return self
 
+    def peephole_gradient(self, d_z: Any, c_previous: Any, c: Any) -> Any:
+        """The gradient by the peepholes (3H,).
+
+        Args:
+            d_z: gradient by z of any number of steps (n, 4H).
+            c_previous: the cell states before them (n, H).
+            c: the cell states after them (n, H).
+        """
+        raise NotImplementedError
+
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """One step forward.
 

@@ -15,7 +15,6 @@ from reference.arithmetic import over_time
 from reference.cell import Cell
 from reference.layer import Dialect, Padding, Pass, Time, back_through_time, through_time
 from reference.model import Model
-from reference.onnx_cell import peephole_gradient
 
 Lift = Callable[[NDArray[np.floating]], Any]
 Clock = Callable[[int, str], Time]
@@ -190,7 +189,7 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
                 before, after = (
                     one.c[part].reshape(steps * rows, -1) for part in (one.time.initials, one.time.results)
                 )
-                own["peephole"] = peephole_gradient(adjoint.d_z, before, after)
+                own["peephole"] = one.cell.peephole_gradient(adjoint.d_z, before, after)
             if model.proj_size:
                 own["weight_hr"] = adjoint.d_h.T @ one.m.reshape(steps * rows, -1)
             gradients |= {f"grad.{name}_l{layer}{suffix}": over_time(total) for name, total in own.items()}

@@ -99,15 +99,14 @@ class OnnxCell(Cell):
             )
         return by
 
+    def peephole_gradient(self, d_z: Any, c_previous: Any, c: Any) -> Any:
+        """The gradient by p (3H,), see ``Cell.peephole_gradient``."""
+        d_i, d_f, _, d_o = blocks(d_z, c.shape[-1])
+        return np.concatenate([(d_i * c_previous).sum(0), (d_f * c_previous).sum(0), (d_o * c).sum(0)], axis=-1)
+
     def _peepholes(self) -> tuple[Any, Any, Any]:
         hidden = self.peephole.shape[-1] // 3
         return self.peephole[:hidden], self.peephole[hidden : 2 * hidden], self.peephole[2 * hidden :]
-
-
-def peephole_gradient(d_z: Any, c_previous: Any, c: Any) -> Any:
-    """The gradient by p (3H,), from d_z (n, 4H) and the cell states before and after each of n steps (n, H)."""
-    d_i, d_f, _, d_o = blocks(d_z, c.shape[-1])
-    return np.concatenate([(d_i * c_previous).sum(0), (d_f * c_previous).sum(0), (d_o * c).sum(0)], axis=-1)
 
 
 def _held(array: Any, bound: float | None) -> tuple[Any, Any]:

@@ -103,12 +103,8 @@ def _misshapen(adapter: Adapter, problem: Problem, solution: Solution) -> Iterat
             yield f"{name} is no NumPy array of floating-point numbers"
         elif name in expected and array.shape != expected[name]:
             yield f"{name} has shape {array.shape}, expected {expected[name]}"
-    case = problem.case
     masks = adapter.dropout_masks(problem)
-    shapes = {
-        f"l{layer}": (case.seq_len, case.rows or 1, case.model.output_size(layer))
-        for layer in range(case.num_layers - 1 if case.drops else 0)
-    }
+    shapes = {name: mask.shape for name, mask in problem.dropout_masks.items()}
     if {name: mask.shape for name, mask in masks.items()} != shapes:
         yield f"dropout_masks has shapes { {name: mask.shape for name, mask in masks.items()} }, expected {shapes}"
 

@@ -14,12 +14,13 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 def _drops(case: Case) -> bool:
-    return case.drops
+    """Dropout acts between layers."""
+    return case.mode == "train" and case.dropout > 0 and case.num_layers > 1
 
 
 def _some(case: Case) -> bool:
     """Something is dropped, and something is kept."""
-    return case.drops and case.dropout < 1
+    return _drops(case) and case.dropout < 1
 
 
 def _drawn(case: Case, shape: tuple[int, ...]) -> Any:
@@ -101,7 +102,7 @@ DEFECTS = [
     Defect(
         id="dropout-of-all-is-nan",
         what="that divides by zero where everything is dropped",
-        applies=lambda case: case.drops and case.dropout == 1,
+        applies=lambda case: _drops(case) and case.dropout == 1,
         masks=_each(lambda mask, _: np.full_like(mask, np.nan)),
     ),
     Defect(
@@ -132,7 +133,7 @@ DEFECTS = [
     Defect(
         id="dropout-behind-first-layer-only",
         what="that drops behind the first layer only",
-        applies=lambda case: case.drops and case.num_layers > 2,
+        applies=lambda case: _drops(case) and case.num_layers > 2,
         masks=lambda masks, _: {"l0": masks["l0"]},
     ),
     Defect(

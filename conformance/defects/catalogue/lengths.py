@@ -13,6 +13,7 @@ from conformance.defects.catalogue.parts import (
     every,
     given,
     goes_forth,
+    needing,
     of_states,
     of_steps,
     output_of,
@@ -101,7 +102,8 @@ def _shift_from_end(array: Any, case: Case) -> Any:
     return moved
 
 
-def _other_padding(dialect: Dialect) -> Dialect:
+def other_padding(dialect: Dialect) -> Dialect:
+    """The other convention about what the output holds in the padding."""
     return replace(dialect, padding="zero" if dialect.padding == "repeat" else "repeat")
 
 
@@ -113,131 +115,138 @@ def _zero_length(case: Case) -> bool:
     return bool((row_lengths(case) == 0).any())
 
 
-DEFECTS = [
-    _ends("lengths-ignored", "that ignores lengths", _all_steps, "onnx ReferenceEvaluator, MNN, OpenCV; mxnet#19323"),
-    _ends(
-        "lengths-longest-for-all",
-        "whose rows all end with the longest one",
-        lambda lengths, _: np.full_like(lengths, lengths.max()),
-    ),
-    _ends(
-        "lengths-shortest-for-all",
-        "whose rows all end with the shortest one",
-        lambda lengths, _: np.full_like(lengths, lengths.min()),
-    ),
-    _ends(
-        "lengths-of-first-row-for-all",
-        "whose rows all end with the first one",
-        lambda lengths, _: np.full_like(lengths, lengths[0]),
-    ),
-    _ends(
-        "lengths-one-less",
-        "whose rows end one step early",
-        lambda lengths, _: np.where(lengths > 1, lengths - 1, lengths),
-    ),
-    _ends(
-        "lengths-one-more",
-        "whose rows end one step late",
-        lambda lengths, case: np.where(lengths > 0, np.minimum(lengths + 1, case.seq_len), lengths),
-    ),
-    _ends(
-        "lengths-sorted",
-        "that sorts lengths, longest first, but not its rows",
-        lambda lengths, _: -np.sort(-lengths),
-        "pytorch#33602",
-    ),
-    _ends("lengths-reversed", "that reads lengths last row first", lambda lengths, _: lengths[::-1]),
-    _ends("lengths-of-row-before", "whose rows each end with the row before", lambda lengths, _: np.roll(lengths, 1)),
-    _ends(
-        "zero-length-is-all",
-        "that takes a length of 0 for no length",
-        lambda lengths, case: np.where(lengths == 0, case.seq_len, lengths),
-        "flax RNN",
-    ),
-    _ends("zero-length-is-one", "that takes a length of 0 for 1", lambda lengths, _: np.maximum(lengths, 1)),
-    Defect(
-        id="padding-updates-states",
-        what="whose states run on over the padding, read as zeros",
-        stands_for="keras#1934",
-        applies=padded,
-        reads=of_steps("input", _padding_nothing),
-        lengths=_all_steps,
-        answers=of_steps("output", _padding_nothing),
-    ),
-    Defect(
-        id="padding-read",
-        what="whose states run on over the padding, as it is",
-        applies=padded,
-        lengths=_all_steps,
-        answers=of_steps("output", _padding_nothing),
-    ),
-    Defect(
-        id="output-runs-on-over-padding",
-        what="whose states and output run on over the padding, read as zeros",
-        stands_for="flax RNN",
-        applies=padded,
-        reads=of_steps("input", _padding_nothing),
-        lengths=_all_steps,
-    ),
-    Defect(
-        id="output-of-padding-left-over",
-        what="whose output in the padding is what the memory held before",
-        stands_for="onnxruntime#1193",
-        applies=lambda case: _changes(lambda lengths, _: np.full_like(lengths, lengths.max()))(case),
-        answers=of_steps("output", _padding_from_longest),
-    ),
-    Defect(
-        id="input-reversed-without-mask",
-        what="that reverses its input with the padding, so that rows begin in it",
-        stands_for="keras#1934, keras#3737",
-        applies=lambda case: case.direction == "reverse" and case.num_layers == 1 and padded_after_a_step(case),
-        reads=of_steps("input", _shift_to_end),
-        answers=of_steps("output", _shift_from_end),
-    ),
-    Defect(
-        id="padding-in-the-other-dialect",
-        what="that repeats the last output in the padding, or answers zeros where it should repeat it",
-        stands_for="onnxruntime#12492",
-        applies=every(goes_forth, padded_after_a_step),
-        dialect=_other_padding,
-    ),
-    Defect(
-        id="zero-length-in-the-other-dialect",
-        what="whose empty rows answer zeros as final states, not their initial ones, or the other way round",
-        applies=every(_zero_length, _any_given),
-        dialect=_other_zero_length,
-    ),
-    Defect(
-        id="h_n-from-last-output",
-        what="whose forward direction answers the output of the last step as h_n, whatever the lengths",
-        stands_for="tensorflow#23632",
-        applies=every(goes_forth, padded),
-        answers=_h_n_at(lambda lengths, case: np.full_like(lengths, case.seq_len - 1)),
-    ),
-    Defect(
-        id="h_n-a-step-early",
-        what="whose forward direction answers each row's last output but one as h_n",
-        applies=every(goes_forth, lambda case: case.lengths is not None and bool((row_lengths(case) > 1).any())),
-        answers=_h_n_at(lambda lengths, _: np.maximum(lengths - 2, 0)),
-    ),
-    Defect(
-        id="initial-states-not-sorted-with-rows",
-        what="that sorts rows by length but not their initial states",
-        applies=every(_unsorted, _any_given),
-        reads=of_states("h_0", "c_0", move=lambda layers, case: [_sorted_rows(layer, case) for layer in layers]),
-    ),
-    Defect(
-        id="final-states-left-sorted",
-        what="that leaves its final states sorted by the length of their rows",
-        stands_for="vsepp#36",
-        applies=_unsorted,
-        answers=of_states("h_n", "c_n", move=lambda layers, case: [_sorted_rows(layer, case) for layer in layers]),
-    ),
-    Defect(
-        id="output-left-sorted",
-        what="that leaves its output sorted by the length of its rows",
-        stands_for="vsepp#36",
-        applies=_unsorted,
-        answers=of_steps("output", _sorted_rows),
-    ),
-]
+DEFECTS = needing(
+    lambda case: case.mask == "right",
+    [
+        _ends(
+            "lengths-ignored", "that ignores lengths", _all_steps, "onnx ReferenceEvaluator, MNN, OpenCV; mxnet#19323"
+        ),
+        _ends(
+            "lengths-longest-for-all",
+            "whose rows all end with the longest one",
+            lambda lengths, _: np.full_like(lengths, lengths.max()),
+        ),
+        _ends(
+            "lengths-shortest-for-all",
+            "whose rows all end with the shortest one",
+            lambda lengths, _: np.full_like(lengths, lengths.min()),
+        ),
+        _ends(
+            "lengths-of-first-row-for-all",
+            "whose rows all end with the first one",
+            lambda lengths, _: np.full_like(lengths, lengths[0]),
+        ),
+        _ends(
+            "lengths-one-less",
+            "whose rows end one step early",
+            lambda lengths, _: np.where(lengths > 1, lengths - 1, lengths),
+        ),
+        _ends(
+            "lengths-one-more",
+            "whose rows end one step late",
+            lambda lengths, case: np.where(lengths > 0, np.minimum(lengths + 1, case.seq_len), lengths),
+        ),
+        _ends(
+            "lengths-sorted",
+            "that sorts lengths, longest first, but not its rows",
+            lambda lengths, _: -np.sort(-lengths),
+            "pytorch#33602",
+        ),
+        _ends("lengths-reversed", "that reads lengths last row first", lambda lengths, _: lengths[::-1]),
+        _ends(
+            "lengths-of-row-before", "whose rows each end with the row before", lambda lengths, _: np.roll(lengths, 1)
+        ),
+        _ends(
+            "zero-length-is-all",
+            "that takes a length of 0 for no length",
+            lambda lengths, case: np.where(lengths == 0, case.seq_len, lengths),
+            "flax RNN",
+        ),
+        _ends("zero-length-is-one", "that takes a length of 0 for 1", lambda lengths, _: np.maximum(lengths, 1)),
+        Defect(
+            id="padding-updates-states",
+            what="whose states run on over the padding, read as zeros",
+            stands_for="keras#1934",
+            applies=padded,
+            reads=of_steps("input", _padding_nothing),
+            lengths=_all_steps,
+            answers=of_steps("output", _padding_nothing),
+        ),
+        Defect(
+            id="padding-read",
+            what="whose states run on over the padding, as it is",
+            applies=padded,
+            lengths=_all_steps,
+            answers=of_steps("output", _padding_nothing),
+        ),
+        Defect(
+            id="output-runs-on-over-padding",
+            what="whose states and output run on over the padding, read as zeros",
+            stands_for="flax RNN",
+            applies=padded,
+            reads=of_steps("input", _padding_nothing),
+            lengths=_all_steps,
+        ),
+        Defect(
+            id="output-of-padding-left-over",
+            what="whose output in the padding is what the memory held before",
+            stands_for="onnxruntime#1193",
+            applies=lambda case: _changes(lambda lengths, _: np.full_like(lengths, lengths.max()))(case),
+            answers=of_steps("output", _padding_from_longest),
+        ),
+        Defect(
+            id="input-reversed-without-mask",
+            what="that reverses its input with the padding, so that rows begin in it",
+            stands_for="keras#1934, keras#3737",
+            applies=lambda case: case.direction == "reverse" and case.num_layers == 1 and padded_after_a_step(case),
+            reads=of_steps("input", _shift_to_end),
+            answers=of_steps("output", _shift_from_end),
+        ),
+        Defect(
+            id="padding-in-the-other-dialect",
+            what="that repeats the last output in the padding, or answers zeros where it should repeat it",
+            stands_for="onnxruntime#12492",
+            applies=every(goes_forth, padded_after_a_step),
+            dialect=other_padding,
+        ),
+        Defect(
+            id="zero-length-in-the-other-dialect",
+            what="whose empty rows answer zeros as final states, not their initial ones, or the other way round",
+            applies=every(_zero_length, _any_given),
+            dialect=_other_zero_length,
+        ),
+        Defect(
+            id="h_n-from-last-output",
+            what="whose forward direction answers the output of the last step as h_n, whatever the lengths",
+            stands_for="tensorflow#23632",
+            applies=every(goes_forth, padded),
+            answers=_h_n_at(lambda lengths, case: np.full_like(lengths, case.seq_len - 1)),
+        ),
+        Defect(
+            id="h_n-a-step-early",
+            what="whose forward direction answers each row's last output but one as h_n",
+            applies=every(goes_forth, lambda case: case.lengths is not None and bool((row_lengths(case) > 1).any())),
+            answers=_h_n_at(lambda lengths, _: np.maximum(lengths - 2, 0)),
+        ),
+        Defect(
+            id="initial-states-not-sorted-with-rows",
+            what="that sorts rows by length but not their initial states",
+            applies=every(_unsorted, _any_given),
+            reads=of_states("h_0", "c_0", move=lambda layers, case: [_sorted_rows(layer, case) for layer in layers]),
+        ),
+        Defect(
+            id="final-states-left-sorted",
+            what="that leaves its final states sorted by the length of their rows",
+            stands_for="vsepp#36",
+            applies=_unsorted,
+            answers=of_states("h_n", "c_n", move=lambda layers, case: [_sorted_rows(layer, case) for layer in layers]),
+        ),
+        Defect(
+            id="output-left-sorted",
+            what="that leaves its output sorted by the length of its rows",
+            stands_for="vsepp#36",
+            applies=_unsorted,
+            answers=of_steps("output", _sorted_rows),
+        ),
+    ],
+)
