@@ -97,7 +97,8 @@ class Rounded(NDArrayOperatorsMixin):
         """This number held within ±bound."""
         own = self.settled()
         error = None if own.error is None else np.where(np.abs(own.value) > bound, 0.0, own.error)
-        return own.new(np.clip(own.value, -bound, bound), error)
+        value: Array = np.clip(own.value, -bound, bound)
+        return own.new(value, error)
 
     # What they share.
 

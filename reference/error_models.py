@@ -113,8 +113,9 @@ class Ball(Rounded):
 
     def held(self, bound: float) -> Self:  # noqa: D102
         own = self.settled()
-        radius = np.where(np.abs(own.value) - own._radius() > bound, 0.0, own._radius())
-        return own.new(np.clip(own.value, -bound, bound), radius)
+        value: Array = np.clip(own.value, -bound, bound)
+        radius: Array = np.where(np.abs(own.value) - own._radius() > bound, 0.0, own._radius())
+        return own.new(value, radius)
 
     def _radius(self) -> Array:
         return np.zeros(self.value.shape) if self.error is None else np.broadcast_to(self.error, self.value.shape)

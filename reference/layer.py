@@ -95,13 +95,13 @@ class Padding:
     """Rows whose initial state counts."""
 
     @classmethod
-    def of(cls, valid: NDArray[np.bool_], dialect: Dialect) -> "Padding":
+    def of(cls, mask: NDArray[np.bool_], dialect: Dialect) -> "Padding":
         """The masks for a batch of which these steps count (T, B)."""
-        valid = valid[..., None]
+        valid = mask[..., None]
         shown = {"": valid, "_reverse": valid}
         if dialect.padding == "repeat":
             shown = {"": np.maximum.accumulate(valid), "_reverse": np.maximum.accumulate(valid[::-1])[::-1]}
-        starts = np.ones_like(valid[0]) if dialect.zero_length == "initial" else valid.any(0)
+        starts = np.ones_like(valid[0]) if dialect.zero_length == "initial" else np.any(valid, axis=0)
         return cls(valid, shown, starts)
 
 

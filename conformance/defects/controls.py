@@ -23,7 +23,6 @@ CASE = Case(
     direction="bidirectional",
     seq_len=3,
     batch=2,
-    mask=None,
     lengths=None,
 )
 """The case that they run: small, with everything to be seen that they do wrong."""

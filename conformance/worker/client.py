@@ -17,6 +17,7 @@ from conformance import tensors
 from conformance.adapters import Adapter, Solution
 from conformance.case import Case
 from conformance.errors import MISSING, UserError
+from conformance.features import features, lack
 from conformance.problem import Problem, Tensors
 from conformance.worker import protocol
 from conformance.worker.failures import Raised, Unsupported, WorkerCrash, WorkerError
@@ -89,7 +90,10 @@ class WorkerAdapter(Adapter):
         return dict(self.start().describe)
 
     def supports(self, case: Case) -> str | None:
-        """What the process says."""
+        """Why not, where a feature is missing from those that the process listed; else what it says."""
+        listed = self.start().features
+        if listed is not None and (lacking := [feature for feature in features(case) if feature not in listed]):
+            return f"{self.name} {lack(lacking[0])}"
         return self._about(case).reason
 
     def dialect(self, case: Case) -> Dialect:

@@ -32,6 +32,9 @@ TINY = {
     "bias_hh": np.array([1.0, 2.0, 3.0, 4.0]),
 }
 
+# Gate i has 1, f 2 and o 3.
+PEEPHOLE = np.array([1.0, 2.0, 3.0])
+
 layouts = st.builds(
     Layout,
     gates=st.sampled_from(["".join(order) for order in permutations("ifgo")]),
@@ -175,3 +178,36 @@ def test_one_layers_parameters() -> None:
         "weight_hr": arrays["weight_hr_l1"],
     }
     assert layer_parameters(arrays, "l1_reverse") == {"weight_ih": arrays["weight_ih_l1_reverse"]}
+
+
+@pytest.mark.parametrize("order", ["".join(order) for order in permutations("ifo")])
+def test_peepholes_go_there_and_back(order: str) -> None:
+    layout = Layout(peepholes=order, peephole="p")
+    packed = layout.pack(TINY | {"peephole": PEEPHOLE})
+    assert packed["p"].tolist() == [{"i": 1.0, "f": 2.0, "o": 3.0}[gate] for gate in order]
+    assert layout.unpack(packed, 1)["peephole"].tolist() == PEEPHOLE.tolist()
+    assert layout.unpack_gradients(packed, 1)["peephole"].tolist() == PEEPHOLE.tolist()
+
+
+def test_a_forget_bias_of_the_frameworks_own_is_taken_off_once_and_put_back() -> None:
+    layout = Layout(gates="igfo", biases="summed", bias_ih="b", forget_bias=1.0)
+    packed = layout.pack(TINY)
+    assert packed["b"] == pytest.approx([1.1, 3.3, 1.2, 4.4])
+    assert layout.unpack(packed, 1)["bias_ih"] == pytest.approx([1.1, 2.2, 3.3, 4.4])
+    assert layout.unpack_gradients(packed, 1)["bias_hh"] == pytest.approx([1.1, 1.2, 3.3, 4.4])
+    single = {name: array.astype(np.float32) for name, array in TINY.items()}
+    exact = float(single["bias_ih"][1]) + float(single["bias_hh"][1]) - 1.0
+    assert layout.pack(single)["b"][2] == np.float32(exact)
+
+
+def test_a_forget_bias_needs_a_single_bias() -> None:
+    with pytest.raises(ValueError, match="taken off a single bias"):
+        Layout(forget_bias=1.0)
+    without = {name: TINY[name] for name in ("weight_ih", "weight_hh")}
+    with pytest.raises(ValueError, match="a layer without biases"):
+        Layout(biases="summed", forget_bias=1.0).pack(without)
+
+
+def test_peepholes_are_named_once_each() -> None:
+    with pytest.raises(ValueError, match="'iif'"):
+        Layout(peepholes="iif")

@@ -34,12 +34,12 @@ def hard_sigmoid(slope: float) -> Activation:
 
 def clamped(activation: Activation, limit: float) -> Activation:
     """An increasing activation whose argument is held within ±limit."""
-    low, high = activation(np.array([-limit, limit]))
-    return Activation(
-        activation.name,
-        lambda z: activation.value(np.clip(z, -limit, limit)),
-        lambda y: np.where((low < y) & (y < high), activation.slope(y), 0.0),
-    )
+
+    def slope(y: Any) -> Any:
+        low, high = activation(np.array([-limit, limit], y.dtype))
+        return np.where((low < y) & (y < high), activation.slope(y), 0.0)
+
+    return Activation(activation.name, lambda z: activation.value(np.clip(z, -limit, limit)), slope)
 
 
 def twice(activation: Activation, inverse: Callable[[Any], Any]) -> Activation:
