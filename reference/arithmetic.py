@@ -91,7 +91,7 @@ class Rounded(NDArrayOperatorsMixin):
     def between(self, low: float, high: float) -> Self:
         """1 where it lies between two bounds, else 0."""
         own = self.settled()
-        return own.new(((own.value > low) & (own.value < high)) * 1.0)
+        return own.new(((own.value > low) & (own.value < high)).astype(np.float64))
 
     def held(self, bound: float) -> Self:
         """This number held within ±bound."""

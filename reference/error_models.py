@@ -109,7 +109,8 @@ class Ball(Rounded):
         own = self.settled()
         radius = own._radius()
         unsure = (np.abs(own.value - low) < radius) | (np.abs(own.value - high) < radius)
-        return own.new(((own.value > low) & (own.value < high)) * 1.0, unsure * 1.0)
+        inside = (own.value > low) & (own.value < high)
+        return own.new(inside.astype(np.float64), unsure.astype(np.float64))
 
     def held(self, bound: float) -> Self:  # noqa: D102
         own = self.settled()
