@@ -95,14 +95,19 @@ class CaseItem(pytest.Item):
         """Every tensor that deviates, in words."""
         match excinfo.value:
             case DeviationError(result=result):
-                from conformance.reports.terminal import explain
+                from conformance.reports.explain import explain
 
-                return explain(result)
+                return explain(result, self._spec())
             case UserError() as error:
                 return str(error)
             case pytest.xfail.Exception() as expected:
                 return str(expected)  # pytest's own way, with a traceback, takes a tenth of a second.
         return super().repr_failure(excinfo, style)
+
+    def _spec(self) -> str:
+        """How the implementation is named on the command line, where it was."""
+        names = self.config.getoption("--conformance-implementation")
+        return dict(zip(load_adapters(self.config), names, strict=False)).get(self.adapter.name, "")
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the case is written."""

@@ -1,12 +1,25 @@
-"""The order in which pytest runs cases."""
+"""Which cases pytest runs, and in which order."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
+
+from conformance.pytest_items import CaseItem
 from conformance.runner import order
 
-if TYPE_CHECKING:
-    from conformance.pytest_items import CaseItem
+
+def keep_shard(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Takes out the cases that are not in the shard asked for; other tests stay, in every shard."""
+    shard = config.getoption("--conformance-shard")
+    out = [
+        item
+        for item in items
+        if isinstance(item, CaseItem) and not shard.holds(item.case.key, item.adapter.name)
+    ]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
 
 
 def in_order(items: Sequence["CaseItem"]) -> list["CaseItem"]:

@@ -5,6 +5,7 @@ What is a case file: every ``*.yaml`` in the folders of the ini option ``conform
 the folder ``cases``, and among the files given on the command line, those that look like one.
 """
 
+import argparse
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from conformance import threads
 from conformance.errors import UserError
 from conformance.pytest_items import ADAPTERS, CaseFile, CaseItem, load_adapters
+from conformance.shard import Shard
 
 _SECTION = re.compile(rb"^(?:defaults|matrix|exclude|also|cases)\s*:", re.MULTILINE)
 _SNIFFED = 65536
@@ -35,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "cmd:./program or python:/path/to/python:NAME; may be repeated (default: all registered)",
     )
     group.addoption("--isolate", action="store_true", help="run each implementation in a process of its own")
+    group.addoption(
+        "--conformance-shard",
+        type=_shard,
+        metavar="I/N",
+        help="run the I-th of N parts of the cases; conformance merge puts the results of all parts together",
+    )
     group.addoption("--conformance-report", type=Path, metavar="PATH", help="write the results to this results.jsonl")
     parser.addini("conformance_cases", "folders in which every *.yaml is a case file (default: cases)", "paths", [])
 
@@ -99,8 +107,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile 
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts cases of one implementation, and alike layers, next to each other; other tests stay where they are."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps a shard's cases; puts those of one implementation, and alike layers, next to each other.
+
+    Other tests stay where they are, in every shard.
+    """
+    if config.getoption("--conformance-shard"):
+        from conformance.pytest_order import keep_shard
+
+        keep_shard(config, items)
     cases = {place: item for place, item in enumerate(items) if isinstance(item, CaseItem)}
     if not cases:
         return
@@ -108,6 +123,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for place, item in zip(cases, in_order(list(cases.values())), strict=True):
         items[place] = item
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _concerns(config: pytest.Config) -> bool:

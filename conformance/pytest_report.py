@@ -37,7 +37,7 @@ class Recorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without pytest-xdist, the items are here."""
-        if session.items:
+        if session.items or not self._config.pluginmanager.hasplugin("dsession"):
             self._begin(item.nodeid for item in session.items if isinstance(item, CaseItem))
 
     @pytest.hookimpl(optionalhook=True)
@@ -82,12 +82,23 @@ class Recorder:
     def _begin(self, ids: Iterable[str]) -> None:
         found = [match["implementation"] for node in ids if (match := _NODE_ID.fullmatch(node))]
         self._planned = dict(Counter(found))
-        adapters = registry.load_all(self._config.getoption("--conformance-implementation"))
+        names = self._config.getoption("--conformance-implementation")
+        adapters = registry.load_all(names)
+        specs = {adapter.name: name for adapter, name in zip(adapters, names, strict=False) if adapter.name != name}
+        shard = self._config.getoption("--conformance-shard")
         packages = {adapter.name: registry.versions(adapter) for adapter in adapters if adapter.name in self._planned}
-        selection = " ".join(map(str, self._config.invocation_params.args))
+        selection = " ".join(_without_own(map(str, self._config.invocation_params.args)))
         statuses = controls.run(default_cache())
         self._void = controls.verdict(statuses)
-        header = make_header(self._planned, packages, selection, defects=seen.IDS, controls=statuses)
+        header = make_header(
+            self._planned,
+            packages,
+            selection,
+            defects=seen.IDS,
+            controls=statuses,
+            specs=specs,
+            shard=shard.header() if shard else None,
+        )
         try:
             self._file = ResultsFile(self._path, header)
         except UserError as error:
@@ -114,3 +125,16 @@ class Recorder:
         for case in load(root / found["file"], root):
             if case.name == found["case"]:
                 self._add(blank(case, found["implementation"], status, reason))
+
+
+def _without_own(words: Iterable[str]) -> list[str]:
+    """The command line without what differs between the shards of one run."""
+    kept: list[str] = []
+    value = False
+    for word in words:
+        option, equals, _ = word.partition("=")
+        own = option in ("--conformance-report", "--conformance-shard")
+        if not own and not value:
+            kept.append(word)
+        value = own and not equals
+    return kept

@@ -4,11 +4,11 @@ Lines are written as they come, unbuffered, so a run that was cut short can be r
 its footer says ``complete: false`` wherever it is read. JSON has no infinities: they are the strings "inf", "nan".
 
 =================  ====================================================================================
-``header``         format, suite version, machine, threads, selection, planned rows of each implementation, the
-                   defects that rows count, the controls
+``header``         format, suite version, when it began, machine, threads, selection, planned rows of each
+                   implementation, the defects that rows count, the controls; of a shard, which one it is
 ``implementation`` its own description, written before its first row: only then is the framework imported
 ``row``            a ``Result``
-``footer``         counts by status, CPU seconds by phase
+``footer``         counts by status, CPU seconds by phase, when it ended
 =================  ====================================================================================
 """
 
@@ -19,6 +19,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -151,6 +152,21 @@ class Report:
         """How many rows each implementation should have."""
         return dict(self.header["planned"])
 
+    @property
+    def specs(self) -> dict[str, str]:
+        """How implementations are named on the command line, where that is not their name."""
+        return dict(self.header.get("specs", {}))
+
+    @property
+    def began(self) -> datetime | None:
+        """When the run began; None where its file does not say."""
+        return moment(self.header.get("began"))
+
+    @property
+    def ended(self) -> datetime | None:
+        """When the run ended; None when it was cut short, or its file does not say."""
+        return moment((self.footer or {}).get("ended"))
+
 
 def read(path: Path) -> Report:
     """Reads a results file; its last line may be half-written.
@@ -196,6 +212,8 @@ def make_header(
     cases: str = "",
     defects: Sequence[str] = (),
     controls: Mapping[str, str] | None = None,
+    specs: Mapping[str, str] | None = None,
+    shard: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The header of a run.
 
@@ -206,10 +224,13 @@ def make_header(
         cases: a hash of all of them, without which the run cannot be resumed.
         defects: ids of those that rows say they see.
         controls: the status of each control.
+        specs: how implementations are named on the command line, where that is not their name.
+        shard: of which run it is a part, and which part, see ``conformance.shard``.
     """
-    return {
+    header = {
         "format": FORMAT,
         "suite": __version__,
+        "began": now(),
         "machine": {
             "platform": platform.platform(),
             "processor": platform.machine(),
@@ -224,7 +245,22 @@ def make_header(
         "packages": {name: dict(found) for name, found in packages.items()},
         "defects": list(defects),
         "controls": dict(controls or {}),
+        "specs": dict(specs or {}),
     }
+    return header | ({"shard": dict(shard)} if shard else {})
+
+
+def now() -> str:
+    """The time as results files hold it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def moment(text: object) -> datetime | None:
+    """A time as results files hold it; None where there is none."""
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def counts(results: Iterable[Result]) -> dict[str, int]:

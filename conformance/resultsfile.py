@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from conformance.errors import MISSING, UserError
-from conformance.results import Report, Result, counts, phases, plain, read
+from conformance.results import Report, Result, counts, now, phases, plain, read
 
 
 class ResultsFile:
@@ -68,7 +68,7 @@ class ResultsFile:
         """
         results = tuple(results)
         seconds = phases(results) | {"other": max(0.0, other_seconds)}
-        self._write("footer", {"counts": counts(results), "seconds": plain(seconds)})
+        self._write("footer", {"counts": counts(results), "seconds": plain(seconds), "ended": now()})
 
     def _write(self, kind: str, content: Mapping[str, Any]) -> None:
         line = json.dumps({"kind": kind, **content}, allow_nan=False, separators=(",", ":")).encode() + b"\n"

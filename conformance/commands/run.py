@@ -26,6 +26,7 @@ from conformance.results import Report, Result, counts, make_header, phases, pla
 from conformance.resultsfile import ResultsFile
 from conformance.runner import Runner
 from conformance.select import Selection
+from conformance.shard import Shard
 from conformance.worker import pool
 from conformance.worker.client import Limits
 
@@ -44,18 +45,19 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
     limits = Limits(request=args.timeout, memory=args.memory_limit)
     adapters = registry.load_all(args.implementations, not args.in_process, limits)
     plan = _plan(args, adapters)
-    specs = {adapter.name: name for adapter, name in zip(adapters, args.implementations, strict=False)}
+    pairs = zip(adapters, args.implementations, strict=False)
+    specs = {adapter.name: name for adapter, name in pairs if adapter.name != name}
     results, summary = args.output / "results.jsonl", args.output / "report.md"
-    interrupted = _run(args, plan, results, stream)
+    interrupted = _run(args, plan, specs, results, stream)
     report = read(results)
-    markdown.write(summary, report, specs)
+    markdown.write(summary, report)
     failed = bool(report.void) or any(result.deviates for result in report.results)
     code = INTERRUPTED if interrupted else int(failed)
     if json_stream:
         json_stream.write(json.dumps(_summary(report, summary, code), indent=2) + "\n")
         json_stream.flush()
     else:
-        summarise(report, specs, stream)
+        summarise(report, stream)
     print(f"report: {summary}\nresults: {results}", file=stream)
     if not report.complete:
         again = [word for word in args.typed if word != "--resume"]
@@ -76,14 +78,17 @@ def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
     return plan
 
 
-def _run(args: argparse.Namespace, plan: Plan, path: Path, stream: IO[str]) -> bool:
-    """Runs the plan into a results file; whether it was interrupted."""
+def _run(args: argparse.Namespace, whole: Plan, specs: Mapping[str, str], path: Path, stream: IO[str]) -> bool:
+    """Runs the plan, or a shard of it, into a results file; whether it was interrupted."""
+    plan = _part(whole, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
     runner = Runner(oracle, known.shipped(), not args.no_diagnosis, seen.Eyes(oracle.cache))
-    planned = {adapter.name: len(cases) for adapter, cases in plan}
     packages = {adapter.name: registry.versions(adapter) for adapter, _ in plan}
     statuses = controls.run(oracle.cache)
-    header = make_header(planned, packages, _selection(args), _digest(plan), seen.IDS, statuses)
+    shard = args.shard.header(_digest(whole), _planned(whole)) if args.shard else None
+    header = make_header(
+        _planned(plan), packages, _selection(args), _digest(plan), seen.IDS, statuses, specs, shard
+    )
     with ResultsFile(path, header, args.resume) as file:
         todo = _without(plan, file.done)
         found: list[Result] = []
@@ -124,6 +129,17 @@ def _digest(plan: Plan) -> str:
     """What is to run, in 16 digits: rows of other cases must not be mixed with these."""
     rows = [f"{case.id} {case.key} {adapter.name}" for adapter, cases in plan for case in cases]
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def _planned(plan: Plan) -> dict[str, int]:
+    return {adapter.name: len(cases) for adapter, cases in plan}
+
+
+def _part(plan: Plan, shard: Shard | None) -> Plan:
+    """The shard of a plan; all of it without one. Implementations without a row stay, so that all shards name them."""
+    if shard is None:
+        return plan
+    return [(adapter, [case for case in cases if shard.holds(case.key, adapter.name)]) for adapter, cases in plan]
 
 
 def _without(plan: Plan, done: Sequence[Result]) -> Plan:

@@ -1,11 +1,11 @@
 """Results as Markdown: the summary first, then what deviates, then what explains the rest."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.errors import MISSING, UserError
+from conformance import atomic
+from conformance.reports import marked
 from conformance.reports.causes import explained
 from conformance.reports.summary import (
     LEGEND,
@@ -17,6 +17,7 @@ from conformance.reports.summary import (
     sees,
     table,
     times,
+    unfinished,
     void,
 )
 from conformance.results import Report, Result, counts
@@ -27,28 +28,16 @@ DETAILED = 100
 _SHOWN_CASES = 5
 
 
-def write(path: Path, report: Report, specs: Mapping[str, str] | None = None) -> None:
+def write(path: Path, report: Report) -> None:
     """Writes the report, whole or not at all.
-
-    Args:
-        path: where to.
-        report: the results.
-        specs: how implementations are named on the command line, where that is not their name.
 
     Raises:
         UserError: it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(render(report, specs), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}", MISSING) from error
+    atomic.write(path, render(report))
 
 
-def render(report: Report, specs: Mapping[str, str] | None = None) -> str:
+def render(report: Report) -> str:
     """The report as text."""
     grouped = by_implementation(report.results, report.planned)
     return "\n".join(
@@ -57,7 +46,7 @@ def render(report: Report, specs: Mapping[str, str] | None = None) -> str:
             *_features(grouped),
             *_headrooms(report.results),
             *_sees(report),
-            *_deviations(report.results, specs or {}),
+            *_deviations(report.results, report.specs),
             *_reasons("Known divergences", "known", report.results),
             *_reasons("Unsupported", "unsupported", report.results),
             *_reasons("Not run", "not-run", report.results),
@@ -69,21 +58,20 @@ def render(report: Report, specs: Mapping[str, str] | None = None) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     yield "# LSTM conformance\n"
-    ran, planned = len(report.results), sum(report.planned.values())
     if not report.complete:
-        yield f"**INCOMPLETE: the run was cut short; {ran} of {planned} results are there.**\n"
+        yield f"**{unfinished(report)}.**\n"
     if report.void:
-        yield f"**{_text(void(report))}.**\n"
+        yield f"**{marked.text(void(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
     if report.header.get("selection"):
-        yield f"Selected by: {_code(report.header['selection'])}\n"
+        yield f"Selected by: {marked.code(report.header['selection'])}\n"
 
 
 def _features(grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
     yield "## Conforming cases by feature\n"
     rows = [[name, *map(str, cells.values())] for name, cells in table(grouped).items()]
-    yield _table(["feature", *map(_code, grouped)], rows)
+    yield marked.table(["feature", *map(marked.code, grouped)], rows)
     yield f"{LEGEND}.\n"
 
 
@@ -95,8 +83,8 @@ def _headrooms(results: Sequence[Result]) -> Iterator[str]:
     yield "The largest deviation from the reference, in units of the rounding budget: up to 1 conforms.\n"
     columns = dtypes(largest)
     names = list(dict.fromkeys(name for name, _ in largest))
-    rows = [[_code(name), *(number(largest.get((name, dtype))) for dtype in columns)] for name in names]
-    yield _table(["implementation", *columns], rows)
+    rows = [[marked.code(name), *(number(largest.get((name, dtype))) for dtype in columns)] for name in names]
+    yield marked.table(["implementation", *columns], rows)
 
 
 def _sees(report: Report) -> Iterator[str]:
@@ -105,8 +93,8 @@ def _sees(report: Report) -> Iterator[str]:
         return
     yield "## What the passed checks would have caught\n"
     yield "Of the defects in the suite's catalogue; `conformance power` explains them.\n"
-    rows = [[_code(name), str(each), ", ".join(map(_code, each.missed))] for name, each in found.items()]
-    yield _table(["implementation", "sees", "does not see"], rows)
+    rows = [[marked.code(name), str(each), ", ".join(map(marked.code, each.missed))] for name, each in found.items()]
+    yield marked.table(["implementation", "sees", "does not see"], rows)
 
 
 def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator[str]:
@@ -116,19 +104,19 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
     yield "## Deviations\n"
     yield from _causes(deviations)
     for result in deviations[:DETAILED]:
-        yield f"### {result.status}: {_code(result.id)}\n"
-        yield f"{_text(result.reason)}\n"
+        yield f"### {result.status}: {marked.code(result.id)}\n"
+        yield f"{marked.text(result.reason)}\n"
         if result.diagnosis:
-            yield f"Diagnosis: {_text(result.diagnosis)}\n"
+            yield f"Diagnosis: {marked.text(result.diagnosis)}\n"
         if result.details:
             rows = [
-                [_code(name), number(result.tensors.get(name)), _text(_described(detail))]
+                [marked.code(name), number(result.tensors.get(name)), marked.text(_described(detail))]
                 for name, detail in result.details.items()
             ]
-            yield _table(["tensor", "headroom", "what"], rows)
+            yield marked.table(["tensor", "headroom", "what"], rows)
         if result.traceback:
-            yield _block(result.traceback)
-        yield _block("\n".join(rerun(result, specs.get(result.implementation, ""))))
+            yield marked.block(result.traceback)
+        yield marked.block("\n".join(rerun(result, specs.get(result.implementation, ""))))
     if len(deviations) > DETAILED:
         yield f"and {len(deviations) - DETAILED} more, in the results file.\n"
 
@@ -139,10 +127,10 @@ def _causes(deviations: Sequence[Result]) -> Iterator[str]:
         return
     yield "### Causes\n"
     rows = [
-        [_code(group.implementation), str(len(group.results)), _text(group.what), ", ".join(map(_code, group.defects))]
+        [marked.code(group.implementation), str(len(group.results)), marked.text(group.what), ", ".join(map(marked.code, group.defects))]
         for group in groups
     ]
-    yield _table(["implementation", "cases", "what explains them", "defect"], rows)
+    yield marked.table(["implementation", "cases", "what explains them", "defect"], rows)
 
 
 def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str]:
@@ -156,8 +144,8 @@ def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str
     rows = []
     for (name, reason), cases in grouped.items():
         more = f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else ""
-        rows.append([_code(name), str(len(cases)), _text(reason), ", ".join(map(_code, cases[:_SHOWN_CASES])) + more])
-    yield _table(["implementation", "cases", "reason", "which"], rows)
+        rows.append([marked.code(name), str(len(cases)), marked.text(reason), ", ".join(map(marked.code, cases[:_SHOWN_CASES])) + more])
+    yield marked.table(["implementation", "cases", "reason", "which"], rows)
 
 
 def _time(report: Report, grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
@@ -166,47 +154,22 @@ def _time(report: Report, grouped: Mapping[str, Sequence[Result]]) -> Iterator[s
     if not total:
         return
     yield f"## CPU time: {total:.1f} s\n"
-    yield _table(["", "s", "share"], [[what, f"{spent:.2f}", f"{spent / total:.0%}"] for what, spent in rows])
+    yield marked.table(["", "s", "share"], [[what, f"{spent:.2f}", f"{spent / total:.0%}"] for what, spent in rows])
 
 
 def _provenance(report: Report) -> Iterator[str]:
     yield "## What ran\n"
     about: dict[str, Any] = {"suite": report.header.get("suite"), **report.header.get("machine", {})}
     threads = {name: value for name, value in report.header.get("threads", {}).items() if value}
-    yield _table(["", ""], [[key, _text(str(value))] for key, value in (about | threads).items()])
+    yield marked.table(["", ""], [[key, marked.text(str(value))] for key, value in (about | threads).items()])
     packages = report.header.get("packages", {})
     for name in report.planned:
         described = {**packages.get(name, {}), **report.implementations.get(name, {})}
         if described:
-            yield f"### {_code(name)}\n"
-            yield _table(["", ""], [[key, _text(str(value))] for key, value in described.items()])
+            yield f"### {marked.code(name)}\n"
+            yield marked.table(["", ""], [[key, marked.text(str(value))] for key, value in described.items()])
 
 
 def _described(detail: Mapping[str, Any]) -> str:
     rest = [f"{key}: {value}" for key, value in detail.items() if key != "reason"]
     return "; ".join([str(detail.get("reason", "")), *rest])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _code(text: str) -> str:
-    """Between back quotes; whatever it holds stays within one cell of a table."""
-    return f"`{' '.join(text.split()).replace('|', chr(92) + '|').replace('`', chr(39))}`"
-
-
-def _text(text: str) -> str:
-    """Plain words: no HTML, no table cells, no links out of what an implementation said."""
-    flat = " ".join(text.split())
-    for character in "\\`*_[]<>|#":
-        flat = flat.replace(character, "\\" + character)
-    return flat
-
-
-def _block(text: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}text\n{text.rstrip()}\n{fence}\n"

@@ -138,6 +138,14 @@ def void(report: Report) -> str:
     return f"VOID: known to be wrong, and not found out: {', '.join(report.void)}. No result of this run means anything"
 
 
+def unfinished(report: Report) -> str:
+    """That a run was cut short, in a line; empty when it was not."""
+    if report.complete:
+        return ""
+    ran, planned = len(report.results), sum(report.planned.values())
+    return f"INCOMPLETE: the run was cut short; {ran} of {planned} results are there"
+
+
 def dtypes(largest: Iterable[tuple[str, str]]) -> list[str]:
     """The dtypes among keys of ``headrooms``, the most precise first."""
     seen = {dtype for _, dtype in largest}

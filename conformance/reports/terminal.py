@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.reports.causes import cases, explained
+from conformance.reports.explain import wrapped
 from conformance.reports.summary import (
     LEGEND,
     by_implementation,
@@ -29,23 +30,6 @@ from conformance.results import DEVIATIONS, Report, Result, counts
 
 SHOWN_FAILURES = 10
 _SECONDS_BETWEEN_LINES = 10.0
-
-
-def explain(result: Result) -> str:
-    """Everything that there is to say about a result that is not a pass."""
-    lines = [f"{result.id}: {result.status}"]
-    lines += [] if result.details else [f"  {result.reason}"]
-    for detail in result.details.values():
-        lines.append(f"  {detail.get('reason', '')}")
-        lines += [f"      {key}: {value}" for key, value in detail.items() if key != "reason"]
-    within = [name for name in result.tensors if name not in result.details]
-    if result.details and within:
-        lines.append(f"  within budget: {', '.join(within)}")
-    lines += [f"  diagnosis: {result.diagnosis}"] if result.diagnosis else []
-    lines += [f"  note: {note}" for note in result.notes]
-    if result.traceback:
-        lines += ["  " + line for line in result.traceback.rstrip().splitlines()]
-    return "\n".join(lines)
 
 
 class Terminal:
@@ -80,9 +64,8 @@ class Terminal:
         if result.deviates:
             self._deviations += 1
             self._print(Text.assemble((f"{result.status} ", "bold red"), result.id))
-            self._print(Text(f"     {result.reason}"))
-            if result.diagnosis:
-                self._print(Text(f"     {result.diagnosis}"))
+            for words in filter(None, (result.reason, result.diagnosis)):
+                self._print(Text(wrapped(words, " " * 5)))
         where = f"{result.implementation}, {self._deviations} deviations"
         if self._progress:
             self._progress.update(self._task, completed=self._done, description=where)
@@ -98,14 +81,8 @@ class Terminal:
         self._console.print(text)
 
 
-def summarise(report: Report, specs: Mapping[str, str], stream: IO[str] | None = None) -> None:
-    """Prints the summary of a run.
-
-    Args:
-        report: its results.
-        specs: how implementations are named on the command line, where that is not their name.
-        stream: where to; standard output by default.
-    """
+def summarise(report: Report, stream: IO[str] | None = None) -> None:
+    """Prints the summary of a run, to standard output by default."""
     console = Console(file=stream or sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 120)
@@ -122,7 +99,7 @@ def summarise(report: Report, specs: Mapping[str, str], stream: IO[str] | None =
     deviations = [result for result in report.results if result.deviates]
     if deviations:
         _print_causes(console, deviations)
-        _print_failures(console, deviations, specs)
+        _print_failures(console, deviations, report.specs)
     found = counts(report.results)
     line = ", ".join(f"{amount} {status}" for status, amount in found.items()) or "nothing ran"
     bad = any(status in DEVIATIONS for status in found)

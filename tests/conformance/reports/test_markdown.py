@@ -34,6 +34,7 @@ def make_report(*results: Result, complete: bool = True) -> Report:
         "planned": {"fake": 5, "absent": 1},
         "machine": {"python": "3.11"},
         "packages": {"fake": {"numpy": "2"}},
+        "specs": {"fake": "my.py:Fake"},
     }
     footer = {"seconds": {"solve": 3.0, "budget": 1.0, "other": 0.0}} if complete else None
     return Report(Path("r.jsonl"), header, {"fake": {"device": "cpu"}}, results, footer)
@@ -53,7 +54,7 @@ ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
         "h\\_n is off \\| \\<b\\>by\\</b\\> 1",
         "| `h_n` | inf | h\\_n is off; expected: 0.5; got: nan |",
         "````text",
-        "conformance run -i fake -k a.yaml::two",
+        "conformance run -i my.py:Fake -k a.yaml::two",
         "| `fake` | 1 | one: It errs. | `a.yaml::four` |",
         "| `fake` | 1 | cannot | `a.yaml::five` |",
         "| `absent` | 1 | not installed | `a.yaml::one` |",

@@ -11,7 +11,7 @@ from tests.conformance.reports.test_markdown import ALL, ERROR, FAILED, PASSED, 
 
 def summary(*results: Result, complete: bool = True) -> str:
     stream = io.StringIO()
-    summarise(make_report(*results, complete=complete), {"fake": "my.py:Fake"}, stream)
+    summarise(make_report(*results, complete=complete), stream)
     return stream.getvalue()
 
 

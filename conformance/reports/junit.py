@@ -1,0 +1,111 @@
+"""Results as JUnit XML: a suite for each implementation, a test case for each of its cases.
+
+It keeps to the attributes of Jenkins' published schema (junit-10.xsd), which other viewers read too. A deviation is
+a failure, or an error where nothing could be compared; what was not checked, or is known to deviate, is skipped.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from conformance import atomic
+from conformance.reports.explain import explain
+from conformance.reports.summary import by_implementation, unfinished, void
+from conformance.results import Report, Result
+
+TAGS: Mapping[str, str] = {
+    "fail": "failure",
+    "fixed": "failure",
+    "error": "error",
+    "crash": "error",
+    "timeout": "error",
+    "unsupported": "skipped",
+    "not-run": "skipped",
+    "known": "skipped",
+}
+"""Statuses and what JUnit calls them; a case that passed has none."""
+
+# XML 1.0 has no way to write these, not even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write(path: Path, report: Report) -> None:
+    """Writes the report, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    atomic.write(path, render(report))
+
+
+def render(report: Report) -> str:
+    """The report as text."""
+    grouped = by_implementation(report.results, report.planned)
+    root = Element("testsuites", name="lstm-conformance")
+    for name, results in grouped.items():
+        root.append(_suite(report, name, results))
+    if faults := list(_faults(report)):
+        suite = SubElement(root, "testsuite", name="the run itself", **_counts(faults))
+        for case in faults:
+            suite.append(case)
+    root.attrib |= {
+        key: str(sum(int(suite.get(key, 0)) for suite in root)) for key in ("tests", "failures", "errors")
+    }
+    indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(report: Report, name: str, results: Sequence[Result]) -> Element:
+    cases = [_case(report, result) for result in results]
+    seconds = sum(sum(result.seconds.values()) for result in results)
+    suite = Element("testsuite", name=_clean(name), time=f"{seconds:.3f}", **_counts(cases))
+    if report.began:
+        suite.set("timestamp", report.began.replace(tzinfo=None).isoformat())
+    properties = SubElement(suite, "properties")
+    versions = report.header.get("packages", {}).get(name, {})
+    about = {"suite": report.header.get("suite", ""), **versions, **report.implementations.get(name, {})}
+    for key, value in about.items():
+        SubElement(properties, "property", name=_clean(key), value=_clean(value))
+    suite.extend(cases)
+    return suite
+
+
+def _case(report: Report, result: Result) -> Element:
+    file, _, name = result.case.rpartition("::")
+    case = Element(
+        "testcase",
+        name=_clean(f"{name}[{result.implementation}]"),
+        classname=_clean(file or result.implementation),
+        time=f"{sum(result.seconds.values()):.3f}",
+    )
+    if tag := TAGS.get(result.status):
+        said = SubElement(case, tag, type=result.status, message=_clean(result.reason))
+        if result.deviates:
+            said.text = _clean(explain(result, report.specs.get(result.implementation, "")))
+    return case
+
+
+def _faults(report: Report) -> Iterator[Element]:
+    """Why the run as a whole is not to be relied on, as cases of its own: a viewer shows nothing else at the top."""
+    for name, reason in (("complete", unfinished(report)), ("controls are found out", void(report))):
+        if reason:
+            case = Element("testcase", name=name, classname="the run itself", time="0")
+            SubElement(case, "error", type="error", message=reason)
+            yield case
+
+
+def _counts(cases: Sequence[Element]) -> dict[str, str]:
+    def holding(tag: str) -> str:
+        return str(sum(case.find(tag) is not None for case in cases))
+
+    return {
+        "tests": str(len(cases)),
+        "failures": holding("failure"),
+        "errors": holding("error"),
+        "skipped": holding("skipped"),
+    }
+
+
+def _clean(value: object) -> str:
+    return _FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], str(value))

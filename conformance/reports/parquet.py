@@ -1,0 +1,40 @@
+"""Results as Parquet: typed columns, lists and maps as such. Needs pyarrow."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from conformance import atomic
+from conformance.errors import MISSING, UserError
+from conformance.reports.columns import LISTS, MAPS, PLAIN, records
+from conformance.results import Report
+
+_TYPES = {"headroom": "float64", "sees": "int32", "line": "int32", "complete": "bool_"}
+
+
+def write(path: Path, report: Report) -> None:
+    """Writes the table, whole or not at all. The file's metadata hold the run's header, under ``conformance``.
+
+    Raises:
+        UserError: it cannot be written, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(
+            "--parquet needs pyarrow, which is not installed; install with: pip install 'lstm-conformance[parquet]'",
+            MISSING,
+        ) from error
+    table = pa.Table.from_pylist(records(report), schema=_schema(pa, report))
+    stream = io.BytesIO()
+    parquet.write_table(table, stream)
+    atomic.write(path, stream.getvalue())
+
+
+def _schema(pa: Any, report: Report) -> Any:
+    columns = [(name, getattr(pa, _TYPES.get(name, "string"))()) for name in PLAIN]
+    columns += [(name, pa.list_(pa.string())) for name in LISTS]
+    columns += [(name, pa.map_(pa.string(), pa.float64())) for name in MAPS]
+    return pa.schema(columns, metadata={"conformance": json.dumps(dict(report.header))})
