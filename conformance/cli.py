@@ -7,12 +7,13 @@ threads.pin()  # Before anything imports NumPy.
 import argparse  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
 from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from conformance import __version__  # noqa: E402
 from conformance.errors import UserError  # noqa: E402
+from conformance.shard import Shard  # noqa: E402
 
 INTERRUPTED = 130
 
@@ -27,6 +28,8 @@ examples:
   conformance doctor                                what is installed, what is missing?
   conformance new adapter mylib.LSTM                a skeleton to drive your own LSTM with
   conformance smoke mylib_lstm_adapter.py:MylibLSTMAdapter
+  conformance report results.jsonl --junit junit.xml
+  conformance compare old.jsonl new.jsonl           what changed?
 
 exit codes:
   0 conforms   1 a deviation   2 wrong command line or case file   3 implementation or environment missing
@@ -42,6 +45,69 @@ examples:
   conformance run -i mylib.py:MyLSTM -x                    your own adapter, up to its first deviation
   conformance run -k 'bidirectional and not (lengths or dropout)' --dtype float32
   conformance run --resume                                 go on where the last run was cut short
+  conformance run --shard 2/5                              the second of five parts, for conformance merge
+"""
+
+_REPORT = """\
+Writes a results file again in other formats; nothing is run or computed anew. Without an option it prints the report
+in Markdown. Each file is there whole or not at all.
+
+examples:
+  conformance report results.jsonl                          Markdown, to standard output
+  conformance report results.jsonl --junit junit.xml --ctrf ctrf.json --badges badges/
+  conformance report results.jsonl --summary "$GITHUB_STEP_SUMMARY" --baseline main.jsonl
+  conformance report results.jsonl --csv rows.csv --parquet rows.parquet
+"""
+
+_MERGE = """\
+Puts several results files into one: the shards of a run, or runs of different implementations. Nothing is merged while
+something speaks against it, and all of that is named; --allow takes a list of what does not matter:
+
+  duplicates  a case × implementation is in more than one file; that of the last file is kept
+  gaps        a shard, or the rest of a run that was cut short, is missing; the merged file is then incomplete
+  suite       the files are from different versions of the suite
+  cases       the files are not from the same cases
+  packages    an implementation has different versions in different files
+
+examples:
+  conformance run --shard 1/3 --output one              likewise 2/3 and 3/3, on three machines
+  conformance merge one/results.jsonl two/results.jsonl three/results.jsonl -o results.jsonl
+  conformance merge *.jsonl -o results.jsonl --allow gaps
+"""
+
+_COMPARE = """\
+Says what changed between two runs: cases newly failing, fixed, newly unsupported or lost, headroom, defects seen no
+longer, and versions. Rows are matched by what a case is, not by its name, and by the implementation, with or without
+the version at its end (torch.nn.LSTM@2.9).
+
+--fail-on takes a list of conditions; when one is met the exit code is 1:
+
+  new-fail         deviates now, and did not before
+  added-fail       deviates, and is not in the old run
+  new-known        deviates now, as is known
+  new-unsupported  was not unsupported before
+  not-run          ran before, and did not run
+  lost-case        is only in the old run
+  headroom>2x      of some tensor, the 99th percentile over cases that pass in both runs grew by more than this factor
+  lost-power       an implementation's passed checks see fewer of the defects than before
+  provenance       versions, machine, threads or an implementation's description changed
+  incomplete       one of the runs was cut short, or is void
+  fixed, new-supported, added-case, other    other changes; none: never
+
+examples:
+  conformance compare old.jsonl new.jsonl
+  conformance compare old.jsonl new.jsonl --fail-on new-fail,new-unsupported,lost-case,'headroom>2x'
+  conformance compare old.jsonl new.jsonl --markdown changes.md --json > changes.json
+"""
+
+_TREND = """\
+Says how each implementation did over several runs, the earliest first: conforming cases, known divergences, the
+largest headroom of cases that pass, its 99th percentile and median, and the defects that the passed checks see. A star
+marks a run in which the implementation's packages changed.
+
+examples:
+  conformance trend runs/*.jsonl
+  conformance trend runs/*.jsonl --json > trend.json
 """
 
 _POWER = """\
@@ -144,6 +210,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print a summary as JSON, and nothing else")
     run.add_argument("-x", dest="max_fail", action="store_const", const=1, help="stop at the first deviation")
     run.add_argument("--max-fail", type=_positive, metavar="N", help="stop after N deviations")
+    text = "run the I-th of N parts; conformance merge puts the results of all of them together"
+    run.add_argument("--shard", type=_shard, metavar="I/N", help=text)
     run.add_argument("--resume", action="store_true", help="go on with the results file of the same run")
     _add_output(run)
     run.add_argument("--no-cache", action="store_true", help="compute every reference and budget anew")
@@ -192,10 +260,45 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="what the implementation is called, such as mylib.LSTM")
     new.add_argument("--output", type=Path, metavar="FILE", help="where to write it; default: after its name")
 
-    report = command("report", "write the Markdown report of a results file")
-    report.add_argument("results", type=Path, help="results.jsonl of a run, complete or not")
-    report.add_argument("--output", type=Path, metavar="FILE", help="where to write it; standard output by default")
+    _add_reports(command)
     return parser
+
+
+def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """The commands that read results files."""
+    results = "results.jsonl of a run, complete or not"
+    report = command("report", "write a results file in other formats", _REPORT)
+    report.add_argument("results", type=Path, help=results)
+    for option, metavar, text in (
+        ("--output", "FILE", "the report in Markdown"),
+        ("--summary", "FILE", "Markdown for the summary of a CI job: failures and changes first, at most 900 kB"),
+        ("--baseline", "OLD", "results.jsonl of an earlier run: the summary says what changed"),
+        ("--junit", "FILE", "JUnit XML: a test case for each case × implementation"),
+        ("--ctrf", "FILE", "JSON in the Common Test Report Format"),
+        ("--badges", "DIR", "a JSON file for each implementation, for shields.io's endpoint badge"),
+        ("--csv", "FILE", "the rows as CSV"),
+        ("--parquet", "FILE", "the rows as Parquet; needs pyarrow"),
+    ):
+        report.add_argument(option, type=Path, metavar=metavar, help=text)
+
+    merge = command("merge", "put the results of shards together", _MERGE)
+    merge.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
+    merge.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="where to write the merged file"
+    )
+    merge.add_argument("--allow", action="append", default=[], metavar="WHAT", help="what does not matter, see above")
+
+    compare = command("compare", "what changed between two runs?", _COMPARE)
+    compare.add_argument("old", type=Path, metavar="OLD", help=results)
+    compare.add_argument("new", type=Path, metavar="NEW", help=results)
+    text = "conditions, separated by commas, see above; default: new-fail"
+    compare.add_argument("--fail-on", action="append", default=[], metavar="CONDITIONS", help=text)
+    compare.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown too")
+    compare.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    trend = command("trend", "how did implementations do over several runs?", _TREND)
+    trend.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
+    trend.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _new(kind: type[argparse.ArgumentParser], text: str, epilog: str) -> argparse.ArgumentParser:
@@ -275,6 +378,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text)
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

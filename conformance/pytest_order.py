@@ -12,11 +12,7 @@ from conformance.runner import order
 def keep_shard(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Takes out the cases that are not in the shard asked for; other tests stay, in every shard."""
     shard = config.getoption("--conformance-shard")
-    out = [
-        item
-        for item in items
-        if isinstance(item, CaseItem) and not shard.holds(item.case.key, item.adapter.name)
-    ]
+    out = [item for item in items if isinstance(item, CaseItem) and not shard.holds(item.case.key, item.adapter.name)]
     if out:
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if item not in set(out)]

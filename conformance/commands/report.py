@@ -1,17 +1,38 @@
-"""``conformance report``: Markdown again from a results file."""
+"""``conformance report``: a results file again, in other formats."""
 
 import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from conformance.reports import markdown
-from conformance.results import read
+from conformance.errors import UserError
+from conformance.reports import badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
+from conformance.results import Report, read
+
+WRITERS: Mapping[str, Callable[[Path, Report], None]] = {
+    "output": markdown.write,
+    "junit": junit.write,
+    "ctrf": ctrf.write,
+    "badges": badges.write,
+    "csv": csvfile.write,
+    "parquet": parquet.write,
+}
+"""Options of the command and what each writes."""
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Writes or prints the report."""
+    """Writes what is asked for; without, prints the Markdown report."""
     report = read(args.results)
-    if args.output:
-        markdown.write(args.output, report)
-        print(f"report: {args.output}")
-    else:
+    if args.baseline and not args.summary:
+        raise UserError("--baseline says what changed in the summary: it needs --summary")
+    baseline = read(args.baseline) if args.baseline else None
+    wanted = [name for name in (*WRITERS, "summary") if getattr(args, name)]
+    for name in wanted:
+        path: Path = getattr(args, name)
+        if name == "summary":
+            jobsummary.write(path, report, baseline)
+        else:
+            WRITERS[name](path, report)
+        print(f"{'report' if name == 'output' else name}: {path}")
+    if not wanted:
         print(markdown.render(report), end="")
     return 0

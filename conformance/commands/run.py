@@ -86,9 +86,7 @@ def _run(args: argparse.Namespace, whole: Plan, specs: Mapping[str, str], path: 
     packages = {adapter.name: registry.versions(adapter) for adapter, _ in plan}
     statuses = controls.run(oracle.cache)
     shard = args.shard.header(_digest(whole), _planned(whole)) if args.shard else None
-    header = make_header(
-        _planned(plan), packages, _selection(args), _digest(plan), seen.IDS, statuses, specs, shard
-    )
+    header = make_header(_planned(plan), packages, _selection(args), _digest(plan), seen.IDS, statuses, specs, shard)
     with ResultsFile(path, header, args.resume) as file:
         todo = _without(plan, file.done)
         found: list[Result] = []

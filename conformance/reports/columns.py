@@ -36,10 +36,12 @@ def records(report: Report) -> list[dict[str, Any]]:
         "complete": report.complete,
     }
     packages = report.header.get("packages", {})
-    versions = {name: " ".join(f"{package}=={found}" for package, found in packages.get(name, {}).items())
-                for name in packages}
-    return [_record(result) | {"versions": versions.get(result.implementation) or None} | run
-            for result in report.results]
+    versions = {
+        name: " ".join(f"{package}=={found}" for package, found in packages.get(name, {}).items()) for name in packages
+    }
+    return [
+        _record(result) | {"versions": versions.get(result.implementation) or None} | run for result in report.results
+    ]
 
 
 def _record(result: Result) -> dict[str, Any]:

@@ -49,9 +49,7 @@ def render(report: Report) -> str:
         suite = SubElement(root, "testsuite", name="the run itself", **_counts(faults))
         for case in faults:
             suite.append(case)
-    root.attrib |= {
-        key: str(sum(int(suite.get(key, 0)) for suite in root)) for key in ("tests", "failures", "errors")
-    }
+    root.attrib |= {key: str(sum(int(suite.get(key, 0)) for suite in root)) for key in ("tests", "failures", "errors")}
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 

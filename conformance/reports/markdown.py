@@ -39,21 +39,25 @@ def write(path: Path, report: Report) -> None:
 
 def render(report: Report) -> str:
     """The report as text."""
+    return "\n".join(part for section in sections(report).values() for part in section)
+
+
+def sections(report: Report) -> dict[str, list[str]]:
+    """The report in sections, each of them in parts: a heading, a table, a paragraph."""
     grouped = by_implementation(report.results, report.planned)
-    return "\n".join(
-        [
-            *_head(report),
-            *_features(grouped),
-            *_headrooms(report.results),
-            *_sees(report),
-            *_deviations(report.results, report.specs),
-            *_reasons("Known divergences", "known", report.results),
-            *_reasons("Unsupported", "unsupported", report.results),
-            *_reasons("Not run", "not-run", report.results),
-            *_time(report, grouped),
-            *_provenance(report),
-        ]
-    )
+    found = {
+        "head": _head(report),
+        "features": _features(grouped),
+        "headrooms": _headrooms(report.results),
+        "sees": _sees(report),
+        "deviations": _deviations(report.results, report.specs),
+        "known": _reasons("Known divergences", "known", report.results),
+        "unsupported": _reasons("Unsupported", "unsupported", report.results),
+        "not run": _reasons("Not run", "not-run", report.results),
+        "time": _time(report, grouped),
+        "provenance": _provenance(report),
+    }
+    return {name: list(parts) for name, parts in found.items()}
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -127,7 +131,12 @@ def _causes(deviations: Sequence[Result]) -> Iterator[str]:
         return
     yield "### Causes\n"
     rows = [
-        [marked.code(group.implementation), str(len(group.results)), marked.text(group.what), ", ".join(map(marked.code, group.defects))]
+        [
+            marked.code(group.implementation),
+            str(len(group.results)),
+            marked.text(group.what),
+            ", ".join(map(marked.code, group.defects)),
+        ]
         for group in groups
     ]
     yield marked.table(["implementation", "cases", "what explains them", "defect"], rows)
@@ -144,7 +153,14 @@ def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str
     rows = []
     for (name, reason), cases in grouped.items():
         more = f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else ""
-        rows.append([marked.code(name), str(len(cases)), marked.text(reason), ", ".join(map(marked.code, cases[:_SHOWN_CASES])) + more])
+        rows.append(
+            [
+                marked.code(name),
+                str(len(cases)),
+                marked.text(reason),
+                ", ".join(map(marked.code, cases[:_SHOWN_CASES])) + more,
+            ]
+        )
     yield marked.table(["implementation", "cases", "reason", "which"], rows)
 
 

@@ -27,7 +27,8 @@ def write(path: Path, report: Report) -> None:
             "--parquet needs pyarrow, which is not installed; install with: pip install 'lstm-conformance[parquet]'",
             MISSING,
         ) from error
-    table = pa.Table.from_pylist(records(report), schema=_schema(pa, report))
+    rows = [row | {name: list(row[name].items()) for name in MAPS} for row in records(report)]
+    table = pa.Table.from_pylist(rows, schema=_schema(pa, report))
     stream = io.BytesIO()
     parquet.write_table(table, stream)
     atomic.write(path, stream.getvalue())
