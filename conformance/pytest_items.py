@@ -95,9 +95,10 @@ class CaseItem(pytest.Item):
         """Every tensor that deviates, in words."""
         match excinfo.value:
             case DeviationError(result=result):
-                from conformance.reports.explain import explain
+                from conformance.reports.explain import explain, headline
 
-                return explain(result, self._spec())
+                # pytest's summary shows the first line alone.
+                return f"{headline(result)}\n\n{explain(result, self._spec())}"
             case UserError() as error:
                 return str(error)
             case pytest.xfail.Exception() as expected:

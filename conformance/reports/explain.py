@@ -16,6 +16,10 @@ _SHOWN_TENSORS = 8
 """Tensors that are named beside the worst one; a layer's gradients are wrong together."""
 
 
+_NUMBERS = {"where", "wrong", "of", "got", "expected", "budget", "rtol_to_pass", "atol_to_pass"}
+"""What the judge says of a tensor that could be compared."""
+
+
 def explain(result: Result, spec: str = "", width: int = WIDTH) -> str:
     """A result that is not a pass.
 
@@ -34,6 +38,16 @@ def explain(result: Result, spec: str = "", width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
+def headline(result: Result) -> str:
+    """The same in a line: ``fail: h_n is off by 0.25, headroom 250``."""
+    worst = _worst(result)
+    detail = result.details.get(worst, {})
+    if not detail.keys() >= _NUMBERS:
+        return f"{result.status}: {detail.get('reason') or result.reason}"
+    off = abs(float(detail["got"]) - float(detail["expected"]))
+    return f"{result.status}: {worst} is off by {off:.3g}, headroom {number(result.tensors.get(worst))}"
+
+
 def wrapped(text: str, indent: str, width: int = WIDTH) -> str:
     """A line of words as a paragraph; no word is cut."""
     return textwrap.fill(
@@ -41,14 +55,19 @@ def wrapped(text: str, indent: str, width: int = WIDTH) -> str:
     )
 
 
+def _worst(result: Result) -> str:
+    """The tensor that deviates most; empty where none was compared."""
+    return max(result.details, key=lambda name: result.tensors.get(name, 0.0), default="")
+
+
 def _what(result: Result) -> Iterator[tuple[str, str]]:
     details = result.details
     if not details:
         yield "what", result.reason
         return
-    worst = max(details, key=lambda name: result.tensors.get(name, 0.0))
+    worst = _worst(result)
     detail = details[worst]
-    if "expected" not in detail:
+    if not detail.keys() >= _NUMBERS:
         yield "what", str(detail.get("reason") or result.reason)
     else:
         yield "what", f"{worst}, {detail['wrong']} of {detail['of']} elements"
@@ -77,7 +96,7 @@ def _more(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _other(name: str, detail: Mapping[str, Any], result: Result) -> str:
-    if "expected" in detail:
+    if detail.keys() >= _NUMBERS:
         return f"{name} (headroom {number(result.tensors.get(name))})"
     reason = str(detail.get("reason", ""))
     return f"{name} (not finite)" if " is not finite" in reason else reason
@@ -85,7 +104,7 @@ def _other(name: str, detail: Mapping[str, Any], result: Result) -> str:
 
 def _both(detail: Mapping[str, Any], what: str) -> str:
     """A number in decimal and, exactly, in hexadecimal."""
-    return f"{detail[what]} ({detail[f'{what}_hex']})" if f"{what}_hex" in detail else str(detail[what])
+    return f"{float(detail[what]):.9g} ({float(detail[what]).hex()})"
 
 
 def _off(detail: Mapping[str, Any]) -> str:

@@ -86,7 +86,7 @@ def _cut(parts: Iterable[str], limit: int) -> str:
     left_out, size = 0, 0
     room = limit - 200  # For the last line.
     for part in parts:
-        more = len(part.encode()) + 1
+        more = len(part.encode(errors="backslashreplace")) + 1
         if size + more > room:
             left_out += 1
         else:

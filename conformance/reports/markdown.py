@@ -170,20 +170,25 @@ def _time(report: Report, grouped: Mapping[str, Sequence[Result]]) -> Iterator[s
     if not total:
         return
     yield f"## CPU time: {total:.1f} s\n"
-    yield marked.table(["", "s", "share"], [[what, f"{spent:.2f}", f"{spent / total:.0%}"] for what, spent in rows])
+    cells = [[marked.text(what), f"{spent:.2f}", f"{spent / total:.0%}"] for what, spent in rows]
+    yield marked.table(["", "s", "share"], cells)
 
 
 def _provenance(report: Report) -> Iterator[str]:
     yield "## What ran\n"
     about: dict[str, Any] = {"suite": report.header.get("suite"), **report.header.get("machine", {})}
     threads = {name: value for name, value in report.header.get("threads", {}).items() if value}
-    yield marked.table(["", ""], [[key, marked.text(str(value))] for key, value in (about | threads).items()])
+    yield _facts(about | threads)
     packages = report.header.get("packages", {})
     for name in report.planned:
         described = {**packages.get(name, {}), **report.implementations.get(name, {})}
         if described:
             yield f"### {marked.code(name)}\n"
-            yield marked.table(["", ""], [[key, marked.text(str(value))] for key, value in described.items()])
+            yield _facts(described)
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    return marked.table(["", ""], [[marked.text(key), marked.text(str(value))] for key, value in facts.items()])
 
 
 def _described(detail: Mapping[str, Any]) -> str:

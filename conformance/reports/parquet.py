@@ -27,7 +27,7 @@ def write(path: Path, report: Report) -> None:
             "--parquet needs pyarrow, which is not installed; install with: pip install 'lstm-conformance[parquet]'",
             MISSING,
         ) from error
-    rows = [row | {name: list(row[name].items()) for name in MAPS} for row in records(report)]
+    rows = [{name: _cell(value) for name, value in row.items()} for row in records(report)]
     table = pa.Table.from_pylist(rows, schema=_schema(pa, report))
     stream = io.BytesIO()
     parquet.write_table(table, stream)
@@ -39,3 +39,12 @@ def _schema(pa: Any, report: Report) -> Any:
     columns += [(name, pa.list_(pa.string())) for name in LISTS]
     columns += [(name, pa.map_(pa.string(), pa.float64())) for name in MAPS]
     return pa.schema(columns, metadata={"conformance": json.dumps(dict(report.header))})
+
+
+def _cell(value: Any) -> Any:
+    """A value as pyarrow takes it: maps as pairs, text without halves of characters."""
+    if isinstance(value, dict):
+        return [(_cell(key), item) for key, item in value.items()]
+    if isinstance(value, list):
+        return [_cell(item) for item in value]
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.merge import merge
 from conformance.results import Report, read
 from tests.conftest import CASES, FAKES
 
@@ -80,7 +81,16 @@ def test_rows_are_the_command_lines_own(pytester: pytest.Pytester, monkeypatch: 
 
 def test_all_deviating_tensors_are_shown_without_a_traceback(pytester: pytest.Pytester) -> None:
     done = run(pytester, "-k", "plain", fakes="Wrong")
-    done.stdout.fnmatch_lines(["cases/small.yaml::plain[[]wrong]: fail", "*h_n*", "*grad.input*"])
+    done.stdout.fnmatch_lines(
+        [
+            "fail: grad.input is off by *, headroom *",
+            "fail cases/small.yaml::plain[[]wrong]",
+            "  what      grad.input, 45 of 45 elements",
+            "  also      h_n (headroom *",
+            f"  again     conformance run -i {FAKES}:Wrong -k cases/small.yaml::plain",
+            "FAILED cases/small.yaml::plain[[]wrong[]] - fail: grad.input is off by *",
+        ]
+    )
     done.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
 
@@ -216,3 +226,25 @@ def test_workers_need_processors_and_memory(
     assert pytest_plugin.pytest_xdist_auto_num_workers(config) == workers
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
     assert pytest_plugin.pytest_xdist_auto_num_workers(config) is None
+
+
+def test_shards_hold_every_case_once_and_merge(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_ordinary="def test_it(): pass")
+    parts = []
+    for index, workers in ((1, "-n0"), (2, "-n2")):
+        arguments = (workers, f"--conformance-shard={index}/2", f"--conformance-report={index}.jsonl")
+        done = run(pytester, *arguments, ".", fakes="Faithful Views")
+        parts.append(read(pytester.path / f"{index}.jsonl"))
+        assert done.parseoutcomes()["passed"] == len(parts[-1].results) + 1
+        assert parts[-1].complete
+    merged, _ = merge(parts, ["cases"])  # The number of workers differs in what was typed.
+    assert merged.complete
+    assert merged.header["planned"] == {"faithful": 3, "views": 3}
+    assert all(0 < len(part.results) < 6 for part in parts)
+    assert [part.header["shard"]["index"] for part in parts] == [1, 2]
+
+
+def test_a_wrong_shard_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "--conformance-shard=3/2")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*i/n with i from 1 to n*"])

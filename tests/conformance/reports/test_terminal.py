@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from conformance.reports.summary import Cell
-from conformance.reports.terminal import Terminal, explain, summarise
+from conformance.reports.terminal import Terminal, summarise
 from conformance.results import Result
-from tests.conformance.reports.test_markdown import ALL, ERROR, FAILED, PASSED, make_report
+from tests.conformance.reports.test_markdown import ALL, FAILED, PASSED, make_report
 
 
 def summary(*results: Result, complete: bool = True) -> str:
@@ -51,20 +51,6 @@ def test_a_deviation_is_shown_as_it_happens() -> None:
         terminal.show(PASSED)
         terminal.show(FAILED)
     assert stream.getvalue() == "fail a.yaml::two[fake]\n     h_n is off | <b>by</b> 1\n"
-
-
-def test_an_explanation_holds_every_deviating_tensor_once() -> None:
-    assert explain(FAILED).splitlines() == [
-        "a.yaml::two[fake]: fail",
-        "  h_n is off",
-        "      expected: 0.5",
-        "      got: nan",
-        "  within budget: c_n",
-    ]
-
-
-def test_an_explanation_holds_the_traceback() -> None:
-    assert explain(ERROR).splitlines()[:3] == ["a.yaml::three[fake]: error", "  no", "  Traceback"]
 
 
 @pytest.mark.parametrize(
