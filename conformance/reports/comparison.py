@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.compare import KINDS, WORDS, Change, Comparison, Drift
+from conformance.compare import KINDS, WORDS, Change, Comparison, Drift, Kind
 from conformance.reports import marked
 from conformance.reports.explain import wrapped
 from conformance.reports.summary import number, unfinished, void
 from conformance.results import Report, plain
 
 _ROWS = 20
-"""Changes of one kind that are named; how many there are is always said."""
+"""Changes of one kind that are told; how many there are is always said."""
+_CASES = 5
+_REASON = 400
 _DRIFTS = 10
 
 
@@ -67,13 +69,12 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
         if changes := comparison.of(kind):
             yield f"{head}# {WORDS[kind].capitalize()}: {len(changes)}\n"
             rows = [
-                [marked.code(change.result.implementation), marked.code(change.result.case), change.statuses,
-                 marked.text(change.result.reason)]
-                for change in changes[:_ROWS]
-            ]  # fmt: skip
-            yield marked.table(["implementation", "case", "status", "why"], rows)
-            if len(changes) > _ROWS:
-                yield f"and {len(changes) - _ROWS} more.\n"
+                [marked.code(name), str(len(cases)), statuses, marked.text(reason), _few(cases)]
+                for (name, statuses, reason), cases in _grouped(changes).items()
+            ]
+            yield marked.table(["implementation", "cases", "status", "why", "which"], rows[:_ROWS])
+            if len(rows) > _ROWS:
+                yield f"and {len(rows) - _ROWS} more such groups.\n"
     moved = [drift for drift in comparison.drifts if drift.moved]
     if moved:
         yield f"{head}# Headroom\n"
@@ -147,26 +148,47 @@ def _warnings(comparison: Comparison) -> Iterator[str]:
         yield "no implementation is in both runs: nothing can be compared"
 
 
-def _kind_lines(kind: Any, changes: Sequence[Change]) -> Iterator[str]:
+def _kind_lines(kind: Kind, changes: Sequence[Change]) -> Iterator[str]:
+    """The changes of one kind, those together that have the same reason."""
     if not changes:
         return
     yield f"\n{WORDS[kind]}: {len(changes)}"
-    name = ""
-    for change in changes[:_ROWS]:
-        if change.result.implementation != name:
-            name = change.result.implementation
+    groups = list(_grouped(changes).items())
+    last = ""
+    for (name, statuses, reason), cases in groups[:_ROWS]:
+        if name != last:
             yield f"  {name}"
-        yield f"    {change.result.case}"
-        yield wrapped(f"{change.statuses}{_why(change)}", " " * 6)
-    if len(changes) > _ROWS:
-        yield f"    and {len(changes) - _ROWS} more; --json names all"
+            last = name
+        yield wrapped(f"{statuses}{': ' if reason else ''}{reason}", " " * 4)
+        yield from (f"      {case}" for case in cases[:_CASES])
+        if len(cases) > _CASES:
+            yield f"      and {len(cases) - _CASES} more cases"
+    if len(groups) > _ROWS:
+        yield f"    and {sum(len(cases) for _, cases in groups[_ROWS:])} more; --json names all"
+
+
+def _grouped(changes: Sequence[Change]) -> dict[tuple[str, str, str], list[str]]:
+    """Implementation, statuses and reason to cases."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for change in changes:
+        key = (change.result.implementation, change.statuses, _why(change))
+        groups.setdefault(key, []).append(change.result.case)
+    return groups
 
 
 def _why(change: Change) -> str:
-    reason = change.new.reason if change.new else ""
-    if change.kind == "fixed" and change.old and change.new and change.new.status == "pass":
-        reason = f"was {change.old.reason}"
-    return f": {reason}" if reason else ""
+    """The reason of the new result; of a row that is mended, that of the old one."""
+    mended = change.kind == "fixed" and change.new and change.new.status == "pass"
+    of = change.old if mended else change.new
+    reason = of.reason if of else ""
+    if len(reason) > _REASON:
+        reason = reason[:_REASON].rstrip() + " …"
+    return f"it was: {reason}" if mended and reason else reason
+
+
+def _few(cases: Sequence[str]) -> str:
+    more = f" and {len(cases) - _CASES} more" if len(cases) > _CASES else ""
+    return ", ".join(map(marked.code, cases[:_CASES])) + more
 
 
 def _drift_lines(drifts: Sequence[Drift]) -> Iterator[str]:

@@ -104,7 +104,8 @@ def _other(name: str, detail: Mapping[str, Any], result: Result) -> str:
 
 def _both(detail: Mapping[str, Any], what: str) -> str:
     """A number in decimal and, exactly, in hexadecimal."""
-    return f"{float(detail[what]):.9g} ({float(detail[what]).hex()})"
+    exact = detail.get(f"{what}_hex")
+    return f"{float(detail[what]):.9g}" + (f" ({exact})" if exact else "")
 
 
 def _off(detail: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from conformance.reports.causes import cases, explained
 from conformance.reports.explain import wrapped
 from conformance.reports.summary import (
     LEGEND,
+    Cell,
     by_implementation,
     dtypes,
     headrooms,
@@ -30,6 +31,9 @@ from conformance.results import DEVIATIONS, Report, Result, counts
 
 SHOWN_FAILURES = 10
 _SECONDS_BETWEEN_LINES = 10.0
+# What a table of features × implementations takes, with names folded; where there is no room, features are left out.
+_FEATURE_WIDTH = 20
+_CELL_WIDTH = 14
 
 
 class Terminal:
@@ -88,12 +92,17 @@ def summarise(report: Report, stream: IO[str] | None = None) -> None:
         console.width = max(console.width, 120)
     grouped = by_implementation(report.results, report.planned)
     console.print()
-    console.print(Text("Conforming cases by feature", style="bold"))
-    console.print(_features(grouped))
-    console.print(Text(LEGEND, style="dim"))
-    console.print()
-    console.print(Text("Largest headroom (up to 1 conforms)", style="bold"))
-    console.print(_headrooms(report.results))
+    if _FEATURE_WIDTH + len(grouped) * _CELL_WIDTH <= console.width:
+        console.print(Text("Conforming cases by feature", style="bold"))
+        console.print(_features(grouped))
+        console.print(Text(LEGEND, style="dim"))
+        console.print()
+        console.print(Text("Largest headroom (up to 1 conforms)", style="bold"))
+        console.print(_headrooms(report.results, {}))
+    else:
+        console.print(Text("Conforming cases, and the largest headroom (up to 1 conforms)", style="bold"))
+        console.print(_headrooms(report.results, grouped))
+        console.print(Text(f"{LEGEND}; the report has them by feature", style="dim"))
     _print_sees(console, report)
     _print_times(console, report, grouped)
     deviations = [result for result in report.results if result.deviates]
@@ -127,15 +136,20 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Table:
     return shown
 
 
-def _headrooms(results: Sequence[Result]) -> Table:
+def _headrooms(results: Sequence[Result], totals: Mapping[str, Sequence[Result]]) -> Table:
+    """A row for each implementation; with ``totals``, which holds the results of each, also how many cases conform."""
     largest = headrooms(results)
     columns = dtypes(largest)
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("implementation", overflow="fold")
+    if totals:
+        shown.add_column("cases", justify="right")
     for dtype in columns:
         shown.add_column(dtype, justify="right")
-    for name in dict.fromkeys(name for name, _ in largest):
-        shown.add_row(Text(name), *(number(largest.get((name, dtype))) for dtype in columns))
+    for name in totals or dict.fromkeys(name for name, _ in largest):
+        cells = [Cell.of(totals[name])] if totals else []
+        total = [Text(str(cell), style="bold red" if cell.deviates else "") for cell in cells]
+        shown.add_row(Text(name), *total, *(number(largest.get((name, dtype))) for dtype in columns))
     return shown
 
 
@@ -165,8 +179,8 @@ def _print_causes(console: Console, deviations: Sequence[Result]) -> None:
     console.print()
     console.print(Text("Causes", style="bold"))
     for group in groups:
-        line = f"  {cases(group.results)} of {group.implementation}: {group.what}"
-        console.print(Text(line), soft_wrap=True)
+        line = f"{cases(group.results)} of {group.implementation}: {group.what}"
+        console.print(Text(wrapped(line, "  ", console.width)), soft_wrap=True)
 
 
 def _print_failures(console: Console, deviations: Sequence[Result], specs: Mapping[str, str]) -> None:
