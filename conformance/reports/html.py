@@ -96,7 +96,7 @@ def script() -> str:
 def _packed(content: Any) -> str:
     """JSON, compressed, in letters that mean nothing in HTML; the same bytes for the same content."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def _hash(text: str) -> str:

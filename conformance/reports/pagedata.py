@@ -3,6 +3,7 @@
 What the first view needs is apart from what only one result's view shows, so that a page of many results opens at once.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -167,5 +168,7 @@ def _short(headroom: float | None) -> float | str | None:
     """Three digits, as they are shown; never rounded onto the budget from beyond it."""
     if headroom is None:
         return None
-    short = plain(float(f"{headroom:.3g}"))
-    return 1.01 if short == 1 and headroom > 1 else short  # type: ignore[no-any-return]
+    if not math.isfinite(headroom):
+        return str(headroom)
+    short = float(f"{headroom:.3g}")
+    return 1.01 if short == 1 and headroom > 1 else short
