@@ -79,7 +79,7 @@ def evidence(
 def _worst(got: Floats, values: Floats, finite: NDArray[np.bool_], headrooms: Floats) -> list[tuple[int, ...]]:
     """What is not finite first, then by headroom; those without a budget by deviation."""
     with np.errstate(invalid="ignore"):
-        deviation = np.abs(got - values)
+        deviation = np.where(finite, np.abs(got - values), 0.0)
     order = np.lexsort((-deviation.ravel(), -headrooms.ravel(), finite.ravel()))
     return [tuple(int(i) for i in np.unravel_index(place, got.shape)) for place in order[:WORST]]
 
