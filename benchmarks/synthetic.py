@@ -35,7 +35,9 @@ def report(amount: int, seed: int = 0) -> Report:
     packages = {name: {"framework": "1.2.3", "backend": "4.5"} for name in names}
     header = make_header(planned, packages, defects=IDS, controls={"gates-swapped": "fail"})
     described = {name: {"device": "cpu", "threads": "1", "gradients": "its own"} for name in names}
-    return Report(Path("synthetic.jsonl"), header, described, tuple(results), {"counts": counts(results), "seconds": {}})
+    return Report(
+        Path("synthetic.jsonl"), header, described, tuple(results), {"counts": counts(results), "seconds": {}}
+    )
 
 
 def _copy(case: Case, place: int) -> Case:
@@ -51,7 +53,9 @@ def _result(
         values["reason"] = f"{name} has no {random.choice(['lengths', 'projection', 'dropout', 'reverse direction'])}"
     elif status == "error":
         values["reason"] = f"RuntimeError: no kernel for {case.dtype}"
-        values["traceback"] = f"Traceback (most recent call last):\n  File 'kernel.py', line {case.line}\nRuntimeError\n"
+        values["traceback"] = (
+            f"Traceback (most recent call last):\n  File 'kernel.py', line {case.line}\nRuntimeError\n"
+        )
     else:
         headrooms = np.exp(random.normal(-2.5, 0.8, len(tensors))).clip(0, 0.99)
         if status != "pass":

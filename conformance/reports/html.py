@@ -5,6 +5,7 @@ it into the document as text only, and a content-security policy lets no other s
 """
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import json
@@ -23,10 +24,10 @@ FILES = Path(__file__).with_name("page")
 
 SCRIPTS = (
     "dom",
+    "words",
     "data",
     "state",
     "model",
-    "words",
     "charts",
     "filters",
     "parts",
@@ -64,7 +65,8 @@ def write(folder: Path, report: Report, specs: Mapping[str, str] | None = None) 
         draft.write_text(render(report, specs), encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise UserError(f"{path}: cannot be written: {error.strerror or error}", MISSING) from error
     return path
 
@@ -95,8 +97,9 @@ def script() -> str:
 
 def _packed(content: Any) -> str:
     """JSON, compressed, in letters that mean nothing in HTML; the same bytes for the same content."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    # Half a surrogate pair is no text: an address could not hold it.
+    return base64.b64encode(gzip.compress(text.encode(errors="replace"), 6, mtime=0)).decode()
 
 
 def _hash(text: str) -> str:

@@ -34,7 +34,7 @@ export function meter(headroom) {
 
 // Bars with their counts, blue up to the budget.
 function bars(counts, edges, label, unit) {
-  const [width, height, base] = [26, 96, 118];
+  const [width, height, base] = [26, 96, 130];
   const within = edges.indexOf(1) + 1;
   const most = Math.max(...counts, 1);
   const size = `0 0 ${width * counts.length + 12} ${base + 20}`;
@@ -59,8 +59,8 @@ function bars(counts, edges, label, unit) {
   if (counts.length > NOT_FINITE) picture.append(s("text.axis", { x: 4 + (NOT_FINITE + 0.5) * width, y: base + 16 }, "NaN, ∞"));
   const line = 4 + within * width;
   picture.append(s("line.axisline", { x1: 4, x2: 4 + width * counts.length, y1: base, y2: base }),
-    s("line.budget", { x1: line, x2: line, y1: 4, y2: base }),
-    s("text.budget", { x: line - 5, y: 12 }, "budget"));
+    s("line.budget", { x1: line, x2: line, y1: 2, y2: base }),
+    s("text.budget", { x: line - 5, y: 11 }, "budget"));
   return picture;
 }
 

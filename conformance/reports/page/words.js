@@ -1,5 +1,7 @@
 // How statuses, numbers and commands read.
 
+import { UNSEEN, visible } from "./dom.js";
+
 export const GLYPHS = {
   pass: "✓", fail: "✗", unsupported: "–", error: "!", crash: "‡", timeout: "…", known: "≈", fixed: "↺", "not-run": "○",
 };
@@ -7,7 +9,7 @@ export const GLYPHS = {
 export const SEVERITY = ["fixed", "crash", "timeout", "error", "fail", "known", "pass", "not-run", "unsupported"];
 
 export function digits(headroom) {
-  if (headroom === null || headroom === undefined) return "no data";
+  if (typeof headroom !== "number") return "no data";
   if (headroom === Infinity) return "∞";
   if (headroom === 0) return "0";
   if (Number.isNaN(headroom)) return "NaN";
@@ -16,7 +18,7 @@ export function digits(headroom) {
 }
 
 export function many(count) {
-  return count.toLocaleString("en").replace(/,/g, "\u202f");
+  return typeof count === "number" ? count.toLocaleString("en").replace(/,/g, "\u202f") : "no data";
 }
 
 export function plural(count, one, more = `${one}s`) {
@@ -39,15 +41,13 @@ export function beside(cell) {
 
 export const inWords = (cell) => ofThem(cell) + beside(cell);
 
-// A word of a command line, as a shell reads it back; control characters by their numbers.
+// A word of a command line, as a shell reads it back; what cannot be seen, by its number.
 export function quoted(word) {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  // eslint-disable-next-line no-control-regex
-  if (!/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(word)) return `'${word.replaceAll("'", `'"'"'`)}'`;
-  const escaped = word.replace(/[\\']/g, "\\$&").replace(
-    // eslint-disable-next-line no-control-regex
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  return `$'${escaped}'`;
+  const shown = visible(word.replaceAll("\t", "\u0000").replaceAll("\n", "\u0000"));
+  if (shown === word) return `'${word.replaceAll("'", `'"'"'`)}'`;
+  const number = (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `$'${word.replace(/[\\']/g, "\\$&").replace(/[\t\n]/g, number).replace(UNSEEN, number)}'`;
 }
 
 // A hexadecimal float, as Python writes it, to the number that it is.
