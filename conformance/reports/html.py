@@ -36,6 +36,8 @@ SCRIPTS = (
     "cases",
     "tensor",
     "result",
+    "trend",
+    "compare",
     "app",
 )
 """The scripts, those that others import first."""
@@ -44,13 +46,17 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
-def write(folder: Path, report: Report, specs: Mapping[str, str] | None = None) -> Path:
+def write(
+    folder: Path, report: Report, specs: Mapping[str, str] | None = None, beside: Mapping[str, Any] | None = None
+) -> Path:
     """Writes ``index.html`` into a folder, whole or not at all.
 
     Args:
         folder: where to.
         report: the results.
         specs: how implementations are named on the command line, where that is not their name.
+        beside: what else the page shows: ``trend`` of runs up to this one, ``comparison`` with an earlier one, as
+            their commands print them with ``--json``.
 
     Returns:
         The file.
@@ -62,7 +68,7 @@ def write(folder: Path, report: Report, specs: Mapping[str, str] | None = None) 
     draft = folder / f".index.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(render(report, specs), encoding="utf-8")
+        draft.write_text(render(report, specs, beside), encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -71,7 +77,7 @@ def write(folder: Path, report: Report, specs: Mapping[str, str] | None = None) 
     return path
 
 
-def render(report: Report, specs: Mapping[str, str] | None = None) -> str:
+def render(report: Report, specs: Mapping[str, str] | None = None, beside: Mapping[str, Any] | None = None) -> str:
     """The page as text."""
     style, code = (FILES / "page.css").read_text(encoding="utf-8"), script()
     policy = (
@@ -81,7 +87,7 @@ def render(report: Report, specs: Mapping[str, str] | None = None) -> str:
     parts = {
         "policy": policy,
         "style": style,
-        "overview": _packed(overview(report, specs or {})),
+        "overview": _packed(overview(report, specs or {}) | dict(beside or {})),
         "details": _packed(details(report)),
         "script": code,
     }

@@ -4,9 +4,11 @@ import { h, replace } from "./dom.js";
 import { data, open } from "./data.js";
 import { changed, go, state, to } from "./state.js";
 import { cases, oneCase } from "./cases.js";
+import { compare } from "./compare.js";
 import { implementation } from "./implementation.js";
 import { matrix } from "./matrix.js";
 import { result } from "./result.js";
+import { trend } from "./trend.js";
 import { many } from "./words.js";
 
 const THEMES = ["", "light", "dark"];
@@ -17,6 +19,8 @@ const VIEWS = {
   cases: ([name, feature = ""]) => cases(name, feature),
   case: ([id]) => oneCase(id),
   result: (parts) => result(...parts),
+  trend: () => trend(),
+  compare: () => compare(),
 };
 
 const content = document.getElementById("content");
@@ -67,6 +71,8 @@ function head(theme) {
     h("a.home", { href: to("matrix") }, h("span.mark", { "aria-hidden": "true" }, "✓"), "LSTM conformance"),
     h("span.meta", `suite ${data.suite ?? "no data"}`, data.machine.platform ? ` · ${data.machine.platform.split("-with-")[0]}` : "",
       data.selection ? ` · only ${data.selection}` : ""),
+    data.comparison && h("a", { href: to("compare") }, "What changed"),
+    data.trend && h("a", { href: to("trend") }, "Trend"),
     h("button.theme", { type: "button", click: () => go(changed({ theme: next }), true) },
       h("span", { "aria-hidden": "true" }, { "": "◐", light: "☀", dark: "☾" }[theme]), ` ${theme || "auto"}`, h("span.unseen", " colours; change")),
   ];

@@ -2,7 +2,6 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 // What cannot be seen, or turns the direction of what follows, is shown by its number.
-// eslint-disable-next-line no-control-regex -- They are what is looked for.
 export const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 export function visible(text) {

@@ -9,7 +9,7 @@ import { GLYPHS } from "./words.js";
 const WAIT = 150;
 let waiting = 0;
 
-export function filters(without = []) {
+export function filters(without = [], beside = null) {
   const params = state().params;
   const present = data.statuses.filter((_, place) => data.rows.status.includes(place));
   const lists = {
@@ -38,5 +38,6 @@ export function filters(without = []) {
   return h("form.filters", { role: "search", "aria-label": "Filter the results", submit: (event) => event.preventDefault() },
     h("label.search", { for: "filter-q" }, h("span", "search"), search),
     menus,
-    chosen.length > 0 && h("a.clear", { href: changed(none) }, "Clear filters"));
+    chosen.length > 0 && h("a.clear", { href: changed(none) }, "Clear filters"),
+    beside);
 }

@@ -19,13 +19,12 @@ export function matrix() {
   const shown = sorted(lines.filter((each) => each.all.rows.length || !any), params.get("sort"));
   const counted = groups.reduce((sum, rows) => sum + rows.length, 0);
   const used = data.feature_names.filter((name) => shown.some((each) => each.cells[name].rows.length));
+  const said = any
+    ? `${plural(counted, "result")} of ${many(data.rows.case.length)} match: ${plural(shown.length, "implementation")}`
+    : `${plural(data.implementations.length, "implementation")}, ${plural(data.cases.id.length, "case")}, ${plural(counted, "result")}`;
   return [
-    h("h1.quiet", "What each implementation gets right"),
-    tally(groups.flat()),
-    filters(),
-    h("p.counted", { role: "status" }, any
-      ? `${plural(counted, "result")} of ${many(data.rows.case.length)} match: ${plural(shown.length, "implementation")}`
-      : `${plural(data.implementations.length, "implementation")}, ${plural(data.cases.id.length, "case")}, ${plural(counted, "result")}`),
+    h("div.top", h("h1", "What each implementation gets right"), tally(groups.flat())),
+    filters([], h("p.counted", { role: "status" }, said)),
     shown.length ? scroll("Implementations by feature", table(shown, used)) : h("p.none", "Nothing matches these filters."),
     key(),
     causes(new Set(groups.flat())),
@@ -169,9 +168,9 @@ function divergences(rows) {
   for (const one of rows) {
     const entry = divergenceOf(one);
     if (!entry) continue;
-    const key = `${entry.id} ${nameOf(one)}`;
-    if (!found.has(key)) found.set(key, { ...entry, name: nameOf(one), rows: [] });
-    found.get(key).rows.push(one);
+    const which = `${entry.id} ${nameOf(one)}`;
+    if (!found.has(which)) found.set(which, { ...entry, name: nameOf(one), rows: [] });
+    found.get(which).rows.push(one);
   }
   if (!found.size) return null;
   return h("section", h("h2", "Known divergences"), h("ul.causes", [...found.values()].map((each) => h("li",

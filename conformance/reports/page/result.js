@@ -3,7 +3,7 @@
 import { copier, h, outside } from "./dom.js";
 import { data, details, number } from "./data.js";
 import { to } from "./state.js";
-import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, headroom, nameOf, reasonOf, status, tagsOf } from "./model.js";
+import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, headroom, reasonOf, status, tagsOf } from "./model.js";
 import { meter } from "./charts.js";
 import { badge, crumbs, facts, headroomText, scroll, thread } from "./parts.js";
 import { tensor } from "./tensor.js";
