@@ -296,11 +296,15 @@ def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     text = "conditions, separated by commas, see above; default: new-fail"
     compare.add_argument("--fail-on", action="append", default=[], metavar="CONDITIONS", help=text)
     compare.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown too")
+    text = "write the page of the new run, with what changed, into this folder"
+    compare.add_argument("--html", type=Path, metavar="DIR", help=text)
     compare.add_argument("--json", action="store_true", help="print everything as JSON")
 
     trend = command("trend", "how did implementations do over several runs?", _TREND)
     trend.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
     trend.add_argument("--json", action="store_true", help="print everything as JSON")
+    text = "write the page of the last run, with a chart of all of them, into this folder"
+    trend.add_argument("--html", type=Path, metavar="DIR", help=text)
 
 
 def _new(kind: type[argparse.ArgumentParser], text: str, epilog: str) -> argparse.ArgumentParser:

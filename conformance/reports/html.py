@@ -5,17 +5,15 @@ it into the document as text only, and a content-security policy lets no other s
 """
 
 import base64
-import contextlib
 import gzip
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.errors import MISSING, UserError
+from conformance import atomic
 from conformance.reports.pagedata import details, overview
 from conformance.results import Report
 
@@ -46,15 +44,12 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
-def write(
-    folder: Path, report: Report, specs: Mapping[str, str] | None = None, beside: Mapping[str, Any] | None = None
-) -> Path:
+def write(folder: Path, report: Report, beside: Mapping[str, Any] | None = None) -> Path:
     """Writes ``index.html`` into a folder, whole or not at all.
 
     Args:
         folder: where to.
         report: the results.
-        specs: how implementations are named on the command line, where that is not their name.
         beside: what else the page shows: ``trend`` of runs up to this one, ``comparison`` with an earlier one, as
             their commands print them with ``--json``.
 
@@ -65,19 +60,11 @@ def write(
         UserError: it cannot be written.
     """
     path = folder / "index.html"
-    draft = folder / f".index.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(render(report, specs, beside), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}", MISSING) from error
+    atomic.write(path, render(report, beside))
     return path
 
 
-def render(report: Report, specs: Mapping[str, str] | None = None, beside: Mapping[str, Any] | None = None) -> str:
+def render(report: Report, beside: Mapping[str, Any] | None = None) -> str:
     """The page as text."""
     style, code = (FILES / "page.css").read_text(encoding="utf-8"), script()
     policy = (
@@ -87,7 +74,7 @@ def render(report: Report, specs: Mapping[str, str] | None = None, beside: Mappi
     parts = {
         "policy": policy,
         "style": style,
-        "overview": _packed(overview(report, specs or {}) | dict(beside or {})),
+        "overview": _packed(overview(report) | dict(beside or {})),
         "details": _packed(details(report)),
         "script": code,
     }

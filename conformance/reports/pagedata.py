@@ -31,13 +31,8 @@ class Texts:
         return list(self.places)
 
 
-def overview(report: Report, specs: Mapping[str, str]) -> dict[str, Any]:
-    """All but what belongs to one result: columns of cases and of rows, and what implementations are.
-
-    Args:
-        report: the results.
-        specs: how implementations are named on the command line, where that is not their name.
-    """
+def overview(report: Report) -> dict[str, Any]:
+    """All but what belongs to one result: columns of cases and of rows, and what implementations are."""
     seen_features = {feature for result in report.results for feature in result.features}
     features = [feature for feature in FEATURES if feature in seen_features]
     features += sorted(seen_features - set(FEATURES))
@@ -56,7 +51,7 @@ def overview(report: Report, specs: Mapping[str, str]) -> dict[str, Any]:
         "feature_names": features,
         "dtype_names": dtypes((result.implementation, result.dtype) for result in report.results),
         "defects": len(report.header.get("defects", ())),
-        "implementations": _implementations(report, specs),
+        "implementations": _implementations(report),
         "causes": _causes(report),
         "divergences": _divergences(report.results),
         "cases": _cases(report.results, texts),
@@ -77,7 +72,7 @@ def details(report: Report) -> dict[str, Any]:
     }
 
 
-def _implementations(report: Report, specs: Mapping[str, str]) -> list[dict[str, Any]]:
+def _implementations(report: Report) -> list[dict[str, Any]]:
     power = sees(report)
     words = {defect.id: defect.what for defect in CATALOGUE}
     packages = report.header.get("packages", {})
@@ -87,7 +82,7 @@ def _implementations(report: Report, specs: Mapping[str, str]) -> list[dict[str,
         found.append(
             {
                 "name": name,
-                "spec": specs.get(name, name),
+                "spec": report.specs.get(name, name),
                 "planned": report.planned.get(name),
                 "versions": packages.get(name, {}),
                 "description": report.implementations.get(name, {}),

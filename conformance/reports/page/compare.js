@@ -25,13 +25,13 @@ export function compare() {
     drifts(found.headroom),
     lost(found.lost_power),
     h("section", h("h2", "Changed provenance"), found.provenance.length
-      ? scroll("Changed provenance", h("table.list", head("what", "old", "new"), h("tbody", found.provenance.map((fact) =>
+      ? scroll("Changed provenance", h("table.list", headings("what", "old", "new"), h("tbody", found.provenance.map((fact) =>
         h("tr", h("th", { scope: "row" }, fact.what), h("td", fact.old), h("td", fact.new))))))
       : h("p.none", "none")),
   ];
 }
 
-const head = (...titles) => h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text))));
+const headings = (...titles) => h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text))));
 
 function changes(all) {
   if (!all.length) return h("p", "Every row is as it was.");
@@ -41,7 +41,7 @@ function changes(all) {
       h("td", `${one.old?.status ?? "absent"} → ${one.new?.status ?? "absent"}`), h("td.reason", one.new?.reason ?? one.old?.reason ?? ""));
   });
   return h("section", h("h2", plural(all.length, "changed row")),
-    scroll("Changed rows", h("table.list", head("what", "implementation", "case", "status", "reason"), h("tbody", lines))),
+    scroll("Changed rows", h("table.list", headings("what", "implementation", "case", "status", "reason"), h("tbody", lines))),
     all.length > AT_MOST && h("p.small", `and ${many(all.length - AT_MOST)} more: conformance compare --json names all`));
 }
 
@@ -49,7 +49,7 @@ function drifts(all) {
   const moved = all.filter((each) => number(each.p99_ratio) !== 1).slice(0, AT_MOST);
   if (!moved.length) return null;
   return h("section", h("h2", "Headroom of cases that pass in both runs"), scroll("Headroom", h("table.list",
-    head("implementation", "tensor", "cases", "median", "99th percentile", "grew by"),
+    headings("implementation", "tensor", "cases", "median", "99th percentile", "grew by"),
     h("tbody", moved.map((each) => h("tr", h("td", each.implementation), h("th", { scope: "row" }, h("code", each.tensor)), h("td.num", many(each.cases)),
       ["median", "p99"].map((name) => h("td", each[name].map((value, place) => [place ? " → " : "", headroomText(number(value))]))),
       h("td.num", `${digits(number(each.p99_ratio))}x`)))))));

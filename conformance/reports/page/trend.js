@@ -22,14 +22,14 @@ export function trend() {
     h("h1", `Over ${plural(runs.length, "run")}`),
     scroll("Implementations over runs", h("table.list.trend",
       h("thead", h("tr", ["implementation", "headroom of cases that pass", "conforming, run by run"].map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", names.map((name) => line(name, implementations[name], runs))))),
+      h("tbody", names.map((name) => series(name, implementations[name], runs))))),
     h("p.small", "Dots: the largest headroom of a run; the tick below each: its median. The dashed line is the budget. A square marks changed packages."),
     h("section", h("h2", "The runs"), h("ol.plain", runs.map((run) => h("li", h("code", run.path), run.began ? ` ${run.began}` : "", ` suite ${run.suite ?? "no data"}`,
       !run.complete && h("b", " INCOMPLETE"), run.void.length > 0 && h("b", " VOID"))))),
   ];
 }
 
-function line(name, points, runs) {
+function series(name, points, runs) {
   return h("tr",
     h("th", { scope: "row" }, h("a", { href: to("implementation", [points.at(-1).name]) }, name)),
     h("td", chart(name, points, runs.length)),

@@ -144,17 +144,17 @@ def test_all_that_rows_hold_is_there() -> None:
 
 def test_known_divergences_come_with_their_thread() -> None:
     entry = shipped()[0]
-    assert overview(ALL, {})["divergences"][entry.id]["upstream"] == entry.upstream
+    assert overview(ALL)["divergences"][entry.id]["upstream"] == entry.upstream
 
 
 def test_a_case_in_two_files_is_two_cases() -> None:
     moved = replace(PASSED, case="b.yaml::one")
-    assert len(overview(make_report(PASSED, moved), {})["cases"]["id"]) == 2
+    assert len(overview(make_report(PASSED, moved))["cases"]["id"]) == 2
     assert len(details(make_report(PASSED, moved))["options"]) == 2
 
 
 def test_an_incomplete_or_void_run_says_so() -> None:
-    shown = overview(make_report(PASSED, complete=False, controls={"one": "pass", "two": "fail"}), {})
+    shown = overview(make_report(PASSED, complete=False, controls={"one": "pass", "two": "fail"}))
     assert (shown["complete"], shown["planned"], shown["void"]) == (False, 3, ["one"])
 
 
@@ -164,9 +164,14 @@ def test_hostile_text_is_in_no_other_form_than_data() -> None:
     maps = {"causes": {HOSTILE: HOSTILE}, "options": {HOSTILE: HOSTILE}, "details": {HOSTILE: {HOSTILE: HOSTILE}}}
     bad = replace(FAILED, **texts, **lists, **maps)
     strange = make_report(
-        bad, suite=HOSTILE, selection=HOSTILE, machine={HOSTILE: HOSTILE}, packages={HOSTILE: {HOSTILE: HOSTILE}}
+        bad,
+        suite=HOSTILE,
+        selection=HOSTILE,
+        specs={HOSTILE: HOSTILE},
+        machine={HOSTILE: HOSTILE},
+        packages={HOSTILE: {HOSTILE: HOSTILE}},
     )
-    text, plain = html.render(strange, {HOSTILE: HOSTILE}), html.render(ALL)
+    text, plain = html.render(strange), html.render(ALL)
     page, other = Page(text), Page(plain)
     assert page.elements == other.elements
     assert {name: value for name, value in page.texts.items() if name not in ("overview", "details")} == {
