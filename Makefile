@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: run test clean
+.PHONY: run test lint-page clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(STAMP)
@@ -16,6 +16,10 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+
+# The page's scripts; needs Node.js.
+lint-page:
+	npx --yes eslint@9.39.5 --config tests/browser/eslint.config.mjs conformance/reports/page
 
 $(STAMP): pyproject.toml constraints/ci.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

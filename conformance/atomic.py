@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -20,5 +21,6 @@ def write(path: Path, content: str | bytes) -> None:
         draft.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise UserError(f"{path}: cannot be written: {error.strerror or error}", MISSING) from error

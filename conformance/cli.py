@@ -37,7 +37,7 @@ exit codes:
 """
 
 _RUN = """\
-Runs cases on implementations, prints a summary, and writes results.jsonl and report.md.
+Runs cases on implementations, prints a summary, and writes results.jsonl, report.md and index.html.
 
 examples:
   conformance run                                          everything that is shipped
@@ -54,6 +54,7 @@ in Markdown. Each file is there whole or not at all.
 
 examples:
   conformance report results.jsonl                          Markdown, to standard output
+  conformance report results.jsonl --html out/              the page that conformance run writes too
   conformance report results.jsonl --junit junit.xml --ctrf ctrf.json --badges badges/
   conformance report results.jsonl --summary "$GITHUB_STEP_SUMMARY" --baseline main.jsonl
   conformance report results.jsonl --csv rows.csv --parquet rows.parquet
@@ -270,6 +271,7 @@ def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     report = command("report", "write a results file in other formats", _REPORT)
     report.add_argument("results", type=Path, help=results)
     for option, metavar, text in (
+        ("--html", "DIR", "the page, as index.html: it needs no network and no server"),
         ("--output", "FILE", "the report in Markdown"),
         ("--summary", "FILE", "Markdown for the summary of a CI job: failures and changes first, at most 900 kB"),
         ("--baseline", "OLD", "results.jsonl of an earlier run: the summary says what changed"),
@@ -294,11 +296,15 @@ def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     text = "conditions, separated by commas, see above; default: new-fail"
     compare.add_argument("--fail-on", action="append", default=[], metavar="CONDITIONS", help=text)
     compare.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown too")
+    text = "write the page of the new run, with what changed, into this folder"
+    compare.add_argument("--html", type=Path, metavar="DIR", help=text)
     compare.add_argument("--json", action="store_true", help="print everything as JSON")
 
     trend = command("trend", "how did implementations do over several runs?", _TREND)
     trend.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
     trend.add_argument("--json", action="store_true", help="print everything as JSON")
+    text = "write the page of the last run, with a chart of all of them, into this folder"
+    trend.add_argument("--html", type=Path, metavar="DIR", help=text)
 
 
 def _new(kind: type[argparse.ArgumentParser], text: str, epilog: str) -> argparse.ArgumentParser:
@@ -337,7 +343,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("conformance-report"),
         metavar="DIR",
-        help="folder of results.jsonl and report.md; default: %(default)s",
+        help="folder of results.jsonl, report.md and index.html; default: %(default)s",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
+from conformance.evidence import evidence
 from conformance.oracle import Expectation
 from conformance.problem import Problem
 from reference.model import Shape
@@ -26,7 +27,7 @@ class TensorVerdict:
         headroom: largest |deviation| / budget; conforms up to 1. Infinite where no number can be given.
         reason: what is wrong, in a line; empty when it conforms.
         proven: whether a deviation lies beyond what any allowed evaluation could give.
-        detail: the worst element and what tolerance would have passed; empty when it conforms.
+        detail: the worst element, what tolerance would have passed, ``evidence``; empty when it conforms.
     """
 
     name: str
@@ -94,10 +95,11 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         first = tuple(int(i) for i in bad[0])
         where = place(case, name, first)
         reason = f"is not finite in {len(bad)} of {got.size} elements, first {got[first]} at {where}"
-        return _wrong(name, reason, {"where": where, "index": list(first), "wrong": len(bad), "of": got.size})
+        detail = {"where": where, "index": list(first), "wrong": len(bad), "of": got.size}
+        headrooms = np.where(finite, _headrooms(np.abs(got - values), budget), math.inf)
+        return _wrong(name, reason, detail | {"evidence": _evidence(case, name, got, headrooms, expectation)})
     deviation = np.abs(got - values)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        headrooms = np.where((deviation == 0) | np.isinf(budget), 0.0, deviation / budget)
+    headrooms = _headrooms(deviation, budget)
     headroom = float(headrooms.max(initial=0.0))
     if headroom <= 1:
         return TensorVerdict(name, headroom)
@@ -118,6 +120,7 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         "wrong": wrong,
         "of": got.size,
         **_needed(np.where(np.isinf(budget), 0.0, deviation), values),
+        "evidence": _evidence(case, name, got, headrooms, expectation),
     }
     reason = (
         f"is off by {deviation[index]:.3g} at {where}: got {got[index]:.9g}, expected {values[index]:.9g}, "
@@ -125,6 +128,18 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
     )
     proven = bool((deviation > expectation.bound[name]).any())
     return TensorVerdict(name, headroom, f"{name} {reason}", proven, detail)
+
+
+def _headrooms(deviation: NDArray[np.float64], budget: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((deviation == 0) | np.isinf(budget), 0.0, deviation / budget)
+
+
+def _evidence(
+    case: Case, name: str, got: NDArray[np.float64], headrooms: NDArray[np.float64], expectation: Expectation
+) -> dict[str, Any]:
+    parts = (expectation.values[name], expectation.budget[name], expectation.bound[name])
+    return evidence(got, *parts, headrooms, _axes(case, name), lambda index: place(case, name, index))
 
 
 def _needed(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, float]:

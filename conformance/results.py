@@ -50,7 +50,8 @@ class Result:
         reason: why, in a line; empty when it passed.
         headroom: the largest of all tensors; None when nothing was compared.
         tensors: the headroom of each tensor.
-        details: for each tensor that does not conform, what the judge says about it.
+        details: for each tensor that does not conform, what the judge says about it; of the worst ones with their
+            ``evidence``, see ``conformance.evidence``.
         diagnosis: of a failure: what explains it, in words.
         causes: the defects that do, best first: id to words; empty where none does.
         notes: what is worth knowing although it changes no status, such as warnings of the framework.
@@ -60,6 +61,7 @@ class Result:
         tags: of the case.
         dtype: of the case.
         line: of the case in its file.
+        options: of the case, those that are not at their default; with its notes and links.
         unchecked: features that the case has and the implementation lacks, with the reason, where it was run without.
         sees: how many defects its checks would have caught, of those that can be; None when it did not pass.
         seen: which ones: hexadecimal bits over the header's ``defects``, the first one lowest.
@@ -82,6 +84,7 @@ class Result:
     tags: tuple[str, ...] = ()
     dtype: str = ""
     line: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
     unchecked: Mapping[str, str] = field(default_factory=dict)
     sees: int | None = None
     seen: str = ""

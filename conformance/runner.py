@@ -33,6 +33,8 @@ PATIENCE = 20.0
 """CPU seconds for an implementation's failures that nothing explains, until pairs of defects are no longer tried."""
 
 _KEPT_WARNINGS = 5
+_KEPT_EVIDENCE = 4
+"""Tensors of a result of which the evidence is kept: the worst ones."""
 
 
 class RefusedCaseError(UserError):
@@ -197,6 +199,8 @@ class Runner:
             return replace(result, status="fixed", reason=f"{expected[0].id} no longer happens: remove its entry")
         worst = max(failing, key=lambda tensor: tensor.headroom)
         details = {tensor.name: {"reason": tensor.reason, **tensor.detail} for tensor in failing}
+        for tensor in sorted(failing, key=lambda tensor: -tensor.headroom)[_KEPT_EVIDENCE:]:
+            details[tensor.name].pop("evidence", None)
         result = replace(result, status="fail", reason=worst.reason, details=details)
         return self._excused(result, expected, [tensor.name for tensor in failing])
 
@@ -260,6 +264,7 @@ def blank(case: Case, implementation: str, status: Status, reason: str = "") -> 
         tags=case.tags,
         dtype=case.dtype,
         line=case.line,
+        options=case.model_dump(mode="json", exclude_defaults=True, exclude={"name", "file", "line", "tags"}),
     )
 
 

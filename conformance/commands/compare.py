@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import sys
 
 from conformance import atomic
 from conformance.compare import compare
 from conformance.conditions import Conditions
 from conformance.reports import comparison as shown
+from conformance.reports import html
 from conformance.results import read
 
 
@@ -22,4 +24,7 @@ def execute(args: argparse.Namespace) -> int:
             print(line)
     if args.markdown:
         atomic.write(args.markdown, "\n".join(shown.markdown(comparison, met)))
+    if args.html:
+        page = html.write(args.html, comparison.new, {"comparison": shown.as_json(comparison, met)})
+        print(f"page: {page}#/compare", file=sys.stderr if args.json else sys.stdout)
     return int(bool(met))

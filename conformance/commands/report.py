@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conformance.errors import UserError
-from conformance.reports import badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
+from conformance.reports import badges, csvfile, ctrf, html, jobsummary, junit, markdown, parquet
 from conformance.results import Report, read
 
 WRITERS: Mapping[str, Callable[[Path, Report], None]] = {
@@ -33,6 +33,8 @@ def execute(args: argparse.Namespace) -> int:
         else:
             WRITERS[name](path, report)
         print(f"{'report' if name == 'output' else name}: {path}")
-    if not wanted:
+    if args.html:
+        print(f"page: {html.write(args.html, report)}")
+    if not (wanted or args.html):
         print(markdown.render(report), end="")
     return 0

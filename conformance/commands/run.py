@@ -19,7 +19,7 @@ from conformance.cli import INTERRUPTED
 from conformance.defects import controls, seen
 from conformance.errors import MISSING, UserError
 from conformance.oracle import Oracle, prune
-from conformance.reports import markdown
+from conformance.reports import html, markdown
 from conformance.reports.summary import headrooms, sees
 from conformance.reports.terminal import Terminal, summarise
 from conformance.results import Report, Result, counts, make_header, phases, plain, read
@@ -51,17 +51,19 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
     interrupted = _run(args, plan, specs, results, stream)
     report = read(results)
     markdown.write(summary, report)
+    page = html.write(args.output, report)
     failed = bool(report.void) or any(result.deviates for result in report.results)
     code = INTERRUPTED if interrupted else int(failed)
     if json_stream:
-        json_stream.write(json.dumps(_summary(report, summary, code), indent=2) + "\n")
+        json_stream.write(json.dumps(_summary(report, summary, page, code), indent=2) + "\n")
         json_stream.flush()
     else:
         summarise(report, stream)
-    print(f"report: {summary}\nresults: {results}", file=stream)
+    print(f"results: {results}\nreport: {summary}", file=stream)
     if not report.complete:
         again = [word for word in args.typed if word != "--resume"]
         print(f"to go on: {shlex.join(['conformance', *again, '--resume'])}", file=stream)
+    print(f"page: {page}", file=stream)
     return code
 
 
@@ -148,7 +150,7 @@ def _without(plan: Plan, done: Sequence[Result]) -> Plan:
     ]
 
 
-def _summary(report: Report, path: Path, code: int) -> Mapping[str, object]:
+def _summary(report: Report, path: Path, page: Path, code: int) -> Mapping[str, object]:
     largest: dict[str, dict[str, float]] = {}
     for (name, dtype), headroom in headrooms(report.results).items():
         largest.setdefault(name, {})[dtype] = headroom
@@ -167,6 +169,7 @@ def _summary(report: Report, path: Path, code: int) -> Mapping[str, object]:
         "seconds": plain(phases(report.results)),
         "results": str(report.path),
         "report": str(path),
+        "page": str(page),
     }
 
 

@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import sys
 
-from conformance.reports import overtime
+from conformance.reports import html, overtime
 from conformance.results import read
 from conformance.trend import trend
 
@@ -16,4 +17,7 @@ def execute(args: argparse.Namespace) -> int:
     else:
         for line in overtime.lines(found):
             print(line)
+    if args.html:
+        page = html.write(args.html, found.runs[-1], {"trend": found.as_json()})
+        print(f"page: {page}#/trend", file=sys.stderr if args.json else sys.stdout)
     return 0

@@ -10,6 +10,7 @@ from conformance.reports.causes import explained
 from conformance.reports.summary import (
     LEGEND,
     by_implementation,
+    described,
     dtypes,
     headrooms,
     number,
@@ -192,5 +193,5 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _described(detail: Mapping[str, Any]) -> str:
-    rest = [f"{key}: {value}" for key, value in detail.items() if key != "reason"]
+    rest = [f"{key}: {value}" for key, value in described(detail).items()]
     return "; ".join([str(detail.get("reason", "")), *rest])

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 from conformance.case import DType
 from conformance.features import FEATURES
@@ -177,6 +177,11 @@ def rerun(result: Result, spec: str = "") -> tuple[str, str]:
     if spec and spec != result.implementation:
         under_pytest += ["--conformance-implementation", spec]
     return shlex.join(direct), shlex.join(under_pytest)
+
+
+def described(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tensor's detail says in words and numbers, beside its reason."""
+    return {key: value for key, value in detail.items() if key not in ("reason", "evidence")}
 
 
 def number(headroom: float | None) -> str:

@@ -1,0 +1,66 @@
+// The results of a cell: one implementation and a feature; or one case on all implementations.
+
+import { h } from "./dom.js";
+import { data } from "./data.js";
+import { state, to } from "./state.js";
+import { byHarm, caseId, cell, dtypeOf, featuresOf, filtered, headroom, nameOf, reasonOf, status } from "./model.js";
+import { bar, meter, spread } from "./charts.js";
+import { filters } from "./filters.js";
+import { badge, crumbs, divergence, headroomText, resultLink, scroll } from "./parts.js";
+import { inWords, plural } from "./words.js";
+
+const AT_ONCE = 200;
+
+export function cases(name, feature) {
+  const place = data.implementations.findIndex((each) => each.name === name);
+  const rows = (place < 0 ? [] : filtered(state().params)[place]).filter((row) => !feature || featuresOf(row).includes(feature));
+  return [
+    crumbs([name, to("implementation", [name])], [feature || "all cases"]),
+    h("h1", name, h("span.sub", feature ? ` × ${feature}` : " all cases")),
+    summary(rows, feature),
+    filters(["family"]),
+    list(rows, (row) => resultLink(row, caseId(row)), "case"),
+  ];
+}
+
+export function oneCase(id) {
+  const rows = filtered(state().params).flat().filter((row) => caseId(row) === id);
+  return [
+    crumbs([id]),
+    h("h1.path", id, h("span.sub", " on all implementations")),
+    summary(rows, ""),
+    filters(["dtype", "tag"]),
+    list(rows, (row) => resultLink(row, nameOf(row)), "implementation"),
+  ];
+}
+
+function summary(rows, feature) {
+  const all = cell(rows, feature);
+  const headrooms = rows.map(headroom);
+  return [
+    h("p.verdict", bar(all.counts, Math.max(1, rows.length)), inWords(all)),
+    headrooms.filter((each) => each !== null).length > 1 && spread(headrooms),
+  ];
+}
+
+function list(rows, link, what) {
+  if (!rows.length) return h("p.none", "no data: no result matches.");
+  const ordered = [...rows].sort(byHarm);
+  const body = h("tbody");
+  const more = h("button.more", { type: "button", click: show });
+  let shown = 0;
+  function show() {
+    const next = ordered.slice(shown, shown + AT_ONCE);
+    body.append(...next.map((row) => h("tr",
+      h("td", badge(status(row))), h("th.case", { scope: "row" }, link(row)), h("td", dtypeOf(row)),
+      h("td.headroom", meter(headroom(row)), headroomText(headroom(row))), h("td.reason", divergence(row) ?? reasonOf(row)))));
+    const first = body.rows[shown];
+    if (shown) first.querySelector("a").focus();
+    shown += next.length;
+    more.hidden = shown >= ordered.length;
+    more.textContent = `Show ${Math.min(AT_ONCE, ordered.length - shown)} more of ${plural(ordered.length, "result")}`;
+  }
+  show();
+  const titles = ["status", what, "dtype", "headroom", "reason"];
+  return [scroll("Results", h("table.list.results", h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text)))), body)), more];
+}

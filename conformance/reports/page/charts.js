@@ -1,0 +1,132 @@
+// Pictures: bars of statuses, headroom on a logarithmic scale, histograms, heat maps. Each says in words what it shows.
+
+import { h, replace, s } from "./dom.js";
+import { data, number } from "./data.js";
+import { digits, many, plural } from "./words.js";
+
+// Upper edges of all bins but the last. Of a tensor's elements: decades; of results, most of which conform: half decades.
+const DECADES = Array.from({ length: 15 }, (_, place) => 10 ** (place - 2));
+const HALVES = Array.from({ length: 15 }, (_, place) => 10 ** ((place - 6) / 2));
+const NOT_FINITE = 16;
+
+function between(edges, bin) {
+  if (bin === NOT_FINITE) return "not finite";
+  if (bin === 0) return `up to ${digits(edges[0])}`;
+  if (bin === edges.length) return `more than ${digits(edges.at(-1))}`;
+  return `${digits(edges[bin - 1])} to ${digits(edges[bin])}`;
+}
+
+// Shares of statuses as one bar.
+export function bar(counts, total) {
+  const parts = [...new Set(["pass", "known", ...data.statuses.filter((name) => !data.not_run.includes(name)), ...data.statuses])]
+    .filter((name) => counts[name]);
+  return h("span.bar", { "aria-hidden": "true" }, parts.map((name) =>
+    h(`span.s-${name}`, { "width%": (100 * counts[name]) / total, title: `${many(counts[name])} ${name}` })));
+}
+
+// A headroom between a thousandth and a thousand; the line in the middle is the budget.
+export function meter(headroom) {
+  if (headroom === null || headroom === undefined || Number.isNaN(headroom)) return null;
+  const share = headroom > 0 ? (Math.log10(headroom) + 3) / 6 : 0;
+  const width = 100 * Math.min(1, Math.max(0.02, share));
+  return h(`span.meter${headroom > 1 ? ".over" : ""}`, { "aria-hidden": "true" }, h("span", { "width%": width }));
+}
+
+// Bars with their counts, blue up to the budget.
+function bars(counts, edges, label, unit) {
+  const [width, height, base] = [26, 96, 130];
+  const within = edges.indexOf(1) + 1;
+  const most = Math.max(...counts, 1);
+  const size = `0 0 ${width * counts.length + 12} ${base + 20}`;
+  const picture = s("svg.chart", { viewBox: size, role: "img", "aria-label": label });
+  counts.forEach((count, bin) => {
+    // Single elements among millions are to be seen: a logarithmic scale.
+    const tall = count ? Math.max(3, (height * Math.log(count + 1)) / Math.log(most + 1)) : 0;
+    const colour = bin === NOT_FINITE ? "nonfinite" : bin < within ? "within" : "beyond";
+    const x = 4 + bin * width;
+    picture.append(
+      s(`rect.${colour}`, { x: x + 2, y: base - tall, width: width - 4, height: tall, rx: 2 },
+        s("title", `${between(edges, bin)}: ${plural(count, unit)}`)),
+      s("text.count", { x: x + width / 2, y: base - tall - 4 }, count ? short(count) : ""));
+  });
+  edges.forEach((edge, place) => {
+    const power = Math.log10(edge);
+    if (power % (edges === DECADES ? 2 : 1)) return;
+    const x = 4 + (place + 1) * width;
+    picture.append(s("line.tick", { x1: x, x2: x, y1: base, y2: base + 4 }),
+      s("text.axis", { x, y: base + 16 }, power === 0 ? "1" : `1e${power}`));
+  });
+  if (counts.length > NOT_FINITE) picture.append(s("text.axis", { x: 4 + (NOT_FINITE + 0.5) * width, y: base + 16 }, "NaN, ∞"));
+  const line = 4 + within * width;
+  picture.append(s("line.axisline", { x1: 4, x2: 4 + width * counts.length, y1: base, y2: base }),
+    s("line.budget", { x1: line, x2: line, y1: 2, y2: base }),
+    s("text.budget", { x: line - 5, y: 11 }, "budget"));
+  return picture;
+}
+
+const short = (count) => (count < 1e4 ? String(count) : `${(count / 1e3).toPrecision(3)}k`);
+
+// |deviation| / budget of a tensor's elements.
+export function histogram(evidence) {
+  const counts = [...evidence.histogram, ...(evidence.not_finite ? [evidence.not_finite] : [])];
+  const within = DECADES.indexOf(1) + 1;
+  const beyond = counts.slice(within).reduce((sum, count) => sum + count, 0);
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const label = `Histogram of |deviation| / budget: ${many(beyond)} of ${plural(all, "element")} beyond the budget`;
+  return h("figure", bars(counts, DECADES, label, "element"),
+    h("figcaption", "|deviation| / budget of each element: ", many(beyond), " of ", many(all), " beyond the budget"));
+}
+
+// The largest headroom of each of several results.
+export function spread(headrooms) {
+  const counts = new Array(16).fill(0);
+  const compared = headrooms.filter((each) => each !== null);
+  for (const each of compared) {
+    const bin = HALVES.findIndex((edge) => each <= edge);
+    counts[bin < 0 ? 15 : bin]++;
+  }
+  const beyond = compared.filter((each) => each > 1).length;
+  const label = `Histogram of headroom: ${many(beyond)} of ${plural(compared.length, "case")} beyond the budget`;
+  return h("figure", bars(counts, HALVES, label, "case"), h("figcaption", "Largest headroom of each case that was compared"));
+}
+
+// Where in a tensor the headroom is how large.
+export function heatmap(evidence) {
+  const lines = evidence.map ?? [];
+  const [high, wide] = [lines.length, lines[0]?.length ?? 0];
+  if (!wide) return h("p.none", "no data");
+  const [down, across] = evidence.map_axes;
+  const [rows, columns] = evidence.map_of;
+  const side = Math.max(6, Math.min(24, Math.floor(560 / wide), Math.floor(400 / high)));
+  const top = number(evidence.map_top);
+  const edges = [0.01, 0.1, 1, ...Array.from({ length: 12 }, (_, place) => top ** ((place + 1) / 13))];
+  const label = `Heat map of headroom: ${down || "one row"} down, ${across} across, ${rows} by ${columns}`;
+  const picture = s("svg.heat", { viewBox: `0 0 ${wide * side} ${high * side}`, width: wide * side, role: "img", "aria-label": label });
+  const told = h("output.told", "\u00a0");
+  lines.forEach((line, y) => [...line].forEach((digit, x) => {
+    const bin = digit === "x" ? NOT_FINITE : parseInt(digit, 16);
+    picture.append(s(`rect.b${bin}`, { x: x * side, y: y * side, width: side, height: side, "data-x": x, "data-y": y, "data-bin": bin }));
+  }));
+  const at = (name, place, shown, all) => {
+    const first = Math.floor((place * all) / shown);
+    const last = Math.ceil(((place + 1) * all) / shown) - 1;
+    return `${name} ${first === last || all <= shown ? first : `${first}–${last}`}`;
+  };
+  picture.addEventListener("pointermove", (event) => {
+    const { x, y, bin } = event.target.dataset ?? {};
+    if (bin === undefined) return;
+    const place = [down && at(down, Number(y), high, rows), at(across, Number(x), wide, columns)].filter(Boolean);
+    replace(told, `${place.join(", ")}: headroom ${Number(bin) === 15 ? `${digits(edges[14])} to ${digits(top)}` : between(edges, Number(bin))}`);
+  });
+  const pooled = rows > high || columns > wide ? " Neighbours share a square: the worst of them is shown." : "";
+  return h("figure.heatbox",
+    h("div.heatgrid", h("span.down", down ? `${down} ↓` : ""), h("span.across", `${across} →`), h("div.heatscroll", picture)),
+    legend(top), told,
+    h("figcaption", "Largest headroom at each place, over the rows of the batch.", pooled));
+}
+
+function legend(top) {
+  const steps = Array.from({ length: 16 }, (_, bin) => s(`rect.b${bin}`, { x: bin * 14, y: 0, width: 14, height: 10 }));
+  const texts = [[0, "0"], [3, "1 = budget"], [16, digits(top)]].map(([bin, text]) => s("text.axis", { x: bin * 14, y: 22 }, text));
+  return s("svg.scale", { viewBox: "-14 0 266 26", width: 266, "aria-hidden": "true" }, steps, texts);
+}

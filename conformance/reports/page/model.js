@@ -1,0 +1,118 @@
+// Questions to the columns: which rows are meant, and what they come to. Nothing is computed anew, only counted.
+
+import { data } from "./data.js";
+import { SEVERITY } from "./words.js";
+
+export const status = (row) => data.statuses[data.rows.status[row]];
+export const headroom = (row) => data.rows.headroom[row];
+export const caseOf = (row) => data.rows.case[row];
+export const caseId = (row) => data.cases.id[caseOf(row)];
+export const nameOf = (row) => data.implementations[data.rows.implementation[row]].name;
+export const reasonOf = (row) => data.texts.reasons[data.rows.reason[row]];
+export const dtypeOf = (row) => data.texts.dtypes[data.cases.dtype[caseOf(row)]];
+export const tagsOf = (row) => data.texts.tags[data.cases.tags[caseOf(row)]];
+export const featuresOf = (row) => data.texts.features[data.cases.features[caseOf(row)]];
+export const uncheckedOf = (row) => data.texts.unchecked[data.rows.unchecked[row]];
+export const deviates = (row) => data.deviations.includes(status(row));
+
+// What comes before the first dot or bracket: torch.nn.LSTM is of torch.
+export const family = (name) => name.split(/[.:[/@]/)[0] || name;
+
+export function families() {
+  return [...new Set(data.implementations.map((each) => family(each.name)))];
+}
+
+export function tags() {
+  return [...new Set(data.texts.tags.flat())].sort();
+}
+
+// The rows that the filters leave, by implementation.
+export function filtered(params) {
+  const [kin, dtype, wanted, tag] = ["family", "dtype", "status", "tag"].map((name) => params.get(name));
+  const { rows, cases, texts } = data;
+  const code = data.statuses.indexOf(wanted);
+  const dtypes = texts.dtypes.map((each) => !dtype || each === dtype);
+  const tagged = texts.tags.map((each) => !tag || each.includes(tag));
+  const fits = cases.id.map((_, place) => dtypes[cases.dtype[place]] && tagged[cases.tags[place]]);
+  const kept = data.implementations.map((each) => !kin || family(each.name) === kin);
+  const sought = searcher(params.get("q") ?? "");
+  const groups = data.implementations.map(() => []);
+  for (let row = 0; row < rows.case.length; row++) {
+    const name = rows.implementation[row];
+    if (kept[name] && fits[rows.case[row]] && (!wanted || rows.status[row] === code) && sought(row)) {
+      groups[name].push(row);
+    }
+  }
+  return groups;
+}
+
+// Each word must be in the implementation's name, the case's id, its tags or the reason.
+function searcher(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (!words.length) return () => true;
+  const { rows, cases, texts } = data;
+  const lower = (list) => list.map((each) => String(each).toLowerCase());
+  const tagged = lower(texts.tags);
+  const places = lower(cases.id).map((id, place) => `${id} ${tagged[cases.tags[place]]}`);
+  const names = lower(data.implementations.map((each) => each.name));
+  const reasons = lower(texts.reasons);
+  const hits = words.map((word) => [names, places, reasons].map((list) => list.map((each) => each.includes(word))));
+  return (row) => hits.every(([inName, inCase, inReason]) =>
+    inName[rows.implementation[row]] || inCase[rows.case[row]] || inReason[rows.reason[row]]);
+}
+
+// What rows come to. Of a feature that was not checked, a row says nothing: it counts as unsupported.
+export function cell(rows, feature = "") {
+  const counts = {};
+  for (const row of rows) {
+    const name = feature && uncheckedOf(row).includes(feature) ? "unsupported" : status(row);
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  const count = (name) => counts[name] ?? 0;
+  const supported = rows.length - count("unsupported") - count("not-run");
+  const deviating = supported - count("pass") - count("known");
+  return {
+    rows, counts, supported, deviating,
+    passed: count("pass"), known: count("known"), unsupported: count("unsupported"), notRun: count("not-run"),
+    worst: SEVERITY.find((name) => counts[name]) ?? "",
+  };
+}
+
+// The rows of each feature.
+export function byFeature(rows) {
+  const groups = Object.fromEntries(data.feature_names.map((name) => [name, []]));
+  for (const row of rows) for (const name of featuresOf(row)) groups[name].push(row);
+  return groups;
+}
+
+// The largest headroom; known divergences aside, as everywhere. null: nothing was compared.
+export function largest(rows) {
+  let found = null;
+  for (const row of rows) {
+    const value = headroom(row);
+    if (value !== null && status(row) !== "known" && (found === null || value > found)) found = value;
+  }
+  return found;
+}
+
+// How many defects the passed checks would have caught. null: no row says so.
+export function power(rows) {
+  const masks = new Set(rows.map((row) => data.rows.seen[row]).filter((place) => data.texts.seen[place] !== null));
+  if (!masks.size) return null;
+  let seen = 0n;
+  for (const place of masks) seen |= BigInt(`0x${data.texts.seen[place] || "0"}`);
+  return seen.toString(2).replaceAll("0", "").length;
+}
+
+// The divergence that a row of status known or fixed names.
+export function divergenceOf(row) {
+  if (!["known", "fixed"].includes(status(row))) return null;
+  const id = reasonOf(row).split(":")[0].split(" ")[0];
+  return { id, ...data.divergences[id] };
+}
+
+// The worst first.
+export function byHarm(one, other) {
+  const harm = SEVERITY.indexOf(status(one)) - SEVERITY.indexOf(status(other));
+  return harm || (headroom(other) ?? -1) - (headroom(one) ?? -1) || one - other;
+}

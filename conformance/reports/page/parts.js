@@ -1,0 +1,73 @@
+// What several views have in common.
+
+import { h, outside } from "./dom.js";
+import { data } from "./data.js";
+import { to } from "./state.js";
+import { divergenceOf, nameOf } from "./model.js";
+import { digits, GLYPHS, inWords } from "./words.js";
+
+const REPOSITORY = /^https:\/\/github\.com\/([\w.-]+\/[\w.-]+)\/(?:issues|pull)\/(\d+)$/;
+
+export function badge(status) {
+  return h(`span.badge.s-${status}`, h("span", { "aria-hidden": "true" }, GLYPHS[status]), ` ${status}`);
+}
+
+// How a cell stands, in one word that is a class too.
+export function standing(cell) {
+  if (!cell.rows.length) return "none";
+  if (cell.deviating) return cell.worst;
+  if (cell.known) return "known";
+  if (cell.supported) return "pass";
+  return cell.unsupported ? "unsupported" : "not-run";
+}
+
+// A cell of a table of features, as a link to its cases.
+export function tile(name, feature, cell) {
+  const kind = standing(cell);
+  if (kind === "none") return h("span.tile.s-none", "no data");
+  const label = `${name}, ${feature || "all cases"}: ${cell.deviating ? `${cell.deviating} ${cell.worst}, ` : ""}${inWords(cell)}`;
+  return h(`a.tile.s-${kind}`, { href: to("cases", [name, feature]), "aria-label": label, title: label },
+    h("span.glyph", GLYPHS[kind]),
+    h("span.kn", cell.supported ? `${cell.passed}/${cell.supported}` : ""),
+    cell.unsupported > 0 && h("span.more", `+${cell.unsupported}`));
+}
+
+export function resultLink(row, text, tensor = "") {
+  const parts = [nameOf(row), data.cases.id[data.rows.case[row]], tensor].filter(Boolean);
+  return h("a", { href: to("result", parts) }, text);
+}
+
+export function headroomText(value) {
+  return h(`span.num${value > 1 ? ".over" : ""}`, digits(value));
+}
+
+// The id of a known divergence, with its thread.
+export function divergence(row) {
+  const found = divergenceOf(row);
+  if (!found) return null;
+  return thread(found);
+}
+
+export function thread({ id, upstream }) {
+  const short = REPOSITORY.exec(upstream ?? "");
+  if (!upstream || !/^https?:/i.test(upstream)) return h("span", h("code", id), upstream ? ` (upstream: ${upstream})` : "");
+  return h("span", h("code", id), " ", outside(upstream, short ? `${short[1].split("/")[1]}#${short[2]}` : upstream));
+}
+
+// A list of pairs.
+export function facts(pairs) {
+  const entries = Object.entries(pairs).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  if (!entries.length) return h("p.none", "no data");
+  return h("dl.facts", entries.map(([name, value]) => [h("dt", name), h("dd", value instanceof Node ? value : String(value))]));
+}
+
+// A table that scrolls by itself on a narrow screen.
+export function scroll(label, table) {
+  return h("div.scroll", { role: "region", "aria-label": label, tabindex: "0" }, table);
+}
+
+export function crumbs(...trail) {
+  return h("nav.crumbs", { "aria-label": "Where you are" }, h("ol",
+    [["All implementations", to("matrix")], ...trail].map(([text, href]) =>
+      h("li", href ? h("a", { href }, text) : h("span", { "aria-current": "page" }, text)))));
+}

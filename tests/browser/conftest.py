@@ -1,0 +1,121 @@
+"""The page of a small run, in headless Chromium. Nothing leaves the page: a request or a console error fails a test."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.chromium import ABSENT, PATH, browser
+from conformance.adapters import Adapter
+from conformance.case import Case
+from conformance.known import shipped
+from conformance.oracle import Oracle
+from conformance.reports import html
+from conformance.results import Report, Result, counts, make_header, plain
+from conformance.runner import Runner
+from tests import fakes
+
+Open = Callable[..., Any]
+
+CASES = [
+    Case.model_validate({"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "file": "cases/a.yaml"} | options)
+    for options in (
+        {"name": "plain", "line": 3, "notes": "The plainest."},
+        {"name": "both-ways", "direction": "bidirectional", "dtype": "float64", "tags": ("core",)},
+        {"name": "two-layers", "num_layers": 2, "initial_state": "omitted"},
+    )
+]
+ADAPTERS: tuple[type[Adapter], ...] = (
+    fakes.Faithful,
+    fakes.Wrong,
+    fakes.NotANumber,
+    fakes.Picky,
+    fakes.Raises,
+    fakes.ForwardOnly,
+    fakes.Absent,
+)
+
+
+def known(result: Result) -> Result:
+    """The same as a known divergence."""
+    entry = shipped()[0]
+    return replace(result, implementation="keras.fake[x]", status="known", reason=f"{entry.id}: {entry.what}")
+
+
+@pytest.fixture(scope="session")
+def results() -> tuple[Result, ...]:
+    """Of fakes that go wrong in many ways."""
+    runner = Runner(Oracle(None), diagnoses=False)
+    found = list(runner.run([(adapter(), CASES) for adapter in ADAPTERS]))
+    wrong = [result for result in found if result.implementation == "wrong"]
+    found += [known(wrong[0]), replace(known(wrong[1]), status="crash", reason="the process died")]
+    seen = {"both-ways": "7", "plain": "1", "two-layers": "0"}
+    return tuple(
+        replace(result, sees=int(mask, 16).bit_count(), seen=mask)
+        if result.status == "pass" and (mask := seen[result.case.split("::")[1]])
+        else result
+        for result in found
+    )
+
+
+def report(results: tuple[Result, ...], complete: bool = True, **header: Any) -> Report:
+    """A results file of these."""
+    planned = {result.implementation: 0 for result in results}
+    for result in results:
+        planned[result.implementation] += 1
+    head = make_header(planned, {"faithful": {"numpy": "2.0"}}, defects=["one", "two", "three", "four"]) | header
+    footer = {"counts": counts(results), "seconds": {}} if complete else None
+    rows = [Result.from_row(plain(result.to_row())) for result in results]
+    return Report(Path("r.jsonl"), head, {"faithful": {"device": "cpu"}}, tuple(rows), footer)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A running browser."""
+    pytest.importorskip("playwright", reason=ABSENT)
+    if not PATH:
+        pytest.skip(ABSENT)
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a report at an address in it; afterwards nothing must have been asked for or complained of."""
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def opened(report: Report, where: str = "", **options: Any) -> Any:
+        path = html.write(tmp_path, report)
+        context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+
+        def decide(route: Any) -> None:
+            if route.request.url.split("#")[0] == path.as_uri():
+                route.continue_()
+            else:
+                complaints.append(f"request: {route.request.url}")
+                route.abort()
+
+        context.set_default_timeout(10_000)
+        context.route("**/*", decide)
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        page.goto(path.as_uri() + where)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_page: Open, results: tuple[Result, ...]) -> Any:
+    """The first view."""
+    return open_page(report(results))

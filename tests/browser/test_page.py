@@ -1,0 +1,310 @@
+"""The page in a real browser: what a reader sees, clicks and types."""
+
+import re
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from conformance.features import FEATURES
+from conformance.reports.summary import by_implementation, table
+from conformance.results import Result
+from tests.browser.conftest import Open, report
+
+RESULT = f"#/result/wrong/{quote('cases/a.yaml::plain', safe='')}"
+VIEWS = {
+    "matrix": "",
+    "implementation": "#/implementation/wrong",
+    "cell": "#/cases/wrong/gradients",
+    "case": f"#/case/{quote('cases/a.yaml::plain', safe='')}",
+    "result": RESULT,
+    "passed": f"#/result/faithful/{quote('cases/a.yaml::plain', safe='')}",
+    "error": f"#/result/raises/{quote('cases/a.yaml::plain', safe='')}",
+    "nowhere": "#/nowhere/at/all",
+}
+
+Results = tuple[Result, ...]
+
+
+def names(page: Any) -> list[str]:
+    return [text.strip() for text in page.locator(".matrix tbody th.name a").all_inner_texts()]
+
+
+def cell(page: Any, name: str, feature: str) -> Any:
+    line = page.locator(".matrix tbody tr").filter(has=page.get_by_role("link", name=name, exact=True))
+    return line.locator(f'td[data-label="{feature}"]')
+
+
+def test_the_matrix_counts_as_every_report_does(page: Any, results: Results) -> None:
+    for feature, cells in table(by_implementation(results)).items():
+        if feature not in FEATURES:
+            continue
+        for name, expected in cells.items():
+            shown = cell(page, name, feature).inner_text().split()
+            words = [word for word in shown if "/" in word or "+" in word] or [" ".join(shown)]
+            said = [f"{expected.passed}/{expected.supported}"] if expected.supported else []
+            said += [f"+{expected.unsupported}"] if expected.unsupported else []
+            rest = (
+                words == ["no data"] if not (said or expected.not_run) else words == said or (not said and "○" in shown)
+            )
+            assert rest, (name, feature, shown, expected)
+
+
+def test_the_first_view_says_what_may_be_relied_on(page: Any) -> None:
+    line = page.locator('.matrix tr:has(a:text-is("faithful"))').inner_text()
+    assert "3 of 3" in line
+    assert "numpy 2.0" in line
+    assert "3 of 4" in line
+    known = page.locator(".matrix td.known a.out")
+    assert known.get_attribute("href").startswith("https://github.com/")
+    assert known.get_attribute("rel") == "noopener noreferrer"
+    assert "no data" in page.locator('.matrix tr:has(a:text-is("raises"))').inner_text()
+    assert not re.search(r"\d\s*%", page.locator("#content").inner_text())
+
+
+def test_from_the_matrix_down_to_an_element(page: Any) -> None:
+    cell(page, "wrong", "gradients").locator("a").click()
+    assert page.url.endswith("#/cases/wrong/gradients")
+    assert "0 of 3" in page.locator(".verdict").inner_text()
+    page.locator("th.case a", has_text="cases/a.yaml::plain").click()
+    assert "fail" in page.locator("h1").inner_text()
+    assert "hidden_size: 4" in page.locator(".code pre").all_inner_texts()[-1]
+    assert page.locator("svg.chart").count() == 1
+    assert page.locator("svg.heat rect").count() == 5 * 3
+    first = page.locator(".elements tbody tr").first
+    assert re.search(r"0x1\.[0-9a-f]{13}p", first.inner_text())
+    assert "proven wrong" in first.inner_text()
+    first.locator("a").click()
+    assert re.search(r"/grad\.input/\d+%2C\d+%2C\d+$", page.url)
+    assert page.locator(".elements tr.chosen").count() == 1
+
+
+def test_back_leads_back(page: Any) -> None:
+    cell(page, "wrong", "gradients").locator("a").click()
+    page.go_back()
+    page.wait_for_selector(".matrix")
+    page.keyboard.press("Escape")
+    assert page.locator(".matrix").count() == 1
+
+
+def test_a_deep_link_opens_what_it_names(open_page: Open, results: Results) -> None:
+    page = open_page(report(results), f"{RESULT}/grad.input?theme=dark")
+    assert page.locator(".tensor h2 code").inner_text() == "grad.input"
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_both_values_of_an_element_are_exact(open_page: Open, results: Results) -> None:
+    wrong = next(result for result in results if result.implementation == "wrong" and result.case.endswith("plain"))
+    _, where, expected, got, _, _ = wrong.details["grad.input"]["evidence"]["worst"][0]
+    text = open_page(report(results), f"{RESULT}/grad.input").locator(".elements tbody tr").first.inner_text()
+    assert where in text
+    for value in (expected, got):
+        assert value in text
+        assert repr(float.fromhex(value)).replace("e-0", "e-") in text
+
+
+@pytest.mark.parametrize(
+    ("choose", "left"),
+    [
+        ({"family": "keras"}, ["keras.fake[x]"]),
+        ({"status": "crash"}, ["keras.fake[x]"]),
+        ({"status": "error"}, ["raises"]),
+        ({"dtype": "float64", "status": "fail"}, ["wrong", "nan"]),
+    ],
+)
+def test_filters_leave_what_they_name(page: Any, choose: dict[str, str], left: list[str]) -> None:
+    for name, value in choose.items():
+        page.select_option(f"#filter-{name}", value)
+        assert f"{name}={value}" in page.url
+    assert names(page) == left
+    assert f"{len(left)} implementation" in page.locator(".counted").inner_text()
+    page.locator("a.clear").click()
+    assert len(names(page)) == 8
+
+
+def test_a_search_keeps_the_words_and_the_cursor(page: Any) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("both-ways picky")
+    page.wait_for_url("**q=both-ways+picky")
+    assert page.evaluate("document.activeElement.id") == "filter-q"
+    page.keyboard.type("x")
+    page.wait_for_url("**q=both-ways+pickyx")
+    assert page.locator("#filter-q").input_value() == "both-ways pickyx"
+    assert "Nothing matches" in page.locator("#content").inner_text()
+
+
+def test_a_heading_sorts_both_ways_and_back(page: Any) -> None:
+    given = names(page)
+    heading = page.locator('button[data-sort="headroom"]')
+    heading.click()
+    assert names(page)[0] == "nan"
+    assert page.locator("th[aria-sort=descending]").count() == 1
+    heading.click()
+    assert names(page)[-1] == "nan"
+    assert "sort=headroom" in page.url
+    heading.click()
+    assert names(page) == given
+
+
+def test_every_cell_is_reached_by_keys_alone(page: Any) -> None:
+    first = page.locator(".matrix td.feature a[tabindex='0']")
+    assert first.count() == 1
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.closest('td.feature') !== null")
+    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("h1 .sub")
+    assert label.split(",")[0] in page.locator("h1").inner_text()
+    page.keyboard.press("Escape")
+    page.wait_for_selector("h2")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".matrix")
+
+
+def test_the_command_to_see_it_again_is_copied(open_page: Open, results: Results) -> None:
+    page = open_page(report(results), RESULT, permissions=["clipboard-read", "clipboard-write"])
+    page.locator(".repro .copy").first.click()
+    page.wait_for_selector(".copy:text-is('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == "conformance run -i wrong -k cases/a.yaml::plain"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_a_run_lacks_is_said_in_every_view(open_page: Open, results: Results, view: str) -> None:
+    controls = {"gates-read-iofg": "fail", "grad-ignores-h_n": "pass"}
+    text = open_page(report(results, complete=False, controls=controls), VIEWS[view]).locator("#banner").inner_text()
+    assert "INCOMPLETE" in text
+    assert "VOID" in text
+    assert "grad-ignores-h_n" in text
+    assert "gates-read-iofg" not in text
+
+
+def test_a_whole_run_has_no_banner(page: Any) -> None:
+    assert page.locator("#banner").inner_text() == ""
+
+
+def test_what_is_missing_reads_no_data(open_page: Open, results: Results) -> None:
+    empty = report((), planned={"never-ran": 7})
+    page = open_page(empty)
+    line = page.locator(".matrix tbody tr").inner_text()
+    assert line.count("no data") == 4
+    assert "0" not in line
+    old = [replace(result, options={}, details={}) for result in results]
+    page = open_page(report(tuple(old)), RESULT)
+    assert "no data: written before cases were kept" in page.locator("#content").inner_text()
+    page = open_page(report(results), "#/result/wrong/no-such-case")
+    assert page.locator("h1").inner_text() == "no data"
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_is_wider_than_the_screen(open_page: Open, results: Results, view: str, width: int) -> None:
+    page = open_page(report(results), VIEWS[view], viewport={"width": width, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_no_serious_fault(open_page: Open, results: Results, view: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    # The policy would keep axe out too.
+    page = open_page(report(results), VIEWS[view], color_scheme=scheme, bypass_csp=True)
+    found = [fault for fault in axe.run(page).response["violations"] if fault["impact"] in ("serious", "critical")]
+    assert [(fault["id"], [node["html"] for node in fault["nodes"][:3]]) for fault in found] == []
+
+
+def test_colours_follow_the_system_and_the_button(open_page: Open, results: Results) -> None:
+    page = open_page(report(results), color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.locator("button.theme").click()
+    assert "theme=light" in page.url
+    light = page.evaluate(ground)
+    assert light != dark
+    page.locator("button.theme").click()
+    assert page.evaluate(ground) == dark
+
+
+def test_it_prints_on_white_without_its_controls(open_page: Open, results: Results) -> None:
+    page = open_page(report(results), "#/?theme=dark")
+    page.emulate_media(media="print")
+    assert not page.locator(".filters").is_visible()
+    assert page.locator(".matrix").is_visible()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202egnp\u0000\u0007\x1b[31m`|&amp;\ud800</style>"
+
+
+def hostile(result: Result) -> Result:
+    """A result whose every text is hostile."""
+    return Result(
+        case=f"{HOSTILE}::{HOSTILE}",
+        key=HOSTILE,
+        implementation=HOSTILE,
+        status="fail",
+        reason=HOSTILE,
+        headroom=2.0,
+        tensors={HOSTILE: 2.0, "h_n": 0.5},
+        details={
+            HOSTILE: {
+                "reason": HOSTILE,
+                "where": HOSTILE,
+                "wrong": HOSTILE,
+                "evidence": {
+                    "worst": [[[0], HOSTILE, HOSTILE, HOSTILE, 1.0, 1.0]],
+                    "histogram": [1] * 16,
+                    "not_finite": 1,
+                    "map": ["0f<x"],
+                    "map_top": 10.0,
+                    "map_axes": [HOSTILE, HOSTILE],
+                    "map_of": [1, 4],
+                },
+            }
+        },
+        diagnosis=HOSTILE,
+        causes={HOSTILE: HOSTILE},
+        notes=(HOSTILE,),
+        traceback=HOSTILE,
+        features=(HOSTILE, "float32"),
+        tags=(HOSTILE,),
+        dtype=HOSTILE,
+        options={HOSTILE: HOSTILE, "notes": HOSTILE, "links": ["javascript:alert(3)", HOSTILE]},
+        unchecked={HOSTILE: HOSTILE},
+        seconds=result.seconds,
+    )
+
+
+def test_hostile_text_is_only_ever_text(open_page: Open, results: Results) -> None:
+    bad = hostile(results[0])
+    whole = report((bad,), suite=HOSTILE, machine={HOSTILE: HOSTILE}, selection=HOSTILE, threads={HOSTILE: HOSTILE},
+                   packages={HOSTILE: {HOSTILE: HOSTILE}}, controls={HOSTILE: "pass"}, defects=[HOSTILE])  # fmt: skip
+    whole = replace(whole, implementations={HOSTILE: {HOSTILE: HOSTILE}})
+    page = open_page(whole)
+
+    def look() -> str:
+        assert (
+            page.locator("#head script, #banner script, #content script, #foot script, img, iframe, object").count()
+            == 0
+        )
+        assert page.locator("a[href^='javascript' i], [onerror], [onclick], [style*=expression]").count() == 0
+        text: str = page.locator("body").inner_text()
+        assert "<script>alert(1)</script>" in text
+        assert "\\u{202e}gnp" in text
+        for character in "\u202e\u0000\u0007\x1b":
+            assert character not in text
+        return text
+
+    look()
+    page.locator(".matrix td.feature a").first.click()
+    page.wait_for_selector("th.case a")
+    look()
+    page.locator("th.case a").click()
+    page.wait_for_selector(".elements")
+    text = look()
+    assert "javascript:alert(3)" in text
+    page.locator(".crumbs a").nth(1).click()
+    page.wait_for_selector(".facts")
+    look()
