@@ -1,0 +1,28 @@
+"""``opencv.dnn``: OpenCV's ONNX importer and its LSTM."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters._onnx import Array, OnnxAdapter
+from conformance.case import Case
+
+
+class OpenCvDnn(OnnxAdapter):
+    """Drives ``cv2.dnn.readNetFromONNX``."""
+
+    name = "opencv.dnn"
+    requires = ("cv2", "onnx")
+    install = "pip install 'lstm-conformance[opencv,onnx]'"
+    own_process = True
+
+    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
+        """Reads and runs a model."""
+        import cv2
+
+        net = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
+        for name, array in feeds.items():
+            net.setInput(array, name)
+        names = [output.name for output in model.graph.output]
+        return dict(zip(names, net.forward(names), strict=True))
