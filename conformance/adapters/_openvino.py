@@ -5,7 +5,7 @@ from typing import Any
 
 from conformance.adapters._onnx import Array
 
-PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": "bf16"}
 """What the CPU plug-in is told to infer in. Its own choice is bfloat16 where the processor has it; it has no double."""
 
 

@@ -1,9 +1,9 @@
-"""``MNN``: its converter of ONNX models and its modules."""
+"""``MNN``: its converter of ONNX models and its modules, with the loop that the converter writes or one operator."""
 
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,32 +12,47 @@ from conformance.case import Case
 
 
 class Mnn(OnnxAdapter):
-    """Drives ``mnnconvert`` and ``MNN.nn`` on the CPU."""
+    """Drives ``mnnconvert`` and ``MNN.nn`` on the CPU; an LSTM becomes a While loop."""
 
     name = "MNN"
     requires = ("MNN", "onnx")
     install = "pip install 'lstm-conformance[mnn,onnx]'"
     own_process = True
-    options = ()
+    options: ClassVar[tuple[str, ...]] = ()
+    """Of ``mnnconvert``."""
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Converts and runs a model."""
+        """Converts a model by way of files, as the converter wants it, and runs it."""
+        # MNN.tools.mnnconvert calls no more than this, but runs pip when it is imported.
         import _tools
         import MNN.expr
         import MNN.nn
 
+        del case
         names = [output.name for output in model.graph.output]
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder, "model.onnx"), Path(folder, "model.mnn")
             source.write_bytes(model.SerializeToString())
-            files = ["--modelFile", str(source), "--MNNModel", str(target)]
-            _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "x", *self.options])
+            files = ("--modelFile", str(source), "--MNNModel", str(target))
+            _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "lstm", *self.options])
             module = MNN.nn.load_module_from_file(str(target), list(feeds), names)
+        kinds = {np.dtype(np.float32): MNN.expr.float, np.dtype(np.int32): MNN.expr.int}
         inputs = [
-            MNN.expr.const(array, array.shape, MNN.expr.NCHW, MNN.expr.int if array.dtype == np.int32 else MNN.expr.float)
-            for array in feeds.values()
-        ]
+            MNN.expr.const(array, array.shape, MNN.expr.NCHW, kinds[array.dtype]) for array in feeds.values()
+        ]  # fmt: skip
+        # What read() gives lives no longer than the module.
         return {name: np.array(output.read()) for name, output in zip(names, module.forward(inputs), strict=True)}
 
-class Orig(Mnn):
-    options=("--useOriginRNNImpl",)
+    def describe(self) -> dict[str, str]:
+        """Versions, threads, and how models are converted."""
+        import MNN
+
+        command = " ".join(["mnnconvert -f ONNX", *self.options])
+        return super().describe() | {"MNN": MNN.version(), "threads": "1", "converted": command}
+
+
+class MnnOrigin(Mnn):
+    """The same with MNN's LSTM operator."""
+
+    name = "MNN[useOriginRNNImpl]"
+    options = ("--useOriginRNNImpl",)

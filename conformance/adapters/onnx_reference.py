@@ -1,4 +1,4 @@
-"""``onnx.reference``: ONNX's own evaluator."""
+"""``onnx.reference``: ONNX's own evaluator, in NumPy."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,13 @@ class OnnxReference(OnnxAdapter):
     requires = ("onnx",)
     install = "pip install 'lstm-conformance[onnx]'"
 
-    features = OnnxAdapter.features | {"float64", "float16","bfloat16"}
+    features = OnnxAdapter.features | {"float64", "float16"}
+    batchwise = True
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
         """One evaluator for each model."""
         from onnx.reference import ReferenceEvaluator
 
+        del case
         evaluator = ReferenceEvaluator(model)
-        return dict(zip(evaluator.output_names, evaluator.run(None, feeds), strict=True))
+        return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))

@@ -21,8 +21,15 @@ class OpenCvDnn(OnnxAdapter):
         """Reads and runs a model."""
         import cv2
 
+        del case
         net = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
         for name, array in feeds.items():
             net.setInput(array, name)
         names = [output.name for output in model.graph.output]
-        return dict(zip(names, net.forward(names), strict=True))
+        return {name: array.copy() for name, array in zip(names, net.forward(names), strict=True)}
+
+    def describe(self) -> dict[str, str]:
+        """Versions and threads."""
+        import cv2
+
+        return super().describe() | {"opencv": cv2.__version__, "threads": str(cv2.getNumThreads())}
