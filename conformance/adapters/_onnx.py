@@ -1,7 +1,8 @@
 """ONNX models of cases, and what the adapters of runtimes share that read them."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,11 +11,27 @@ from numpy.typing import NDArray
 from conformance.adapters import arrays
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
+from conformance.features import features
 from conformance.layout import ONNX, Layout
-from conformance.problem import Problem
+from conformance.problem import Problem, make_problem
 from reference import Dialect
+from reference.activations import ACTIVATIONS, Activation
 
 Array = NDArray[Any]
+
+NAMES = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "leaky_relu": "LeakyRelu",
+    "elu": "Elu",
+    "affine": "Affine",
+    "hard_sigmoid": "HardSigmoid",
+    "hard_sigmoid_6": "HardSigmoid",
+    "scaled_tanh": "ScaledTanh",
+    "softsign": "Softsign",
+}
+"""ONNX's names of activations."""
 
 OPSET = 22
 """The newest that has a new LSTM."""
@@ -25,16 +42,24 @@ class OnnxAdapter(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first",
-         "state omitted", "float32"}
+         "state omitted", "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "projection": "ONNX's LSTM has no projection",
         "dropout": "ONNX's LSTM has no dropout",
         "unbatched": "ONNX's LSTM needs a batch axis",
+        "cell clip": "ONNX's LSTM clips what activations read, not the cell state",
+        "forget bias": "ONNX's LSTM has no forget bias beside B",
+        "left mask": "ONNX's LSTM has sequence_lens, and so padding at the end only",
+        "holed mask": "ONNX's LSTM has sequence_lens, and so padding at the end only",
     }
     layout: ClassVar[Layout] = ONNX
     batchwise: ClassVar[bool] = False
     """Whether a batch-first case sets the operator's attribute ``layout`` to 1."""
+
+    def supports(self, case: Case) -> str | None:
+        """The operator's options, as far as the runtime takes them."""
+        return super().supports(case) or refusal(self, case)
 
     def solve(self, problem: Problem) -> Solution:
         """Writes the problem's model and runs it."""
@@ -66,6 +91,23 @@ class ZeroLengthIsZero(OnnxAdapter):
         """Y_h is "the last output value": a row without any has 0, which onnxruntime's tests pin (its #28052)."""
         del case
         return Dialect(zero_length="zero")
+
+
+def refusal(adapter: Adapter, case: Case) -> str | None:
+    """What a runtime says if it does not take a case's activations; None if it takes them."""
+    return _refusal(adapter, case.activations, case.direction) if "activations" in features(case) else None
+
+
+@cache
+def _refusal(adapter: Adapter, activations: Sequence[str], direction: str) -> str | None:
+    options = {"input_size": 2, "hidden_size": 2, "seq_len": 2, "batch": 1, "check": ("output",)}
+    small = Case.model_validate({**options, "activations": activations, "direction": direction})
+    try:
+        adapter.solve(make_problem(small))
+    except RuntimeError as error:
+        words = str(error).strip().splitlines()[-1].rpartition("THROWN: ")[2]
+        return f"{adapter.name}, with {', '.join(activations)}: {words}"
+    return None
 
 
 def model(problem: Problem, batchwise: bool = False) -> Any:
@@ -107,10 +149,11 @@ def model(problem: Problem, batchwise: bool = False) -> Any:
         outputs += [declared(f"{name}_l{layer}", *shape) for name in ("h_n", "c_n")]
         given = [sequence, *(f"{name}_l{layer}" if name in own else "" for name in ("W", "R", "B"))]
         given += ["sequence_lens" if problem.lengths is not None else "", *states]
+        given.append(f"P_l{layer}" if case.peepholes else "")
         while not given[-1]:
             given.pop()
         results = [f"Y_l{layer}", f"h_n_l{layer}", f"c_n_l{layer}"]
-        options = {"layout": 1} if batch_first else {}
+        options = _options(case) | ({"layout": 1} if batch_first else {})
         nodes.append(
             helper.make_node("LSTM", given, results, hidden_size=hidden, direction=case.direction, **options)
         )  # fmt: skip
@@ -152,10 +195,34 @@ def solution(problem: Problem, outputs: Mapping[str, Array], batchwise: bool = F
     return {name: results[name] for name in problem.expected_shapes()}
 
 
+def _options(case: Case) -> dict[str, Any]:
+    """The operator's attributes beyond size and direction; those at their default are left out, as exporters do."""
+    options: dict[str, Any] = {}
+    if case.coupled_gates:
+        options["input_forget"] = 1
+    if case.clip is not None:
+        options["clip"] = case.clip
+    if "activations" in features(case):
+        both = case.activations * 2 if case.direction == "bidirectional" else case.activations
+        used = [ACTIVATIONS[name] for name in both[: 3 * case.model.num_directions]]
+        options["activations"] = [NAMES[each.name] for each in used]
+        for attribute, given in zip(("activation_alpha", "activation_beta"), constants(used), strict=True):
+            options |= {attribute: given} if given else {}
+    return options
+
+
+def constants(activations: Sequence[Activation]) -> tuple[list[float], list[float]]:
+    """α and β of those that take some, in turn, as the operator consumes them."""
+    alpha, beta = ([each.constants[place] for each in activations if len(each.constants) > place] for place in (0, 1))
+    return alpha, beta
+
+
 def _weights(problem: Problem, layer: int) -> dict[str, Array]:
-    """One layer's W (D, 4H, I), R (D, 4H, H) and, with biases, B (D, 8H)."""
+    """One layer's W (D, 4H, I), R (D, 4H, H) and, where it has them, B (D, 8H) and P (D, 3H)."""
     directions = arrays.packed(problem, ONNX, layer)
     weights = {name: np.stack([one[name] for one in directions]) for name in ("W", "R")}
     if problem.case.bias:
         weights["B"] = np.stack([np.concatenate([one["Wb"], one["Rb"]]) for one in directions])
+    if problem.case.peepholes:
+        weights["P"] = np.stack([one["P"] for one in directions])
     return weights

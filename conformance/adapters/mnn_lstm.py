@@ -18,6 +18,12 @@ class Mnn(OnnxAdapter):
     requires = ("MNN", "onnx")
     install = "pip install 'lstm-conformance[mnn,onnx]'"
     own_process = True
+
+    features = OnnxAdapter.features - {"peepholes"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **OnnxAdapter.lacks,
+        "peepholes": 'mnnconvert: "MNN LSTM not support 8th input (peepholes)"',
+    }
     options: ClassVar[tuple[str, ...]] = ()
     """Of ``mnnconvert``."""
 
@@ -35,6 +41,8 @@ class Mnn(OnnxAdapter):
             source.write_bytes(model.SerializeToString())
             files = ("--modelFile", str(source), "--MNNModel", str(target))
             _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "lstm", *self.options])
+            if not target.exists():
+                raise RuntimeError("mnnconvert does not convert this model")
             module = MNN.nn.load_module_from_file(str(target), list(feeds), names)
         kinds = {np.dtype(np.float32): MNN.expr.float, np.dtype(np.int32): MNN.expr.int}
         inputs = [

@@ -1,7 +1,7 @@
 """``opencv.dnn``: OpenCV's ONNX importer and its LSTM."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,18 @@ class OpenCvDnn(OnnxAdapter):
     requires = ("cv2", "onnx")
     install = "pip install 'lstm-conformance[opencv,onnx]'"
     own_process = True
+
+    features = OnnxAdapter.features - {"activations", "activations per direction"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **OnnxAdapter.lacks,
+        "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported", and so others',
+    }
+
+    def supports(self, case: Case) -> str | None:
+        """The operator's options, but for lengths without initial states."""
+        if case.lengths is not None and not case.gives_state:
+            return 'OpenCV: "Insufficient inputs for LSTM layer" with sequence_lens and without initial states'
+        return super().supports(case)
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
         """Reads and runs a model."""

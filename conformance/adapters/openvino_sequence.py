@@ -1,16 +1,18 @@
 """``openvino[LSTMSequence]``: OpenVINO's own operator, with no model of another format in between."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import _openvino, arrays
+from conformance.adapters import _onnx, _openvino, arrays
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
 from conformance.layout import OPENVINO, Layout
 from conformance.problem import Problem
 from reference import Dialect
+from reference.activations import ACTIVATIONS
 
 
 class OpenVinoSequence(Adapter):
@@ -22,10 +24,18 @@ class OpenVinoSequence(Adapter):
     own_process = True
 
     features = frozenset(
-        {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "batch first",
+        {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "batch first", "activations", "clip",
          "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {
+        "activations per direction": "LSTMSequence has one list of activations for both directions",
+        "cell clip": "LSTMSequence clips what activations read, not the cell state",
+    }
     layout: ClassVar[Layout] = OPENVINO
+
+    def supports(self, case: Case) -> str | None:
+        """The operator's options, as far as the CPU plug-in takes them."""
+        return super().supports(case) or _onnx.refusal(self, case)
 
     def solve(self, problem: Problem) -> Solution:
         """Builds, compiles and runs the chain; states go in and come out as (B, D, H)."""
@@ -36,6 +46,8 @@ class OpenVinoSequence(Adapter):
         kind = np.float32 if case.dtype == "bfloat16" else np.dtype(case.dtype)
         rows, directions = case.rows or 1, lstm.num_directions
         lengths = np.full(rows, case.seq_len) if problem.lengths is None else problem.lengths
+        used = [ACTIVATIONS[name] for name in case.activations]
+        options = ([_onnx.NAMES[each.name].lower() for each in used], *_onnx.constants(used), case.clip or 0.0)
         inputs: list[NDArray[Any]] = [arrays.batch_major(problem.input, case)]
         parameters = [ops.parameter(inputs[0].shape, kind)]
         sequence, finals = parameters[0], []
@@ -45,9 +57,8 @@ class OpenVinoSequence(Adapter):
                 parameters.append(ops.parameter([rows, directions, hidden], kind))
             packed = arrays.packed(problem, OPENVINO, layer)
             weights = [ops.constant(np.stack([one[name] for one in packed])) for name in ("W", "R", "B")]
-            node = ops.lstm_sequence(
-                sequence, *parameters[-2:], ops.constant(lengths.astype(np.int32)), *weights, hidden, case.direction
-            )
+            given = (sequence, *parameters[-2:], ops.constant(lengths.astype(np.int32)), *weights)
+            node = ops.lstm_sequence(*given, hidden, case.direction, *options)
             finals += [node.output(1), node.output(2)]
             apart = ops.transpose(node.output(0), ops.constant(np.array([0, 2, 1, 3])))
             sequence = ops.reshape(apart, ops.constant(np.array([0, 0, -1])), special_zero=True)
