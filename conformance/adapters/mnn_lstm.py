@@ -19,9 +19,10 @@ class Mnn(OnnxAdapter):
     install = "pip install 'lstm-conformance[mnn,onnx]'"
     own_process = True
 
-    features = OnnxAdapter.features - {"peepholes"}
+    features = OnnxAdapter.features - {"peepholes", "lengths"}
     lacks: ClassVar[Mapping[str, str]] = {
         **OnnxAdapter.lacks,
+        "lengths": 'mnnconvert: "MNN LSTM not support sequence_lens, all batch must be seq_length"',
         "peepholes": 'mnnconvert: "MNN LSTM not support 8th input (peepholes)"',
     }
     options: ClassVar[tuple[str, ...]] = ()
