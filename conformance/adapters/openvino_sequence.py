@@ -78,5 +78,6 @@ class OpenVinoSequence(Adapter):
         }
 
     def dialect(self, case: Case) -> Dialect:
+        """As of OpenVINO's ONNX front end, which runs this operator."""
         del case
         return Dialect(zero_length="zero")

@@ -1,6 +1,7 @@
 """``torch.onnx.export`` of ``torch.nn.LSTM``, by both exporters, run by onnxruntime."""
 
 import io
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar
@@ -58,7 +59,9 @@ class TorchOnnx(Adapter):
         given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype)
         if problem.lengths is not None:
             given["lengths"] = torch.from_numpy(problem.lengths.copy())
-        with torch.no_grad(), _torch.quietly():
+        with torch.no_grad(), warnings.catch_warnings():
+            # Of its own deprecation, of constants in the trace, of fixed batches: of every LSTM, whatever its options.
+            warnings.simplefilter("ignore")
             exported = self.export(_module(lstm, case).eval(), list(given.values()), list(given))
         outputs = _onnxruntime.run(exported, {name: tensor.numpy() for name, tensor in given.items()})
         return {name: outputs[name] for name in problem.expected_shapes()}
