@@ -172,6 +172,15 @@ KERAS = Layout(
 )  # fmt: skip
 """``keras.layers.LSTM``: i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
 
+ONNX = Layout(
+    gates="iofg", weight_ih="W", weight_hh="R", bias_ih="Wb", bias_hh="Rb", peepholes="iof", peephole="P"
+)  # fmt: skip
+"""ONNX's ``LSTM``, whose B is Wb and Rb in one. https://onnx.ai/onnx/operators/onnx__LSTM.html"""
+
+OPENVINO = Layout(gates="figo", biases="summed", weight_ih="W", weight_hh="R", bias_ih="B")
+"""OpenVINO's ``LSTMSequence``.
+https://docs.openvino.ai/nightly/documentation/openvino-ir-format/operation-sets/operation-specs/sequence/lstm-sequence-1.html"""
+
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:
     """One layer's and direction's parameters by role: ``weight_ih_l1_reverse`` as ``weight_ih``.

@@ -26,6 +26,16 @@ BUILT_IN = {
     "torch.nn.LSTMCell": "conformance.adapters.torch_lstm_cell:TorchLSTMCell",
     "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
     "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
+    "torch.onnx.export[dynamo]": "conformance.adapters.torch_onnx:TorchOnnxDynamo",
+    "torch.onnx.export[legacy]": "conformance.adapters.torch_onnx:TorchOnnxLegacy",
+    "onnxruntime": "conformance.adapters.onnxruntime_lstm:OnnxRuntime",
+    "onnx.reference": "conformance.adapters.onnx_reference:OnnxReference",
+    "openvino[onnx]": "conformance.adapters.openvino_onnx:OpenVinoOnnx",
+    "openvino[onnx,batchwise]": "conformance.adapters.openvino_onnx:OpenVinoOnnxBatchwise",
+    "openvino[LSTMSequence]": "conformance.adapters.openvino_sequence:OpenVinoSequence",
+    "opencv.dnn": "conformance.adapters.opencv_dnn:OpenCvDnn",
+    "MNN": "conformance.adapters.mnn_lstm:Mnn",
+    "MNN[useOriginRNNImpl]": "conformance.adapters.mnn_lstm:MnnOrigin",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 

@@ -14,7 +14,7 @@ from conformance.errors import UserError
 ENTRIES = known.shipped()
 
 FRAMEWORKS = (
-    *("torch", "onnx", "onnxruntime", "onnxscript", "openvino", "cv2", "MNN", "ncnn", "tvm"),
+    *("torch", "onnx", "onnxruntime", "onnxscript", "openvino", "cv2", "MNN", "_tools", "ncnn", "tvm"),
     *("tensorflow", "keras", "tf_keras", "ai_edge_litert", "jax", "flax", "equinox", "haiku"),
     *("paddle", "mlx", "mindspore", "tinygrad", "chainer"),
 )
@@ -34,7 +34,7 @@ def test_a_reproduction_is_short_and_needs_the_framework_alone(entry: known.Dive
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    assert imported <= {"os", "sys", "numpy", *FRAMEWORKS}
+    assert imported <= {"os", "sys", "tempfile", "numpy", *FRAMEWORKS}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)

@@ -1,0 +1,30 @@
+"""OpenVINO models: compiled for the CPU in a case's precision, and run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from conformance.adapters._onnx import Array
+
+PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": "bf16"}
+"""What the CPU plug-in is told to infer in. Its own choice is bfloat16 where the processor has it; it has no double."""
+
+
+def run(model: Any, inputs: Sequence[Array], dtype: str) -> list[Array]:
+    """A model's outputs, fresh arrays in the model's order."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]})
+    return [array.copy() for array in compiled(list(inputs)).to_tuple()]
+
+
+def describe() -> dict[str, str]:
+    """Versions, device, threads and precision."""
+    import openvino
+
+    core = openvino.Core()
+    return {
+        "openvino": openvino.__version__,
+        "device": core.get_property("CPU", "FULL_DEVICE_NAME"),
+        "threads": str(core.get_property("CPU", "INFERENCE_NUM_THREADS") or "default"),
+        "precision": "INFERENCE_PRECISION_HINT of the case's dtype, which the CPU plug-in would not infer in by itself",
+    }

@@ -1,0 +1,27 @@
+"""OpenCV's ONNX importer: with direction=reverse, Y_h is the output at the last step, where the layer starts."""
+
+import cv2
+import numpy as np
+import onnx
+
+MODEL = """
+<ir_version: 10, opset_import: ["" : 22]>
+lstm (float[3,1,1] x) => (float[3,1,1,1] y, float[1,1,1] h, float[1,1,1] c)
+<float[1,4,1] w = {-0.7, 0.7, 0.5, -0.5}, float[1,4,1] r = {0.9, 0.9, -0.9, -0.8}>
+{ y, h, c = LSTM <hidden_size=1, direction="reverse"> (x, w, r) }
+"""
+FEEDS = {"x": np.array([[[0.5]], [[-1.0]], [[2.0]]], "f4")}
+
+
+def run():
+    model = onnx.parser.parse_model(MODEL)
+    net = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
+    for name, array in FEEDS.items():
+        net.setInput(array, name)
+    return net.forward(["y", "h", "c"])
+
+
+y, h, _ = run()
+print("Y_h is the output at the last step:", np.array_equal(h, y[-1]))
+print("Y_h is the output at the first step:", np.array_equal(h, y[0]))
+raise SystemExit(0 if np.array_equal(h, y[0]) else 1)  # 1: it still happens

@@ -1,0 +1,25 @@
+"""OpenVINO's ONNX front end: peepholes change nothing."""
+
+import numpy as np
+import onnx
+import openvino as ov
+
+MODEL = """
+<ir_version: 10, opset_import: ["" : 22]>
+lstm (float[3,1,1] x) => (float[3,1,1,1] y, float[1,1,1] h, float[1,1,1] c)
+<float[1,4,1] w = {-0.7, 0.7, 0.5, -0.5}, float[1,4,1] r = {0.9, 0.9, -0.9, -0.8},
+ float[1,3] p = {1.0, -2.0, 3.0}>
+{ y, h, c = LSTM <hidden_size=1> (x, w, r, "", "", "", ""%s) }
+"""
+FEEDS = {"x": np.array([[[0.5]], [[-1.0]], [[2.0]]], "f4")}
+
+
+def run(peepholes):
+    model = onnx.parser.parse_model(MODEL % peepholes)
+    compiled = ov.compile_model(ov.Core().read_model(model.SerializeToString()), "CPU")
+    return [array.copy() for array in compiled(list(FEEDS.values())).to_tuple()]
+
+
+changed = not np.array_equal(run("")[0], run(", p")[0])
+print("P changes the output:", changed)
+raise SystemExit(0 if changed else 1)  # 1: it still happens
