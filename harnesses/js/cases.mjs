@@ -15,6 +15,17 @@ export function features(c) {
     unbatched: c.batch === "unbatched",
     "batch first": c.batch_first,
     "state omitted": c.initial_state === "omitted",
+    peepholes: c.peepholes,
+    "coupled gates": c.coupled_gates,
+    activations: c.activations.join() !== "sigmoid,tanh,tanh",
+    "activations per direction": c.activations.slice(0, 3).join() !== c.activations.slice(-3).join(),
+    clip: c.clip !== null,
+    "cell clip": c.cell_clip !== null,
+    "forget bias": c.forget_bias !== 0,
+    "left mask": c.mask === "left",
+    "holed mask": c.mask === "holed",
+    "input dropout": c.input_dropout > 0,
+    "recurrent dropout": c.recurrent_dropout > 0,
     gradients: c.check.includes("gradients"),
     [c.dtype]: true,
   };
@@ -24,8 +35,9 @@ export function features(c) {
 /** Options that are a feature above, or need none. */
 // prettier-ignore
 const KNOWN = [
-  "input_size", "hidden_size", "num_layers", "direction", "bias", "batch_first", "proj_size", "dropout", "mode",
-  "seq_len", "batch", "lengths", "padding", "initial_state", "dtype", "values", "check",
+  "input_size", "hidden_size", "num_layers", "direction", "bias", "batch_first", "proj_size", "dropout", "input_dropout",
+  "recurrent_dropout", "mode", "peepholes", "coupled_gates", "activations", "clip", "cell_clip", "forget_bias",
+  "seq_len", "batch", "lengths", "mask", "padding", "initial_state", "dtype", "values", "check",
   "tags", "notes", "links", "name", "file", "line",
 ];
 
@@ -63,7 +75,7 @@ export const states = (c, name, layers) =>
 
 /** The gates' blocks of H rows, stacked in one order, stacked in another. */
 export function reordered(tensor, stored, wanted) {
-  const height = tensor.shape[0] / 4;
+  const height = tensor.shape[0] / stored.length;
   const block = (gate) => rows(tensor, stored.indexOf(gate) * height, (stored.indexOf(gate) + 1) * height);
   return joined([...wanted].map(block));
 }

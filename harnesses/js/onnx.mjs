@@ -1,5 +1,5 @@
 /** ONNX models of cases, as their protobuf bytes, and what the harnesses of runtimes share that read them. */
-import { ends, hiddenSizes, refusal, reordered, state, states } from "./cases.mjs";
+import { ends, features, hiddenSizes, refusal, reordered, state, states } from "./cases.mjs";
 import { bytes, joined, lifted } from "./tensors.mjs";
 
 const OPSET = 22; // The newest that has a new LSTM.
@@ -11,13 +11,27 @@ const INT64 = 7;
 // prettier-ignore
 const FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
-  "float32", "float16",
+  "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32", "float16",
 ];
 const LACKS = {
   projection: "ONNX's LSTM has no projection",
   dropout: "ONNX's LSTM has no dropout",
   unbatched: "ONNX's LSTM needs a batch axis",
   float64: 'onnxruntime: "LSTM operator does not support double yet"',
+};
+
+/** ONNX's names of activations, with their alpha and beta where they take them. */
+const ACTIVATIONS = {
+  sigmoid: ["Sigmoid"],
+  tanh: ["Tanh"],
+  relu: ["Relu"],
+  leaky_relu: ["LeakyRelu", 0.1],
+  elu: ["Elu", 1],
+  affine: ["Affine", 0.75, 0.1],
+  hard_sigmoid: ["HardSigmoid", 0.2, 0.5],
+  hard_sigmoid_6: ["HardSigmoid", 1 / 6, 0.5],
+  scaled_tanh: ["ScaledTanh", 1.2, 0.8],
+  softsign: ["Softsign"],
 };
 
 /**
@@ -74,10 +88,10 @@ export function model(c, tensors) {
     const shape = [ends(c, layer).length, c.batch, hidden];
     inputs.push(...given.filter(Boolean).map((name) => declared(name, type, shape)));
     outputs.push(...finals.map((name) => declared(name, type, shape)));
-    const read = [sequence, `W_l${layer}`, `R_l${layer}`, weights.B ? `B_l${layer}` : ""];
-    read.push(tensors.lengths ? "sequence_lens" : "", ...given);
+    const read = [sequence, ...["W", "R", "B"].map((name) => (weights[name] ? `${name}_l${layer}` : ""))];
+    read.push(tensors.lengths ? "sequence_lens" : "", ...given, weights.P ? `P_l${layer}` : "");
     const apart = `Y_l${layer}`;
-    nodes.push(node("LSTM", read, [apart, ...finals], { hidden_size: hidden, direction: c.direction }));
+    nodes.push(node("LSTM", read, [apart, ...finals], { hidden_size: hidden, ...attributes(c) }));
     nodes.push(node("Transpose", [apart], [`rows_l${layer}`], { perm: [0, 2, 1, 3] }));
     sequence = layer === c.num_layers - 1 && !c.batch_first ? "output" : `stacked_l${layer}`;
     nodes.push(node("Reshape", [`rows_l${layer}`, "merged"], [sequence]));
@@ -87,12 +101,32 @@ export function model(c, tensors) {
   return message({ 1: IR, 7: graph, 8: message({ 2: OPSET }) });
 }
 
-/** One layer's W (D, 4H, I), R (D, 4H, H) and, with biases, B (D, 8H). */
+/** What an LSTM node says beside its hidden size: no more than what is not ONNX's default. */
+function attributes(c) {
+  const options = { direction: c.direction };
+  if (c.coupled_gates) options.input_forget = 1;
+  if (c.clip) options.clip = Float32Array.of(c.clip);
+  if (features(c).includes("activations")) {
+    const repeated = c.direction === "bidirectional" && c.activations.length === 3;
+    const named = [...c.activations, ...(repeated ? c.activations : [])].map((name) => ACTIVATIONS[name]);
+    const constants = (place) => named.map((each) => each[place]).filter((constant) => constant !== undefined);
+    options.activations = named.map(([name]) => name);
+    if (constants(1).length) options.activation_alpha = constants(1).map((constant) => Float32Array.of(constant));
+    if (constants(2).length) options.activation_beta = constants(2).map((constant) => Float32Array.of(constant));
+  }
+  return options;
+}
+
+/** One layer's W (D, 4H, I), R (D, 4H, H) and, where it has them, B (D, 8H) and P (D, 3H). */
 function weightsOf(c, tensors, layer) {
-  const stacked = (...roles) =>
-    joined(ends(c, layer).map((end) => lifted(joined(roles.map((role) => reordered(tensors[`${role}_${end}`], "ifgo", "iofg"))))));
-  const weights = { W: stacked("weight_ih"), R: stacked("weight_hh") };
-  return c.bias ? { ...weights, B: stacked("bias_ih", "bias_hh") } : weights;
+  const stacked = (stored, wanted, ...roles) => {
+    const own = (end) => joined(roles.map((role) => reordered(tensors[`${role}_${end}`], stored, wanted)));
+    return joined(ends(c, layer).map((end) => lifted(own(end))));
+  };
+  const weights = { W: stacked("ifgo", "iofg", "weight_ih"), R: stacked("ifgo", "iofg", "weight_hh") };
+  if (c.bias) weights.B = stacked("ifgo", "iofg", "bias_ih", "bias_hh");
+  if (c.peepholes) weights.P = stacked("ifo", "iof", "peephole");
+  return weights;
 }
 
 function feeds(c, tensors, ort) {
@@ -116,6 +150,7 @@ const message = (fields) =>
   Buffer.concat(Object.entries(fields).flatMap(([number, value]) => [value].flat().flatMap((each) => field(number, each))));
 
 function field(number, value) {
+  if (value instanceof Float32Array) return [varint(number * 8 + 5), bytes(value)];
   if (Number.isInteger(value)) return [varint(number * 8), varint(value)];
   const content = Buffer.from(value);
   return [varint(number * 8 + 2), varint(content.length), content];
@@ -130,10 +165,11 @@ function varint(value) {
 const node = (type, inputs, outputs, attributes = {}) =>
   message({ 1: inputs, 2: outputs, 4: type, 5: Object.entries(attributes).map(([name, value]) => attribute(name, value)) });
 
-/** A list of integers, an integer or a string. */
+/** An integer, a number as Float32Array, a string, or a list of them. */
 function attribute(name, value) {
-  if (Array.isArray(value)) return message({ 1: name, 8: value, 20: 7 });
-  return Number.isInteger(value) ? message({ 1: name, 3: value, 20: 2 }) : message({ 1: name, 4: value, 20: 3 });
+  const [one] = [value].flat();
+  const kind = one instanceof Float32Array ? 0 : Number.isInteger(one) ? 1 : 2; // As fields and types count them.
+  return message(Array.isArray(value) ? { 1: name, [7 + kind]: value, 20: 6 + kind } : { 1: name, [2 + kind]: value, 20: 1 + kind });
 }
 
 const initializer = (name, type, shape, data) => message({ 1: shape, 2: type, 8: name, 9: bytes(data) });
