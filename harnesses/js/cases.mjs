@@ -1,53 +1,5 @@
-/** What the harnesses share about cases: their features, why one is declined, a layer's weights and states. */
+/** What the harnesses share about cases: names, and parts of tensors, of layers and directions. */
 import { joined, rows } from "./tensors.mjs";
-
-/** What a case has beyond one plain forward layer, by the names of conformance/features.py. */
-export function features(c) {
-  const has = {
-    layers: c.num_layers > 1,
-    "sizes per layer": !isUniform(c),
-    bidirectional: c.direction === "bidirectional",
-    reverse: c.direction === "reverse",
-    lengths: c.lengths !== null,
-    projection: c.proj_size > 0,
-    dropout: c.dropout > 0,
-    "no bias": !c.bias,
-    unbatched: c.batch === "unbatched",
-    "batch first": c.batch_first,
-    "state omitted": c.initial_state === "omitted",
-    peepholes: c.peepholes,
-    "coupled gates": c.coupled_gates,
-    activations: c.activations.join() !== "sigmoid,tanh,tanh",
-    "activations per direction": c.activations.slice(0, 3).join() !== c.activations.slice(-3).join(),
-    clip: c.clip !== null,
-    "cell clip": c.cell_clip !== null,
-    "forget bias": c.forget_bias !== 0,
-    "left mask": c.mask === "left",
-    "holed mask": c.mask === "holed",
-    "input dropout": c.input_dropout > 0,
-    "recurrent dropout": c.recurrent_dropout > 0,
-    gradients: c.check.includes("gradients"),
-    [c.dtype]: true,
-  };
-  return Object.keys(has).filter((feature) => has[feature]);
-}
-
-/** Options that are a feature above, or need none. */
-// prettier-ignore
-const KNOWN = [
-  "input_size", "hidden_size", "num_layers", "direction", "bias", "batch_first", "proj_size", "dropout", "input_dropout",
-  "recurrent_dropout", "mode", "peepholes", "coupled_gates", "activations", "clip", "cell_clip", "forget_bias",
-  "seq_len", "batch", "lengths", "mask", "padding", "initial_state", "dtype", "values", "check",
-  "tags", "notes", "links", "name", "file", "line",
-];
-
-/** Why a case is declined: for a feature that is not among those given, or an option that is not known here; or null. */
-export function refusal(c, name, supported, lacks) {
-  const lacking = features(c).find((feature) => !supported.includes(feature));
-  if (lacking) return lacks[lacking] ?? `${name} has no ${lacking}`;
-  const unknown = Object.keys(c).find((option) => c[option] && !KNOWN.includes(option));
-  return unknown ? `${name} has no ${unknown.replaceAll("_", " ")}` : null;
-}
 
 /** Units of each layer. */
 export const hiddenSizes = (c) => [c.hidden_size].flat().concat(Array(c.num_layers).fill(c.hidden_size)).slice(0, c.num_layers);

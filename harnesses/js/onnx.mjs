@@ -1,5 +1,5 @@
 /** ONNX models of cases, as their protobuf bytes, and what the harnesses of runtimes share that read them. */
-import { ends, features, hiddenSizes, refusal, reordered, state, states } from "./cases.mjs";
+import { ends, hiddenSizes, reordered, state, states } from "./cases.mjs";
 import { bytes, joined, lifted } from "./tensors.mjs";
 
 const OPSET = 22; // The newest that has a new LSTM.
@@ -13,13 +13,6 @@ const FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
   "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32", "float16",
 ];
-const LACKS = {
-  projection: "ONNX's LSTM has no projection",
-  dropout: "ONNX's LSTM has no dropout",
-  unbatched: "ONNX's LSTM needs a batch axis",
-  float64: 'onnxruntime: "LSTM operator does not support double yet"',
-};
-
 /** ONNX's names of activations, with their alpha and beta where they take them. */
 const ACTIVATIONS = {
   sigmoid: ["Sigmoid"],
@@ -45,13 +38,13 @@ export function runtime(name, load) {
   return {
     name,
     needs: [name],
+    features: FEATURES,
     async load() {
       let description;
       [ort, description] = await load();
       const model = `opset ${OPSET}, an LSTM node for each layer with Transpose and Reshape between`;
       return { ...description, model, "batch first": "Transpose nodes around the stack", lengths: "sequence_lens" };
     },
-    supports: (c) => refusal(c, name, FEATURES, LACKS),
     // Y_h is "the last output value": a row without any has 0, which onnxruntime's tests pin (its #28052).
     dialect: () => ({ zero_length: "zero" }),
     async solve(c, tensors) {
@@ -106,7 +99,7 @@ function attributes(c) {
   const options = { direction: c.direction };
   if (c.coupled_gates) options.input_forget = 1;
   if (c.clip) options.clip = Float32Array.of(c.clip);
-  if (features(c).includes("activations")) {
+  if (c.activations.join() !== "sigmoid,tanh,tanh") {
     const repeated = c.direction === "bidirectional" && c.activations.length === 3;
     const named = [...c.activations, ...(repeated ? c.activations : [])].map((name) => ACTIVATIONS[name]);
     const constants = (place) => named.map((each) => each[place]).filter((constant) => constant !== undefined);

@@ -3,25 +3,15 @@
  *
  * Layers follow each other; `tf.layers.bidirectional` is around each where both ways.
  */
-import { ends, hiddenSizes, refusal, state, states } from "./cases.mjs";
+import { ends, hiddenSizes, state, states } from "./cases.mjs";
 import { joined, lifted, rows, swapped } from "./tensors.mjs";
 import { serve } from "./worker.mjs";
-
-const NAME = "tfjs.layers.lstm";
 
 // prettier-ignore
 const FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
   "activations", "left mask", "holed mask", "input dropout", "recurrent dropout", "gradients", "float32",
 ];
-const LACKS = {
-  unbatched: "tf.layers.lstm needs a batch axis",
-  dropout: "tf.layers.lstm({dropout}) drops the layer's own input, not what passes between layers",
-  float64: "TensorFlow.js has no float64",
-  float16: "TensorFlow.js has no float16 on the CPU",
-  bfloat16: "TensorFlow.js has no bfloat16",
-};
-
 /** TensorFlow.js' names of the activations that it has. */
 // prettier-ignore
 const ACTIVATIONS = {
@@ -44,8 +34,6 @@ async function load() {
 }
 
 function supports(c) {
-  const reason = refusal(c, NAME, FEATURES, LACKS);
-  if (reason) return reason;
   if (c.direction === "reverse" && c.num_layers > 1)
     return "tf.layers.lstm({goBackwards: true}) returns its output in processing order, which the next layer would reverse";
   const [gate, candidate, cell] = c.activations;
@@ -197,4 +185,12 @@ const variable = (array) => tf.variable(tensor(array));
 
 const array = (result) => ({ dtype: "F32", shape: result.shape, data: result.dataSync() });
 
-await serve({ name: NAME, needs: ["@tensorflow/tfjs"], load, supports, dialect, solve });
+await serve({
+  name: "tfjs.layers.lstm",
+  needs: ["@tensorflow/tfjs"],
+  features: FEATURES,
+  load,
+  supports,
+  dialect,
+  solve,
+});

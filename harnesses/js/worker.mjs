@@ -1,5 +1,6 @@
 /** The worker protocol (docs/worker-protocol.md), for any implementation. */
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 import { dumps, loads } from "./tensors.mjs";
 
@@ -8,9 +9,9 @@ const CHUNK = 2 ** 16;
 /**
  * Answers requests until there are no more.
  *
- * An implementation has: `name`; `needs`, the npm packages that it consists of; `load()`, which imports them and
- * describes what is run, an object of strings; `supports(case)`, a reason or null; `dialect(case)`, if it differs;
- * and `solve(case, tensors)`, which returns tensors by name, at least those that are wanted.
+ * An implementation has: `name`; `needs`, the npm packages that it consists of; `features`, a list; `load()`, which
+ * imports the packages and describes what is run, an object of strings; `solve(case, tensors)`, which returns tensors by
+ * name, at least those that are wanted; and, if need be, `supports(case)`, a reason or null, and `dialect(case)`.
  */
 export async function serve(implementation) {
   const output = redirected();
@@ -37,7 +38,7 @@ async function answered(implementation, { cmd, case: options, wants }, block) {
   if (cmd === "start") return [await started(implementation)];
   if (cmd === "supports") {
     const dialect = { padding: "zero", zero_length: "initial", ...implementation.dialect?.(options) };
-    return [{ reason: implementation.supports(options), dialect }];
+    return [{ reason: implementation.supports?.(options) ?? null, dialect }];
   }
   const solution = await implementation.solve(options, loads(block));
   const shaped = Object.entries(wants).map(([name, shape]) => [name, { ...solution[name], shape }]);
@@ -45,13 +46,15 @@ async function answered(implementation, { cmd, case: options, wants }, block) {
   return [{ ok: true, n: tensors.length }, tensors];
 }
 
-async function started({ name, needs, load }) {
+async function started({ name, needs, features, load }) {
+  const answer = { ok: true, version: 1, name, features };
   try {
     const packages = Object.fromEntries(needs.map((each) => [each, version(each)]));
-    return { ok: true, version: 1, name, packages, describe: { node: process.version, ...(await load()) } };
+    return { ...answer, packages, describe: { node: process.version, ...packages, ...(await load()) } };
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
-    return { ok: true, version: 1, name, missing: `${name} needs ${needs.join(" and ")}: npm ci --ignore-scripts` };
+    const install = `npm ci --ignore-scripts --prefix ${fileURLToPath(new URL(".", import.meta.url))}`;
+    return { ...answer, missing: `${name} needs ${needs.join(" and ")}; install with: ${install}` };
   }
 }
 
