@@ -1,10 +1,11 @@
-# Two commands for a machine with Python, git and make: `make run` and `make test`.
+# Two commands for a machine with Python, git and make: `make run` and `make test`. With Node.js: `make js`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+JS := tfjs onnxruntime-node onnxruntime-web
 
-.PHONY: run test clean
+.PHONY: run test js clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(STAMP)
@@ -16,6 +17,11 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+
+# Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
+js: $(STAMP)
+	npm ci --ignore-scripts --prefix harnesses/js
+	$(BIN)/conformance run $(JS:%=-i 'cmd:node harnesses/js/%.mjs')
 
 $(STAMP): pyproject.toml constraints/ci.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
