@@ -1,10 +1,11 @@
-# Two commands for a machine with Python, git and make: `make run` and `make test`.
+# Two commands for a machine with Python, git and make: `make run` and `make test`. With Node.js: `make js`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+JS := tfjs onnxruntime-node onnxruntime-web
 
-.PHONY: run test lint-page clean
+.PHONY: run test js lint-page clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(STAMP)
@@ -20,6 +21,11 @@ test: $(STAMP)
 # The page's scripts; needs Node.js.
 lint-page:
 	npx --yes eslint@9.39.5 --config tests/browser/eslint.config.mjs conformance/reports/page
+
+# Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
+js: $(STAMP)
+	npm ci --ignore-scripts --prefix harnesses/js
+	$(BIN)/conformance run $(JS:%=-i 'cmd:node harnesses/js/%.mjs')
 
 $(STAMP): pyproject.toml constraints/ci.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

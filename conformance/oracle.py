@@ -105,10 +105,10 @@ class Oracle:
             {name: scale * array for name, array in found.bound.items()},
             found.condition,
         )
-        if dialect.padding == "unspecified" and problem.mask is not None and "output" in values:
-            # What the output holds there, nobody says.
-            open_ = ~(problem.mask.T if problem.case.batch_first else problem.mask)
-            expectation.budget["output"][open_] = expectation.bound["output"][open_] = np.inf
+        shown = problem.shown(dialect)
+        if shown is not None and "output" in values:
+            # What the output holds elsewhere, nobody says.
+            expectation.budget["output"][~shown] = expectation.bound["output"][~shown] = np.inf
         self.seconds["budget"] += time.process_time() - start
         self._store(key, expectation)
         return expectation

@@ -58,11 +58,19 @@ class Problem:
 
         Where that leaves open what the output holds at steps that do not count, no gradient comes from there.
         """
-        if dialect.padding != "unspecified" or self.mask is None:
+        shown = self.shown(dialect)
+        if shown is None:
             return self
-        shown = self.mask.T if self.case.batch_first else self.mask
         output = self.cotangents["output"] * shown[..., None].astype(self.cotangents["output"].dtype)
         return replace(self, cotangents={**self.cotangents, "output": output})
+
+    def shown(self, dialect: Dialect) -> NDArray[np.bool_] | None:
+        """Where a dialect says what the output holds, by row and step in its own order; None for everywhere."""
+        if dialect.padding != "unspecified" or self.mask is None:
+            return None
+        flipped = self.case.direction == "reverse" and dialect.reverse_output == "processing"
+        shown = self.mask[::-1] if flipped else self.mask
+        return shown.T if self.case.batch_first else shown
 
     @property
     def output_shape(self) -> Shape:

@@ -18,6 +18,8 @@ exits with 1 while the deviation is there and with 0 once it is gone:
 
     conformance repro {example} | python -
 
+Those in JavaScript are for `node --input-type=module`, in a folder where npm installed the package.
+
 This page is written by `conformance list --divergences --markdown`.
 """
 
@@ -25,7 +27,8 @@ This page is written by `conformance list --divergences --markdown`.
 def markdown(entries: Sequence[Divergence]) -> str:
     """The page: a table of all entries, then each with its reproduction, grouped by package."""
     ordered = sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
-    lines = [_HEAD.format(example=ordered[0].id if ordered else "ID")]
+    example = next((each.id for each in ordered if each.reproduction.endswith(".py")), "ID")
+    lines = [_HEAD.format(example=example)]
     lines += ["| package | versions | what it does |", "|---|---|---|"]
     lines += [f"| {each.package} | {_cell(each.versions)} | [{_cell(each.what)}](#{each.id}) |" for each in ordered]
     for package, group in groupby(ordered, key=lambda entry: entry.package):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conformance.case import Case
 from conformance.problem import Problem, make_problem, round_to
+from reference import Dialect
 
 BASE: dict[str, Any] = {"input_size": 4, "hidden_size": 5, "seq_len": 6, "batch": 4}
 
@@ -35,6 +36,24 @@ def test_the_forward_half_of_a_case_is_drawn_like_the_whole() -> None:
     assert "gradients" not in forward.check
     assert (forward.key, forward.drawn_from) == (Case(**BASE, check=forward.check).key, case.drawn_from)
     assert digest(make_problem(forward)) == digest(make_problem(case))
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize(("reverse_output", "first"), [("input", [True] * 3), ("processing", [False, True, False])])
+def test_what_is_shown_follows_the_order_of_the_output(
+    reverse_output: str, first: list[bool], *, batch_first: bool
+) -> None:
+    options = {"direction": "reverse", "batch": 3, "lengths": (2, 6, 5), "batch_first": batch_first}
+    problem = problem_of(**options)
+    dialect = Dialect(padding="unspecified", reverse_output=reverse_output)  # type: ignore[arg-type]
+    assert problem.shown(Dialect()) is None
+    shown = problem.shown(dialect)
+    assert shown is not None
+    assert shown.shape == problem.input.shape[:2]
+    assert (shown.T if batch_first else shown)[0].tolist() == first
+    unseen = problem.under(dialect).cotangents["output"][~shown]
+    assert unseen.size
+    assert not unseen.any()
 
 
 def digest(problem: Problem) -> str:

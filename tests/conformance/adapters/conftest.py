@@ -38,9 +38,9 @@ def deviation(case: Callable[..., Case]) -> Callable[[Adapter, Options], float]:
         solution = dict(adapter.solve(problem))
         assert {name: array.shape for name, array in solution.items()} == problem.expected_shapes()
         expected = oracle.solve(problem, dialect)
-        if dialect.padding == "unspecified" and problem.mask is not None:
-            told = problem.mask.T if problem.case.batch_first else problem.mask
-            solution["output"] = np.where(told[..., None], solution["output"], 0.0)
+        shown = problem.shown(dialect)
+        if shown is not None:
+            solution["output"] = np.where(shown[..., None], solution["output"], 0.0)
         distances = [np.abs(array.astype(np.float64) - expected[name]).max() for name, array in solution.items()]
         return float(np.max(distances))
 

@@ -1,0 +1,174 @@
+/** ONNX models of cases, as their protobuf bytes, and what the harnesses of runtimes share that read them. */
+import { ends, hiddenSizes, reordered, state, states } from "./cases.mjs";
+import { bytes, joined, lifted } from "./tensors.mjs";
+
+const OPSET = 22; // The newest that has a new LSTM.
+const IR = 10;
+const FLOAT_TYPES = { F32: 1, F16: 10 };
+const INT32 = 6;
+const INT64 = 7;
+
+// prettier-ignore
+const FEATURES = [
+  "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
+  "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32", "float16",
+];
+/** ONNX's names of activations, with their alpha and beta where they take them. */
+const ACTIVATIONS = {
+  sigmoid: ["Sigmoid"],
+  tanh: ["Tanh"],
+  relu: ["Relu"],
+  leaky_relu: ["LeakyRelu", 0.1],
+  elu: ["Elu", 1],
+  affine: ["Affine", 0.75, 0.1],
+  hard_sigmoid: ["HardSigmoid", 0.2, 0.5],
+  hard_sigmoid_6: ["HardSigmoid", 1 / 6, 0.5],
+  scaled_tanh: ["ScaledTanh", 1.2, 0.8],
+  softsign: ["Softsign"],
+};
+
+/**
+ * An implementation for `serve`: a runtime that reads ONNX models.
+ *
+ * @param name the npm package, which is the implementation's name, too
+ * @param load imports the runtime and returns it with a description
+ */
+export function runtime(name, load) {
+  let ort;
+  return {
+    name,
+    needs: [name],
+    features: FEATURES,
+    async load() {
+      let description;
+      [ort, description] = await load();
+      const model = `opset ${OPSET}, an LSTM node for each layer with Transpose and Reshape between`;
+      return { ...description, model, "batch first": "Transpose nodes around the stack", lengths: "sequence_lens" };
+    },
+    // Y_h is "the last output value": a row without any has 0, which onnxruntime's tests pin (its #28052).
+    dialect: () => ({ zero_length: "zero" }),
+    async solve(c, tensors) {
+      const session = await ort.InferenceSession.create(model(c, tensors), { logSeverityLevel: 4 });
+      try {
+        return solution(c, tensors.input.dtype, await session.run(feeds(c, tensors, ort)));
+      } finally {
+        await session.release();
+      }
+    },
+  };
+}
+
+/**
+ * The bytes of a case's ModelProto, its weights as initializers.
+ *
+ * Inputs: `input`, and where given `sequence_lens` (B,) and `h_0_l0`, `c_0_l0` … (D, B, H).
+ * Outputs: `output`, and `h_n_l0`, `c_n_l0` … (D, B, H).
+ */
+export function model(c, tensors) {
+  const type = FLOAT_TYPES[tensors.input.dtype];
+  const inputs = [declared("input", type, tensors.input.shape)];
+  const outputs = [declared("output", type, [null, null, null])];
+  const nodes = [];
+  const initializers = [initializer("merged", INT64, [3], BigInt64Array.of(0n, 0n, -1n))];
+  let sequence = "input";
+  if (c.batch_first) nodes.push(node("Transpose", ["input"], [(sequence = "time_major")], { perm: [1, 0, 2] }));
+  if (tensors.lengths) inputs.push(declared("sequence_lens", INT32, tensors.lengths.shape));
+  hiddenSizes(c).forEach((hidden, layer) => {
+    const weights = weightsOf(c, tensors, layer);
+    for (const [name, { shape, data }] of Object.entries(weights)) initializers.push(initializer(`${name}_l${layer}`, type, shape, data));
+    const given = ["h_0", "c_0"].map((name) => (tensors.h_0 || tensors.h_0_l0 ? `${name}_l${layer}` : ""));
+    const finals = ["h_n", "c_n"].map((name) => `${name}_l${layer}`);
+    const shape = [ends(c, layer).length, c.batch, hidden];
+    inputs.push(...given.filter(Boolean).map((name) => declared(name, type, shape)));
+    outputs.push(...finals.map((name) => declared(name, type, shape)));
+    const read = [sequence, ...["W", "R", "B"].map((name) => (weights[name] ? `${name}_l${layer}` : ""))];
+    read.push(tensors.lengths ? "sequence_lens" : "", ...given, weights.P ? `P_l${layer}` : "");
+    const apart = `Y_l${layer}`;
+    nodes.push(node("LSTM", read, [apart, ...finals], { hidden_size: hidden, ...attributes(c) }));
+    nodes.push(node("Transpose", [apart], [`rows_l${layer}`], { perm: [0, 2, 1, 3] }));
+    sequence = layer === c.num_layers - 1 && !c.batch_first ? "output" : `stacked_l${layer}`;
+    nodes.push(node("Reshape", [`rows_l${layer}`, "merged"], [sequence]));
+  });
+  if (c.batch_first) nodes.push(node("Transpose", [sequence], ["output"], { perm: [1, 0, 2] }));
+  const graph = message({ 1: nodes, 2: "lstm", 5: initializers, 11: inputs, 12: outputs });
+  return message({ 1: IR, 7: graph, 8: message({ 2: OPSET }) });
+}
+
+/** What an LSTM node says beside its hidden size: no more than what is not ONNX's default. */
+function attributes(c) {
+  const options = { direction: c.direction };
+  if (c.coupled_gates) options.input_forget = 1;
+  if (c.clip) options.clip = Float32Array.of(c.clip);
+  if (c.activations.join() !== "sigmoid,tanh,tanh") {
+    const repeated = c.direction === "bidirectional" && c.activations.length === 3;
+    const named = [...c.activations, ...(repeated ? c.activations : [])].map((name) => ACTIVATIONS[name]);
+    const constants = (place) => named.map((each) => each[place]).filter((constant) => constant !== undefined);
+    options.activations = named.map(([name]) => name);
+    if (constants(1).length) options.activation_alpha = constants(1).map((constant) => Float32Array.of(constant));
+    if (constants(2).length) options.activation_beta = constants(2).map((constant) => Float32Array.of(constant));
+  }
+  return options;
+}
+
+/** One layer's W (D, 4H, I), R (D, 4H, H) and, where it has them, B (D, 8H) and P (D, 3H). */
+function weightsOf(c, tensors, layer) {
+  const stacked = (stored, wanted, ...roles) => {
+    const own = (end) => joined(roles.map((role) => reordered(tensors[`${role}_${end}`], stored, wanted)));
+    return joined(ends(c, layer).map((end) => lifted(own(end))));
+  };
+  const weights = { W: stacked("ifgo", "iofg", "weight_ih"), R: stacked("ifgo", "iofg", "weight_hh") };
+  if (c.bias) weights.B = stacked("ifgo", "iofg", "bias_ih", "bias_hh");
+  if (c.peepholes) weights.P = stacked("ifo", "iof", "peephole");
+  return weights;
+}
+
+function feeds(c, tensors, ort) {
+  const tensor = ({ dtype, shape, data }) => new ort.Tensor(dtype === "F16" ? "float16" : "float32", data, shape);
+  const given = { input: tensor(tensors.input) };
+  if (tensors.lengths) given.sequence_lens = new ort.Tensor("int32", Int32Array.from(tensors.lengths.data, Number));
+  for (let layer = 0; (tensors.h_0 || tensors.h_0_l0) && layer < c.num_layers; layer++)
+    for (const name of ["h_0", "c_0"]) given[`${name}_l${layer}`] = tensor(state(c, tensors, name, layer));
+  return given;
+}
+
+function solution(c, dtype, outputs) {
+  const tensor = ({ dims, data }) => ({ dtype, shape: dims, data: dtype === "F16" ? new Uint16Array(data.buffer) : data });
+  const layers = (name) => hiddenSizes(c).map((_, layer) => tensor(outputs[`${name}_l${layer}`]));
+  return { output: tensor(outputs.output), ...states(c, "h_n", layers("h_n")), ...states(c, "c_n", layers("c_n")) };
+}
+
+// Protocol buffers, as far as onnx.proto needs them: fields by number, a list where they are repeated.
+
+const message = (fields) =>
+  Buffer.concat(Object.entries(fields).flatMap(([number, value]) => [value].flat().flatMap((each) => field(number, each))));
+
+function field(number, value) {
+  if (value instanceof Float32Array) return [varint(number * 8 + 5), bytes(value)];
+  if (Number.isInteger(value)) return [varint(number * 8), varint(value)];
+  const content = Buffer.from(value);
+  return [varint(number * 8 + 2), varint(content.length), content];
+}
+
+function varint(value) {
+  const digits = [];
+  for (; value > 127; value = Math.floor(value / 128)) digits.push((value % 128) + 128);
+  return Buffer.from([...digits, value]);
+}
+
+const node = (type, inputs, outputs, attributes = {}) =>
+  message({ 1: inputs, 2: outputs, 4: type, 5: Object.entries(attributes).map(([name, value]) => attribute(name, value)) });
+
+/** An integer, a number as Float32Array, a string, or a list of them. */
+function attribute(name, value) {
+  const [one] = [value].flat();
+  const kind = one instanceof Float32Array ? 0 : Number.isInteger(one) ? 1 : 2; // As fields and types count them.
+  return message(Array.isArray(value) ? { 1: name, [7 + kind]: value, 20: 6 + kind } : { 1: name, [2 + kind]: value, 20: 1 + kind });
+}
+
+const initializer = (name, type, shape, data) => message({ 1: shape, 2: type, 8: name, 9: bytes(data) });
+
+/** A ValueInfoProto: null stands for a size that is left open. */
+const declared = (name, type, shape) => {
+  const sizes = shape.map((size) => message(size === null ? {} : { 1: size }));
+  return message({ 1: name, 2: message({ 1: message({ 1: type, 2: message({ 1: sizes }) }) }) });
+};

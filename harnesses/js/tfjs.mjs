@@ -1,0 +1,196 @@
+/**
+ * `tf.layers.lstm` of TensorFlow.js, with gradients: `node tfjs.mjs` on its CPU backend, which is plain JavaScript.
+ *
+ * Layers follow each other; `tf.layers.bidirectional` is around each where both ways.
+ */
+import { ends, hiddenSizes, state, states } from "./cases.mjs";
+import { joined, lifted, rows, swapped } from "./tensors.mjs";
+import { serve } from "./worker.mjs";
+
+// prettier-ignore
+const FEATURES = [
+  "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
+  "activations", "left mask", "holed mask", "input dropout", "recurrent dropout", "gradients", "float32",
+];
+/** TensorFlow.js' names of the activations that it has. */
+// prettier-ignore
+const ACTIVATIONS = {
+  sigmoid: "sigmoid", tanh: "tanh", relu: "relu", elu: "elu", hard_sigmoid: "hardSigmoid", softsign: "softsign",
+};
+
+let tf;
+
+async function load() {
+  tf = await import("@tensorflow/tfjs");
+  await tf.setBackend("cpu");
+  return {
+    device: tf.getBackend(),
+    stacked: "one layer after the other; tf.layers.bidirectional around each where both ways",
+    lengths: "mask",
+    "time-major": "input, output and their gradients are transposed: layers have (batch, time, features) only",
+    "cell dropout": "masks are given through dropoutFunc",
+    gradients: "tf.variableGrads",
+  };
+}
+
+function supports(c) {
+  if (c.direction === "reverse" && c.num_layers > 1)
+    return "tf.layers.lstm({goBackwards: true}) returns its output in processing order, which the next layer would reverse";
+  const [gate, candidate, cell] = c.activations;
+  if (candidate !== cell) return "tf.layers.lstm has one activation for the candidate and the cell state";
+  const unknown = [gate, candidate].find((name) => !(name in ACTIVATIONS));
+  return unknown ? `TensorFlow.js has no activation ${unknown}` : null;
+}
+
+function dialect(c) {
+  // A masked step emits the hidden state before it; where none was computed yet, that is the initial one.
+  const first = c.direction !== "forward" || c.mask === "left" || [c.lengths].flat().includes(0);
+  const padding = first && c.initial_state !== "omitted" ? "unspecified" : "repeat";
+  return { padding, reverse_output: c.direction === "reverse" ? "processing" : "input" };
+}
+
+/** Runs the stack and, where gradients are wanted, differentiates through all of it. */
+function solve(c, tensors) {
+  tf.engine().startScope();
+  const layers = hiddenSizes(c).map((_, layer) => made(c, tensors, layer));
+  try {
+    const x = variable(batchMajor(c, tensors.input));
+    const given = c.initial_state !== "omitted";
+    const initial = layers.map((_, layer) => (given ? inOrder(c, tensors, ["h_0", "c_0"], layer).map(variable) : []));
+    const mask = maskOf(c, tensors);
+    const training = c.mode === "train";
+    const run = () => {
+      let sequence = x;
+      const finals = layers.map((layer, k) => {
+        const options = given ? { mask, training, initialState: initial[k] } : { mask, training };
+        const [output, ...final] = layer.apply(sequence, options);
+        sequence = output;
+        return final;
+      });
+      return [sequence, ...finals.flat()].map((tensor) => tf.keep(tensor));
+    };
+    if (!c.check.includes("gradients")) return results(c, run());
+    const cotangents = [batchMajor(c, tensors["cotangent.output"])];
+    layers.forEach((_, k) => cotangents.push(...inOrder(c, tensors, ["cotangent.h_n", "cotangent.c_n"], k)));
+    const weights = layers.map((layer) => layer.trainableWeights.map((weight) => weight.val));
+    let outputs;
+    const total = () => {
+      outputs = run();
+      return tf.addN(outputs.map((output, k) => tf.sum(tf.mul(output, tensor(cotangents[k])))));
+    };
+    const { grads } = tf.variableGrads(total, [x, ...initial.flat(), ...weights.flat()]);
+    const gradient = (source) => array(grads[source.name]);
+    return { ...results(c, outputs), ...gradients(c, gradient(x), initial, weights, gradient) };
+  } finally {
+    tf.engine().endScope();
+    tf.disposeVariables();
+  }
+}
+
+/** A layer with a problem's weights. */
+function made(c, tensors, layer) {
+  const [recurrentActivation, activation] = c.activations.map((name) => ACTIVATIONS[name]);
+  const one = tf.layers.lstm({
+    units: hiddenSizes(c)[layer],
+    activation,
+    recurrentActivation,
+    useBias: c.bias,
+    kernelInitializer: "zeros",
+    recurrentInitializer: "zeros",
+    unitForgetBias: false,
+    dropout: c.input_dropout,
+    recurrentDropout: c.recurrent_dropout,
+    returnSequences: true,
+    returnState: true,
+    goBackwards: c.direction === "reverse",
+  });
+  const both = c.direction === "bidirectional";
+  const whole = both ? tf.layers.bidirectional({ layer: one, mergeMode: "concat" }) : one;
+  const weights = ends(c, layer).map((end) => packed(c, tensors, end));
+  whole.apply(tf.input({ shape: [null, weights[0][0].shape[0]] })); // This makes its weights.
+  whole.setWeights(weights.flat().map(tensor));
+  const cells = both ? [whole.forwardLayer.cell, whole.backwardLayer.cell] : [one.cell];
+  ends(c, layer).forEach((end, k) => (cells[k].dropoutFunc = dropping(tensors, end)));
+  return whole;
+}
+
+/** What a cell is given in place of its random dropout. It asks for four input masks, uses the first, then as many others. */
+function dropping(tensors, end) {
+  const masks = ["input", "recurrent"].map((kind) => tensors[`dropout_mask.${kind}_${end}`]).filter(Boolean);
+  let asked = 0;
+  return () => tensor(masks[Math.floor(asked++ / 4)]);
+}
+
+/** One direction's weights in TensorFlow.js' order: kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,). */
+function packed(c, tensors, end) {
+  const kernels = ["weight_ih", "weight_hh"].map((role) => swapped(tensors[`${role}_${end}`]));
+  if (!c.bias) return kernels;
+  const [{ shape, data }, { data: recurrent }] = ["bias_ih", "bias_hh"].map((role) => tensors[`${role}_${end}`]);
+  return [...kernels, { dtype: "F32", shape, data: data.map((value, k) => value + recurrent[k]) }];
+}
+
+/** A layer's states (B, H) in TensorFlow.js' order: h and c of each direction in turn. */
+const inOrder = (c, tensors, names, layer) =>
+  ends(c, layer).flatMap((_, direction) =>
+    names.map((name) => first(rows(state(c, tensors, name, layer), direction, direction + 1))),
+  );
+
+/** Results under their canonical names: the output, then each layer's final states in TensorFlow.js' order. */
+function results(c, [output, ...finals]) {
+  const found = { output: batchMajor(c, array(output)), ...unordered(c, ["h_n", "c_n"], finals.map(array)) };
+  tf.dispose([output, ...finals]);
+  return found;
+}
+
+function gradients(c, input, initial, weights, gradient) {
+  const found = { "grad.input": batchMajor(c, input) };
+  if (initial[0].length) Object.assign(found, unordered(c, ["grad.h_0", "grad.c_0"], initial.flat().map(gradient)));
+  weights.forEach((layer, k) => {
+    const width = layer.length / ends(c, k).length;
+    ends(c, k).forEach((end, direction) => {
+      const [kernel, recurrent, bias] = layer.slice(direction * width, (direction + 1) * width).map(gradient);
+      found[`grad.weight_ih_${end}`] = swapped(kernel);
+      found[`grad.weight_hh_${end}`] = swapped(recurrent);
+      if (bias) found[`grad.bias_ih_${end}`] = found[`grad.bias_hh_${end}`] = bias;
+    });
+  });
+  return found;
+}
+
+/** States in TensorFlow.js' order, of all layers, under their canonical names. */
+function unordered(c, names, flat) {
+  const each = 2 * ends(c, 0).length;
+  const layers = hiddenSizes(c).map((_, layer) => flat.slice(layer * each, (layer + 1) * each));
+  const of = (k) => layers.map((layer) => joined(layer.filter((_, at) => at % 2 === k).map(lifted)));
+  return Object.assign({}, ...names.map((name, k) => states(c, name, of(k))));
+}
+
+/** Which steps count (B, T), or null where all do. */
+function maskOf(c, { lengths, mask }) {
+  if (mask) return tensor(swapped(mask));
+  if (!lengths) return null;
+  const counts = [...lengths.data].map((length) => Array.from({ length: c.seq_len }, (_, step) => step < length));
+  return tf.tensor2d(counts, undefined, "bool");
+}
+
+/** The case's input, output or cotangent as (B, T, ·), or such an array as the case has it. */
+const batchMajor = (c, array) => (c.batch_first ? array : swapped(array));
+
+const first = ({ dtype, shape, data }) => ({ dtype, shape: shape.slice(1), data });
+
+const tensor = ({ dtype, shape, data }) =>
+  tf.tensor(dtype === "F64" ? Float32Array.from(data) : data, shape, dtype === "BOOL" ? "bool" : "float32");
+
+const variable = (array) => tf.variable(tensor(array));
+
+const array = (result) => ({ dtype: "F32", shape: result.shape, data: result.dataSync() });
+
+await serve({
+  name: "tfjs.layers.lstm",
+  needs: ["@tensorflow/tfjs"],
+  features: FEATURES,
+  load,
+  supports,
+  dialect,
+  solve,
+});

@@ -1,0 +1,172 @@
+"""Harnesses in JavaScript: their tensors and ONNX models with node alone, and cases where npm installed the rest."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance import known, tensors
+from conformance.case import Case
+from conformance.oracle import Oracle
+from conformance.problem import make_problem
+from conformance.results import Result
+from conformance.runner import Runner
+from conformance.worker import protocol
+from conformance.worker.client import WorkerAdapter, program
+
+HARNESSES = ("tfjs", "onnxruntime-node", "onnxruntime-web")
+Start = Callable[[str], WorkerAdapter]
+FOLDER = Path(__file__).parents[3] / "harnesses" / "js"
+
+pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+
+PLAIN: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2}
+WHOLE = PLAIN | {"bidirectional": True, "num_layers": 2, "lengths": (5, 2)}
+EVERYTHING = WHOLE | {"activations": ("hard_sigmoid", "scaled_tanh", "softsign"), "peepholes": True, "clip": 2.0}
+
+
+def node(script: str, given: bytes) -> bytes:
+    """What a script, run in the harnesses' folder, makes of its standard input."""
+    head = 'import { readFileSync, writeSync } from "node:fs"; const given = readFileSync(0);'
+    command = ["node", "--input-type=module", "--eval", head + script]
+    return subprocess.run(command, input=given, capture_output=True, check=True, cwd=FOLDER, timeout=60).stdout
+
+
+def test_tensors_come_back_as_they_went() -> None:
+    arrays: dict[str, Any] = {
+        "a": np.array([[1.5, -0.0, np.inf]], np.float16),
+        "b": np.arange(6, dtype=np.float32).reshape(1, 2, 3),
+        "c": np.array([np.nan, 1e-300]),
+        "d": np.array([2**40, -1]),
+        "e": np.array([[True], [False]]),
+        "f": np.zeros((0, 3), np.float32),
+    }
+    script = 'import { dumps, loads } from "./tensors.mjs"; writeSync(1, dumps(loads(given)));'
+    back, _ = tensors.loads(node(script, tensors.dumps(arrays, {"note": "none"})))
+    assert list(back) == list(arrays)
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype
+        np.testing.assert_array_equal(back[name], array)
+
+
+def test_axes_are_swapped_and_gates_reordered() -> None:
+    script = """
+        import { reordered } from "./cases.mjs"; import { dumps, loads, swapped } from "./tensors.mjs";
+        const { x } = loads(given);
+        writeSync(1, dumps({ swapped: swapped(x), iofg: reordered(x, "ifgo", "iofg") }));
+    """
+    x = np.arange(24.0).reshape(4, 2, 3)
+    back, _ = tensors.loads(node(script, tensors.dumps({"x": x})))
+    np.testing.assert_array_equal(back["swapped"], x.swapaxes(0, 1))
+    np.testing.assert_array_equal(back["iofg"], x[[0, 3, 1, 2]])
+
+
+@pytest.mark.parametrize("options", [PLAIN, EVERYTHING, PLAIN | {"dtype": "float16", "batch_first": True}])
+def test_models_are_valid_onnx(options: dict[str, Any]) -> None:
+    onnx = pytest.importorskip("onnx")
+    problem = make_problem(Case.model_validate(options))
+    script = 'import { model } from "./onnx.mjs"; import { loads } from "./tensors.mjs";'
+    script += f"writeSync(1, model({problem.case.model_dump_json()}, loads(given)));"
+    model = onnx.load_from_string(node(script, tensors.dumps(protocol.to_tensors(problem))))
+    onnx.checker.check_model(model, full_check=True)
+    first = next(each for each in model.graph.node if each.op_type == "LSTM")
+    attributes = {each.name: onnx.helper.get_attribute_value(each) for each in first.attribute}
+    if options is EVERYTHING:
+        assert attributes["activations"] == [b"HardSigmoid", b"ScaledTanh", b"Softsign"] * 2
+        np.testing.assert_allclose(attributes["activation_alpha"], [0.2, 1.2] * 2, rtol=1e-6)
+        np.testing.assert_allclose(attributes["activation_beta"], [0.5, 0.8] * 2, rtol=1e-6)
+        assert attributes["clip"] == 2.0
+
+
+def test_what_is_printed_is_no_answer(tmp_path: Path) -> None:
+    harness = tmp_path / "harness.mjs"
+    harness.write_text(f"""
+        import {{ execSync }} from "node:child_process";
+        import {{ serve }} from {json.dumps(str(FOLDER / "worker.mjs"))};
+        async function load() {{
+          console.log("by JavaScript");
+          execSync("echo natively", {{ stdio: "inherit" }});
+          return {{ loaded: "yes" }};
+        }}
+        const solve = () => {{ throw new RangeError("not today"); }};
+        await serve({{ name: "noisy", needs: [], features: ["float32", "gradients"], load, solve }});
+    """)
+    worker = program(f"node {harness}")
+    try:
+        assert worker.describe()["loaded"] == "yes"
+        result = Runner(Oracle(cache=None)).check(Case.model_validate(PLAIN), worker)
+        assert (result.status, result.reason) == ("error", "RangeError: not today")
+    finally:
+        worker.close()
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Starts a harness by its file's name, once."""
+    if not (FOLDER / "node_modules").is_dir():
+        pytest.skip("npm ci has not been run in harnesses/js")
+    started: dict[str, WorkerAdapter] = {}
+
+    def start(name: str) -> WorkerAdapter:
+        started[name] = started.get(name) or program(f"node {FOLDER / name}.mjs")
+        return started[name]
+
+    yield start
+    for worker in started.values():
+        worker.close()
+
+
+def check(worker: WorkerAdapter, options: dict[str, Any]) -> Result:
+    case = Case.model_validate(options)
+    return Runner(Oracle(cache=None), divergences=known.shipped(), diagnoses=False).check(case, worker)
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+def test_versions_are_told(start: Start, name: str) -> None:
+    locked = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
+    [(package, version)] = start(name).packages.items()
+    assert locked[f"node_modules/{package}"]["version"] == version
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+@pytest.mark.parametrize(
+    "options",
+    [PLAIN, WHOLE, WHOLE | {"hidden_size": (2, 3), "batch_first": True}, PLAIN | {"bias": False},
+     PLAIN | {"initial_state": "omitted"}, PLAIN | {"direction": "reverse", "lengths": (2, 5)},
+     PLAIN | {"activations": ("hard_sigmoid", "relu", "relu")}],
+)  # fmt: skip
+def test_it_conforms(start: Start, name: str, options: dict[str, Any]) -> None:
+    result = check(start(name), options)
+    assert result.status == "pass", (result.reason, result.traceback)
+    assert bool(result.unchecked) == (name != "tfjs")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "status"),
+    [
+        ("tfjs", {"seq_len": 1}, "known"),
+        ("tfjs", {"seq_len": 1, "check": ("output", "c_n")}, "pass"),
+        ("tfjs", {"lengths": (5, 2), "padding": "nan"}, "known"),
+        ("tfjs", {"mask": "holed", "lengths": (3, 2)}, "pass"),
+        ("tfjs", {"mask": "left", "lengths": (3, 2), "direction": "reverse"}, "pass"),
+        ("tfjs", {"input_dropout": 0.5, "recurrent_dropout": 0.5, "mode": "train"}, "pass"),
+        ("tfjs", {"direction": "reverse", "num_layers": 2}, "unsupported"),
+        ("tfjs", {"activations": ("sigmoid", "relu", "tanh")}, "unsupported"),
+        ("tfjs", {"activations": ("sigmoid", "affine", "affine")}, "unsupported"),
+        ("onnxruntime-node", {"clip": 0.5}, "known"),
+        ("onnxruntime-web", {"clip": 0.5}, "known"),
+        ("onnxruntime-node", {"peepholes": True, "coupled_gates": True}, "pass"),
+        ("onnxruntime-web", {"peepholes": True, "coupled_gates": True}, "pass"),
+        ("onnxruntime-node", {"dtype": "float16"}, "pass"),
+        ("onnxruntime-node", {"dtype": "float64"}, "unsupported"),
+        ("onnxruntime-web", {"lengths": (0, 5)}, "pass"),
+    ],
+)
+def test_what_is_special(start: Start, name: str, options: dict[str, Any], status: str) -> None:
+    result = check(start(name), PLAIN | options)
+    assert result.status == status, (result.reason, result.traceback)
