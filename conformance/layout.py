@@ -210,8 +210,10 @@ FLAX_JOINED = Layout(
 EQUINOX = Layout(biases="summed", bias_ih="bias")
 """``equinox.nn.LSTMCell``. https://docs.kidger.site/equinox/api/nn/rnn/"""
 
-HAIKU = Layout(gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b")
-"""``haiku.LSTM``: i, g, f, o along the columns of one array. https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
+HAIKU = Layout(
+    gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b", forget_bias=1.0
+)  # fmt: skip
+"""``haiku.LSTM``: i, g, f, o along the columns of one array, and 1 added to f at run time. https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
 
 MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
 """``mlx.nn.LSTM``. https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.LSTM.html"""

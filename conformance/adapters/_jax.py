@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters import arrays
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.case import Case
 from conformance.layout import Layout
 from conformance.problem import Problem
 from reference import Model
@@ -26,6 +27,7 @@ class Options:
     model: Model
     dtype: str
     batched: bool
+    activations: tuple[str, ...]
 
     @property
     def time_major(self) -> bool:
@@ -36,6 +38,12 @@ class JaxAdapter(Adapter):
     """An adapter of a library on JAX, which says how a stack is run; the rest is here."""
 
     layout: ClassVar[Layout]
+    default_tag = "core"
+
+    def layout_of(self, case: Case) -> Layout:
+        """How the weights of a case are stored."""
+        del case
+        return self.layout
 
     @abstractmethod
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
@@ -53,8 +61,8 @@ class JaxAdapter(Adapter):
         """Runs the compiled function, and names its results."""
         import jax
 
-        case, model = problem.case, problem.case.model
-        options = Options(model, case.dtype, case.rows is not None)
+        case, model, layout = problem.case, problem.case.model, self.layout_of(problem.case)
+        options = Options(model, case.dtype, case.rows is not None, case.activations)
         differentiates = "gradients" in case.check
         layers = range(model.num_layers)
 
@@ -63,7 +71,7 @@ class JaxAdapter(Adapter):
             return [list(zip(row[0::2], row[1::2], strict=True)) for row in rows]
 
         initial = None if problem.initial_state is None else pairs(problem.initial_state, ("h_0", "c_0"))
-        inputs = [[arrays.packed(problem, self.layout, layer) for layer in layers], problem.input, initial]
+        inputs = [[arrays.packed(problem, layout, layer) for layer in layers], problem.input, initial]
         cotangents = (problem.cotangents["output"], pairs(problem.cotangents, ("h_n", "c_n")))
         lengths = None if problem.lengths is None else problem.lengths.astype(np.int32)
         # Without x64 JAX makes every array float32; with it, no float32 case would be as its users run it.
@@ -77,7 +85,7 @@ class JaxAdapter(Adapter):
             own, results["grad.input"], states = gradients
             results |= _named(model, "grad.{}_0", states) if states is not None else {}
             for layer, of_layer in enumerate(own):
-                results |= arrays.weight_gradients(model, self.layout, layer, of_layer)
+                results |= arrays.weight_gradients(model, layout, layer, of_layer)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
@@ -88,7 +96,7 @@ class JaxAdapter(Adapter):
         return {
             "jax": jax.__version__,
             "jaxlib": jaxlib.__version__,
-            "device": f"{jax.devices('cpu')[0].device_kind}",
+            "device": jax.devices("cpu")[0].device_kind,
             "threads": f"XLA's pool on {len(os.sched_getaffinity(0))} processors",
             "float64": "jax.enable_x64, for float64 cases only",
             "gradients": "jax.vjp",

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from conformance.adapters._jax import Options
-from conformance.adapters.flax_linen import FlaxLinenLSTMCell
+from conformance.adapters.flax_linen import FlaxLinenLSTMCell, functions
 from conformance.layout import FLAX, FLAX_JOINED, Layout
 
 
@@ -25,10 +25,10 @@ class FlaxNnxLSTMCell(FlaxLinenLSTMCell):
         cell = partial(getattr(nnx, self.cell), param_dtype=options.dtype, rngs=nnx.Rngs(0), **_DRAWS_NOTHING)
         for layer, size in enumerate(model.hidden_sizes):
             rnns = []
-            for own in weights[layer]:
-                rnn = nnx.RNN(cell(model.layer_input_size(layer), size), reverse=backwards, keep_order=backwards)
-                _load(rnn.cell, own)
-                rnns.append(rnn)
+            for direction, own in enumerate(weights[layer]):
+                loaded = cell(model.layer_input_size(layer), size, **functions(nnx, options.activations, direction))
+                _load(loaded, own)
+                rnns.append(nnx.RNN(loaded, reverse=backwards, keep_order=backwards))
             carries = [None] * len(rnns) if initial is None else [pair[::-1] for pair in initial[layer]]
             how = {"seq_lengths": lengths, "return_carry": True, "time_major": options.time_major}
             if model.direction == "bidirectional":

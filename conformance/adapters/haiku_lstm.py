@@ -1,9 +1,11 @@
 """``haiku.LSTM``, unrolled over time."""
 
 from collections.abc import Mapping, Set
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from conformance.adapters._jax import JaxAdapter, Options
+from conformance.case import Case
 from conformance.layout import HAIKU, Layout
 
 
@@ -16,10 +18,19 @@ class HaikuLSTM(JaxAdapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "unbatched", "batch first", "state omitted",
-         "gradients", "float64", "float32", "float16", "bfloat16"}
+         "forget bias", "gradients", "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {"lengths": "haiku.LSTM and haiku.dynamic_unroll have no lengths"}
     layout: ClassVar[Layout] = HAIKU
+
+    def supports(self, case: Case) -> str | None:
+        """A forget bias of 1 is what it always adds; of 0, what its weights make up for."""
+        other = f"haiku.LSTM adds 1 to the forget gate, not {case.forget_bias:g}"
+        return super().supports(case) or (None if case.forget_bias in (0.0, 1.0) else other)
+
+    def layout_of(self, case: Case) -> Layout:
+        """The stored bias is less by what Haiku adds and the case does not."""
+        return replace(HAIKU, forget_bias=1.0 - case.forget_bias)
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
         """Unrolls the stack at once, or a layer after the other where each runs both ways."""
