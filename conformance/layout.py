@@ -20,6 +20,8 @@ CANONICAL_GATES = "ifgo"
 CANONICAL_PEEPHOLES = "ifo"
 _GATED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _ROLES = (*_GATED, "peephole", "weight_hr")
+_GATE = "{gate}"
+_ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Layout:
         peepholes: the order in which the peepholes' blocks of H are stacked.
         peephole: name of the peepholes.
         forget_bias: what the framework adds to the forget gate's sum by itself, so that its bias holds that much less.
+
+    A name with ``{gate}`` in it is an array for each gate, ``{gate}`` being its letter.
     """
 
     gates: str = CANONICAL_GATES
@@ -99,6 +103,7 @@ class Layout:
         if "weight_hr" in parameters:
             projection = parameters["weight_hr"]
             arrays[self.weight_hr] = projection.T if self.projection_transposed else projection
+        arrays = {part: own for name, array in arrays.items() for part, own in self._split(name, array)}
         return {name: np.array(array, order="C") for name, array in arrays.items()}
 
     def unpack(self, arrays: Mapping[str, Array], input_size: int) -> dict[str, Array]:
@@ -127,6 +132,7 @@ class Layout:
             gradients: gradients of the framework's arrays by name.
             input_size: I, where a joined array is to be split.
         """
+        gradients = self._joined(gradients)
         first = gradients[self.weight_ih].T if self.transposed else gradients[self.weight_ih]
         if self._is_joined:
             blocks = {"weight_ih": first[:, :input_size], "weight_hh": first[:, input_size:]}
@@ -155,6 +161,24 @@ class Layout:
         forget = self.gates.index("f") * block
         total[forget : forget + block] -= self.forget_bias
         return total.astype(bias_ih.dtype)
+    def _split(self, name: str, array: Array) -> list[tuple[str, Array]]:
+        """What is stored for an array of all gates: itself, or one for each gate."""
+        if _GATE not in name:
+            return [(name, array)]
+        blocks = np.split(array, 4, axis=self._gate_axis(array))
+        return [(name.replace(_GATE, gate), block) for gate, block in zip(self.gates, blocks, strict=True)]
+
+    def _joined(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """The inverse of ``_split``: arrays of all gates, whatever was stored for them."""
+        joined = dict(arrays)
+        for name in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh):
+            parts = [arrays[part] for gate in self.gates if (part := name.replace(_GATE, gate)) in arrays]
+            if _GATE in name and parts:
+                joined[name] = np.concatenate(parts, axis=self._gate_axis(parts[0]))
+        return joined
+
+    def _gate_axis(self, array: Array) -> int:
+        return array.ndim - 1 if self.transposed else 0
 
     @staticmethod
     def _reorder(array: Array, stored: str, wanted: str) -> Array:
@@ -180,6 +204,27 @@ ONNX = Layout(
 OPENVINO = Layout(gates="figo", biases="summed", weight_ih="W", weight_hh="R", bias_ih="B")
 """OpenVINO's ``LSTMSequence``.
 https://docs.openvino.ai/nightly/documentation/openvino-ir-format/operation-sets/operation-specs/sequence/lstm-sequence-1.html"""
+FLAX = Layout(
+    transposed=True, biases="summed", weight_ih="i{gate}/kernel", weight_hh="h{gate}/kernel", bias_ih="h{gate}/bias"
+)  # fmt: skip
+"""``flax.linen``'s two LSTM cells: a dense layer for each gate, biases on the hidden state's only.
+https://flax.readthedocs.io/en/latest/api_reference/flax.linen/layers.html"""
+
+FLAX_JOINED = Layout(
+    transposed=True, biases="summed", weight_ih="dense_i/kernel", weight_hh="dense_h/kernel", bias_ih="dense_h/bias"
+)  # fmt: skip
+"""``flax.nnx.OptimizedLSTMCell``: a dense layer for all gates. https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/recurrent.html"""
+
+EQUINOX = Layout(biases="summed", bias_ih="bias")
+"""``equinox.nn.LSTMCell``. https://docs.kidger.site/equinox/api/nn/rnn/"""
+
+HAIKU = Layout(
+    gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b", forget_bias=1.0
+)  # fmt: skip
+"""``haiku.LSTM``: i, g, f, o along the columns of one array, and 1 added to f at run time. https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
+
+MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
+"""``mlx.nn.LSTM``. https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.LSTM.html"""
 
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:

@@ -36,6 +36,15 @@ BUILT_IN = {
     "opencv.dnn": "conformance.adapters.opencv_dnn:OpenCvDnn",
     "MNN": "conformance.adapters.mnn_lstm:Mnn",
     "MNN[useOriginRNNImpl]": "conformance.adapters.mnn_lstm:MnnOrigin",
+    "flax.linen.LSTMCell": "conformance.adapters.flax_linen:FlaxLinenLSTMCell",
+    "flax.linen.OptimizedLSTMCell": "conformance.adapters.flax_linen:FlaxLinenOptimizedLSTMCell",
+    "flax.nnx.LSTMCell": "conformance.adapters.flax_nnx:FlaxNnxLSTMCell",
+    "flax.nnx.OptimizedLSTMCell": "conformance.adapters.flax_nnx:FlaxNnxOptimizedLSTMCell",
+    "equinox.nn.LSTMCell": "conformance.adapters.equinox_lstm_cell:EquinoxLSTMCell",
+    "haiku.LSTM": "conformance.adapters.haiku_lstm:HaikuLSTM",
+    "jax.experimental.rnn.lstm_ref": "conformance.adapters.jax_lstm_ref:JaxLSTMRef",
+    "mlx.nn.LSTM": "conformance.adapters.mlx_lstm:MlxLSTM",
+    "tinygrad.nn.LSTMCell": "conformance.adapters.tinygrad_lstm_cell:TinygradLSTMCell",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 
