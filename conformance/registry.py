@@ -26,6 +26,16 @@ BUILT_IN = {
     "torch.nn.LSTMCell": "conformance.adapters.torch_lstm_cell:TorchLSTMCell",
     "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
     "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
+    "keras.layers.LSTM[tensorflow,unroll]": "conformance.adapters.keras_lstm_variants:KerasLSTMUnrolled",
+    "keras.layers.LSTM[tensorflow,implementation-1]": "conformance.adapters.keras_lstm_variants:KerasLSTMImplementation1",
+    "keras.layers.LSTM[tensorflow,stateful]": "conformance.adapters.keras_lstm_variants:KerasLSTMStateful",
+    "keras.layers.RNN[StackedRNNCells]": "conformance.adapters.keras_lstm_variants:KerasStackedCells",
+    "keras.layers.LSTM[jax]": "conformance.adapters.keras_lstm_jax:KerasLSTMJax",
+    "keras.layers.LSTM[jax,unroll]": "conformance.adapters.keras_lstm_jax:KerasLSTMJaxUnrolled",
+    "keras.layers.RNN[jax,StackedRNNCells]": "conformance.adapters.keras_lstm_jax:KerasStackedCellsJax",
+    "keras.layers.LSTM[torch]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorch",
+    "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorchUnrolled",
+    "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras_lstm_torch:KerasStackedCellsTorch",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 
