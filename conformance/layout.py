@@ -172,6 +172,16 @@ KERAS = Layout(
 )  # fmt: skip
 """``keras.layers.LSTM``: i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
 
+TF_BLOCK = Layout(
+    gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
+)  # fmt: skip
+"""``tf.raw_ops.BlockLSTM``: i, c, f, o along the columns. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTM"""
+
+TF_BLOCK_V2 = Layout(
+    gates="ifgo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
+)  # fmt: skip
+"""``tf.raw_ops.BlockLSTMV2``: i, f, c, o. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTMV2"""
+
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:
     """One layer's and direction's parameters by role: ``weight_ih_l1_reverse`` as ``weight_ih``.

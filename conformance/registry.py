@@ -36,6 +36,8 @@ BUILT_IN = {
     "keras.layers.LSTM[torch]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorch",
     "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorchUnrolled",
     "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras_lstm_torch:KerasStackedCellsTorch",
+    "tf.raw_ops.BlockLSTM": "conformance.adapters.tf_block_lstm:TFBlockLSTM",
+    "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tf_block_lstm:TFBlockLSTMV2",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 
