@@ -36,6 +36,9 @@ BUILT_IN = {
     "keras.layers.LSTM[torch]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorch",
     "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorchUnrolled",
     "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras_lstm_torch:KerasStackedCellsTorch",
+    "tf_keras.layers.LSTM": "conformance.adapters.tf_keras_lstm:TfKerasLSTM",
+    "ai_edge_litert.Interpreter[keras]": "conformance.adapters.litert_keras:LiteRTKeras",
+    "ai_edge_litert.Interpreter[tf_keras]": "conformance.adapters.litert_keras:LiteRTTfKeras",
     "tf.raw_ops.BlockLSTM": "conformance.adapters.tf_block_lstm:TFBlockLSTM",
     "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tf_block_lstm:TFBlockLSTMV2",
 }

@@ -21,8 +21,10 @@ Tensors = list[Any]
 Nested = Sequence[Sequence[Any]]
 Call = Callable[[Any, Tensors, Tensors, Tensors], Sequence[Any]]
 """One layer: sequence, weights, initial states and masks (the last two may be empty) to sequence and final states."""
-Stack = Callable[[Any, Nested, Nested], Tensors]
-"""All layers: sequence, initial states and weights of each layer to sequence and all final states."""
+Stack = Callable[[Any, Nested, Nested, Tensors], Tensors]
+"""All layers: sequence, states and weights of each layer, and masks, to sequence and all final states."""
+Given = tuple[Any, Nested, Nested, Tensors]
+"""What a stack is called with."""
 Group = tuple[int, ...]
 """The layers that one Keras layer stands for: one, or all where they are stacked cells."""
 
@@ -61,11 +63,12 @@ class KerasAdapter(Adapter):
             [self.tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
             for layer in range(model.num_layers)
         ]
+        masks = [] if problem.lengths is None else [self.mask(np.arange(case.seq_len) < problem.lengths[:, None])]
         stack, weights = self.stack(problem)
         cotangents = None
         if "gradients" in case.check:
             cotangents = [self.tensor(cotangent, case.dtype) for cotangent in _cotangents(problem)]
-        targets, gradients = self.run(stack, x, states, weights, cotangents)
+        targets, gradients = self.run(stack, (x, states, weights, masks), cotangents)
 
         results = {"output": arrays.batch_major(targets[0], case)}
         width = 2 * model.num_directions
@@ -90,9 +93,8 @@ class KerasAdapter(Adapter):
             )
             for group in groups
         ]
-        masks = [] if problem.lengths is None else [self.mask(np.arange(case.seq_len) < problem.lengths[:, None])]
 
-        def call(x: Any, states: Nested, weights: Nested) -> Tensors:
+        def call(x: Any, states: Nested, weights: Nested, masks: Tensors) -> Tensors:
             joined = [[state for layer in group for state in states[layer]] for group in groups]
             return self.chain([one for one, _ in made], x, joined, weights, masks)
 
@@ -137,18 +139,17 @@ class KerasAdapter(Adapter):
         """A mask (B, T) as the backend's tensor."""
 
     @abstractmethod
-    def run(
-        self, stack: Stack, x: Any, states: Nested, weights: Nested, cotangents: Tensors | None
-    ) -> tuple[list[Array], list[Array]]:
-        """The stack's results, and with cotangents its gradients by ``flat(x, states, weights)``, as fresh arrays."""
+    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
+        """The stack's results, and with cotangents its gradients by ``flat(given)``, as fresh arrays."""
 
     def refuses(self) -> tuple[type[Exception], ...]:
         """What the backend raises for a dtype that it lacks."""
         return (NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
-def flat(x: Any, states: Nested, weights: Nested) -> Tensors:
-    """Everything that is differentiated for, in one order."""
+def flat(given: Sequence[Any]) -> Tensors:
+    """Everything that is differentiated for, in one order: sequence, states and weights."""
+    x, states, weights = given[:3]
     return [x, *(state for layer in states for state in layer), *(weight for layer in weights for weight in layer)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras
-from conformance.adapters._keras_adapter import Array, Call, KerasAdapter, Nested, Stack, Tensors, flat
+from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
 
 
 class KerasLSTM(KerasAdapter):
@@ -81,15 +81,13 @@ class KerasLSTM(KerasAdapter):
         """A constant."""
         return self.tensorflow().constant(valid)
 
-    def run(
-        self, stack: Stack, x: Any, states: Nested, weights: Nested, cotangents: Tensors | None
-    ) -> tuple[list[Array], list[Array]]:
+    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
         """Under a tape where gradients are wanted."""
-        sources = flat(x, states, weights)
+        sources = flat(given)
         with self.tensorflow().GradientTape(watch_accessed_variables=False) as tape:
             if cotangents is not None:
                 tape.watch(sources)
-            targets = stack(x, states, weights)
+            targets = stack(*given)
         gradients = [] if cotangents is None else tape.gradient(targets, sources, output_gradients=cotangents)
         return [_array(target) for target in targets], [_array(gradient) for gradient in gradients]
 

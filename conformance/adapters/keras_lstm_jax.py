@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras
-from conformance.adapters._keras_adapter import Array, Call, KerasAdapter, Nested, Stack, StackedCells, Tensors, flat
+from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, StackedCells, Tensors, flat
 
 
 class KerasLSTMJax(KerasAdapter):
@@ -53,17 +53,16 @@ class KerasLSTMJax(KerasAdapter):
 
         return jnp.asarray(valid)
 
-    def run(
-        self, stack: Stack, x: Any, states: Nested, weights: Nested, cotangents: Tensors | None
-    ) -> tuple[list[Array], list[Array]]:
+    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
         """By ``jax.vjp`` where gradients are wanted."""
         import jax
 
         if cotangents is None:
-            return [_array(target) for target in stack(x, states, weights)], []
-        targets, back = jax.vjp(stack, x, states, weights)
+            return [_array(target) for target in stack(*given)], []
+        *sources, masks = given
+        targets, back = jax.vjp(lambda *sources: stack(*sources, masks), *sources)
         cast = [cotangent.astype(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
-        return [_array(target) for target in targets], [_array(gradient) for gradient in flat(*back(cast))]
+        return [_array(target) for target in targets], [_array(gradient) for gradient in flat(back(cast))]
 
 
 class KerasLSTMJaxUnrolled(KerasLSTMJax):

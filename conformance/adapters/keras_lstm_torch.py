@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras, _torch
-from conformance.adapters._keras_adapter import Array, Call, KerasAdapter, Nested, Stack, StackedCells, Tensors, flat
+from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, StackedCells, Tensors, flat
 
 
 class KerasLSTMTorch(KerasAdapter):
@@ -58,19 +58,17 @@ class KerasLSTMTorch(KerasAdapter):
 
         return torch.from_numpy(valid.copy())
 
-    def run(
-        self, stack: Stack, x: Any, states: Nested, weights: Nested, cotangents: Tensors | None
-    ) -> tuple[list[Array], list[Array]]:
+    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
         """By ``torch.autograd`` where gradients are wanted."""
         import torch
 
-        sources = flat(x, states, weights)
+        sources = flat(given)
         if cotangents is None:
             with torch.no_grad():
-                return [_torch.to_array(target) for target in stack(x, states, weights)], []
+                return [_torch.to_array(target) for target in stack(*given)], []
         for source in sources:
             source.requires_grad_()
-        targets = stack(x, states, weights)
+        targets = stack(*given)
         cast = [cotangent.to(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
         gradients = torch.autograd.grad(targets, sources, cast)
         return [_torch.to_array(target) for target in targets], [_torch.to_array(gradient) for gradient in gradients]
