@@ -27,7 +27,7 @@ BUILT_IN = {
     "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
     "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
     "keras.layers.LSTM[tensorflow,unroll]": "conformance.adapters.keras_lstm_variants:KerasLSTMUnrolled",
-    "keras.layers.LSTM[tensorflow,implementation-1]": "conformance.adapters.keras_lstm_variants:KerasLSTMImplementation1",
+    "keras.layers.LSTM[tensorflow,implementation-1]": "conformance.adapters.keras_lstm_variants:KerasImplementation1",
     "keras.layers.LSTM[tensorflow,stateful]": "conformance.adapters.keras_lstm_variants:KerasLSTMStateful",
     "keras.layers.RNN[StackedRNNCells]": "conformance.adapters.keras_lstm_variants:KerasStackedCells",
     "keras.layers.LSTM[jax]": "conformance.adapters.keras_lstm_jax:KerasLSTMJax",
@@ -38,7 +38,6 @@ BUILT_IN = {
     "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras_lstm_torch:KerasStackedCellsTorch",
     "tf_keras.layers.LSTM": "conformance.adapters.tf_keras_lstm:TfKerasLSTM",
     "ai_edge_litert.Interpreter[keras]": "conformance.adapters.litert_keras:LiteRTKeras",
-    "ai_edge_litert.Interpreter[tf_keras]": "conformance.adapters.litert_keras:LiteRTTfKeras",
     "tf.raw_ops.BlockLSTM": "conformance.adapters.tf_block_lstm:TFBlockLSTM",
     "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tf_block_lstm:TFBlockLSTMV2",
 }

@@ -1,6 +1,7 @@
 """Keras layers on any backend: the module, the layer and its arguments."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,12 @@ from conformance.layout import KERAS
 
 WEIGHTS = (KERAS.weight_ih, KERAS.weight_hh, KERAS.bias_ih)
 """Names of a layer's weights in Keras' order, for each direction; without biases the first two."""
+
+ACTIVATIONS = {
+    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "elu": "elu", "softsign": "softsign",
+    "hard_sigmoid_6": "hard_sigmoid",
+}  # fmt: skip
+"""What Keras 3 calls those of the suite's activations that it has by name, with the same constants."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +103,11 @@ def build(keras: Any, key: Key) -> Any:
     }
     returns = {"return_sequences": True, "return_state": True}
     if isinstance(key.units, tuple):
-        cells = [keras.layers.LSTMCell(units, **own) for units in key.units]
+        options = dict(key.options)
+        of_cells = {name: options.pop(name) for name in list(options) if name.endswith("activation")}
+        cells = [keras.layers.LSTMCell(units, **own, **of_cells) for units in key.units]
         stack = keras.layers.StackedRNNCells(cells, dtype=key.dtype)
-        layer = keras.layers.RNN(stack, dtype=key.dtype, **returns, **dict(key.options))
+        layer = keras.layers.RNN(stack, dtype=key.dtype, **returns, **options)
     else:
         layer = keras.layers.LSTM(key.units, **own, **returns, **dict(key.options))
     if key.bidirectional:
@@ -124,3 +133,17 @@ def results(returned: Sequence[Any]) -> list[Any]:
     return [
         tensor for item in returned for tensor in (item if isinstance(item, list | tuple) else [item])
     ]  # fmt: skip
+
+
+def restart(cells: Sequence[Any]) -> None:
+    """Lets the cells' seed generators start anew, so that dropout draws the same again."""
+    for cell in cells:
+        cell.reset_dropout_mask()
+        cell.seed_generator.state.assign([cell.seed, 0])
+
+
+def words(error: Exception) -> str:
+    """The line of an error's message that says what is wrong; Keras puts it between where, and the arguments."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    return (told or lines or [""])[0]

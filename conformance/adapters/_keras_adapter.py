@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
 from conformance.layout import KERAS, Layout
 from conformance.problem import Problem, make_problem
+from conformance.problem import Tensors as Named
 from reference import Dialect
 
 Array = NDArray[np.floating]
@@ -42,18 +43,30 @@ class KerasAdapter(Adapter):
     """What the adapter does around the layers, for ``describe``."""
 
     features: ClassVar[Set[str]] = frozenset(
-        {"layers", "sizes per layer", "bidirectional", "lengths", "no bias", "batch first", "state omitted",
-         "gradients", "float64", "float32", "float16", "bfloat16"}
+        {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "left mask", "holed mask", "no bias",
+         "batch first", "state omitted", "activations", "input dropout", "gradients",
+         "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "reverse": "keras.layers.LSTM(go_backwards=True) returns its output in processing order",
         "dropout": "keras.layers.LSTM(dropout=…) drops the layer's own input, not what passes between layers",
+        "recurrent dropout": "keras.layers.LSTM(recurrent_dropout=…) draws a mask for each gate, not one for all",
+        "activations per direction": "Bidirectional makes both directions from one layer",
     }
     layout: ClassVar[Layout] = KERAS
+    activations: ClassVar[Mapping[str, str]] = _keras.ACTIVATIONS
+    """What Keras calls those that it has, in the suite's words."""
 
     def supports(self, case: Case) -> str | None:
-        """Layers of any sizes, forward or bidirectional, with masks."""
-        return super().supports(case) or _refusal(type(self), case.dtype)
+        """Layers of any sizes, forward, bidirectional or a single reverse one, with masks."""
+        if reason := super().supports(case):
+            return reason
+        if case.direction == "reverse" and case.num_layers > 1:
+            return "a layer with go_backwards=True hands its output on in processing order"
+        if case.activations[1::3] != case.activations[2::3]:
+            return "keras.layers.LSTM has one activation for the candidate and for the cell state on its way out"
+        if lacking := [name for name in case.activations if name not in self.activations]:
+            return f"Keras has no activation {lacking[0]} with the suite's constants"
+        return _refusal(type(self), case.dtype)
 
     def solve(self, problem: Problem) -> Solution:
         """Runs the stack and, where gradients are wanted, differentiates through all of it."""
@@ -63,7 +76,7 @@ class KerasAdapter(Adapter):
             [self.tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
             for layer in range(model.num_layers)
         ]
-        masks = [] if problem.lengths is None else [self.mask(np.arange(case.seq_len) < problem.lengths[:, None])]
+        masks = [] if problem.mask is None else [self.mask(np.array(problem.mask.T, order="C"))]
         stack, weights = self.stack(problem)
         cotangents = None
         if "gradients" in case.check:
@@ -80,13 +93,34 @@ class KerasAdapter(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def dialect(self, case: Case) -> Dialect:
-        """A single direction repeats its last valid output over the padding; Bidirectional writes 0 there."""
-        return Dialect(padding="zero" if case.direction == "bidirectional" else "repeat")
+        """A single direction repeats its last valid output over the padding; Bidirectional writes 0 there.
+
+        go_backwards: "process the input sequence backwards and return the reversed sequence".
+        """
+        return Dialect(
+            padding="zero" if case.direction == "bidirectional" else "repeat", reverse_output="processing"
+        )  # fmt: skip
+
+    def dropout_masks(self, problem: Problem) -> Named:
+        """The cells' own."""
+        case = problem.case
+        if not (case.drops and case.input_dropout):
+            return problem.dropout_masks
+        masks = {}
+        for group in self.groups(case):
+            cells = self.cells(self.key(case, group), group[0])
+            for (layer, suffix), cell in zip(product(group, case.model.suffixes), cells, strict=True):
+                read = (case.rows, case.model.layer_input_size(layer))
+                dropped = self.dropped(cell, self.tensor(np.ones(read), case.dtype))
+                masks[f"input_l{layer}{suffix}"] = np.where(dropped, 0.0, 1.0 / (1.0 - case.input_dropout))
+        return masks
 
     def stack(self, problem: Problem) -> tuple[Stack, Nested]:
         """All layers as one function, and the weights of each as what it is differentiated for."""
         case = problem.case
         groups = self.groups(case)
+        if case.drops:
+            _keras.restart([cell for group in groups for cell in self.cells(self.key(case, group), group[0])])
         made = [
             self.layer(
                 self.key(case, group), group[0], [array for layer in group for array in layer_weights(problem, layer)]
@@ -114,6 +148,14 @@ class KerasAdapter(Adapter):
 
     def key(self, case: Case, group: Group) -> _keras.Key:
         """What one Keras layer is made for."""
+        own = dict(self.options)
+        if case.direction == "reverse":
+            own["go_backwards"] = True
+        if not case.is_plain:
+            names = [self.activations[name] for name in case.activations]
+            own |= {"recurrent_activation": names[0], "activation": names[1]}
+        if case.input_dropout:
+            own |= {"dropout": case.input_dropout, "seed": 1 + group[0]}
         return _keras.Key(
             case.model.layer_input_size(group[0]),
             case.hidden_sizes[group[0]],
@@ -123,8 +165,26 @@ class KerasAdapter(Adapter):
             training=case.mode == "train",
             masked=case.lengths is not None,
             given_state=case.gives_state,
-            options=tuple(self.options.items()),
+            options=tuple(own.items()),
         )
+
+    def cells(self, key: _keras.Key, position: int) -> list[Any]:
+        """The cells of one Keras layer, for each direction or stacked."""
+        layer = self.made(key, position)
+        if key.bidirectional:
+            return [layer.forward_layer.cell, layer.backward_layer.cell]
+        return list(layer.cell.cells) if isinstance(key.units, tuple) else [layer.cell]
+
+    def dropped(self, cell: Any, ones: Any) -> NDArray[np.bool_]:
+        """What a cell drops of its input (B, ·) when its seed generator starts anew."""
+        _keras.restart([cell])
+        mask = self.array(cell.get_dropout_mask(ones))
+        _keras.restart([cell])
+        return mask == 0
+
+    @abstractmethod
+    def made(self, key: _keras.Key, position: int) -> Any:
+        """The layer, made when first needed. Two layers of a stack may be made alike, yet hold weights of their own."""
 
     @abstractmethod
     def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
@@ -133,6 +193,10 @@ class KerasAdapter(Adapter):
     @abstractmethod
     def tensor(self, array: Array, dtype: str) -> Any:
         """An array as the backend's tensor; bfloat16 comes in float32."""
+
+    @abstractmethod
+    def array(self, tensor: Any) -> Array:
+        """A fresh NumPy array of a tensor; bfloat16, which NumPy lacks, as float32."""
 
     @abstractmethod
     def mask(self, valid: NDArray[np.bool_]) -> Any:
@@ -180,28 +244,6 @@ def _gradients(problem: Problem, gradients: list[Array]) -> Mapping[str, Array]:
     return results
 
 
-class StackedCells(KerasAdapter):
-    """All layers as one ``keras.layers.RNN`` around a ``StackedRNNCells``."""
-
-    features = KerasAdapter.features - {"bidirectional"}
-    lacks: ClassVar[Mapping[str, str]] = {
-        "bidirectional": "Bidirectional around stacked cells runs all layers of a direction before it joins directions",
-        "dropout": "keras.layers.StackedRNNCells has no dropout between its cells",
-    }
-    around: ClassVar[Mapping[str, str]] = {
-        **KerasAdapter.around,
-        "stacked": "keras.layers.RNN(StackedRNNCells([LSTMCell, …]))",
-    }
-
-    def groups(self, case: Case) -> list[Group]:
-        """All layers at once."""
-        return [tuple(range(case.num_layers))]
-
-    def key(self, case: Case, group: Group) -> _keras.Key:
-        """With a cell for each layer."""
-        return replace(super().key(case, group), units=case.hidden_sizes)
-
-
 @cache
 def _refusal(kind: type[KerasAdapter], dtype: str) -> str | None:
     """The backend's own words if it does not run the layer in a dtype on this machine; else None."""
@@ -211,5 +253,5 @@ def _refusal(kind: type[KerasAdapter], dtype: str) -> str | None:
     try:
         adapter.solve(make_problem(Case.model_validate(small | {"dtype": dtype, "check": check})))
     except adapter.refuses() as error:
-        return f"{kind.name} on this processor, in {dtype}: {str(error).strip().splitlines()[0]}"
+        return f"{kind.name} on this processor, in {dtype}: {_keras.words(error)}"
     return None

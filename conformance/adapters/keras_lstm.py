@@ -52,7 +52,6 @@ class KerasLSTM(KerasAdapter):
 
     def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
         """The layer itself, with its variables assigned."""
-        # Two layers of a stack may be made alike, yet hold weights of their own at the same time.
         layer = self.made(key, position)
         variables = layer.trainable_variables
         for variable, array in zip(variables, weights, strict=True):
@@ -77,6 +76,11 @@ class KerasLSTM(KerasAdapter):
         tf = self.tensorflow()
         return tf.cast(tf.constant(array), dtype)
 
+    def array(self, tensor: Any) -> Array:
+        """Through ``numpy()``."""
+        array = tensor.numpy()
+        return np.array(array, dtype=np.float32 if array.dtype.name == "bfloat16" else array.dtype, order="C")
+
     def mask(self, valid: NDArray[np.bool_]) -> Any:
         """A constant."""
         return self.tensorflow().constant(valid)
@@ -89,7 +93,7 @@ class KerasLSTM(KerasAdapter):
                 tape.watch(sources)
             targets = stack(*given)
         gradients = [] if cotangents is None else tape.gradient(targets, sources, output_gradients=cotangents)
-        return [_array(target) for target in targets], [_array(gradient) for gradient in gradients]
+        return [self.array(target) for target in targets], [self.array(gradient) for gradient in gradients]
 
     def refuses(self) -> tuple[type[Exception], ...]:
         """TensorFlow's errors of operations too."""
@@ -105,6 +109,11 @@ class KerasLSTMTraced(KerasLSTM):
     name = "keras.layers.LSTM[tensorflow,traced]"
     default_tag = "core"
     path = "tf.function around the layer's stateless_call, for any batch and number of time steps"
+
+    def made(self, key: _keras.Key, position: int) -> Any:
+        """One for all that are made alike: it is called with weights of each one's own."""
+        del position
+        return eager(self.keras(), key, 0)
 
     def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
         """A traced function of everything."""
@@ -129,7 +138,7 @@ def traced(key: _keras.Key) -> Call:
     # Functions that left the cache lie in reference cycles, which Python would let pile up.
     if traced.cache_info().misses % 8 == 0:
         gc.collect()
-    layer = _keras.build(_keras.keras("tensorflow"), key)
+    layer = eager(_keras.keras("tensorflow"), key, 0)
 
     def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
         results, _ = layer.stateless_call(
@@ -145,9 +154,3 @@ def traced(key: _keras.Key) -> Call:
     ]
     # The concrete function: tf.function would take many layers for one function that is traced again and again.
     return tf.function(call, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]
-
-
-def _array(tensor: Any) -> Array:
-    """A fresh NumPy array; bfloat16, which NumPy lacks, as float32."""
-    array = tensor.numpy()
-    return np.array(array, dtype=np.float32 if array.dtype.name == "bfloat16" else array.dtype, order="C")

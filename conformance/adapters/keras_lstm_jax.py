@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras
-from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, StackedCells, Tensors, flat
+from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
+from conformance.adapters._keras_stacked import StackedCells
 
 
 class KerasLSTMJax(KerasAdapter):
@@ -35,6 +36,11 @@ class KerasLSTMJax(KerasAdapter):
             **self.around,
         }
 
+    def made(self, key: _keras.Key, position: int) -> Any:
+        """One for all that are made alike: it is called with weights of each one's own."""
+        del position
+        return _made(key)
+
     def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
         """A compiled function of everything."""
         del position
@@ -47,6 +53,10 @@ class KerasLSTMJax(KerasAdapter):
 
         return jnp.asarray(array, dtype)
 
+    def array(self, tensor: Any) -> Array:
+        """A copy."""
+        return np.array(tensor, dtype=np.float32 if tensor.dtype.name == "bfloat16" else tensor.dtype, order="C")
+
     def mask(self, valid: NDArray[np.bool_]) -> Any:
         """An array of JAX."""
         import jax.numpy as jnp
@@ -58,11 +68,11 @@ class KerasLSTMJax(KerasAdapter):
         import jax
 
         if cotangents is None:
-            return [_array(target) for target in stack(*given)], []
+            return [self.array(target) for target in stack(*given)], []
         *sources, masks = given
         targets, back = jax.vjp(lambda *sources: stack(*sources, masks), *sources)
         cast = [cotangent.astype(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
-        return [_array(target) for target in targets], [_array(gradient) for gradient in flat(back(cast))]
+        return [self.array(target) for target in targets], [self.array(gradient) for gradient in flat(back(cast))]
 
 
 class KerasLSTMJaxUnrolled(KerasLSTMJax):
@@ -81,7 +91,7 @@ class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
 @lru_cache(maxsize=32)
 def compiled(key: _keras.Key) -> Call:
     """A function of sequence, weights, initial states and masks (the last two may be empty)."""
-    layer = _keras.build(_keras.keras("jax"), key)
+    layer = _made(key)
     import jax
 
     def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
@@ -93,6 +103,6 @@ def compiled(key: _keras.Key) -> Call:
     return jax.jit(call)  # type: ignore[no-any-return]
 
 
-def _array(tensor: Any) -> Array:
-    """A fresh NumPy array; bfloat16, which NumPy lacks, as float32."""
-    return np.array(tensor, dtype=np.float32 if tensor.dtype.name == "bfloat16" else tensor.dtype, order="C")
+@lru_cache(maxsize=32)
+def _made(key: _keras.Key) -> Any:
+    return _keras.build(_keras.keras("jax"), key)

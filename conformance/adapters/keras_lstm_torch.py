@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras, _torch
-from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, StackedCells, Tensors, flat
+from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
+from conformance.adapters._keras_stacked import StackedCells
 
 
 class KerasLSTMTorch(KerasAdapter):
@@ -35,9 +36,13 @@ class KerasLSTMTorch(KerasAdapter):
             **self.around,
         }
 
+    def made(self, key: _keras.Key, position: int) -> Any:
+        """The layer, made when first needed."""
+        return _made(key, position)
+
     def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
         """The layer itself, with its parameters assigned."""
-        layer = module(key, position)
+        layer = self.made(key, position)
         variables = layer.trainable_variables
         for variable, array in zip(variables, weights, strict=True):
             variable.assign(array)
@@ -49,8 +54,12 @@ class KerasLSTMTorch(KerasAdapter):
         return call, [variable.value for variable in variables]
 
     def tensor(self, array: Array, dtype: str) -> Any:
-        """A tensor that gradients are kept for."""
+        """A tensor of the case's dtype."""
         return _torch.to_tensors({"": array}, dtype)[""]
+
+    def array(self, tensor: Any) -> Array:
+        """Detached, a copy."""
+        return _torch.to_array(tensor)
 
     def mask(self, valid: NDArray[np.bool_]) -> Any:
         """A tensor."""
@@ -88,7 +97,6 @@ class KerasStackedCellsTorch(StackedCells, KerasLSTMTorch):
 
 
 @lru_cache(maxsize=64)
-def module(key: _keras.Key, position: int) -> Any:
-    """A layer, kept for reuse."""
+def _made(key: _keras.Key, position: int) -> Any:
     del position
     return _keras.build(_keras.keras("torch"), key)

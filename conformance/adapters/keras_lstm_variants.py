@@ -5,9 +5,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from conformance.adapters import _keras
-from conformance.adapters._keras_adapter import Array, Call, Group, Nested, StackedCells, Tensors
+from conformance.adapters._keras_adapter import Array, Call, Group, Nested, Tensors
+from conformance.adapters._keras_stacked import StackedCells
 from conformance.adapters.keras_lstm import KerasLSTM
 from conformance.case import Case
+from conformance.problem import Problem
+from conformance.problem import Tensors as Named
+from reference import Dialect
 
 
 class KerasLSTMUnrolled(KerasLSTM):
@@ -18,7 +22,7 @@ class KerasLSTMUnrolled(KerasLSTM):
     path = "unroll=True, called eagerly"
 
 
-class KerasLSTMImplementation1(KerasLSTM):
+class KerasImplementation1(KerasLSTM):
     """With ``implementation=1``: a product for each gate, where the default (2) has one for all four."""
 
     name = "keras.layers.LSTM[tensorflow,implementation-1]"
@@ -29,6 +33,10 @@ class KerasLSTMImplementation1(KerasLSTM):
         **KerasLSTM.lacks,
         "bidirectional": "Bidirectional makes its layers anew from a config that leaves out implementation",
     }
+
+    def dropout_masks(self, problem: Problem) -> Named:
+        """The problem's: a mask for each gate is what this implementation draws, and it does not run with them."""
+        return problem.dropout_masks
 
 
 class KerasStackedCells(StackedCells, KerasLSTM):
@@ -43,17 +51,23 @@ class KerasLSTMStateful(KerasLSTM):
     name = "keras.layers.LSTM[tensorflow,stateful]"
     options: ClassVar[Mapping[str, Any]] = {"stateful": True}
     path = "stateful=True: two calls, half of the time steps each; the layer carries its state"
-    features = KerasLSTM.features - {"bidirectional", "gradients", "lengths"}
+    features = KerasLSTM.features - {"bidirectional", "reverse", "gradients", "input dropout"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         "bidirectional": "a sequence in two calls cannot be read backwards",
+        "reverse": "a sequence in two calls cannot be read backwards",
+        "input dropout": "a stateful layer draws a mask in each call",
         "gradients": "a stateful layer keeps its state in a variable, through which nothing is differentiated",
-        "lengths": "a stateful layer restarts its output at zero in each call, whatever the mask repeats",
     }
 
     def supports(self, case: Case) -> str | None:
         """Sequences that can be split."""
         return super().supports(case) or (None if case.seq_len > 1 else "a single time step cannot be split")
+
+    def dialect(self, case: Case) -> Dialect:
+        """What is repeated over the padding starts anew in each call, of which Keras' documentation says nothing."""
+        del case
+        return Dialect(padding="unspecified")
 
     def key(self, case: Case, group: Group) -> _keras.Key:
         """With the state's rows."""

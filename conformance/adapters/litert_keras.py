@@ -9,9 +9,9 @@ import numpy as np
 from conformance.adapters import _keras
 from conformance.adapters._keras_adapter import Array, Given, Stack, Tensors, flat
 from conformance.adapters.keras_lstm import KerasLSTM
-from conformance.adapters.tf_keras_lstm import TfKerasLSTM
 
 _LACKS = {
+    "input dropout": "a LiteRT model is for inference",
     "gradients": "a LiteRT model is for inference",
     "float64": "LiteRT has LSTM layers in float32 only",
     "float16": "LiteRT has LSTM layers in float32 only",
@@ -66,11 +66,3 @@ class LiteRTKeras(KerasLSTM):
     def refuses(self) -> tuple[type[Exception], ...]:
         """Nothing: ``features`` name the only dtype."""
         return ()
-
-
-class LiteRTTfKeras(LiteRTKeras, TfKerasLSTM):
-    """Drives the interpreter with a model from ``tf_keras``, whose layer becomes a fused operation."""
-
-    name = "ai_edge_litert.Interpreter[tf_keras]"
-    requires = ("ai_edge_litert", "tf_keras", "tensorflow")
-    install = "pip install tensorflow-cpu tf_keras ai_edge_litert"

@@ -1,13 +1,14 @@
-"""``tf.raw_ops.BlockLSTM`` and ``BlockLSTMV2``: a whole sequence in one operation, as TensorFlow's fused cells ran it."""
+"""``tf.raw_ops.BlockLSTM`` and ``BlockLSTMV2``: a whole sequence in one operation."""
 
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance.adapters import _keras, arrays
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.case import Case
 from conformance.layout import TF_BLOCK, TF_BLOCK_V2, Layout
 from conformance.problem import Problem
 
@@ -19,10 +20,21 @@ class TFBlockLSTM(Adapter):
     requires = ("tensorflow",)
     install = "pip install 'lstm-conformance[tensorflow]'"
     op: ClassVar[str] = "BlockLSTM"
-    attributes: ClassVar[Mapping[str, float]] = {"forget_bias": 0.0, "cell_clip": -1.0}
 
     features: ClassVar[Set[str]] = frozenset(
-        {"layers", "sizes per layer", "bidirectional", "reverse", "batch first", "gradients", "float32", "float16"}
+        {
+            "layers",
+            "sizes per layer",
+            "bidirectional",
+            "reverse",
+            "batch first",
+            "peepholes",
+            "cell clip",
+            "forget bias",
+            "gradients",
+            "float32",
+            "float16",
+        }
     )
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "the operation has one seq_len_max for all rows",
@@ -54,7 +66,8 @@ class TFBlockLSTM(Adapter):
             for k in range(model.num_layers):
                 outputs, ends = [], []
                 for direction, suffix in enumerate(model.suffixes):
-                    y, h_n, c_n = self._run(x, *states[k][2 * direction :][:2], weights[k][direction], bool(suffix))
+                    initial = states[k][2 * direction :][:2]
+                    y, h_n, c_n = self._run(case, x, initial, weights[k][direction], bool(suffix))
                     outputs.append(y)
                     ends += [h_n, c_n]
                 x = tf.concat(outputs, -1)
@@ -73,14 +86,22 @@ class TFBlockLSTM(Adapter):
                 results |= arrays.weight_gradients(model, self.layout, k, own)
         return {name: results[name] for name in problem.expected_shapes()}
 
-    def _run(self, x: Any, h_0: Any, c_0: Any, weights: Mapping[str, Any], reverse: bool) -> tuple[Any, Any, Any]:
+    def attributes(self, case: Case) -> dict[str, float]:
+        """The operation's own; a clip below 0 is none."""
+        return {"forget_bias": case.forget_bias, "cell_clip": case.cell_clip or -1.0}
+
+    def _run(
+        self, case: Case, x: Any, initial: Sequence[Any], weights: Mapping[str, Any], reverse: bool
+    ) -> tuple[Any, Any, Any]:
         """Output (T, B, H) and final states (B, H) of one layer and direction."""
         tf = tensorflow()
-        peephole = tf.zeros(h_0.shape[1:], x.dtype)
+        h_0, c_0 = initial
+        none = tf.zeros(h_0.shape[1:], x.dtype)
+        wci, wcf, wco = tf.split(weights["peephole"], 3) if case.peepholes else (none, none, none)
         ran = getattr(tf.raw_ops, self.op)(
             seq_len_max=tf.constant(x.shape[0], tf.int64), x=tf.reverse(x, [0]) if reverse else x,
             cs_prev=c_0, h_prev=h_0, w=weights["w"], b=weights["b"],
-            wci=peephole, wcf=peephole, wco=peephole, use_peephole=False, **self.attributes,
+            wci=wci, wcf=wcf, wco=wco, use_peephole=case.peepholes, **self.attributes(case),
         )  # fmt: skip
         return tf.reverse(ran.h, [0]) if reverse else ran.h, ran.h[-1], ran.cs[-1]
 
@@ -90,7 +111,7 @@ class TFBlockLSTM(Adapter):
         return {
             "tensorflow": tf.__version__,
             "device": tf.zeros(()).device.rsplit("/device:", 1)[-1],
-            "path": f"tf.raw_ops.{self.op} called eagerly, with {dict(self.attributes)}, without peepholes",
+            "path": f"tf.raw_ops.{self.op} called eagerly",
             "stacked": "one operation for each layer and direction; tf.reverse before and after the reverse one",
             "gradients": "tf.GradientTape",
         }
@@ -101,8 +122,12 @@ class TFBlockLSTMV2(TFBlockLSTM):
 
     name = "tf.raw_ops.BlockLSTMV2"
     op = "BlockLSTMV2"
-    attributes: ClassVar[Mapping[str, float]] = {"cell_clip": 0.0}
+    features = TFBlockLSTM.features - {"forget bias"}
     layout = TF_BLOCK_V2
+
+    def attributes(self, case: Case) -> dict[str, float]:
+        """The operation's own; a clip of 0 is none."""
+        return {"cell_clip": case.cell_clip or 0.0}
 
 
 def tensorflow() -> Any:
