@@ -29,7 +29,7 @@ BUILT_IN = {
     "keras.layers.LSTM[tensorflow,unroll]": "conformance.adapters.keras_lstm_variants:KerasLSTMUnrolled",
     "keras.layers.LSTM[tensorflow,implementation-1]": "conformance.adapters.keras_lstm_variants:KerasImplementation1",
     "keras.layers.LSTM[tensorflow,stateful]": "conformance.adapters.keras_lstm_variants:KerasLSTMStateful",
-    "keras.layers.RNN[StackedRNNCells]": "conformance.adapters.keras_lstm_variants:KerasStackedCells",
+    "keras.layers.RNN[tensorflow,StackedRNNCells]": "conformance.adapters.keras_lstm_variants:KerasStackedCells",
     "keras.layers.LSTM[jax]": "conformance.adapters.keras_lstm_jax:KerasLSTMJax",
     "keras.layers.LSTM[jax,unroll]": "conformance.adapters.keras_lstm_jax:KerasLSTMJaxUnrolled",
     "keras.layers.RNN[jax,StackedRNNCells]": "conformance.adapters.keras_lstm_jax:KerasStackedCellsJax",

@@ -42,7 +42,7 @@ class KerasImplementation1(KerasLSTM):
 class KerasStackedCells(StackedCells, KerasLSTM):
     """Layers as cells of one ``keras.layers.RNN``, called eagerly."""
 
-    name = "keras.layers.RNN[StackedRNNCells]"
+    name = "keras.layers.RNN[tensorflow,StackedRNNCells]"
 
 
 class KerasLSTMStateful(KerasLSTM):

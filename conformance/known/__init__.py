@@ -45,7 +45,7 @@ class Divergence(BaseModel):
     versions: Annotated[str, AfterValidator(_specifier)]
     """Which versions have it, such as `>=3.0,<3.16`."""
     cases: dict[str, Any]
-    """The case's options that it takes; a list stands for any of its values."""
+    """The case's options that it takes; a list stands for any of its values, `*` for any but none."""
     tensors: list[str] = Field(default_factory=list)
     """The tensors that deviate, `*` standing for anything."""
     error: str | None = None
@@ -131,6 +131,8 @@ def _literal_brackets(name: str) -> str:
 
 
 def _matches(value: Any, wanted: Any) -> bool:
+    if wanted == "*":
+        return value is not None
     if isinstance(wanted, list):
         return any(_matches(value, item) for item in wanted)
     return wanted in value if isinstance(value, list) else bool(value == wanted and type(value) is type(wanted))
