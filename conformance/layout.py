@@ -225,6 +225,15 @@ HAIKU = Layout(
 
 MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
 """``mlx.nn.LSTM``. https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.LSTM.html"""
+TF_BLOCK = Layout(
+    gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
+)  # fmt: skip
+"""``tf.raw_ops.BlockLSTM``: i, c, f, o along the columns. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTM"""
+
+TF_BLOCK_V2 = Layout(
+    gates="ifgo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
+)  # fmt: skip
+"""``tf.raw_ops.BlockLSTMV2``: i, f, c, o. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTMV2"""
 
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:

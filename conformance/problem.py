@@ -233,6 +233,11 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
     """The cell of each direction, by the suffix of its parameters' names."""
     if case.is_plain:
         return dict.fromkeys(case.model.suffixes, Cell())
+
+    def stored(number: float | None) -> float | None:
+        """What is left of a number in the case's dtype: where it binds, results equal it and have no budget."""
+        return None if number is None else float(round_to(case.dtype, np.float64(number)))
+
     found: dict[str, Cell] = {}
     for direction, suffix in enumerate(case.model.suffixes):
         named = case.activations[3 * direction : 3 * direction + 3] or case.activations
@@ -244,9 +249,9 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
             gate,
             cell_state,
             coupled=case.coupled_gates,
-            clip=case.clip,
+            clip=stored(case.clip),
             clips_output=dialect.clip == "activations",
-            cell_clip=case.cell_clip,
+            cell_clip=stored(case.cell_clip),
             forget_bias=case.forget_bias,
         )
     return found

@@ -45,6 +45,20 @@ BUILT_IN = {
     "jax.experimental.rnn.lstm_ref": "conformance.adapters.jax_lstm_ref:JaxLSTMRef",
     "mlx.nn.LSTM": "conformance.adapters.mlx_lstm:MlxLSTM",
     "tinygrad.nn.LSTMCell": "conformance.adapters.tinygrad_lstm_cell:TinygradLSTMCell",
+    "keras.layers.LSTM[tensorflow,unroll]": "conformance.adapters.keras_lstm_variants:KerasLSTMUnrolled",
+    "keras.layers.LSTM[tensorflow,implementation-1]": "conformance.adapters.keras_lstm_variants:KerasImplementation1",
+    "keras.layers.LSTM[tensorflow,stateful]": "conformance.adapters.keras_lstm_variants:KerasLSTMStateful",
+    "keras.layers.RNN[tensorflow,StackedRNNCells]": "conformance.adapters.keras_lstm_variants:KerasStackedCells",
+    "keras.layers.LSTM[jax]": "conformance.adapters.keras_lstm_jax:KerasLSTMJax",
+    "keras.layers.LSTM[jax,unroll]": "conformance.adapters.keras_lstm_jax:KerasLSTMJaxUnrolled",
+    "keras.layers.RNN[jax,StackedRNNCells]": "conformance.adapters.keras_lstm_jax:KerasStackedCellsJax",
+    "keras.layers.LSTM[torch]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorch",
+    "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorchUnrolled",
+    "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras_lstm_torch:KerasStackedCellsTorch",
+    "tf_keras.layers.LSTM": "conformance.adapters.tf_keras_lstm:TfKerasLSTM",
+    "ai_edge_litert.Interpreter[keras]": "conformance.adapters.litert_keras:LiteRTKeras",
+    "tf.raw_ops.BlockLSTM": "conformance.adapters.tf_block_lstm:TFBlockLSTM",
+    "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tf_block_lstm:TFBlockLSTMV2",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 

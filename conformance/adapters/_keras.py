@@ -1,13 +1,12 @@
-"""Keras layers on TensorFlow: made, traced and kept for reuse."""
+"""Keras layers on any backend: the module, the layer and its arguments."""
 
-import gc
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import Any
 
 from conformance.layout import KERAS
@@ -15,27 +14,40 @@ from conformance.layout import KERAS
 WEIGHTS = (KERAS.weight_ih, KERAS.weight_hh, KERAS.bias_ih)
 """Names of a layer's weights in Keras' order, for each direction; without biases the first two."""
 
+ACTIVATIONS = {
+    "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "elu": "elu", "softsign": "softsign",
+    "hard_sigmoid_6": "hard_sigmoid",
+}  # fmt: skip
+"""What Keras 3 calls those of the suite's activations that it has by name, with the same constants."""
+
 
 @dataclass(frozen=True)
 class Key:
     """What a Keras layer, and a function traced around it, are made for."""
 
     input_size: int
-    units: int
+    units: int | tuple[int, ...]
+    """Of the layer, or of each cell in a ``StackedRNNCells``."""
     bidirectional: bool
     use_bias: bool
     dtype: str
     training: bool
     masked: bool
     given_state: bool
+    options: tuple[tuple[str, Any], ...] = ()
+    """Further arguments of the layer, such as ``("unroll", True)``."""
+    batch: int | None = None
+    """Rows, where the layer holds a state for each."""
 
     @property
-    def directions(self) -> int:
-        return 2 if self.bidirectional else 1
+    def arrays(self) -> list[str]:
+        """The layer's weights by name, in Keras' order."""
+        cells = len(self.units) if isinstance(self.units, tuple) else 2 if self.bidirectional else 1
+        return list(WEIGHTS[: 3 if self.use_bias else 2]) * cells
 
 
-def keras() -> Any:
-    """The module ``keras``, on TensorFlow.
+def keras(backend: str) -> Any:
+    """The module ``keras``, on a backend.
 
     Raises:
         RuntimeError: Keras is already set to another backend in this process.
@@ -43,26 +55,18 @@ def keras() -> Any:
     if "keras" in sys.modules:
         import keras
     else:
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        os.environ.setdefault("KERAS_BACKEND", backend)
         # What TensorFlow logs as an error and does not raise is advice about processors.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with muted():
             import keras
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
+    found = keras.backend.backend()
+    if found != backend:
         raise RuntimeError(
-            f"Keras uses its {backend} backend in this process, keras.layers.LSTM[tensorflow] needs tensorflow: "
+            f"Keras uses its {found} backend in this process, keras.layers.LSTM[{backend}] needs {backend}: "
             "unset KERAS_BACKEND, and import keras nowhere else before the run"
         )
     return keras
-
-
-def tensorflow() -> Any:
-    """The module ``tensorflow``, once Keras has taken it for its backend."""
-    keras()
-    import tensorflow
-
-    return tensorflow
 
 
 @contextmanager
@@ -83,80 +87,63 @@ def muted() -> Iterator[None]:
             os.close(shown)
 
 
-def build(key: Key) -> Any:
-    """The real layer, with weights at zero: the default initialiser cannot draw 16-bit numbers."""
-    layers = keras().layers
-    layer = layers.LSTM(
-        key.units,
-        use_bias=key.use_bias,
-        kernel_initializer="zeros",
-        recurrent_initializer="zeros",
-        unit_forget_bias=False,
-        return_sequences=True,
-        return_state=True,
-        dtype=key.dtype,
-    )
+def build(keras: Any, key: Key) -> Any:
+    """The real layer, with weights at zero: the default initialiser cannot draw 16-bit numbers.
+
+    Args:
+        keras: the module ``keras`` or ``tf_keras``.
+        key: what the layer is made for.
+    """
+    own = {
+        "use_bias": key.use_bias,
+        "kernel_initializer": "zeros",
+        "recurrent_initializer": "zeros",
+        "unit_forget_bias": False,
+        "dtype": key.dtype,
+    }
+    returns = {"return_sequences": True, "return_state": True}
+    if isinstance(key.units, tuple):
+        options = dict(key.options)
+        of_cells = {name: options.pop(name) for name in list(options) if name.endswith("activation")}
+        cells = [keras.layers.LSTMCell(units, **own, **of_cells) for units in key.units]
+        stack = keras.layers.StackedRNNCells(cells, dtype=key.dtype)
+        layer = keras.layers.RNN(stack, dtype=key.dtype, **returns, **options)
+    else:
+        layer = keras.layers.LSTM(key.units, **own, **returns, **dict(key.options))
     if key.bidirectional:
         # Without a dtype of its own, Bidirectional casts float64 outputs to float32.
-        layer = layers.Bidirectional(layer, merge_mode="concat", dtype=key.dtype)
-    layer.build((None, None, key.input_size))
-    names = [variable.name for variable in layer.trainable_variables]
-    if names != list(WEIGHTS[: 3 if key.use_bias else 2]) * key.directions:
-        raise RuntimeError(f"keras.layers.LSTM has weights {names}, which is not the order known here")
+        layer = keras.layers.Bidirectional(layer, merge_mode="concat", dtype=key.dtype)
+    layer.build((key.batch, None, key.input_size))
+    names = [variable.name.rpartition("/")[2].removesuffix(":0") for variable in layer.trainable_variables]
+    if names != key.arrays:
+        raise RuntimeError(f"{type(layer).__name__} has weights {names}, which is not the order known here")
     return layer
 
 
 def arguments(key: Key, states: Sequence[Any], masks: Sequence[Any]) -> dict[str, Any]:
-    return {
-        "initial_state": list(states) if states else None,
-        "mask": masks[0] if masks else None,
-        "training": key.training,
-    }  # fmt: skip
+    """What a layer is called with, besides its input."""
+    initial = list(states)
+    if isinstance(key.units, tuple):
+        initial = [initial[2 * cell :][:2] for cell in range(len(key.units))] if initial else []
+    return {"initial_state": initial or None, "mask": masks[0] if masks else None, "training": key.training}
 
 
-@lru_cache(maxsize=64)
-def eager(key: Key, position: int) -> Any:
-    del position
-    return build(key)
+def results(returned: Sequence[Any]) -> list[Any]:
+    """What a layer returned: the sequence and all final states, those of stacked cells out of their lists."""
+    return [
+        tensor for item in returned for tensor in (item if isinstance(item, list | tuple) else [item])
+    ]  # fmt: skip
 
 
-@lru_cache(maxsize=16)
-def traced(key: Key) -> Callable[..., Any]:
-    """A function of sequence, weights, initial states and masks (the last two may be empty), traced once.
-
-    It holds about 12 MiB once it has been differentiated, and takes half a second to make.
-    """
-    tf = tensorflow()
-    # Functions that left the cache lie in reference cycles, which Python would let pile up.
-    if traced.cache_info().misses % 8 == 0:
-        gc.collect()
-    layer = build(key)
-
-    def call(x: Any, weights: list[Any], states: list[Any], masks: list[Any]) -> list[Any]:
-        results, _ = layer.stateless_call(
-            weights, layer.non_trainable_variables, x, **arguments(key, states, masks)
-        )  # fmt: skip
-        return list(results)
-
-    signature = [
-        tf.TensorSpec((None, None, key.input_size), key.dtype),
-        [tf.TensorSpec(variable.shape, key.dtype) for variable in layer.trainable_variables],
-        [tf.TensorSpec((None, key.units), key.dtype)] * (2 * key.directions if key.given_state else 0),
-        [tf.TensorSpec((None, None), tf.bool)] * key.masked,
-    ]
-    # The concrete function: tf.function would take many layers for one function that is traced again and again.
-    return tf.function(call, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]
+def restart(cells: Sequence[Any]) -> None:
+    """Lets the cells' seed generators start anew, so that dropout draws the same again."""
+    for cell in cells:
+        cell.reset_dropout_mask()
+        cell.seed_generator.state.assign([cell.seed, 0])
 
 
-@cache
-def refusal(dtype: str) -> str | None:
-    """TensorFlow's own words if it does not run the layer in a dtype on this machine; else None."""
-    tf = tensorflow()
-    try:
-        layer = build(Key(3, 4, True, True, dtype, training=False, masked=False, given_state=False))
-        with tf.GradientTape() as tape:
-            output = layer(tf.zeros((2, 3, 3), dtype))[0]
-        tape.gradient(output, [variable.value for variable in layer.trainable_variables])
-    except (tf.errors.OpError, NotImplementedError, TypeError, ValueError) as error:
-        return f"TensorFlow on this processor, in {dtype}: {str(error).strip().splitlines()[0]}"
-    return None
+def words(error: Exception) -> str:
+    """The line of an error's message that says what is wrong; Keras puts it between where, and the arguments."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    return (told or lines or [""])[0]
