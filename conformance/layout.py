@@ -172,6 +172,11 @@ KERAS = Layout(
 )  # fmt: skip
 """``keras.layers.LSTM``: i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
 
+NCNN = Layout(
+    gates="ifog", biases="summed", weight_ih="weight_xc", weight_hh="weight_hc", bias_ih="bias_c", weight_hr="weight_hr"
+)
+"""ncnn's LSTM: i, f, o, g. https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md"""
+
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:
     """One layer's and direction's parameters by role: ``weight_ih_l1_reverse`` as ``weight_ih``.
