@@ -172,6 +172,9 @@ KERAS = Layout(
 )  # fmt: skip
 """``keras.layers.LSTM``: i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
 
+PADDLE = Layout(weight_hr="weight_ho", projection_transposed=True)
+"""``paddle.nn.LSTM``. https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/LSTM_en.html"""
+
 NCNN = Layout(
     gates="ifog", biases="summed", weight_ih="weight_xc", weight_hh="weight_hc", bias_ih="bias_c", weight_hr="weight_hr"
 )

@@ -26,6 +26,7 @@ BUILT_IN = {
     "torch.nn.LSTMCell": "conformance.adapters.torch_lstm_cell:TorchLSTMCell",
     "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
     "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
+    "paddle.nn.LSTM": "conformance.adapters.paddle_lstm:PaddleLSTM",
     "ncnn.LSTM": "conformance.adapters.ncnn_lstm:NcnnLSTM",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
