@@ -13,6 +13,7 @@ from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
 from conformance.layout import PADDLE, Layout, layer_parameters
 from conformance.problem import Problem, Tensors
+from reference import Dialect
 
 Array = NDArray[np.floating]
 
@@ -70,6 +71,10 @@ class PaddleLSTM(Adapter):
             "gradients": "paddle.grad, in training mode where there is no dropout",
             "dropout": "Paddle draws the masks; they are read off a paddle.nn.LSTM with known parameters and that seed",
         }
+
+    def dialect(self, case: Case) -> Dialect:
+        """Output over the padding is 0; with a projection, where cells are looped, it is whatever they compute."""
+        return Dialect(padding="unspecified" if case.proj_size else "zero")
 
     def dropout_masks(self, problem: Problem) -> Tensors:
         """The masks that Paddle will draw in ``solve``, read off paddle.nn.LSTM itself; padding is masked too."""

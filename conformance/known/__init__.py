@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from conformance.case import Case
 from conformance.errors import UserError
+from conformance.features import FEATURES, features
 
 FOLDER = Path(__file__).parent
 REPRODUCTIONS = FOLDER / "reproductions"
@@ -44,8 +45,12 @@ class Divergence(BaseModel):
     """The distribution whose versions have it."""
     versions: Annotated[str, AfterValidator(_specifier)]
     """Which versions have it, such as `>=3.0,<3.16`."""
-    cases: dict[str, Any]
+    cases: dict[str, Any] = Field(default_factory=dict)
     """The case's options that it takes; a list stands for any of its values."""
+    features: list[str] = Field(default_factory=list)
+    """What the case has, as named in `conformance.features`: all of them."""
+    unless: dict[str, Any] = Field(default_factory=dict)
+    """Options of which a case that has all does not show it, such as `seq_len: 1` of a wrong direction."""
     tensors: list[str] = Field(default_factory=list)
     """The tensors that deviate, `*` standing for anything."""
     error: str | None = None
@@ -61,11 +66,14 @@ class Divergence(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        unknown = [option for option in self.cases if option not in Case.model_fields]
+        unknown = [option for option in {**self.cases, **self.unless} if option not in Case.model_fields]
         if unknown:
             raise ValueError(f"a case has no option {unknown[0]!r}")
-        if not self.cases:
-            raise ValueError("cases must name at least one option")
+        unknown = [feature for feature in self.features if feature not in FEATURES]
+        if unknown:
+            raise ValueError(f"there is no feature {unknown[0]!r}")
+        if not (self.cases or self.features):
+            raise ValueError("cases must name at least one option, or features one feature")
         if bool(self.tensors) == (self.error is not None):
             raise ValueError("give either tensors or error")
         if self.error is not None:
@@ -77,8 +85,15 @@ class Divergence(BaseModel):
         if not fnmatchcase(implementation, _literal_brackets(self.implementation)):
             return False
         options = case.model_dump(mode="json")
-        return all(_matches(options[name], wanted) for name, wanted in self.cases.items()) and self._concerns(
-            version_of(self.package)
+
+        def has(wanted: Mapping[str, Any]) -> bool:
+            return all(_matches(options[name], value) for name, value in wanted.items())
+
+        return (
+            has(self.cases)
+            and set(self.features) <= set(features(case))
+            and not (self.unless and has(self.unless))
+            and self._concerns(version_of(self.package))
         )
 
     def explains(self, failing: Iterable[str], error: str = "") -> bool:
