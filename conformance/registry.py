@@ -28,6 +28,9 @@ BUILT_IN = {
     "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
     "paddle.nn.LSTM": "conformance.adapters.paddle_lstm:PaddleLSTM",
     "ncnn.LSTM": "conformance.adapters.ncnn_lstm:NcnnLSTM",
+    "mindspore.nn.LSTM": "conformance.adapters.mindspore_lstm:MindsporeLSTM",
+    "tvm.relax[torch.export]": "conformance.adapters.tvm_relax:TvmRelax",
+    "chainer.functions.n_step_lstm": "conformance.adapters.chainer_n_step:ChainerNStepLSTM",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 
