@@ -234,6 +234,13 @@ TF_BLOCK_V2 = Layout(
     gates="ifgo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
 )  # fmt: skip
 """``tf.raw_ops.BlockLSTMV2``: i, f, c, o. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTMV2"""
+PADDLE = Layout(weight_hr="weight_ho", projection_transposed=True)
+"""``paddle.nn.LSTM``. https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/LSTM_en.html"""
+
+NCNN = Layout(
+    gates="ifog", biases="summed", weight_ih="weight_xc", weight_hh="weight_hc", bias_ih="bias_c", weight_hr="weight_hr"
+)
+"""ncnn's LSTM: i, f, o, g. https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md"""
 
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:

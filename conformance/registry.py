@@ -59,6 +59,11 @@ BUILT_IN = {
     "ai_edge_litert.Interpreter[keras]": "conformance.adapters.litert_keras:LiteRTKeras",
     "tf.raw_ops.BlockLSTM": "conformance.adapters.tf_block_lstm:TFBlockLSTM",
     "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tf_block_lstm:TFBlockLSTMV2",
+    "paddle.nn.LSTM": "conformance.adapters.paddle_lstm:PaddleLSTM",
+    "ncnn.LSTM": "conformance.adapters.ncnn_lstm:NcnnLSTM",
+    "mindspore.nn.LSTM": "conformance.adapters.mindspore_lstm:MindsporeLSTM",
+    "tvm.relax[torch.export]": "conformance.adapters.tvm_relax:TvmRelax",
+    "chainer.functions.n_step_lstm": "conformance.adapters.chainer_n_step:ChainerNStepLSTM",
 }
 """The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
 
