@@ -161,6 +161,7 @@ class Layout:
         forget = self.gates.index("f") * block
         total[forget : forget + block] -= self.forget_bias
         return total.astype(bias_ih.dtype)
+
     def _split(self, name: str, array: Array) -> list[tuple[str, Array]]:
         """What is stored for an array of all gates: itself, or one for each gate."""
         if _GATE not in name:

@@ -140,15 +140,18 @@ class CaseItem(pytest.Item):
 
 
 def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
-    """The implementations to run, by name. Those asked for must be there; of the others, missing ones are skipped."""
+    """The implementations to run, by name. Those asked for must be there; else, those that are installed.
+
+    Raises:
+        UserError: one asked for is not installed, or none is.
+    """
     if ADAPTERS not in config.stash:
         from conformance import registry
 
         names = config.getoption("--conformance-implementation")
-        adapters = registry.load_all(names, config.getoption("--isolate"))
-        absent = [reason for adapter in adapters if names and (reason := registry.missing(adapter))]
-        if absent:
-            raise UserError("\n".join(absent))
+        adapters, absent = registry.split(registry.load_all(names, config.getoption("--isolate")))
+        if absent and (names or not adapters):
+            raise UserError("\n".join(absent.values()))
         config.stash[ADAPTERS] = {adapter.name: adapter for adapter in adapters}
     return config.stash[ADAPTERS]
 

@@ -134,6 +134,12 @@ def missing(adapter: Adapter) -> str | None:
     return f"{adapter.name} needs {' and '.join(absent)}, which {_is(absent)} not installed{hint}"
 
 
+def split(adapters: Sequence[Adapter]) -> tuple[list[Adapter], dict[str, str]]:
+    """The adapters of which everything is installed, and by the others' names what they need."""
+    absent = {adapter.name: reason for adapter in adapters if (reason := missing(adapter))}
+    return [adapter for adapter in adapters if adapter.name not in absent], absent
+
+
 def versions(adapter: Adapter) -> dict[str, str]:
     """Versions of the packages that an adapter requires: as its own process says, or read without importing them."""
     if isinstance(adapter, WorkerAdapter) and adapter.packages:

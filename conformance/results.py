@@ -217,6 +217,7 @@ def make_header(
     controls: Mapping[str, str] | None = None,
     specs: Mapping[str, str] | None = None,
     shard: Mapping[str, Any] | None = None,
+    absent: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The header of a run.
 
@@ -229,6 +230,7 @@ def make_header(
         controls: the status of each control.
         specs: how implementations are named on the command line, where that is not their name.
         shard: of which run it is a part, and which part, see ``conformance.shard``.
+        absent: the implementations that are not installed and that nobody asked for, with what they need.
     """
     header = {
         "format": FORMAT,
@@ -249,6 +251,7 @@ def make_header(
         "defects": list(defects),
         "controls": dict(controls or {}),
         "specs": dict(specs or {}),
+        "absent": dict(absent or {}),
     }
     return header | ({"shard": dict(shard)} if shard else {})
 

@@ -61,9 +61,7 @@ class MlxLSTM(Adapter):
         with mx.stream(mx.cpu):
             names, leaves = zip(*tree_flatten(inputs), strict=True)
             tensors, cotangents = ([mx.array(array, dtype) for array in each] for each in (leaves, given))
-            found, gradients = (
-                mx.vjp(run, tensors, cotangents) if "gradients" in case.check else (run(*tensors), [])
-            )
+            found, gradients = mx.vjp(run, tensors, cotangents) if "gradients" in case.check else (run(*tensors), [])
             y, *finals = map(_to_array, found)
             tree = tree_unflatten([(name, _to_array(each)) for name, each in zip(names, gradients)])
         results = {"output": arrays.batch_major(y, case) if time else y}

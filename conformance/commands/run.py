@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -43,12 +44,17 @@ def execute(args: argparse.Namespace) -> int:
 
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
     limits = Limits(request=args.timeout, memory=args.memory_limit)
-    adapters = registry.load_all(args.implementations, not args.in_process, limits)
+    adapters, absent = registry.split(registry.load_all(args.implementations, not args.in_process, limits))
+    if absent and (args.implementations or not adapters):
+        raise UserError("\n".join(absent.values()), MISSING)
     plan = _plan(args, adapters)
     pairs = zip(adapters, args.implementations, strict=False)
     specs = {adapter.name: name for adapter, name in pairs if adapter.name != name}
     results, summary = args.output / "results.jsonl", args.output / "report.md"
-    interrupted = _run(args, plan, specs, results, stream)
+    if absent:
+        shown = "\n".join(textwrap.wrap(f"not installed, not run: {', '.join(absent)}", 100, subsequent_indent="  "))
+        print(f"{shown}\n  `conformance doctor` says what they need", file=stream)
+    interrupted = _run(args, plan, specs, absent, results, stream)
     report = read(results)
     markdown.write(summary, report)
     page = html.write(args.output, report)
@@ -69,9 +75,6 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
 
 def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
     """What is to run, before anything runs: what is wrong with it is said here."""
-    absent = [reason for adapter in adapters if (reason := registry.missing(adapter))]
-    if absent and (args.implementations or len(absent) == len(adapters)):
-        raise UserError("\n".join(absent), MISSING)
     cases = load_all(args.files or [shipped_cases()])
     named = {adapter.name for adapter in adapters} if args.implementations else set()
     plan = Selection(args.expression, tuple(args.tags), tuple(args.dtypes)).plan(cases, adapters, named)
@@ -80,7 +83,14 @@ def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
     return plan
 
 
-def _run(args: argparse.Namespace, whole: Plan, specs: Mapping[str, str], path: Path, stream: IO[str]) -> bool:
+def _run(
+    args: argparse.Namespace,
+    whole: Plan,
+    specs: Mapping[str, str],
+    absent: Mapping[str, str],
+    path: Path,
+    stream: IO[str],
+) -> bool:
     """Runs the plan, or a shard of it, into a results file; whether it was interrupted."""
     plan = _part(whole, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
@@ -88,15 +98,14 @@ def _run(args: argparse.Namespace, whole: Plan, specs: Mapping[str, str], path: 
     packages = {adapter.name: registry.versions(adapter) for adapter, _ in plan}
     statuses = controls.run(oracle.cache)
     shard = args.shard.header(_digest(whole), _planned(whole)) if args.shard else None
-    header = make_header(_planned(plan), packages, _selection(args), _digest(plan), seen.IDS, statuses, specs, shard)
+    header = make_header(
+        _planned(plan), packages, _selection(args), _digest(plan), seen.IDS, statuses, specs, shard, absent
+    )
     with ResultsFile(path, header, args.resume) as file:
         todo = _without(plan, file.done)
         found: list[Result] = []
         running = contextlib.closing(pool.run(runner, todo, args.jobs))
         with running as results, Terminal(sum(len(cases) for _, cases in todo), stream) as terminal:
-            for adapter, _ in plan:
-                if reason := registry.missing(adapter):
-                    terminal.say(f"not run: {reason}")
             try:
                 for result in results:
                     if result.implementation in runner.descriptions:

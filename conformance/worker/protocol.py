@@ -99,8 +99,8 @@ class Started(_Answer):
     missing: str = ""
     """What is not installed that it needs; empty when it can run."""
     features: list[str] | None = None
-    """What the implementation supports, by the suite's names for it: cases with anything else are not put to it. Null to
-    be asked of every case."""
+    """What the implementation supports, by the suite's names for it: cases with anything else are not put to it.
+    Null to be asked of every case."""
     draws_dropout: bool = False
     """Whether it draws its own dropout masks, and answers ``masks``."""
 
