@@ -107,7 +107,7 @@ class CaseItem(pytest.Item):
 
     def _spec(self) -> str:
         """How the implementation is named on the command line, where it was."""
-        names = self.config.getoption("--conformance-implementation")
+        names: list[str] = self.config.getoption("--conformance-implementation")
         return dict(zip(load_adapters(self.config), names, strict=False)).get(self.adapter.name, "")
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -46,7 +46,7 @@ def render(report: Report) -> str:
     for name, results in grouped.items():
         root.append(_suite(report, name, results))
     if faults := list(_faults(report)):
-        suite = SubElement(root, "testsuite", name="the run itself", **_counts(faults))
+        suite = SubElement(root, "testsuite", {"name": "the run itself", **_counts(faults)})
         for case in faults:
             suite.append(case)
     root.attrib |= {key: str(sum(int(suite.get(key, 0)) for suite in root)) for key in ("tests", "failures", "errors")}
@@ -57,7 +57,7 @@ def render(report: Report) -> str:
 def _suite(report: Report, name: str, results: Sequence[Result]) -> Element:
     cases = [_case(report, result) for result in results]
     seconds = sum(sum(result.seconds.values()) for result in results)
-    suite = Element("testsuite", name=_clean(name), time=f"{seconds:.3f}", **_counts(cases))
+    suite = Element("testsuite", {"name": _clean(name), "time": f"{seconds:.3f}", **_counts(cases)})
     if report.began:
         suite.set("timestamp", report.began.replace(tzinfo=None).isoformat())
     properties = SubElement(suite, "properties")

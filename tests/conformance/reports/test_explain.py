@@ -25,7 +25,7 @@ WRONG = Result(
     "k",
     "mine",
     "fail",
-    DETAIL["reason"],
+    str(DETAIL["reason"]),
     headroom=250.0,
     tensors={"output": 0.5, "h_n": 250.0, "c_n": 40.0, "grad.input": float("inf")},
     details={
