@@ -25,13 +25,16 @@ const VIEWS = {
 
 const content = document.getElementById("content");
 let last = "";
+let turn = 0;
 
 async function show() {
   const { view, parts, params } = state();
   const theme = THEMES.includes(params.get("theme")) ? params.get("theme") : "";
   document.documentElement.dataset.theme = theme;
   const held = focused();
+  const mine = ++turn;
   const nodes = view in VIEWS ? await VIEWS[view](parts) : [h("h1", "no data"), h("p", h("a", { href: to("matrix") }, "There is no such view."))];
+  if (mine !== turn) return;
   replace(document.getElementById("head"), ...head(theme));
   replace(content, nodes);
   document.title = [parts.at(-1), "LSTM conformance"].filter(Boolean).join(" · ");
