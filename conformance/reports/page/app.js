@@ -44,7 +44,7 @@ async function show() {
     scrollTo(0, 0);
     if (last) content.focus({ preventScroll: true });
   }
-  if (path === last && view === "result") document.getElementById(parts.length > 2 ? "tensor" : "content")?.scrollIntoView({ block: "nearest" });
+  if (view === "result" && (path === last || parts.length > 2)) document.getElementById(parts.length > 2 ? "tensor" : "content")?.scrollIntoView({ block: parts.length > 2 ? "start" : "nearest" });
   last = path;
   document.documentElement.dataset.ready = view;
 }
