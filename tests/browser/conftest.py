@@ -87,8 +87,8 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     contexts: list[Any] = []
     complaints: list[str] = []
 
-    def opened(report: Report, where: str = "", **options: Any) -> Any:
-        path = html.write(tmp_path, report)
+    def opened(report: Report, where: str = "", beside: dict[str, Any] | None = None, **options: Any) -> Any:
+        path = html.write(tmp_path, report, beside)
         context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
         contexts.append(context)
         page = context.new_page()

@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from conformance.compare import compare
 from conformance.features import FEATURES
+from conformance.reports.comparison import as_json
 from conformance.reports.summary import by_implementation, table
 from conformance.results import Result
+from conformance.trend import trend
 from tests.browser.conftest import Open, report
 
 RESULT = f"#/result/wrong/{quote('cases/a.yaml::plain', safe='')}"
@@ -25,6 +28,16 @@ VIEWS = {
 }
 
 Results = tuple[Result, ...]
+
+
+def go(page: Any, where: str) -> None:
+    """Follows a link within the page."""
+    page.evaluate("delete document.documentElement.dataset.ready")
+    page.evaluate("where => { location.hash = '#/?q='; location.hash = where || '#/' }", where)
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_function(
+        "view => document.documentElement.dataset.ready === view", arg=where.split("/")[1] if where else "matrix"
+    )
 
 
 def names(page: Any) -> list[str]:
@@ -171,14 +184,16 @@ def test_the_command_to_see_it_again_is_copied(open_page: Open, results: Results
     assert page.evaluate("navigator.clipboard.readText()") == "conformance run -i wrong -k cases/a.yaml::plain"
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_what_a_run_lacks_is_said_in_every_view(open_page: Open, results: Results, view: str) -> None:
+def test_what_a_run_lacks_is_said_in_every_view(open_page: Open, results: Results) -> None:
     controls = {"gates-read-iofg": "fail", "grad-ignores-h_n": "pass"}
-    text = open_page(report(results, complete=False, controls=controls), VIEWS[view]).locator("#banner").inner_text()
-    assert "INCOMPLETE" in text
-    assert "VOID" in text
-    assert "grad-ignores-h_n" in text
-    assert "gates-read-iofg" not in text
+    page = open_page(report(results, complete=False, controls=controls))
+    for where in VIEWS.values():
+        go(page, where)
+        text = page.locator("#banner").inner_text()
+        assert "INCOMPLETE" in text
+        assert "VOID" in text
+        assert "grad-ignores-h_n" in text
+        assert "gates-read-iofg" not in text
 
 
 def test_a_whole_run_has_no_banner(page: Any) -> None:
@@ -199,20 +214,22 @@ def test_what_is_missing_reads_no_data(open_page: Open, results: Results) -> Non
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("view", VIEWS)
-def test_nothing_is_wider_than_the_screen(open_page: Open, results: Results, view: str, width: int) -> None:
-    page = open_page(report(results), VIEWS[view], viewport={"width": width, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_is_wider_than_the_screen(open_page: Open, results: Results, width: int) -> None:
+    page = open_page(report(results), viewport={"width": width, "height": 844})
+    for view, where in VIEWS.items():
+        go(page, where)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_no_serious_fault(open_page: Open, results: Results, view: str, scheme: str) -> None:
+def test_axe_finds_no_serious_fault(open_page: Open, results: Results, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     # The policy would keep axe out too.
-    page = open_page(report(results), VIEWS[view], color_scheme=scheme, bypass_csp=True)
-    found = [fault for fault in axe.run(page).response["violations"] if fault["impact"] in ("serious", "critical")]
-    assert [(fault["id"], [node["html"] for node in fault["nodes"][:3]]) for fault in found] == []
+    page = open_page(report(results), color_scheme=scheme, bypass_csp=True)
+    for view, where in VIEWS.items():
+        go(page, where)
+        found = [fault for fault in axe.run(page).response["violations"] if fault["impact"] in ("serious", "critical")]
+        assert [(fault["id"], [node["html"] for node in fault["nodes"][:3]]) for fault in found] == [], view
 
 
 def test_colours_follow_the_system_and_the_button(open_page: Open, results: Results) -> None:
@@ -308,3 +325,18 @@ def test_hostile_text_is_only_ever_text(open_page: Open, results: Results) -> No
     page.locator(".crumbs a").nth(1).click()
     page.wait_for_selector(".facts")
     look()
+
+
+def test_the_trend_and_the_comparison_are_views_too(open_page: Open, results: Results) -> None:
+    old = [replace(result, status="pass") if result.implementation == "wrong" else result for result in results]
+    runs = [report(tuple(old)), report(results)]
+    beside = {"trend": trend(runs).as_json(), "comparison": as_json(compare(*runs))}
+    page = open_page(report(results), "#/compare", beside=beside)
+    assert "3 changed rows" in page.locator("#content").inner_text()
+    assert "pass → fail" in page.locator("#content").inner_text()
+    page.locator("#head a", has_text="Trend").click()
+    page.wait_for_selector(".trendline")
+    line = page.locator(".trend tr", has=page.get_by_role("link", name="faithful", exact=True))
+    assert line.locator("circle").count() == 2
+    assert line.locator(".runs").inner_text().split() == ["3/3", "3/3"]
+    assert "no data" in page.locator(".trend tr", has_text="raises").inner_text()

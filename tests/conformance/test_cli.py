@@ -28,6 +28,8 @@ def test_a_faithful_implementation_conforms(project: Path, capsys: pytest.Captur
     printed = capsys.readouterr().out
     assert "3 pass" in printed
     assert "3/3" in printed
+    assert printed.splitlines()[-1] == "page: conformance-report/index.html"
+    assert (project / "conformance-report" / "index.html").exists()
     report = read(project / "conformance-report" / "results.jsonl")
     assert report.complete
     assert [result.status for result in report.results] == ["pass"] * 3

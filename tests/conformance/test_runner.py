@@ -166,3 +166,19 @@ def test_a_divergence_excuses_what_it_describes(
 def test_alike_layers_run_next_to_each_other() -> None:
     cases = [make_case(hidden_size=size, name=f"{size}-{number}") for number in (1, 2) for size in (4, 5)]
     assert [case.name for case in sorted(cases, key=order)] == ["4-1", "4-2", "5-1", "5-2"]
+
+
+def test_what_a_report_shows_of_a_failure_is_kept_of_its_worst_tensors() -> None:
+    result = Runner(Oracle(None)).check(make_case(num_layers=2, notes="why"), fakes.NotANumber())
+    wrong = Runner(Oracle(None)).check(make_case(num_layers=2), fakes.Wrong())
+    assert set(result.details["output"]["evidence"]) >= {"worst", "histogram", "map"}
+    for each in (result, wrong):
+        assert 1 <= sum("evidence" in detail for detail in each.details.values()) <= 4
+
+
+def test_a_result_holds_what_its_case_is() -> None:
+    result = Runner(Oracle(None)).check(make_case(num_layers=2, notes="why", tags=("t",)), fakes.Picky())
+    assert result.options == {
+        "input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "num_layers": 2, "notes": "why"
+    }  # fmt: skip
+    assert make_case(**result.options).key == result.key

@@ -25,13 +25,16 @@ const VIEWS = {
 
 const content = document.getElementById("content");
 let last = "";
+let turn = 0;
 
 async function show() {
   const { view, parts, params } = state();
   const theme = THEMES.includes(params.get("theme")) ? params.get("theme") : "";
   document.documentElement.dataset.theme = theme;
   const held = focused();
+  const mine = ++turn;
   const nodes = view in VIEWS ? await VIEWS[view](parts) : [h("h1", "no data"), h("p", h("a", { href: to("matrix") }, "There is no such view."))];
+  if (mine !== turn) return;
   replace(document.getElementById("head"), ...head(theme));
   replace(content, nodes);
   document.title = [parts.at(-1), "LSTM conformance"].filter(Boolean).join(" · ");
@@ -41,7 +44,7 @@ async function show() {
     scrollTo(0, 0);
     if (last) content.focus({ preventScroll: true });
   }
-  if (path === last && view === "result") document.getElementById(parts.length > 2 ? "tensor" : "content")?.scrollIntoView({ block: "nearest" });
+  if (view === "result" && (path === last || parts.length > 2)) document.getElementById(parts.length > 2 ? "tensor" : "content")?.scrollIntoView({ block: parts.length > 2 ? "start" : "nearest" });
   last = path;
   document.documentElement.dataset.ready = view;
 }

@@ -1,6 +1,6 @@
 // The results of a cell: one implementation and a feature; or one case on all implementations.
 
-import { h } from "./dom.js";
+import { breakable, h } from "./dom.js";
 import { data } from "./data.js";
 import { state, to } from "./state.js";
 import { byHarm, caseId, cell, dtypeOf, featuresOf, filtered, headroom, nameOf, reasonOf, status } from "./model.js";
@@ -16,7 +16,7 @@ export function cases(name, feature) {
   const rows = (place < 0 ? [] : filtered(state().params)[place]).filter((row) => !feature || featuresOf(row).includes(feature));
   return [
     crumbs([name, to("implementation", [name])], [feature || "all cases"]),
-    h("h1", name, h("span.sub", feature ? ` × ${feature}` : " all cases")),
+    h("h1", breakable(name), h("span.sub", feature ? ` × ${feature}` : " all cases")),
     summary(rows, feature),
     filters(["family"]),
     list(rows, (row) => resultLink(row, caseId(row)), "case"),
@@ -27,7 +27,7 @@ export function oneCase(id) {
   const rows = filtered(state().params).flat().filter((row) => caseId(row) === id);
   return [
     crumbs([id]),
-    h("h1.path", id, h("span.sub", " on all implementations")),
+    h("h1.path", breakable(id), h("span.sub", " on all implementations")),
     summary(rows, ""),
     filters(["dtype", "tag"]),
     list(rows, (row) => resultLink(row, nameOf(row)), "implementation"),

@@ -121,12 +121,13 @@ export function heatmap(evidence) {
   const pooled = rows > high || columns > wide ? " Neighbours share a square: the worst of them is shown." : "";
   return h("figure.heatbox",
     h("div.heatgrid", h("span.down", down ? `${down} ↓` : ""), h("span.across", `${across} →`), h("div.heatscroll", picture)),
-    legend(top), told,
+    legend(top, lines.some((line) => line.includes("x"))), told,
     h("figcaption", "Largest headroom at each place, over the rows of the batch.", pooled));
 }
 
-function legend(top) {
+function legend(top, holes) {
   const steps = Array.from({ length: 16 }, (_, bin) => s(`rect.b${bin}`, { x: bin * 14, y: 0, width: 14, height: 10 }));
   const texts = [[0, "0"], [3, "1 = budget"], [16, digits(top)]].map(([bin, text]) => s("text.axis", { x: bin * 14, y: 22 }, text));
-  return s("svg.scale", { viewBox: "-14 0 266 26", width: 266, "aria-hidden": "true" }, steps, texts);
+  const apart = holes && [s("rect.b16", { x: 250, y: 0, width: 14, height: 10 }), s("text.axis", { x: 257, y: 22 }, "NaN, ∞")];
+  return s("svg.scale", { viewBox: "-14 0 296 26", width: 296, "aria-hidden": "true" }, steps, texts, apart);
 }

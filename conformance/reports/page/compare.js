@@ -37,8 +37,8 @@ function changes(all) {
   if (!all.length) return h("p", "Every row is as it was.");
   const lines = all.slice(0, AT_MOST).map((one) => {
     const [name, id] = [one.implementation ?? "", one.case ?? ""];
-    return h("tr", h("td", one.kind), h("td", name), h("th.case", { scope: "row" }, h("a", { href: to("result", [name, id]) }, id)),
-      h("td", `${one.old?.status ?? "absent"} → ${one.new?.status ?? "absent"}`), h("td.reason", one.new?.reason ?? one.old?.reason ?? ""));
+    return h("tr", h("td.kind", one.kind), h("td", name), h("th.case", { scope: "row" }, one.new ? h("a", { href: to("result", [name, id]) }, id) : id),
+      h("td.kind", `${one.old?.status ?? "absent"} → ${one.new?.status ?? "absent"}`), h("td.reason", one.new?.reason ?? one.old?.reason ?? ""));
   });
   return h("section", h("h2", plural(all.length, "changed row")),
     scroll("Changed rows", h("table.list", headings("what", "implementation", "case", "status", "reason"), h("tbody", lines))),

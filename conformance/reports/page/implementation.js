@@ -1,6 +1,6 @@
 // One implementation: what it supports, how close it comes, what its checks would see, what it ran on.
 
-import { h } from "./dom.js";
+import { breakable, h } from "./dom.js";
 import { data } from "./data.js";
 import { state, to } from "./state.js";
 import { byFeature, caseId, cell, divergenceOf, dtypeOf, filtered, largest, power, reasonOf, status } from "./model.js";
@@ -17,7 +17,7 @@ export function implementation(name) {
   const all = cell(rows);
   return [
     crumbs([name]),
-    h("h1", name),
+    h("h1", breakable(name)),
     h("p.verdict", bar(all.counts, rows.length), h("a", { href: to("cases", [name, ""]) }, inWords(all))),
     filters(["family"]),
     h("div.columns",

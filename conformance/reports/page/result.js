@@ -1,6 +1,6 @@
 // One result: the case, what was compared, what is wrong, what explains it, how to see it again.
 
-import { copier, h, outside } from "./dom.js";
+import { breakable, copier, h, outside } from "./dom.js";
 import { data, details, number } from "./data.js";
 import { to } from "./state.js";
 import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, headroom, reasonOf, status, tagsOf } from "./model.js";
@@ -19,7 +19,7 @@ export async function result(name, id, chosen = "", element = "") {
   const shown = chosen || worstOf(tensors, said.details);
   return [
     crumbs([name, to("implementation", [name])], [id]),
-    h("h1.path", badge(status(row)), " ", id, h("span.sub", ` on ${name}`)),
+    h("h1.path", badge(status(row)), " ", breakable(id), h("span.sub", " on ", breakable(name))),
     h("p.reason.lead", divergenceOf(row) ? thread(divergenceOf(row)) : "", " ", reasonOf(row)),
     said.diagnosis && h("div.diagnosis", h("h2", "Diagnosis"), h("p", said.diagnosis),
       said.causes && h("ul.plain", Object.entries(said.causes).map(([cause, what]) => h("li", h("code", cause), ` an LSTM ${what}`)))),
@@ -55,7 +55,7 @@ function tensorTable(parts, tensors, wrong, shown) {
     h("tbody", names.map((each) => h(`tr${each === shown ? ".chosen" : ""}`,
       h("th", { scope: "row" }, h("a", { href: to("result", [...parts, each]), "aria-current": each === shown ? "true" : null }, each)),
       h("td.headroom", meter(tensors[each]), headroomText(tensors[each])),
-      h("td", each in wrong ? h("span.t-fail", "✗ deviates") : h("span.t-pass", "✓ within")))))));
+      h("td", each in wrong ? h("span.t-fail", "✗", h("span.word", " deviates")) : h("span.t-pass", "✓", h("span.word", " within"))))))));
 }
 
 function unchecked(said) {

@@ -7,7 +7,7 @@ import { state, to } from "./state.js";
 import { crumbs, scroll } from "./parts.js";
 import { digits, many, plural } from "./words.js";
 
-const STEP = 34;
+const STEP = 46;
 const [TOP, BASE] = [10, 74];
 
 export function trend() {
@@ -36,11 +36,11 @@ function series(name, points, runs) {
     h("td", h("ol.runs", points.map((point) => h("li", conforming(point))))));
 }
 
-const conforming = (point) => `${many(point.passed)}/${many(point.supported)}${point.counts.known ? ` ~${many(point.counts.known)}` : ""}`;
+const conforming = (point) => !point.supported ? "no data" : `${many(point.passed)}/${many(point.supported)}${point.counts.known ? ` ~${many(point.counts.known)}` : ""}`;
 
 // Headroom from a thousandth to ten, logarithmic.
 const tall = (headroom) => BASE - ((BASE - TOP) * Math.min(4, Math.max(0, Math.log10(Math.max(headroom, 1e-9)) + 3))) / 4;
-const right = (run) => 20 + run * STEP;
+const right = (run) => 24 + run * STEP;
 
 function chart(name, points, runs) {
   const drawn = points.map((point) => ({ ...point, largest: number(point.headroom.largest), median: number(point.headroom.median) }));

@@ -36,7 +36,7 @@ HOSTILE = "<script>alert(1)</script><!--\"'></style>\u202e\u0000\x1b{{style}}\ud
 
 def make_report(*results: Result, complete: bool = True, **header: Any) -> Report:
     head = make_header({"fake": 2, "other": 1}, {"fake": {"numpy": "2"}}, defects=["one", "two", "three"]) | header
-    footer = {"counts": {}, "seconds": {}} if complete else None
+    footer: dict[str, Any] | None = {"counts": {}, "seconds": {}} if complete else None
     return Report(Path("r.jsonl"), head, {"fake": {"device": "cpu"}}, results, footer)
 
 
@@ -159,10 +159,12 @@ def test_an_incomplete_or_void_run_says_so() -> None:
 
 
 def test_hostile_text_is_in_no_other_form_than_data() -> None:
-    texts = dict.fromkeys(("case", "key", "implementation", "reason", "diagnosis", "traceback", "dtype"), HOSTILE)
-    lists = dict.fromkeys(("notes", "features", "tags"), (HOSTILE,))
-    maps = {"causes": {HOSTILE: HOSTILE}, "options": {HOSTILE: HOSTILE}, "details": {HOSTILE: {HOSTILE: HOSTILE}}}
-    bad = replace(FAILED, **texts, **lists, **maps)
+    fields: dict[str, Any] = dict.fromkeys(
+        ("case", "key", "implementation", "reason", "diagnosis", "traceback", "dtype"), HOSTILE
+    )
+    fields |= dict.fromkeys(("notes", "features", "tags"), (HOSTILE,))
+    fields |= dict.fromkeys(("causes", "options", "unchecked"), {HOSTILE: HOSTILE})
+    bad = replace(FAILED, **fields, details={HOSTILE: {HOSTILE: HOSTILE}})
     strange = make_report(
         bad,
         suite=HOSTILE,
