@@ -72,7 +72,10 @@ class TorchOnnx(Adapter):
 
     def describe(self) -> dict[str, str]:
         """Versions, and what is exported."""
-        return _torch.describe() | _onnxruntime.describe() | {"export": "weights as initializers, all shapes static"}
+        import torch
+
+        export = {"export": "in eval mode, weights as initializers, all shapes static"}
+        return {"torch": torch.__version__} | _onnxruntime.describe() | export
 
 
 class TorchOnnxDynamo(TorchOnnx):
@@ -126,7 +129,7 @@ def _module(lstm: Any, case: Case) -> Any:
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-    class Exported(torch.nn.Module):
+    class Exported(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.lstm = lstm

@@ -1,7 +1,7 @@
 """The known divergences as a page for those who maintain the implementations."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from conformance.known import REPRODUCTIONS, Divergence
@@ -47,7 +47,9 @@ def _entry(entry: Divergence) -> Iterable[str]:
     yield f"**{entry.what}**"
     yield ""
     yield f"- implementation: `{entry.implementation}`, {entry.package} {entry.versions}"
-    yield f"- cases with {', '.join(f'`{name}: {_value(value)}`' for name, value in entry.cases.items())}"
+    yield f"- cases with {', '.join([*entry.features, *_options(entry.cases)])}"
+    if entry.unless:
+        yield f"- but not those with {', '.join(_options(entry.unless))}"
     yield f"- deviates: {shows}"
     yield f"- reason: {' '.join(entry.reason.split())}"
     yield f"- upstream: {entry.upstream}"
@@ -55,6 +57,10 @@ def _entry(entry: Divergence) -> Iterable[str]:
     yield f"```{language}"
     yield path.read_text(encoding="utf-8").rstrip()
     yield "```"
+
+
+def _options(options: Mapping[str, object]) -> list[str]:
+    return [f"`{name}: {_value(value)}`" for name, value in options.items()]
 
 
 def _value(value: object) -> str:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conformance import known, registry
+from conformance.case import Case
 from conformance.errors import UserError
 
 ENTRIES = known.shipped()
@@ -95,6 +97,8 @@ divergences:
         (GOOD.replace(">=1", "new") % "", "is not a range of versions"),
         (GOOD.replace("bias: true", "bais: true") % "", "no option 'bais'"),
         (GOOD.replace("bias: true", "") % "", "cases must name at least one option"),
+        (GOOD % ", unless: {sequence: 1}", "no option 'sequence'"),
+        (GOOD % ", features: [revers]", "there is no feature 'revers'"),
     ],
 )
 def test_a_wrong_entry_is_explained(tmp_path: Path, text: str, message: str) -> None:
@@ -108,3 +112,19 @@ def test_a_right_entry_is_read(tmp_path: Path) -> None:
     path = tmp_path / "known.yaml"
     path.write_text(GOOD % "")
     assert [entry.id for entry in known.load(path)] == ["a"]
+
+
+def test_an_entry_covers_cases_by_options_features_and_exceptions(tmp_path: Path) -> None:
+    path = tmp_path / "known.yaml"
+    path.write_text(GOOD % ", features: [clip], unless: {seq_len: 1, batch: [2, 3]}")
+    [entry] = known.load(path)
+
+    def covers(**options: Any) -> bool:
+        case = {"input_size": 2, "hidden_size": 2, "seq_len": 1, "batch": 1, "clip": 0.5} | options
+        return entry.covers(Case.model_validate(case), "b", lambda _: "2.0")
+
+    assert covers()
+    assert covers(batch=3, seq_len=2)
+    assert not covers(batch=3)
+    assert not covers(clip=None)
+    assert not covers(bias=False)

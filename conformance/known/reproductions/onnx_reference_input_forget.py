@@ -2,7 +2,7 @@
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
+import onnx.reference
 
 MODEL = """
 <ir_version: 10, opset_import: ["" : 22]>
@@ -15,7 +15,7 @@ FEEDS = {"x": np.array([[[0.5]], [[-1.0]], [[2.0]]], "f4")}
 
 def run(options):
     model = onnx.parser.parse_model(MODEL % options)
-    return ReferenceEvaluator(model).run(None, FEEDS)
+    return onnx.reference.ReferenceEvaluator(model).run(None, FEEDS)
 
 
 changed = not np.array_equal(run("")[0], run(", input_forget=1")[0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
+import onnx.reference
 
 MODEL = """
 <ir_version: 10, opset_import: ["" : 22]>
@@ -18,7 +18,7 @@ FEEDS |= {"h0": np.array([[[0.5]]], "f4"), "c0": np.array([[[-0.7]]], "f4")}
 
 def run(lens):
     model = onnx.parser.parse_model(MODEL % lens)
-    return ReferenceEvaluator(model).run(None, FEEDS)
+    return onnx.reference.ReferenceEvaluator(model).run(None, FEEDS)
 
 
 changed = not np.array_equal(run('""')[0], run("lens")[0])
