@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-JS := tfjs onnxruntime-node onnxruntime-web
+JS := harnesses/js
 
 .PHONY: run test js lint-page clean
 
@@ -24,8 +24,9 @@ lint-page:
 
 # Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
 js: $(STAMP)
-	npm ci --ignore-scripts --prefix harnesses/js
-	$(BIN)/conformance run $(JS:%=-i 'cmd:node harnesses/js/%.mjs')
+	npm ci --ignore-scripts --prefix $(JS)
+	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' \
+	  -i 'cmd:node $(JS)/onnxruntime-node.mjs' -i 'cmd:node $(JS)/onnxruntime-web.mjs'
 
 $(STAMP): pyproject.toml constraints/ci.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -2,7 +2,8 @@
 import { joined, rows } from "./tensors.mjs";
 
 /** Units of each layer. */
-export const hiddenSizes = (c) => [c.hidden_size].flat().concat(Array(c.num_layers).fill(c.hidden_size)).slice(0, c.num_layers);
+export const hiddenSizes = (c) =>
+  [c.hidden_size].flat().concat(Array(c.num_layers).fill(c.hidden_size)).slice(0, c.num_layers);
 
 const isUniform = (c) => new Set(hiddenSizes(c)).size === 1;
 
@@ -21,9 +22,7 @@ export function state(c, tensors, name, layer) {
 
 /** Such parts (D, B, ·) of all layers under their canonical names. */
 export const states = (c, name, layers) =>
-  isUniform(c)
-    ? { [name]: joined(layers) }
-    : Object.fromEntries(layers.map((layer, k) => [`${name}_l${k}`, layer]));
+  isUniform(c) ? { [name]: joined(layers) } : Object.fromEntries(layers.map((layer, k) => [`${name}_l${k}`, layer]));
 
 /** The gates' blocks of H rows, stacked in one order, stacked in another. */
 export function reordered(tensor, stored, wanted) {

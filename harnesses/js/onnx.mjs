@@ -75,7 +75,8 @@ export function model(c, tensors) {
   if (tensors.lengths) inputs.push(declared("sequence_lens", INT32, tensors.lengths.shape));
   hiddenSizes(c).forEach((hidden, layer) => {
     const weights = weightsOf(c, tensors, layer);
-    for (const [name, { shape, data }] of Object.entries(weights)) initializers.push(initializer(`${name}_l${layer}`, type, shape, data));
+    for (const [name, { shape, data }] of Object.entries(weights))
+      initializers.push(initializer(`${name}_l${layer}`, type, shape, data));
     const given = ["h_0", "c_0"].map((name) => (tensors.h_0 || tensors.h_0_l0 ? `${name}_l${layer}` : ""));
     const finals = ["h_n", "c_n"].map((name) => `${name}_l${layer}`);
     const shape = [ends(c, layer).length, c.batch, hidden];
@@ -132,7 +133,11 @@ function feeds(c, tensors, ort) {
 }
 
 function solution(c, dtype, outputs) {
-  const tensor = ({ dims, data }) => ({ dtype, shape: dims, data: dtype === "F16" ? new Uint16Array(data.buffer) : data });
+  const tensor = ({ dims, data }) => ({
+    dtype,
+    shape: dims,
+    data: dtype === "F16" ? new Uint16Array(data.buffer) : data,
+  });
   const layers = (name) => hiddenSizes(c).map((_, layer) => tensor(outputs[`${name}_l${layer}`]));
   return { output: tensor(outputs.output), ...states(c, "h_n", layers("h_n")), ...states(c, "c_n", layers("c_n")) };
 }
@@ -140,7 +145,9 @@ function solution(c, dtype, outputs) {
 // Protocol buffers, as far as onnx.proto needs them: fields by number, a list where they are repeated.
 
 const message = (fields) =>
-  Buffer.concat(Object.entries(fields).flatMap(([number, value]) => [value].flat().flatMap((each) => field(number, each))));
+  Buffer.concat(
+    Object.entries(fields).flatMap(([number, value]) => [value].flat().flatMap((each) => field(number, each))),
+  );
 
 function field(number, value) {
   if (value instanceof Float32Array) return [varint(number * 8 + 5), bytes(value)];
@@ -156,13 +163,20 @@ function varint(value) {
 }
 
 const node = (type, inputs, outputs, attributes = {}) =>
-  message({ 1: inputs, 2: outputs, 4: type, 5: Object.entries(attributes).map(([name, value]) => attribute(name, value)) });
+  message({
+    1: inputs,
+    2: outputs,
+    4: type,
+    5: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+  });
 
 /** An integer, a number as Float32Array, a string, or a list of them. */
 function attribute(name, value) {
   const [one] = [value].flat();
   const kind = one instanceof Float32Array ? 0 : Number.isInteger(one) ? 1 : 2; // As fields and types count them.
-  return message(Array.isArray(value) ? { 1: name, [7 + kind]: value, 20: 6 + kind } : { 1: name, [2 + kind]: value, 20: 1 + kind });
+  return message(
+    Array.isArray(value) ? { 1: name, [7 + kind]: value, 20: 6 + kind } : { 1: name, [2 + kind]: value, 20: 1 + kind },
+  );
 }
 
 const initializer = (name, type, shape, data) => message({ 1: shape, 2: type, 8: name, 9: bytes(data) });

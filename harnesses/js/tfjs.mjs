@@ -1,5 +1,6 @@
 /**
- * `tf.layers.lstm` of TensorFlow.js, with gradients: `node tfjs.mjs` on its CPU backend, which is plain JavaScript.
+ * `tf.layers.lstm` of TensorFlow.js, with gradients: `node tfjs.mjs` on its CPU backend, which is plain JavaScript;
+ * `node tfjs.mjs wasm` on its WebAssembly backend.
  *
  * Layers follow each other; `tf.layers.bidirectional` is around each where both ways.
  */
@@ -12,17 +13,21 @@ const FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
   "activations", "left mask", "holed mask", "input dropout", "recurrent dropout", "gradients", "float32",
 ];
+
 /** TensorFlow.js' names of the activations that it has. */
 // prettier-ignore
 const ACTIVATIONS = {
   sigmoid: "sigmoid", tanh: "tanh", relu: "relu", elu: "elu", hard_sigmoid: "hardSigmoid", softsign: "softsign",
 };
 
+const WASM = process.argv[2] === "wasm";
+const PACKAGES = ["@tensorflow/tfjs", ...(WASM ? ["@tensorflow/tfjs-backend-wasm"] : [])];
+
 let tf;
 
 async function load() {
-  tf = await import("@tensorflow/tfjs");
-  await tf.setBackend("cpu");
+  [tf] = await Promise.all(PACKAGES.map((name) => import(name)));
+  if (!(await tf.setBackend(WASM ? "wasm" : "cpu"))) throw new Error("the backend cannot be had");
   return {
     device: tf.getBackend(),
     stacked: "one layer after the other; tf.layers.bidirectional around each where both ways",
@@ -186,8 +191,8 @@ const variable = (array) => tf.variable(tensor(array));
 const array = (result) => ({ dtype: "F32", shape: result.shape, data: result.dataSync() });
 
 await serve({
-  name: "tfjs.layers.lstm",
-  needs: ["@tensorflow/tfjs"],
+  name: WASM ? "tfjs.layers.lstm[wasm]" : "tfjs.layers.lstm",
+  needs: PACKAGES,
   features: FEATURES,
   load,
   supports,

@@ -15,7 +15,7 @@ const CHUNK = 2 ** 16;
  */
 export async function serve(implementation) {
   const output = redirected();
-  for (let line; (line = readLine()) !== null; ) {
+  for (let line; (line = readLine()) !== null;) {
     const request = JSON.parse(line);
     if (request.cmd === "stop") break;
     const block = read(request.n ?? 0);
@@ -92,5 +92,5 @@ function more(size) {
 }
 
 function write(file, data) {
-  for (let done = 0; done < data.length; ) done += writeSync(file, data, done);
+  for (let done = 0; done < data.length;) done += writeSync(file, data, done);
 }
