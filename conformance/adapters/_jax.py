@@ -77,7 +77,7 @@ class JaxAdapter(Adapter):
         # Without x64 JAX makes every array float32; with it, no float32 case would be as its users run it.
         with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
             tensors, weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), (inputs, cotangents))
-            function = _compiled(self.run, options, differentiates)
+            function = compiled(self.run, options, differentiates)
             found = function(*tensors, lengths, *([weights] if differentiates else []))
             (output, finals), *gradients = jax.tree.map(_to_array, found)
         results = {"output": output, **_named(model, "{}_n", finals)}
@@ -105,7 +105,7 @@ class JaxAdapter(Adapter):
 
 
 @lru_cache(maxsize=16)
-def _compiled(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
+def compiled(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
     """A function of weights, input, initial states, lengths and cotangents; it is compiled for each shape."""
     import jax
 
