@@ -1,4 +1,4 @@
-"""What the JAX adapters share: a problem as pytrees, and one compiled function for an architecture, with its gradients."""
+"""What the JAX adapters share: a problem as pytrees, and a compiled function for an architecture, with gradients."""
 
 import os
 from abc import abstractmethod

@@ -48,9 +48,7 @@ class HaikuLSTM(JaxAdapter):
             for group in groups:
                 outputs = []
                 for direction, suffix in enumerate(model.suffixes):
-                    core = hk.DeepRNN(
-                        [hk.LSTM(model.hidden_sizes[layer], name=f"l{layer}{suffix}") for layer in group]
-                    )
+                    core = hk.DeepRNN([hk.LSTM(model.hidden_sizes[layer], name=f"l{layer}{suffix}") for layer in group])
                     state = core.initial_state(rows)
                     if initial is not None:
                         state = tuple(hk.LSTMState(*initial[layer][direction]) for layer in group)

@@ -8,7 +8,6 @@ import numpy as np
 
 from conformance.adapters import arrays
 from conformance.adapters.adapter import Adapter, Solution
-from conformance.case import Case
 from conformance.layout import MLX, Layout
 from conformance.problem import Problem
 from reference import Model
@@ -61,15 +60,14 @@ class MlxLSTM(Adapter):
         with mx.stream(mx.cpu):
             names, leaves = zip(*tree_flatten(inputs), strict=True)
             tensors, cotangents = ([mx.array(array, dtype) for array in each] for each in (leaves, given))
-            found, gradients = (
-                mx.vjp(run, tensors, cotangents) if "gradients" in case.check else (run(*tensors), [])
-            )
+            found, gradients = mx.vjp(run, tensors, cotangents) if "gradients" in case.check else (run(*tensors), [])
             y, *finals = map(_to_array, found)
-            tree = tree_unflatten([(name, _to_array(each)) for name, each in zip(names, gradients)])
+            differentiated = map(_to_array, gradients)
         results = {"output": arrays.batch_major(y, case) if time else y}
         results |= arrays.stacked(model, "h_n", [[h] for h in finals[0::2]])
         results |= arrays.stacked(model, "c_n", [[c] for c in finals[1::2]])
         if gradients:
+            tree = tree_unflatten(list(zip(names, differentiated, strict=True)))
             results["grad.input"] = arrays.batch_major(tree["x"], case) if time else tree["x"]
             for position, name in enumerate(("grad.h_0", "grad.c_0") if case.gives_state else ()):
                 results |= arrays.stacked(model, name, [[states[position]] for states in tree["states"]])

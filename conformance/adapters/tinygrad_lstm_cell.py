@@ -15,7 +15,7 @@ from reference import Model
 
 
 class TinygradLSTMCell(Adapter):
-    """Drives ``tinygrad.nn.LSTMCell`` by a loop over time for each layer and direction; all of it is compiled at once."""
+    """Drives ``tinygrad.nn.LSTMCell`` by a loop over time for each layer and direction, compiled as a whole."""
 
     name = "tinygrad.nn.LSTMCell"
     requires = ("tinygrad",)
@@ -42,7 +42,7 @@ class TinygradLSTMCell(Adapter):
         """Loops over layers, directions and time, and realizes outputs and gradients together."""
         from tinygrad import Tensor, dtypes
 
-        case, model = problem.case, problem.case.model
+        case = problem.case
         dtype = getattr(dtypes, case.dtype)
 
         def tensors(given: Mapping[str, Any]) -> dict[str, Any]:
