@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -91,13 +92,12 @@ class JaxAdapter(Adapter):
     def describe(self) -> dict[str, str]:
         """Versions, device and threads, and how the function is made."""
         import jax
-        import jaxlib
 
         return {
             "jax": jax.__version__,
-            "jaxlib": jaxlib.__version__,
+            "jaxlib": version("jaxlib"),
             "device": jax.devices("cpu")[0].device_kind,
-            "threads": f"XLA's pool on {len(os.sched_getaffinity(0))} processors",
+            "threads": f"XLA's pool, on {os.cpu_count()} processors",
             "float64": "jax.enable_x64, for float64 cases only",
             "gradients": "jax.vjp",
             "path": "jax.jit around output, final states and their gradients, once for each shape",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,10 +78,8 @@ class MlxLSTM(Adapter):
 
     def describe(self) -> dict[str, str]:
         """Versions and device, and what the adapter does around the layer."""
-        import mlx.core as mx
-
         return {
-            "mlx": mx.__version__,
+            "mlx": version("mlx"),
             "device": "cpu",
             "threads": "MLX's own",
             "stacked": "one layer after the other",
