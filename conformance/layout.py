@@ -204,6 +204,7 @@ ONNX = Layout(
 OPENVINO = Layout(gates="figo", biases="summed", weight_ih="W", weight_hh="R", bias_ih="B")
 """OpenVINO's ``LSTMSequence``.
 https://docs.openvino.ai/nightly/documentation/openvino-ir-format/operation-sets/operation-specs/sequence/lstm-sequence-1.html"""
+
 FLAX = Layout(
     transposed=True, biases="summed", weight_ih="i{gate}/kernel", weight_hh="h{gate}/kernel", bias_ih="h{gate}/bias"
 )  # fmt: skip
@@ -213,7 +214,8 @@ https://flax.readthedocs.io/en/latest/api_reference/flax.linen/layers.html"""
 FLAX_JOINED = Layout(
     transposed=True, biases="summed", weight_ih="dense_i/kernel", weight_hh="dense_h/kernel", bias_ih="dense_h/bias"
 )  # fmt: skip
-"""``flax.nnx.OptimizedLSTMCell``: a dense layer for all gates. https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/recurrent.html"""
+"""``flax.nnx.OptimizedLSTMCell``: a dense layer for all gates.
+https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/recurrent.html"""
 
 EQUINOX = Layout(biases="summed", bias_ih="bias")
 """``equinox.nn.LSTMCell``. https://docs.kidger.site/equinox/api/nn/rnn/"""
@@ -221,10 +223,12 @@ EQUINOX = Layout(biases="summed", bias_ih="bias")
 HAIKU = Layout(
     gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b", forget_bias=1.0
 )  # fmt: skip
-"""``haiku.LSTM``: i, g, f, o along the columns of one array, and 1 added to f at run time. https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
+"""``haiku.LSTM``: i, g, f, o along the columns of one array, and 1 added to f at run time.
+https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
 
 MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
 """``mlx.nn.LSTM``. https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.LSTM.html"""
+
 TF_BLOCK = Layout(
     gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
 )  # fmt: skip
@@ -234,6 +238,7 @@ TF_BLOCK_V2 = Layout(
     gates="ifgo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
 )  # fmt: skip
 """``tf.raw_ops.BlockLSTMV2``: i, f, c, o. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTMV2"""
+
 PADDLE = Layout(weight_hr="weight_ho", projection_transposed=True)
 """``paddle.nn.LSTM``. https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/LSTM_en.html"""
 

@@ -1,10 +1,11 @@
-"""What the JAX adapters share: a problem as pytrees, and one compiled function for an architecture, with its gradients."""
+"""What the JAX adapters share: a problem as pytrees, and a compiled function for an architecture, with gradients."""
 
 import os
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,7 +78,7 @@ class JaxAdapter(Adapter):
         # Without x64 JAX makes every array float32; with it, no float32 case would be as its users run it.
         with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
             tensors, weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), (inputs, cotangents))
-            function = _compiled(self.run, options, differentiates)
+            function = compiled(self.run, options, differentiates)
             found = function(*tensors, lengths, *([weights] if differentiates else []))
             (output, finals), *gradients = jax.tree.map(_to_array, found)
         results = {"output": output, **_named(model, "{}_n", finals)}
@@ -91,13 +92,12 @@ class JaxAdapter(Adapter):
     def describe(self) -> dict[str, str]:
         """Versions, device and threads, and how the function is made."""
         import jax
-        import jaxlib
 
         return {
             "jax": jax.__version__,
-            "jaxlib": jaxlib.__version__,
+            "jaxlib": version("jaxlib"),
             "device": jax.devices("cpu")[0].device_kind,
-            "threads": f"XLA's pool on {len(os.sched_getaffinity(0))} processors",
+            "threads": f"XLA's pool, on {os.cpu_count()} processors",
             "float64": "jax.enable_x64, for float64 cases only",
             "gradients": "jax.vjp",
             "path": "jax.jit around output, final states and their gradients, once for each shape",
@@ -105,7 +105,7 @@ class JaxAdapter(Adapter):
 
 
 @lru_cache(maxsize=16)
-def _compiled(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
+def compiled(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
     """A function of weights, input, initial states, lengths and cotangents; it is compiled for each shape."""
     import jax
 

@@ -30,7 +30,8 @@ class FlaxLinenLSTMCell(JaxAdapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "unbatched", "batch first",
-         "state omitted", "activations", "activations per direction", "gradients", "float64", "float32", "float16", "bfloat16"}
+         "state omitted", "activations", "activations per direction", "gradients",
+         "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "left mask": "flax's seq_lengths are for padding at the end",

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Set
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance.adapters import arrays
 from conformance.adapters.adapter import Adapter, Solution
-from conformance.case import Case
 from conformance.layout import MLX, Layout
 from conformance.problem import Problem
 from reference import Model
@@ -63,11 +63,12 @@ class MlxLSTM(Adapter):
             tensors, cotangents = ([mx.array(array, dtype) for array in each] for each in (leaves, given))
             found, gradients = mx.vjp(run, tensors, cotangents) if "gradients" in case.check else (run(*tensors), [])
             y, *finals = map(_to_array, found)
-            tree = tree_unflatten([(name, _to_array(each)) for name, each in zip(names, gradients)])
+            differentiated = map(_to_array, gradients)
         results = {"output": arrays.batch_major(y, case) if time else y}
         results |= arrays.stacked(model, "h_n", [[h] for h in finals[0::2]])
         results |= arrays.stacked(model, "c_n", [[c] for c in finals[1::2]])
         if gradients:
+            tree = tree_unflatten(list(zip(names, differentiated, strict=True)))
             results["grad.input"] = arrays.batch_major(tree["x"], case) if time else tree["x"]
             for position, name in enumerate(("grad.h_0", "grad.c_0") if case.gives_state else ()):
                 results |= arrays.stacked(model, name, [[states[position]] for states in tree["states"]])
@@ -77,10 +78,8 @@ class MlxLSTM(Adapter):
 
     def describe(self) -> dict[str, str]:
         """Versions and device, and what the adapter does around the layer."""
-        import mlx.core as mx
-
         return {
-            "mlx": mx.__version__,
+            "mlx": version("mlx"),
             "device": "cpu",
             "threads": "MLX's own",
             "stacked": "one layer after the other",

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Set
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from reference import Model
 
 
 class TinygradLSTMCell(Adapter):
-    """Drives ``tinygrad.nn.LSTMCell`` by a loop over time for each layer and direction; all of it is compiled at once."""
+    """Drives ``tinygrad.nn.LSTMCell`` by a loop over time for each layer and direction, compiled as a whole."""
 
     name = "tinygrad.nn.LSTMCell"
     requires = ("tinygrad",)
@@ -42,7 +43,7 @@ class TinygradLSTMCell(Adapter):
         """Loops over layers, directions and time, and realizes outputs and gradients together."""
         from tinygrad import Tensor, dtypes
 
-        case, model = problem.case, problem.case.model
+        case = problem.case
         dtype = getattr(dtypes, case.dtype)
 
         def tensors(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,8 +62,6 @@ class TinygradLSTMCell(Adapter):
 
     def describe(self) -> dict[str, str]:
         """Version and device, and what the loop is."""
-        from importlib.metadata import version
-
         from tinygrad import Device
 
         return {
@@ -89,13 +88,15 @@ def _run(case: Case, leaves: Mapping[str, Any]) -> dict[str, Any]:
     steps = [leaves["input"][:, t] if axis else leaves["input"][t] for t in range(case.seq_len)]
     finals: list[list[Any]] = []
     for layer, size in enumerate(model.hidden_sizes):
-        halves, ends = [], []
+        halves: list[list[Any]] = []
+        ends: list[Any] = []
         for direction, suffix in enumerate(model.suffixes):
             cell = _cell(model.layer_input_size(layer), size, model.bias)
             for role, tensor in layer_parameters(leaves, f"l{layer}{suffix}").items():
                 setattr(cell, role, tensor)
             names = ("h_0", "c_0")
-            state = tuple(model.state(leaves, name, layer, direction) for name in names) if case.gives_state else None
+            given = case.gives_state
+            state: Any = tuple(model.state(leaves, name, layer, direction) for name in names) if given else None
             outputs = []
             for step in reversed(steps) if suffix else steps:
                 state = cell(step, state)

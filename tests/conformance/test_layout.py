@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from conformance.layout import KERAS, TORCH, Layout, layer_parameters
+from conformance.layout import FLAX, KERAS, TORCH, Layout, layer_parameters
 
 Arrays = dict[str, NDArray[np.floating]]
 
@@ -40,11 +40,12 @@ layouts = st.builds(
     gates=st.sampled_from(["".join(order) for order in permutations("ifgo")]),
     transposed=st.booleans(),
     biases=st.sampled_from(["separate", "summed"]),
-    weight_ih=st.sampled_from(["weight_ih", "kernel"]),
-    weight_hh=st.sampled_from(["weight_hh", "kernel"]),
-    bias_ih=st.just("b"),
+    weight_ih=st.sampled_from(["weight_ih", "kernel", "k{gate}"]),
+    weight_hh=st.sampled_from(["weight_hh", "kernel", "k{gate}"]),
+    bias_ih=st.sampled_from(["b", "b{gate}"]),
     projection_transposed=st.booleans(),
 )
+FLAX_PARTS = (("i", "kernel"), ("h", "kernel"), ("h", "bias"))
 
 
 def test_keras_by_hand() -> None:
@@ -100,6 +101,14 @@ def test_keras_gradients_by_hand() -> None:
 )
 def test_other_layouts_by_hand(layout: Layout, expected: dict[str, list[float]]) -> None:
     assert {name: array.tolist() for name, array in layout.pack(TINY).items()} == expected
+
+
+def test_flax_by_hand() -> None:
+    packed = FLAX.pack(CANONICAL)
+    assert list(packed) == [f"{part}{gate}/{what}" for part, what in FLAX_PARTS for gate in "ifgo"]
+    assert packed["if/kernel"].tolist() == [[20.1, 21.1], [20.2, 21.2], [20.3, 21.3]]
+    assert packed["ho/kernel"].tolist() == [[40.5, 41.5], [40.6, 41.6]]
+    assert packed["hg/bias"].tolist() == [55, 66]
 
 
 def test_projection_by_hand() -> None:
@@ -170,11 +179,12 @@ def test_gates_must_be_four_and_known(gates: str) -> None:
 
 
 def test_one_layers_parameters() -> None:
-    names = ["weight_ih_l1", "weight_hh_l1", "weight_ih_l1_reverse", "weight_ih_l11", "weight_hr_l1"]
+    names = ["weight_ih_l1", "weight_hh_l1", "weight_ih_l1_reverse", "weight_ih_l11", "peephole_l1", "weight_hr_l1"]
     arrays = {name: np.full(1, position, np.float64) for position, name in enumerate(names)}
     assert layer_parameters(arrays, "l1") == {
         "weight_ih": arrays["weight_ih_l1"],
         "weight_hh": arrays["weight_hh_l1"],
+        "peephole": arrays["peephole_l1"],
         "weight_hr": arrays["weight_hr_l1"],
     }
     assert layer_parameters(arrays, "l1_reverse") == {"weight_ih": arrays["weight_ih_l1_reverse"]}
