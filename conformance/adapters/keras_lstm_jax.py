@@ -17,7 +17,7 @@ class KerasLSTMJax(KerasAdapter):
 
     name = "keras.layers.LSTM[jax]"
     requires = ("keras", "jax")
-    install = "pip install 'lstm-conformance[keras-jax]'"
+    install = "pip install keras jax"
     default_tag = "core"
     own_process = True
     environment = {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
