@@ -21,7 +21,6 @@ CANONICAL_PEEPHOLES = "ifo"
 _GATED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _ROLES = (*_GATED, "peephole", "weight_hr")
 _GATE = "{gate}"
-_ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 @dataclass(frozen=True)
