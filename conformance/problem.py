@@ -236,7 +236,7 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
 
     def stored(number: float | None) -> float | None:
         """What is left of a number in the case's dtype: where it binds, results equal it and have no budget."""
-        return None if number is None else float(round_to(case.dtype, np.float64(number)))
+        return None if number is None else float(round_to(case.dtype, np.array(number)))
 
     found: dict[str, Cell] = {}
     for direction, suffix in enumerate(case.model.suffixes):

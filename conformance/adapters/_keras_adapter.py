@@ -110,7 +110,7 @@ class KerasAdapter(Adapter):
         for group in self.groups(case):
             cells = self.cells(self.key(case, group), group[0])
             for (layer, suffix), cell in zip(product(group, case.model.suffixes), cells, strict=True):
-                read = (case.rows, case.model.layer_input_size(layer))
+                read = (case.rows or 1, case.model.layer_input_size(layer))
                 dropped = self.dropped(cell, self.tensor(np.ones(read), case.dtype))
                 masks[f"input_l{layer}{suffix}"] = np.where(dropped, 0.0, 1.0 / (1.0 - case.input_dropout))
         return masks
@@ -180,7 +180,7 @@ class KerasAdapter(Adapter):
         _keras.restart([cell])
         mask = self.array(cell.get_dropout_mask(ones))
         _keras.restart([cell])
-        return mask == 0
+        return np.equal(mask, 0.0)
 
     @abstractmethod
     def made(self, key: _keras.Key, position: int) -> Any:

@@ -17,7 +17,7 @@ class KerasLSTM(KerasAdapter):
     """Drives ``keras.layers.LSTM`` and ``Bidirectional``, called eagerly."""
 
     name = "keras.layers.LSTM[tensorflow]"
-    requires = ("keras", "tensorflow")
+    requires: tuple[str, ...] = ("keras", "tensorflow")
     install = "pip install 'lstm-conformance[tensorflow]'"
     path: str = "the layer called eagerly"
 

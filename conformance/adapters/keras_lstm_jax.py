@@ -17,7 +17,7 @@ class KerasLSTMJax(KerasAdapter):
 
     name = "keras.layers.LSTM[jax]"
     requires = ("keras", "jax")
-    install = "pip install 'lstm-conformance[keras-jax]'"
+    install = "pip install keras jax"
     default_tag = "core"
     own_process = True
     environment = {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
@@ -70,7 +70,7 @@ class KerasLSTMJax(KerasAdapter):
         if cotangents is None:
             return [self.array(target) for target in stack(*given)], []
         *sources, masks = given
-        targets, back = jax.vjp(lambda *sources: stack(*sources, masks), *sources)
+        targets, back = jax.vjp(lambda x, states, weights: stack(x, states, weights, masks), *sources)
         cast = [cotangent.astype(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
         return [self.array(target) for target in targets], [self.array(gradient) for gradient in flat(back(cast))]
 

@@ -1,4 +1,4 @@
-"""``keras.layers.LSTM`` on PyTorch, which it does not run by ``torch.nn.LSTM`` but step by step."""
+"""``keras.layers.LSTM`` on PyTorch, which on a CPU runs it step by step."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,7 +17,7 @@ class KerasLSTMTorch(KerasAdapter):
 
     name = "keras.layers.LSTM[torch]"
     requires = ("keras", "torch")
-    install = "pip install 'lstm-conformance[keras-torch]'"
+    install = "pip install keras torch"
     own_process = True
     environment = {"KERAS_BACKEND": "torch"}  # noqa: RUF012
 
@@ -84,7 +84,7 @@ class KerasLSTMTorch(KerasAdapter):
 
 
 class KerasLSTMTorchUnrolled(KerasLSTMTorch):
-    """With ``unroll=True``, which keeps the outputs in another way."""
+    """With ``unroll=True``, which acts only where there is a mask."""
 
     name = "keras.layers.LSTM[torch,unroll]"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}

@@ -82,6 +82,7 @@ class KerasLSTMStateful(KerasLSTM):
     def chain(self, calls: Sequence[Call], x: Any, states: Nested, weights: Nested, masks: Tensors) -> Tensors:
         """The whole stack twice."""
         half = x.shape[1] // 2
-        first, *_ = super().chain(calls, x[:, :half], states, weights, masks)
-        second, *finals = super().chain(calls, x[:, half:], [[] for _ in states], weights, masks)
+        early, late = ([mask[:, part] for mask in masks] for part in (slice(half), slice(half, None)))
+        first, *_ = super().chain(calls, x[:, :half], states, weights, early)
+        second, *finals = super().chain(calls, x[:, half:], [[] for _ in states], weights, late)
         return [self.tensorflow().concat([first, second], 1), *finals]

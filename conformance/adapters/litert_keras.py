@@ -24,7 +24,7 @@ class LiteRTKeras(KerasLSTM):
 
     name = "ai_edge_litert.Interpreter[keras]"
     requires = ("ai_edge_litert", "keras", "tensorflow")
-    install = "pip install tensorflow-cpu keras ai_edge_litert"
+    install = "pip install 'lstm-conformance[litert]'"
     default_tag = "core"
     path = "tf.lite.TFLiteConverter, shapes fixed, weights in the model; sequence, states and mask are its inputs"
     features = KerasLSTM.features - set(_LACKS)

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on JAX: where the first step is masked the output is h_0; unrolled, and on other backends, it is 0."""
+"""keras.layers.LSTM on JAX: a masked first step shows h_0; unrolled, and on other backends, 0."""
 
 import os
 

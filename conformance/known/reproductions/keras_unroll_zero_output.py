@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on TensorFlow: unrolled and backwards, Bidirectional zeroes the wrong steps of a masked sequence."""
+"""keras.layers.LSTM on TensorFlow: unrolled, Bidirectional zeroes the wrong steps of a masked sequence."""
 
 import os
 

@@ -26,9 +26,18 @@ OPTIONS: list[dict[str, Any]] = [
     {"lengths": (2, 0, 4, 1), "num_layers": 3, "batch_first": True},
     {"lengths": (2, 0, 4, 1), "num_layers": 3, **BOTH_WAYS},
 ]
+MORE: list[dict[str, Any]] = [
+    {"direction": "reverse", "lengths": (2, 0, 4, 1)},
+    {"mask": "left", "lengths": (2, 0, 4, 1), "num_layers": 2},
+    {"mask": "holed", "lengths": (2, 3, 4, 1), **BOTH_WAYS},
+    {"activations": ("hard_sigmoid_6", "softsign", "softsign"), **BOTH_WAYS},
+    {"activations": ("tanh", "elu", "elu")},
+    {"input_dropout": 0.5, "mode": "train", "num_layers": 2, **BOTH_WAYS},
+    {"input_dropout": 0.5, "mode": "eval"},
+]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS + MORE, ids=str)
 def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
     assert deviation(KerasLSTM(), options) < 1e-12
 
@@ -41,7 +50,10 @@ def test_traced_equals_the_reference(deviation: Callable[..., float], options: d
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"direction": "reverse"}, "processing order"),
+        ({"direction": "reverse", "num_layers": 2}, "processing order"),
+        ({"activations": ("sigmoid", "tanh", "relu")}, "one activation for the candidate and for the cell state"),
+        ({"activations": ("hard_sigmoid", "tanh", "tanh")}, "no activation hard_sigmoid with the suite's constants"),
+        ({"recurrent_dropout": 0.5}, "a mask for each gate"),
         ({"batch": "unbatched"}, "needs a batch axis"),
         ({"proj_size": 2}, "has no projection"),
         ({"dropout": 0.5, "num_layers": 2}, "drops the layer's own input"),
@@ -71,6 +83,16 @@ def test_lower_precisions_are_computed_in_their_own_dtype(
     assert 1e-9 < deviation(adapter, options) < within
     for array in adapter.solve(make_problem(case(**options))).values():
         assert np.array_equal(array, round_to(dtype, array))
+
+
+def test_a_layer_drops_by_a_mask_of_its_own(case: Callable[..., Case]) -> None:
+    adapter, problem = KerasLSTM(), make_problem(case(input_size=40, input_dropout=0.25, mode="train", num_layers=2))
+    masks = adapter.dropout_masks(problem)
+    assert {name: mask.shape for name, mask in masks.items()} == {"input_l0": (4, 40), "input_l1": (4, 5)}
+    assert np.unique(masks["input_l0"]).tolist() == [0, 1 / 0.75]
+    # 160 draws: four standard deviations are 0.14.
+    assert (masks["input_l0"] == 0).mean() == pytest.approx(0.25, abs=0.14)
+    assert all(np.array_equal(mask, masks[name]) for name, mask in adapter.dropout_masks(problem).items())
 
 
 def test_one_trace_serves_every_batch_and_number_of_steps(case: Callable[..., Case]) -> None:
