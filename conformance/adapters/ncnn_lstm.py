@@ -139,7 +139,7 @@ def _initial(problem: Problem, row: int) -> dict[str, Array]:
 
 
 def _extract(net: Any, tensors: Mapping[str, Array], model: Model) -> dict[str, Array]:
-    """What the net puts out for one row: ``y`` (T, ·), ``h0`` (directions, ·), ``c0``, ``h1`` …"""
+    """What the net puts out for one row: ``y`` (T, ·), and of each layer ``h0``, ``c0`` … (directions, ·)."""
     import ncnn
 
     extractor = net.create_extractor()

@@ -51,6 +51,8 @@ class Divergence(BaseModel):
     """What the case has, as named in `conformance.features`: all of them."""
     unless: dict[str, Any] = Field(default_factory=dict)
     """Options of which a case that has all does not show it, such as `seq_len: 1` of a wrong direction."""
+    always: bool = True
+    """Whether every such case shows it. If not, since it depends on values, one that passes is no news."""
     tensors: list[str] = Field(default_factory=list)
     """The tensors that deviate, `*` standing for anything."""
     error: str | None = None

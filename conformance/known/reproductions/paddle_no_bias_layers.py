@@ -3,7 +3,7 @@
 import paddle
 
 
-def is_made(**options):
+def _is_made(**options):
     try:
         paddle.nn.LSTM(3, 4, bias_ih_attr=False, bias_hh_attr=False, **options)
     except IndexError as error:
@@ -12,6 +12,6 @@ def is_made(**options):
     return True
 
 
-made = [is_made(num_layers=2), is_made(direction="bidirect")]
+made = [_is_made(num_layers=2), _is_made(direction="bidirect")]
 print("two layers, two directions are made:", *made)
 raise SystemExit(0 if all(made) else 1)  # 1: it still happens

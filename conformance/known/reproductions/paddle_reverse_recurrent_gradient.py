@@ -11,11 +11,11 @@ states = tuple(paddle.to_tensor(random.standard_normal((2, 1, 3))) for _ in "hc"
 weight = layer.weight_hh_l0_reverse
 
 
-def total():
+def _total():
     return layer(x, states, lengths)[0].sum()
 
 
-total().backward()
+_total().backward()
 gradient = weight.grad.numpy()
 start, differences = weight.numpy().copy(), np.zeros(gradient.shape)
 for index in np.ndindex(*differences.shape):
@@ -23,7 +23,7 @@ for index in np.ndindex(*differences.shape):
     step[index] = 1e-5
     for sign in (1, -1):
         weight.set_value(start + sign * step)
-        differences[index] += sign * float(total()) / 2e-5
+        differences[index] += sign * float(_total()) / 2e-5
 deviation = np.abs(gradient - differences).max()
 print("the gradient equals finite differences:", bool(deviation < 1e-6), f"(off by {deviation:.2g})")
 raise SystemExit(0 if deviation < 1e-6 else 1)  # 1: it still happens

@@ -154,6 +154,15 @@ def test_a_divergence_goes_by_the_version_of_its_own_environment() -> None:
         assert [row.status for row in pool.run(runner, [(worker, make_cases(1, []))])] == [status]
 
 
+@pytest.mark.parametrize(("error", "status"), [("died of SIGSEGV", "known"), ("died of SIGFPE", "crash")])
+def test_a_divergence_may_end_the_process(error: str, status: str) -> None:
+    options = {"id": "one", "implementation": "hostile", "package": "numpy", "versions": ">=1", "what": "It dies."}
+    rest = {"cases": {"dtype": "float64"}, "error": error, "reason": "r", "upstream": "u", "reproduction": "p"}
+    runner = Runner(Oracle(), [Divergence.model_validate(options | rest)], diagnoses=False)
+    [row] = pool.run(runner, [(adapters("Hostile")[0], make_cases(0, ["segfault"]))])
+    assert row.status == status
+
+
 def test_the_command_line_isolates(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = project / "cases" / "small.yaml"
     file.write_text(file.read_text() + "  exits: {seq_len: 1}\n  last-words: {seq_len: 2}\n")

@@ -1,0 +1,70 @@
+"""Adapters of what is run in environments of their own: what they refuse everywhere, and the rest where it is there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance import registry
+from conformance.adapters import Adapter
+from conformance.adapters.chainer_n_step import ChainerNStepLSTM
+from conformance.adapters.check import EXAMPLES, check_adapter
+from conformance.adapters.mindspore_lstm import MindsporeLSTM
+from conformance.adapters.tvm_relax import TvmRelax
+from conformance.case import Case
+
+FLOAT32 = {"dtype": "float32"}
+FORWARD = FLOAT32 | {"check": ("output", "h_n", "c_n")}
+BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "within"),
+    [
+        (ChainerNStepLSTM, {}, 1e-12),
+        (ChainerNStepLSTM, BOTH_WAYS | {"batch_first": True}, 1e-12),
+        (ChainerNStepLSTM, BOTH_WAYS | {"lengths": (2, 0, 4, 1)}, 1e-12),
+        (MindsporeLSTM, FLOAT32 | BOTH_WAYS, 1e-4),
+        (MindsporeLSTM, FLOAT32 | {"bias": False, "initial_state": "omitted", "batch_first": True}, 1e-4),
+        (TvmRelax, FORWARD | BOTH_WAYS, 1e-6),
+        (TvmRelax, FORWARD | {"proj_size": 2, "batch": "unbatched"}, 1e-6),
+    ],
+    ids=str,
+)
+def test_equals_the_reference(
+    deviation: Callable[..., float], adapter: type[Adapter], options: dict[str, Any], within: float
+) -> None:
+    _skip_without(adapter)
+    assert deviation(adapter(), options) < within
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "words"),
+    [
+        (ChainerNStepLSTM, {"bias": False}, "always has biases"),
+        (ChainerNStepLSTM, {"initial_state": "omitted"}, "needs an initial state"),
+        (ChainerNStepLSTM, {"lengths": (0, 0, 0, 0)}, "there is none"),
+        (ChainerNStepLSTM, {"dropout": 0.5}, "for each direction"),
+        (MindsporeLSTM, {}, "float16 and float32"),
+        (MindsporeLSTM, FLOAT32 | {"dropout": 0.5}, "does not tell"),
+        (TvmRelax, FORWARD | {"lengths": "ragged"}, "packed sequences"),
+        (TvmRelax, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "drops nothing"),
+        (TvmRelax, FLOAT32, "has no gradients"),
+    ],
+)
+def test_says_what_it_lacks(
+    case: Callable[..., Case], adapter: type[Adapter], options: dict[str, Any], words: str
+) -> None:
+    assert words in (adapter().supports(case(**options)) or "")
+
+
+@pytest.mark.parametrize("adapter", [ChainerNStepLSTM, MindsporeLSTM, TvmRelax])
+def test_keeps_the_contract(adapter: type[Adapter]) -> None:
+    _skip_without(adapter)
+    few = ("batch first", "lengths", "forward only")
+    assert check_adapter(adapter(), [case for case in EXAMPLES if case.name in few]) == []
+
+
+def _skip_without(adapter: type[Adapter]) -> None:
+    if reason := registry.missing(adapter()):
+        pytest.skip(reason)
