@@ -163,7 +163,7 @@ def test_hostile_text_is_in_no_other_form_than_data() -> None:
         ("case", "key", "implementation", "reason", "diagnosis", "traceback", "dtype"), HOSTILE
     )
     fields |= dict.fromkeys(("notes", "features", "tags"), (HOSTILE,))
-    fields |= dict.fromkeys(("causes", "options", "unchecked"), {HOSTILE: HOSTILE})
+    fields |= {key: {HOSTILE: HOSTILE} for key in ("causes", "options", "unchecked")}
     bad = replace(FAILED, **fields, details={HOSTILE: {HOSTILE: HOSTILE}})
     strange = make_report(
         bad,
