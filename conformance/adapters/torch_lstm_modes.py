@@ -50,11 +50,6 @@ class TorchLSTMFunctionalCall(TorchLSTM):
     name = "torch.nn.LSTM[functional_call]"
     path = "torch.func.functional_call with every parameter given"
 
-    features = TorchLSTM.features - {"lengths"}
-    lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "torch.func.vjp cannot read a packed sequence's batch sizes, which it wraps"
-    }
-
     def solve(self, problem: Problem) -> Solution:
         """Runs the module on parameters that are not its own."""
         import torch
