@@ -51,9 +51,8 @@ def solve(
     with torch.set_grad_enabled(differentiates), quietly():
         results = dict(outputs())
     if differentiates:
-        dtype = str(next(iter(results.values())).dtype).removeprefix("torch.")
-        weights = to_tensors({name: cotangents[name] for name in results}, dtype)
-        gradients = torch.autograd.grad(list(results.values()), list(leaves.values()), list(weights.values()))
+        weights = [torch.from_numpy(cotangents[name].copy()).to(result.dtype) for name, result in results.items()]
+        gradients = torch.autograd.grad(list(results.values()), list(leaves.values()), weights)
         results |= {f"grad.{name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
     return {name: to_array(results[name]) for name in names}
 

@@ -1,7 +1,7 @@
 """``torch.nn.LSTM``."""
 
 import warnings
-from collections.abc import Set
+from collections.abc import Callable, Set
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ class TorchLSTM(Adapter):
     name = "torch.nn.LSTM"
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
+    path: str = "the module called eagerly"
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "unbatched", "batch first",
@@ -38,26 +39,28 @@ class TorchLSTM(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Sets the module's parameters and runs it."""
-        case, dtype = problem.case, problem.case.dtype
-        module = _module(_options(case), dtype)
+        case, dtype = problem.case, self._dtype(problem.case)
+        module = module_for(case, dtype)
         module.load_state_dict(_torch.to_tensors(problem.parameters, dtype), strict=True)
-        module.train(case.mode == "train")
         given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, dtype, grad=True)
         leaves = given | {name: getattr(module, name) for name in problem.parameters}
         state = (given["h_0"], given["c_0"]) if case.gives_state else None
 
-        def run() -> dict[str, Any]:
-            output, (h_n, c_n) = _run(module, given["input"], state, problem)
-            return {"output": output, "h_n": h_n, "c_n": c_n}
+        def outputs() -> dict[str, Any]:
+            return run(self._callable(module, case), given["input"], state, problem)
 
-        return _torch.solve(run, problem.expected_shapes(), leaves, problem.cotangents)
+        return _torch.solve(outputs, problem.expected_shapes(), leaves, problem.cotangents)
 
     def describe(self) -> dict[str, str]:
         """Versions, device, threads and kernels, and how lengths and dropout are handled."""
-        return _torch.describe() | {
-            "lengths": "pack_padded_sequence(enforce_sorted=False), pad_packed_sequence(total_length=T)",
-            "dropout": "torch draws the masks; they are read off a torch.nn.LSTM with known parameters and that seed",
-        }
+        described = _torch.describe() | {"path": self.path}
+        if "lengths" in self.features:
+            described["lengths"] = "pack_padded_sequence(enforce_sorted=False), pad_packed_sequence(total_length=T)"
+        if "dropout" in self.features:
+            described["dropout"] = (
+                "torch draws the masks; they are read off a torch.nn.LSTM with known parameters and that seed"
+            )
+        return described
 
     def dropout_masks(self, problem: Problem) -> Tensors:
         """The masks that torch will draw in ``solve``, read off torch.nn.LSTM itself.
@@ -68,6 +71,20 @@ class TorchLSTM(Adapter):
         if not case.drops or case.dropout == 1:
             return problem.dropout_masks
         return {f"l{layer}": _observed_mask(problem, layer) for layer in range(case.num_layers - 1)}
+
+    def _dtype(self, case: Case) -> str:
+        """What parameters and input are held in."""
+        return case.dtype
+
+    def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
+        """What is called with the input (tensor or packed sequence) and the state (h_0, c_0) or None."""
+        del case
+        return module  # type: ignore[no-any-return]
+
+
+def module_for(case: Case, dtype: str) -> Any:
+    """A case's module, in its mode. It is used again; its parameters are what the last problem set."""
+    return _module(_options(case), dtype).train(case.mode == "train")
 
 
 def _options(case: Case) -> tuple[tuple[str, Any], ...]:
@@ -92,8 +109,8 @@ def _module(options: tuple[tuple[str, Any], ...], dtype: str) -> Any:
         return _torch.build("LSTM", dict(options), dtype)
 
 
-def _run(module: Any, inputs: Any, state: Any, problem: Problem) -> Any:
-    """The module's results for a problem's options; dropout draws the same masks each time it runs a case."""
+def run(module: Callable[..., Any], inputs: Any, state: Any, problem: Problem) -> dict[str, Any]:
+    """A module's outputs for a problem's options; dropout draws the same masks each time it runs a case."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -101,12 +118,13 @@ def _run(module: Any, inputs: Any, state: Any, problem: Problem) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(int(case.key, 16) >> 1)
         if problem.lengths is None:
-            return module(inputs, state)
+            output, (h_n, c_n) = module(inputs, state)
+            return {"output": output, "h_n": h_n, "c_n": c_n}
         lengths = torch.from_numpy(problem.lengths.copy())
         packed = pack_padded_sequence(inputs, lengths, batch_first=case.batch_first, enforce_sorted=False)
-        output, states = module(packed, state)
+        output, (h_n, c_n) = module(packed, state)
     padded, _ = pad_packed_sequence(output, batch_first=case.batch_first, total_length=case.seq_len)
-    return padded, states
+    return {"output": padded, "h_n": h_n, "c_n": c_n}
 
 
 def _observed_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
@@ -139,7 +157,7 @@ def _observed_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
                     parameter[2 * hidden + unit, offset + unit] = 1
         probe.train()
         inputs = torch.zeros(problem.input.shape, dtype=getattr(torch, case.dtype))
-        output, _ = _run(probe, inputs, None, problem)
+        output = run(probe, inputs, None, problem)["output"]
     kept = _torch.to_array(output) > 0.25
     if case.rows is None:
         kept = kept[:, None]
