@@ -13,6 +13,7 @@ from conformance.case import Case
 from conformance.casefile import load, shipped_cases
 from conformance.errors import MISSING, UserError
 from conformance.oracle import Oracle
+from conformance.reports.explain import wrapped
 from conformance.reports.summary import number, rerun
 from conformance.results import Result
 from conformance.runner import Runner
@@ -90,10 +91,11 @@ def _explain(console: Console, result: Result) -> None:
     """A line for each tensor that deviates, then what explains them; ``run`` and its report have the rest."""
     reasons = [str(detail.get("reason", "")) for detail in result.details.values()]
     within = [name for name in result.tensors if name not in result.details]
-    lines = reasons or result.traceback.rstrip().splitlines() or [result.reason]
-    lines += [f"within budget: {', '.join(within)}"] if reasons and within else []
-    lines += [f"note: {note}" for note in result.notes]
-    for line in lines:
-        console.print(Text(f"    {line}"))
+    if not reasons:
+        for line in result.traceback.rstrip().splitlines() or [result.reason]:
+            console.print(Text(f"    {line}"))
+    lines = [*reasons, f"within budget: {', '.join(within)}"] if reasons and within else reasons
+    for line in [*lines, *(f"note: {note}" for note in result.notes)]:
+        console.print(Text(wrapped(line, "    ")))
     if result.diagnosis:
-        console.print(Text(f"    diagnosis: {result.diagnosis}", style="bold"))
+        console.print(Text(wrapped(f"diagnosis: {result.diagnosis}", "    "), style="bold"))

@@ -1,8 +1,9 @@
 """Results as a table: a row for each case × implementation, what holds for the whole run repeated in each."""
 
+import json
 from typing import Any
 
-from conformance.results import Report, Result
+from conformance.results import Report, Result, plain
 
 PLAIN = (
     "implementation",
@@ -13,6 +14,7 @@ PLAIN = (
     "headroom",
     "worst_tensor",
     "dtype",
+    "options",
     "reason",
     "diagnosis",
     "sees",
@@ -21,7 +23,7 @@ PLAIN = (
     "began",
     "complete",
 )
-"""Columns of one value each."""
+"""Columns of one value each; a case's options are JSON."""
 LISTS = ("causes", "features", "tags", "unchecked", "notes")
 MAPS = ("tensors", "seconds")
 """Columns of names with a number each."""
@@ -54,6 +56,7 @@ def _record(result: Result) -> dict[str, Any]:
         "headroom": result.headroom,
         "worst_tensor": max(tensors, key=lambda name: tensors[name]) if tensors else None,
         "dtype": result.dtype or None,
+        "options": json.dumps(plain(result.options)) if result.options else None,
         "reason": result.reason or None,
         "diagnosis": result.diagnosis or None,
         "sees": result.sees,

@@ -80,7 +80,8 @@ def test_rows_are_the_command_lines_own(pytester: pytest.Pytester, monkeypatch: 
 
 
 def test_all_deviating_tensors_are_shown_without_a_traceback(pytester: pytest.Pytester) -> None:
-    done = run(pytester, "-k", "plain", fakes="Wrong")
+    # Looking for a cause takes a while on a machine that is busy.
+    done = run(pytester, "-k", "plain", "-o", "faulthandler_timeout=100", fakes="Wrong")
     done.stdout.fnmatch_lines(
         [
             "fail: grad.input is off by *, headroom *",

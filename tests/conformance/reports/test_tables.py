@@ -18,7 +18,11 @@ from tests.conformance.reports import hostile
 from tests.conformance.reports.test_ctrf import BEGAN
 from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
 
-DATED = replace(ALL, header={**ALL.header, "began": BEGAN})
+DATED = replace(
+    ALL,
+    header={**ALL.header, "began": BEGAN},
+    results=tuple(replace(result, options={"hidden_size": 4}) for result in ALL.results),
+)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -36,6 +40,7 @@ def test_csv_has_a_row_for_each_result(tmp_path: Path) -> None:
     assert float(failed["headroom"]) == math.inf
     assert failed["worst_tensor"] == "h_n"
     assert json.loads(failed["tensors"]) == {"h_n": "inf", "c_n": 0.5}
+    assert json.loads(failed["options"]) == {"hidden_size": 4}
     assert (failed["versions"], failed["suite"], failed["began"]) == ("numpy==2", "1.0", BEGAN)
     assert rows[2]["headroom"] == ""
     assert rows[2]["tensors"] == ""
