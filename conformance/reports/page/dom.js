@@ -38,7 +38,7 @@ function set(node, attributes) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function") node.addEventListener(name, value);
     else if (name === "width%") node.style.width = `${value}%`;
-    else if (name === "left%") node.style.left = `${value}%`;
+    else if (name === "width px") node.style.width = `${value}px`;
     else if (name === "value") node.value = value;
     else node.setAttribute(name, value === true ? "" : visible(value));
   }

@@ -28,7 +28,7 @@ export function tile(name, feature, cell) {
   const label = `${name}, ${feature || "all cases"}: ${cell.deviating ? `${cell.deviating} ${cell.worst}, ` : ""}${inWords(cell)}`;
   return h(`a.tile.s-${kind}`, { href: to("cases", [name, feature]), "aria-label": label, title: label },
     h("span.glyph", GLYPHS[kind]),
-    h("span.kn", cell.supported ? `${cell.passed}/${cell.supported}` : ""),
+    cell.supported > 0 && h(`span.kn${cell.supported > 999 ? ".long" : ""}`, `${cell.passed}/${cell.supported}`),
     cell.unsupported > 0 && h("span.more", `+${cell.unsupported}`));
 }
 

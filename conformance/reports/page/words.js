@@ -18,7 +18,7 @@ export function digits(headroom) {
 }
 
 export function many(count) {
-  return typeof count === "number" ? count.toLocaleString("en").replace(/,/g, "\u202f") : "no data";
+  return typeof count === "number" ? String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f") : "no data";
 }
 
 export function plural(count, one, more = `${one}s`) {
