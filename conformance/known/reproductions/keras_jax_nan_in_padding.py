@@ -15,7 +15,7 @@ layer = keras.layers.LSTM(4, return_sequences=True)
 layer.build(x.shape)
 
 
-def output(x):  # noqa: D103
+def output(x):
     return layer.stateless_call(layer.trainable_variables, layer.non_trainable_variables, x, mask=mask)[0]
 
 

@@ -10,7 +10,7 @@ given = {name: tf.constant(rng.standard_normal(shape), tf.float32) for name, sha
 given |= dict.fromkeys(("wci", "wcf", "wco"), tf.zeros(H))
 
 
-def total(x):  # noqa: D103
+def total(x):
     ran = tf.raw_ops.BlockLSTMV2(seq_len_max=tf.constant(T, tf.int64), **(given | {"x": x}))
     return tf.reduce_sum(ran.h * tf.range(1.0, 1.0 + H))
 
