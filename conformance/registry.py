@@ -68,6 +68,8 @@ BUILT_IN = {
     "keras.layers.LSTM[torch]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorch",
     "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras_lstm_torch:KerasLSTMTorchUnrolled",
     "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras_lstm_torch:KerasStackedCellsTorch",
+    "keras.layers.LSTM[numpy]": "conformance.adapters.keras_lstm_forward:KerasLSTMNumpy",
+    "keras.layers.LSTM[openvino]": "conformance.adapters.keras_lstm_forward:KerasLSTMOpenVINO",
     "tf_keras.layers.LSTM": "conformance.adapters.tf_keras_lstm:TfKerasLSTM",
     "ai_edge_litert.Interpreter[keras]": "conformance.adapters.litert_keras:LiteRTKeras",
     "tf.raw_ops.BlockLSTM": "conformance.adapters.tf_block_lstm:TFBlockLSTM",

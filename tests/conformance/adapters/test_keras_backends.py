@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on JAX and on PyTorch, each in a process of its own: against the reference, option by option."""
+"""keras.layers.LSTM on JAX, PyTorch, NumPy and OpenVINO, each in a process of its own: against the reference, option by option."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +11,7 @@ from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.case import Case
 from conformance.worker.client import WorkerAdapter
 
+FORWARD = {"check": ("output", "h_n", "c_n")}
 NAMES = ("keras.layers.LSTM[jax]", "keras.layers.LSTM[torch]")
 
 
@@ -50,6 +51,16 @@ def test_describes_the_run(adapter: Adapter) -> None:
     backend = adapter.name.partition("[")[2].rstrip("]")
     assert described["keras"] == registry.version("keras")
     assert described[backend].partition("+")[0] == registry.version(backend).partition("+")[0]
+
+
+@pytest.mark.parametrize("name", ["keras.layers.LSTM[numpy]", "keras.layers.LSTM[openvino]"])
+def test_back_ends_without_gradients(case: Callable[..., Case], deviation: Callable[..., float], name: str) -> None:
+    [adapter] = registry.load_all([name])
+    if registry.missing(adapter):
+        pytest.skip(registry.missing(adapter) or "")
+    options = {"lengths": (2, 1, 4, 1), "direction": "bidirectional", "dtype": "float32"} | FORWARD
+    assert 1e-9 < deviation(adapter, options) < 1e-5
+    assert "for inference" in (adapter.supports(case(dtype="float32")) or "")
 
 
 def test_lacks_what_the_backend_does_not_change(case: Callable[..., Case], adapter: Adapter) -> None:

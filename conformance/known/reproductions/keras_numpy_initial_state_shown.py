@@ -1,0 +1,21 @@
+"""keras.layers.LSTM on NumPy: a masked first step shows h_0; unrolled, and on TensorFlow, 0."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "numpy"
+
+import keras
+import numpy as np
+
+x = np.ones((1, 3, 2), "float32")
+mask = np.array([[False, True, True]])
+states = [np.full((1, 4), 0.7, "float32"), np.zeros((1, 4), "float32")]
+first = {}
+for unroll in (True, False):
+    layer = keras.layers.LSTM(4, return_sequences=True, unroll=unroll)
+    first[unroll] = np.asarray(layer(x, mask=mask, initial_state=states))[0, 0]
+    print(f"unroll={unroll}, output of the first step:", first[unroll])
+
+same = np.allclose(first[True], first[False])
+print("both alike:", same)
+raise SystemExit(0 if same else 1)  # 1: it still happens
