@@ -32,7 +32,7 @@ class ChainerNStepLSTM(Adapter):
     lacks: ClassVar[Mapping[str, str]] = {
         "dropout": "n_step_lstm draws masks for each direction and step, and does not tell them"
     }
-    # Each gate has arrays of its own, four of each kind, in this order.
+    # Each gate has arrays of its own, four of each kind, in this order: its documentation has the last two swapped.
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
