@@ -1,14 +1,15 @@
 // The first view: implementation × feature, then what deviates and why.
 
-import { breakable, h } from "./dom.js";
+import { breakable, h, outside } from "./dom.js";
 import { data } from "./data.js";
 import { changed, go, state, to } from "./state.js";
 import { byFeature, cell, deviates, divergenceOf, family, filtered, largest, nameOf, power, reasonOf, status } from "./model.js";
 import { bar, meter } from "./charts.js";
 import { filters } from "./filters.js";
-import { headroomText, resultLink, scroll, standing, thread, tile } from "./parts.js";
+import { headroomText, resultLink, scroll, shortened, standing, thread, tile } from "./parts.js";
 import { beside, GLYPHS, many, ofThem, plural } from "./words.js";
 
+const THREADS = 2;
 const NUMERIC = ["gradients", "float64", "float32", "float16", "bfloat16"];
 
 export function matrix() {
@@ -77,7 +78,7 @@ function table(lines, features) {
   first?.setAttribute("tabindex", "0");
   for (const link of rest) link.setAttribute("tabindex", "-1");
   // Fixed widths: to try what each of thousands of cells needs takes longer than all else.
-  const width = [196, 168, 92, 84, 158, ...features.map(() => 51)].reduce((sum, each) => sum + each);
+  const width = [196, 168, 92, 84, 150, ...features.map(() => 51)].reduce((sum, each) => sum + each);
   return h("table.matrix", { "width px": width }, h("caption.unseen", "Conforming cases of each implementation by feature. Arrow keys move between cells."),
     h("thead", head), body);
 }
@@ -90,14 +91,20 @@ function row(each, features) {
     h("th.name", { scope: "row" }, h("a", { href: to("implementation", [about.name]) }, breakable(about.name)),
       h("small", versions || family(about.name))),
     h("td.cases", { "data-label": "cases" }, bar(all.counts, all.rows.length),
-      h("a", { href: to("cases", [about.name, ""]) }, h(`span.glyph.t-${standing(all)}`, GLYPHS[standing(all)] ?? "·"), ` ${ofThem(all)}`, h("small", beside(all)))),
+      h("a", { href: to("cases", [about.name, ""]) }, h(`span.glyph.t-${standing(all)}`, GLYPHS[standing(all)] ?? "·"), ` ${ofThem(all)}`, h("small", beside({ ...all, known: 0 })))),
     h("td.headroom", { "data-label": "headroom" }, meter(each.headroom), headroomText(each.headroom)),
     h("td.power", { "data-label": "sees" }, each.power === null ? h("span.none", "no data") : `${each.power} of ${data.defects}`),
-    h("td.known", { "data-label": "known" }, each.known.length
-      ? h("ul", each.known.map((entry) => h("li", thread(entry))))
-      : h("span.none", all.supported ? "none" : "no data")),
+    h("td.known", { "data-label": "known" }, each.known.length ? threads(about.name, each.known) : h("span.none", all.supported ? "none" : "no data")),
     features.map((name) => h(`td.feature.k-${standing(each.cells[name])}${name === edge ? ".edge" : ""}`,
       { "data-label": name }, tile(about.name, name, each.cells[name]))));
+}
+
+// How many there are, and the first of their threads; all of them are on the implementation's own view.
+function threads(name, entries) {
+  const addresses = [...new Set(entries.map((entry) => entry.upstream).filter((address) => /^https?:/i.test(address ?? "")))];
+  return [h("a", { href: to("implementation", [name]) }, h("span.t-known", GLYPHS.known), ` ${plural(entries.length, "divergence")}`),
+    addresses.length > 0 && h("small", addresses.slice(0, THREADS).map((address, place) => [place ? ", " : "", outside(address, shortened(address))]),
+      addresses.length > THREADS && ` +${addresses.length - THREADS}`)];
 }
 
 // Arrow keys among the cells; one of them at a time is reached by the tabulator.
@@ -175,7 +182,10 @@ function divergences(rows) {
     found.get(which).rows.push(one);
   }
   if (!found.size) return null;
-  return h("section", h("h2", "Known divergences"), h("ul.causes", [...found.values()].map((each) => h("li",
-    h("p", h("b", plural(each.rows.length, "case")), " of ", h("a", { href: to("implementation", [each.name]) }, each.name), ": ", each.what ?? ""),
-    h("p.examples", thread(each), " ", examples(each.rows), " ", h("code", `conformance repro ${each.id}`))))));
+  const titles = ["implementation", "cases", "what it does", "divergence"];
+  return h("section", h("h2", "Known divergences"), scroll("Known divergences", h("table.list.divergences",
+    h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text)))),
+    h("tbody", [...found.values()].map((each) => h("tr",
+      h("th", { scope: "row" }, h("a", { href: to("implementation", [each.name]) }, breakable(each.name))),
+      h("td.num", resultLink(each.rows[0], many(each.rows.length))), h("td", each.what ?? ""), h("td", thread(each))))))));
 }

@@ -6,7 +6,7 @@ import { to } from "./state.js";
 import { divergenceOf, nameOf } from "./model.js";
 import { digits, GLYPHS, inWords } from "./words.js";
 
-const REPOSITORY = /^https:\/\/github\.com\/([\w.-]+\/[\w.-]+)\/(?:issues|pull)\/(\d+)$/;
+const THREAD = /^https:\/\/github\.com\/[\w.-]+\/([\w.-]+)\/(?:issues|pull|discussions)\/(\d+)$/;
 
 export function badge(status) {
   return h(`span.badge.s-${status}`, h("span", { "aria-hidden": "true" }, GLYPHS[status]), ` ${status}`);
@@ -49,9 +49,14 @@ export function divergence(row) {
 }
 
 export function thread({ id, upstream }) {
-  const short = REPOSITORY.exec(upstream ?? "");
-  if (!upstream || !/^https?:/i.test(upstream)) return h("span", h("code", id), upstream ? ` (upstream: ${upstream})` : "");
-  return h("span", h("code", id), " ", outside(upstream, short ? `${short[1].split("/")[1]}#${short[2]}` : upstream));
+  if (!/^https?:/i.test(upstream ?? "")) return h("span", h("code", id), upstream ? h("small", ` thread: ${upstream}`) : "");
+  return h("span", h("code", id), " ", outside(upstream, shortened(upstream)));
+}
+
+// A thread on GitHub as its repository and number.
+export function shortened(address) {
+  const [, repository, number] = THREAD.exec(address) ?? [];
+  return repository ? `${repository}#${number}` : address;
 }
 
 // A list of pairs.
