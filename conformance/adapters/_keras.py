@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from conformance.layout import KERAS
 
 WEIGHTS = (KERAS.weight_ih, KERAS.weight_hh, KERAS.bias_ih)
@@ -147,3 +150,8 @@ def words(error: Exception) -> str:
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
     told = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
     return (told or lines or [""])[0]
+
+
+def fresh(array: Any) -> NDArray[np.floating]:
+    """A copy as NumPy has it: bfloat16, which it lacks, as float32."""
+    return np.array(array, dtype=np.float32 if array.dtype.name == "bfloat16" else array.dtype, order="C")

@@ -78,8 +78,7 @@ class KerasLSTM(KerasAdapter):
 
     def array(self, tensor: Any) -> Array:
         """Through ``numpy()``."""
-        array = tensor.numpy()
-        return np.array(array, dtype=np.float32 if array.dtype.name == "bfloat16" else array.dtype, order="C")
+        return _keras.fresh(tensor.numpy())
 
     def mask(self, valid: NDArray[np.bool_]) -> Any:
         """A constant."""

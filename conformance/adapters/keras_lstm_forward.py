@@ -20,7 +20,7 @@ class KerasLSTMNumpy(KerasAdapter):
     own_process = True
     environment: Mapping[str, str] = {"KERAS_BACKEND": "numpy"}
     backend: ClassVar[str] = "numpy"
-    features = KerasAdapter.features - {"gradients", "bfloat16"}
+    features = KerasAdapter.features - {"gradients"}
     lacks: ClassVar[Mapping[str, str]] = {**KerasAdapter.lacks, "gradients": "this back end of Keras is for inference"}
 
     def describe(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ class KerasLSTMNumpy(KerasAdapter):
 
     def array(self, tensor: Any) -> Array:
         """A copy."""
-        return np.array(_keras.keras(self.backend).ops.convert_to_numpy(tensor), order="C")
+        return _keras.fresh(_keras.keras(self.backend).ops.convert_to_numpy(tensor))
 
     def mask(self, valid: NDArray[np.bool_]) -> Any:
         """What the back end computes with."""

@@ -55,7 +55,7 @@ class KerasLSTMJax(KerasAdapter):
 
     def array(self, tensor: Any) -> Array:
         """A copy."""
-        return np.array(tensor, dtype=np.float32 if tensor.dtype.name == "bfloat16" else tensor.dtype, order="C")
+        return _keras.fresh(tensor)
 
     def mask(self, valid: NDArray[np.bool_]) -> Any:
         """An array of JAX."""

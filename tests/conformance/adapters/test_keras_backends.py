@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on JAX, PyTorch, NumPy and OpenVINO, each in a process of its own: against the reference, option by option."""
+"""keras.layers.LSTM on JAX, PyTorch, NumPy and OpenVINO, each in a process of its own: against the reference."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
