@@ -39,12 +39,10 @@ def test_a_reproduction_is_short_and_needs_the_framework_alone(entry: known.Dive
     if entry.reproduction.endswith(".mjs"):
         assert set(re.findall(r'from "(.*)"', source)) <= PACKAGES
         return
-    imported = {
-        alias.name.split(".")[0]
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
+    nodes = list(ast.walk(ast.parse(source)))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
+    imported = {name.split(".")[0] for name in names}
     assert imported <= {"os", "sys", "tempfile", "numpy", *FRAMEWORKS}
 
 
