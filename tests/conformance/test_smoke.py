@@ -108,7 +108,6 @@ def test_without_gradients_the_forward_half_is_run(adapters: str, capsys: pytest
 def test_what_is_known_does_not_stop_it(
     adapters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = dict.fromkeys(("reason", "upstream", "reproduction"), "none")
     divergence = known.Divergence(
         id="negative-c",
         implementation="breaks-at-two-layers",
@@ -117,7 +116,9 @@ def test_what_is_known_does_not_stop_it(
         cases={"num_layers": 2},
         tensors=["c_n"],
         what="c_n is negative.",
-        **words,
+        reason="none",
+        upstream="none found",
+        reproduction="none.py",
     )
     monkeypatch.setattr(known, "shipped", lambda: (divergence,))
     assert main(["smoke", f"{adapters}:BreaksAtTwoLayers"]) == 0
