@@ -43,7 +43,7 @@ def test_the_forward_half_of_a_case_is_drawn_like_the_whole() -> None:
 def test_what_is_shown_follows_the_order_of_the_output(
     reverse_output: str, first: list[bool], *, batch_first: bool
 ) -> None:
-    options = {"direction": "reverse", "batch": 3, "lengths": (2, 6, 5), "batch_first": batch_first}
+    options: dict[str, Any] = {"direction": "reverse", "batch": 3, "lengths": (2, 6, 5), "batch_first": batch_first}
     problem = problem_of(**options)
     dialect = Dialect(padding="unspecified", reverse_output=reverse_output)  # type: ignore[arg-type]
     assert problem.shown(Dialect()) is None
