@@ -60,6 +60,7 @@ class Result:
         features: of the case, see ``conformance.features``.
         tags: of the case.
         dtype: of the case.
+        profile: how the implementation rounds, as far as the budget is concerned; empty when nothing was compared.
         line: of the case in its file.
         options: of the case, those that are not at their default; with its notes and links.
         unchecked: features that the case has and the implementation lacks, with the reason, where it was run without.
@@ -83,6 +84,7 @@ class Result:
     features: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     dtype: str = ""
+    profile: str = ""
     line: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     unchecked: Mapping[str, str] = field(default_factory=dict)

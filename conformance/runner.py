@@ -48,6 +48,7 @@ class _Attempt:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self.judged: _Judged | None = None
+        self.profile = ""
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
         # Beside workers several threads may run; here, a framework may have threads of its own.
         self._clock = time.thread_time if self._worker else time.process_time
@@ -130,7 +131,7 @@ class Runner:
             result = replace(result, sees=mask.bit_count(), seen=f"{mask:x}")
             attempt.charge("power")
         notes = list(dict.fromkeys(attempt.warnings))[:_KEPT_WARNINGS]
-        return replace(result, seconds=attempt.seconds, notes=(*result.notes, *notes))
+        return replace(result, seconds=attempt.seconds, notes=(*result.notes, *notes), profile=attempt.profile)
 
     def run(self, plan: Sequence[tuple[Adapter, Sequence[Case]]]) -> Iterator[Result]:
         """All results of a plan, one implementation after the other."""
@@ -173,6 +174,7 @@ class Runner:
         profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))
         solution = attempt.call(_solve, adapter, problem)
+        attempt.profile = profile.name
         attempt.charge("solve")
         before = dict(self.oracle.seconds)
         try:

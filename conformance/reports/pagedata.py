@@ -62,13 +62,15 @@ def overview(report: Report) -> dict[str, Any]:
 
 def details(report: Report) -> dict[str, Any]:
     """What only the view of one result shows, by row; the options of cases, by case."""
-    names = Texts()
+    names, profiles = Texts(), Texts()
     return {
         "options": [plain(result.options) for result in _first_of_each_case(report.results)],
         "names": [names.place(tuple(result.tensors)) for result in report.results],
         "headrooms": [[_short(value) for value in result.tensors.values()] for result in report.results],
         "rows": {str(place): said for place, result in enumerate(report.results) if (said := _said(result))},
+        "profile": [profiles.place(result.profile) for result in report.results],
         "tensors": names.all,
+        "profiles": profiles.all,
     }
 
 

@@ -88,6 +88,7 @@ def test_from_the_matrix_down_to_an_element(page: Any) -> None:
     first = page.locator(".elements tbody tr").first
     assert re.search(r"0x1\.[0-9a-f]{13}p", first.inner_text())
     assert "proven wrong" in first.inner_text()
+    assert "float32" in page.locator(".facts", has_text="budget of the profile").inner_text()
     first.locator("a").click()
     assert re.search(r"/grad\.input/\d+%2C\d+%2C\d+$", page.url)
     assert page.locator(".elements tr.chosen").count() == 1

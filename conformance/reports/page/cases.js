@@ -19,7 +19,7 @@ export function cases(name, feature) {
     h("h1", breakable(name), h("span.sub", feature ? ` × ${feature}` : " all cases")),
     summary(rows, feature),
     filters(["family"]),
-    list(rows, (row) => resultLink(row, caseId(row)), "case"),
+    list(rows, (row) => resultLink(row, breakable(caseId(row))), "case"),
   ];
 }
 
@@ -30,7 +30,7 @@ export function oneCase(id) {
     h("h1.path", breakable(id), h("span.sub", " on all implementations")),
     summary(rows, ""),
     filters(["dtype", "tag"]),
-    list(rows, (row) => resultLink(row, nameOf(row)), "implementation"),
+    list(rows, (row) => resultLink(row, breakable(nameOf(row))), "implementation"),
   ];
 }
 

@@ -86,8 +86,8 @@ export function spread(headrooms) {
     counts[bin < 0 ? 15 : bin]++;
   }
   const beyond = compared.filter((each) => each > 1).length;
-  const label = `Histogram of headroom: ${many(beyond)} of ${plural(compared.length, "case")} beyond the budget`;
-  return h("figure", bars(counts, HALVES, label, "case"), h("figcaption", "Largest headroom of each case that was compared"));
+  const label = `Histogram of headroom: ${many(beyond)} of ${plural(compared.length, "result")} beyond the budget`;
+  return h("figure", bars(counts, HALVES, label, "result"), h("figcaption", "Largest headroom of each result that was compared"));
 }
 
 // Where in a tensor the headroom is how large.

@@ -31,7 +31,7 @@ export async function result(name, id, chosen = "", element = "") {
     shown && tensor([name, id], shown, tensors[shown], said.details?.[shown], element),
     said.traceback && h("section", h("h2", "Where it raised"), h("pre.trace", { tabindex: "0" }, said.traceback)),
     said.notes && h("section", h("h2", "Notes"), h("ul.plain", said.notes.map((note) => h("li", note)))),
-    h("section", h("h2", "Provenance"), facts(provenance(row))),
+    h("section", h("h2", "Provenance"), facts(provenance(row, held.profiles[held.profile[row]]))),
   ];
 }
 
@@ -89,10 +89,11 @@ function repro(row) {
   return h("section.repro", h("h2", "To see it again"), lines.map((line) => h("div.code", h("pre", { tabindex: "0" }, line), copier(line, "the command"))));
 }
 
-function provenance(row) {
+function provenance(row, profile) {
   const about = data.implementations[data.rows.implementation[row]];
   return {
     "largest headroom": digits(headroom(row)),
+    "budget of the profile": profile || "no data",
     ...about.versions, ...about.description,
     suite: data.suite, ...data.machine, ...data.threads,
   };
