@@ -107,7 +107,11 @@ class Divergence(BaseModel):
         """
         if error:
             return self.error is not None and re.search(self.error, error) is not None
-        return bool(self.tensors) and all(any(fnmatchcase(name, glob) for glob in self.tensors) for name in failing)
+        return bool(self.tensors) and all(self.concerns(name) for name in failing)
+
+    def concerns(self, tensor: str) -> bool:
+        """Whether a tensor is one of those that deviate."""
+        return any(fnmatchcase(tensor, glob) for glob in self.tensors)
 
     def _concerns(self, version: str) -> bool:
         try:

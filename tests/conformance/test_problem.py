@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.case import Case
-from conformance.problem import Problem, make_problem, round_to
+from conformance.problem import Problem, cells, make_problem, round_to
 from reference import Dialect
 
 BASE: dict[str, Any] = {"input_size": 4, "hidden_size": 5, "seq_len": 6, "batch": 4}
@@ -277,3 +277,10 @@ def test_expected_shapes_follow_what_is_checked_in_the_order_of_comparison() -> 
     assert list(problem_of(check=("c_n",)).expected_shapes()) == ["c_n"]
     assert "grad.h_0" not in problem_of(initial_state="omitted").expected_shapes()
     assert list(problem_of(hidden_size=[5, 3], check=("h_n",)).expected_shapes().values()) == [(1, 4, 5), (1, 4, 3)]
+
+
+def test_a_bound_is_a_number_of_the_cases_dtype() -> None:
+    small = {"input_size": 1, "hidden_size": 1, "seq_len": 1, "batch": 1, "cell_clip": 0.7}
+    for dtype, bound in (("float64", 0.7), ("float32", float(np.float32(0.7))), ("bfloat16", 0.69921875)):
+        [cell] = cells(Case.model_validate(small | {"dtype": dtype}), Dialect()).values()
+        assert getattr(cell, "cell_clip") == bound  # noqa: B009 - only some cells have one

@@ -166,6 +166,14 @@ def test_a_divergence_excuses_what_it_describes(
     assert runner.check(make_case(), adapter()).status == status
 
 
+@pytest.mark.parametrize(("tensors", "status"), [(["grad.*"], "known"), (["c_n"], "fail")])
+def test_divergences_excuse_together_what_they_describe(tensors: list[str], status: Status) -> None:
+    entries = [make_divergence(tensors=["h_n"]), make_divergence(id="two", tensors=tensors)]
+    result = Runner(Oracle(None), entries).check(make_case(), fakes.Wrong())
+    assert result.status == status
+    assert status == "fail" or result.reason.startswith("one, two: ")
+
+
 def test_alike_layers_run_next_to_each_other() -> None:
     cases = [make_case(hidden_size=size, name=f"{size}-{number}") for number in (1, 2) for size in (4, 5)]
     assert [case.name for case in sorted(cases, key=order)] == ["4-1", "4-2", "5-1", "5-2"]
