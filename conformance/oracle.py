@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import reference
 from conformance import problem as problem_module
 from conformance import tensors
-from conformance.problem import Problem, cells
+from conformance.problem import Problem, cells, concerning
 from reference import Dialect, Profile
 from reference.network import Lift
 from reference.rounding import CHAOTIC
@@ -74,6 +74,7 @@ class Oracle:
         Raises:
             ChaoticCaseError: rounding is amplified too much for any verdict.
         """
+        dialect = concerning(problem.case, dialect)
         key = _key(problem, profile, dialect)
         if self._last is None or self._last[0] != key:
             self._last = key, self._load(key) or self._compute(key, problem, profile, dialect)

@@ -229,6 +229,21 @@ def counted_steps(case: Case) -> NDArray[np.bool_] | None:
     return mask
 
 
+def concerning(case: Case, dialect: Dialect) -> Dialect:
+    """The dialect as far as it concerns a case: what the case has no use for is at its default.
+
+    Implementations of different dialects thus share what is computed for a case in which they do not differ.
+    """
+    lengths = valid_steps(case)
+    usual = {
+        "padding": lengths is None,
+        "zero_length": lengths is None or bool(lengths.all()),
+        "clip": case.clip is None,
+        "reverse_output": case.direction != "reverse",
+    }
+    return replace(dialect, **{name: getattr(Dialect(), name) for name, holds in usual.items() if holds})
+
+
 def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
     """The cell of each direction, by the suffix of its parameters' names."""
     if case.is_plain:

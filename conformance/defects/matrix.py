@@ -27,7 +27,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.errors import UserError
 from conformance.oracle import ChaoticCaseError, Oracle
-from conformance.problem import make_problem
+from conformance.problem import concerning, make_problem
 from reference import PROFILES, Dialect, Profile
 
 Progress = Callable[[int, int], None]
@@ -53,7 +53,7 @@ class View:
         """The view on a case of an implementation; without one, of its dtype's generic profile."""
         if adapter is None:
             return cls(case, PROFILES[case.dtype], Dialect())
-        return cls(case, adapter.profile(case), adapter.dialect(case))
+        return cls(case, adapter.profile(case), concerning(case, adapter.dialect(case)))
 
     @property
     def key(self) -> str:

@@ -17,6 +17,8 @@ from conformance.adapters import Adapter
 from conformance.case import Case
 from conformance.casefile import load_all, shipped_cases
 from conformance.defects.matrix import REQUIRED, Row, View, code, row
+from conformance.features import features
+from conformance.select import runs_by_default
 
 SHIPPED = Path(__file__).with_name("seen.json")
 """What the shipped cases see."""
@@ -48,19 +50,19 @@ def names(bits: int, ids: Sequence[str] = IDS) -> list[str]:
 
 
 def shipped_views() -> list[View]:
-    """The shipped cases, as each registered implementation is judged on them."""
+    """The shipped cases, as each registered implementation is judged on those that it runs by default."""
     adapters = [registry.load(name) for name in registry.registered()]
-    views = [
-        view
-        for case in load_all([shipped_cases()])
-        for view in (View.of(case), *(View.of(_run_by(adapter, case), adapter) for adapter in adapters))
-    ]
+    views = []
+    for case in load_all([shipped_cases()]):
+        views.append(View.of(case))
+        views += [View.of(run, adapter) for adapter in adapters if (run := _run_by(adapter, case))]
     return list({view.key: view for view in views}.values())
 
 
-def _run_by(adapter: Adapter, case: Case) -> Case:
-    """What an implementation runs of a case: without gradients, its forward half."""
-    return case if "gradients" in adapter.features else case.forward_only() or case
+def _run_by(adapter: Adapter, case: Case) -> Case | None:
+    """What an implementation runs of a case: without gradients, its forward half; None for nothing."""
+    run = case if "gradients" in adapter.features else case.forward_only() or case
+    return run if runs_by_default(adapter, case) and set(features(run)) <= adapter.features else None
 
 
 def write(rows: Mapping[str, Row]) -> Path:
