@@ -256,7 +256,7 @@ class Runner:
         together = [item for item in expected if any(item.concerns(name) for name in failing)]
         if failing and not error and all(any(item.concerns(name) for item in together) for name in failing):
             what = " ".join(item.what for item in together)
-            return replace(result, status="known", reason=f"{', '.join(item.id for item in together)}: {what}")
+            return replace(result, status="known", reason=f"{' and '.join(item.id for item in together)}: {what}")
         return result
 
 

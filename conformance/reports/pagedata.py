@@ -110,7 +110,8 @@ def _causes(report: Report) -> list[dict[str, Any]]:
 
 def _divergences(results: Iterable[Result]) -> dict[str, dict[str, str]]:
     """Those that rows name, with where to read on; one that this version of the suite has not is left out."""
-    named = {result.reason.split(":")[0].split(" ")[0] for result in results if result.status in ("known", "fixed")}
+    told = [result.reason.split(":")[0] for result in results if result.status in ("known", "fixed")]
+    named = {words.split(" ")[0] for ids in told for words in ids.split(" and ")}
     return {
         entry.id: {"what": entry.what, "reason": entry.reason, "upstream": entry.upstream, "versions": entry.versions}
         for entry in known.shipped()

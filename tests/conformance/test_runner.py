@@ -171,7 +171,7 @@ def test_divergences_excuse_together_what_they_describe(tensors: list[str], stat
     entries = [make_divergence(tensors=["h_n"]), make_divergence(id="two", tensors=tensors)]
     result = Runner(Oracle(None), entries).check(make_case(), fakes.Wrong())
     assert result.status == status
-    assert status == "fail" or result.reason.startswith("one, two: ")
+    assert status == "fail" or result.reason.startswith("one and two: ")
 
 
 def test_alike_layers_run_next_to_each_other() -> None:
