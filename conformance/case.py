@@ -94,6 +94,8 @@ class Case(BaseModel):
     """Where a row's padding lies, when it has lengths: after its valid steps, before them, or as holes among them."""
     padding: Padding = "large"
     """What lies in the input at steps that do not count: ordinary values, large ones (1e6; 1e4 in float16), or NaN."""
+    input_nan: bool = False
+    """Whether one element of the input is NaN: it must show in all that depends on it, and in nothing else."""
     initial_state: InitialState = "random"
     """Whether h_0 and c_0 are left out, given as zeros, or given with values; or only one of them non-zero."""
     dtype: DType = "float32"
@@ -163,6 +165,8 @@ class Case(BaseModel):
             raise ValueError(f"activations lists {len(self.activations)}: give 3, or 6 with direction: bidirectional")
         if not math.isfinite(self.forget_bias):
             raise ValueError("forget_bias must be finite")
+        if self.input_nan and ("gradients" in self.check or self.lengths is not None or not self.is_plain):
+            raise ValueError("input_nan goes with a plain cell, without lengths, and with check: [output, h_n, c_n]")
         if len(set(self.check)) != len(self.check):
             raise ValueError("check names something twice")
         self._fits()

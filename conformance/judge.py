@@ -89,6 +89,14 @@ def _wrong(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> T
 
 def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expectation) -> TensorVerdict:
     values, budget = expectation.values[name], expectation.budget[name]
+    if case.input_nan:
+        hidden = np.isnan(values) & ~np.isnan(got)
+        if hidden.any():
+            first = tuple(int(i) for i in np.argwhere(hidden)[0])
+            where, wrong = place(case, name, first), int(hidden.sum())
+            reason = f"hides NaN in {wrong} of {got.size} elements: got {got[first]:.9g} at {where}"
+            return _wrong(name, reason, {"where": where, "index": list(first), "wrong": wrong, "of": got.size})
+        got, values = np.where(np.isnan(values), 0.0, got), np.nan_to_num(values)
     finite = np.isfinite(got) | np.isinf(budget)
     if not finite.all():
         bad = np.argwhere(~finite)

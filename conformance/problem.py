@@ -278,6 +278,9 @@ def _input(source: _Source, case: Case, mask: NDArray[np.bool_] | None, shape: S
     if mask is not None and case.padding != "random":
         garbage = np.nan if case.padding == "nan" else 1e4 if case.dtype == "float16" else 1e6
         values = round_to(case.dtype, np.where(mask[..., None], values, garbage))
+    if case.input_nan:
+        values = values.copy()
+        values[case.seq_len // 2].flat[0] = np.nan
     array = np.ascontiguousarray(np.moveaxis(values, 0, 1) if case.batch_first and case.rows else values)
     array.flags.writeable = False
     return array

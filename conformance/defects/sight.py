@@ -41,7 +41,8 @@ class Compared:
 
     def headroom(self, solution: Mapping[str, NDArray[np.float64]]) -> float:
         """The largest of a solution; infinite where it is not finite."""
-        deviation = np.abs(self._flat(solution) - self._values)
+        found = self._flat(solution)
+        deviation = np.where(np.isnan(found) & np.isnan(self._values), 0.0, np.abs(found - self._values))
         with np.errstate(divide="ignore", invalid="ignore"):
             headroom = np.where((deviation == 0) | np.isinf(self._budget), 0.0, deviation / self._budget)
         # What is not finite is seen whatever the budget.

@@ -9,7 +9,7 @@ import pytest
 
 import reference
 from conformance.case import Case
-from conformance.defects.catalogue import CATALOGUE, cell_dropout, masks, options, precision
+from conformance.defects.catalogue import CATALOGUE, cell_dropout, masks, nan, options, precision
 from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
 from conformance.oracle import solve as solve_right
 from conformance.problem import Problem, make_problem
@@ -136,7 +136,7 @@ def slope(defect: Defect, problem: Problem, towards: Mapping[str, Any]) -> float
 
 NOT_SMOOTH = {"dropout-of-all-is-nan", *(defect.id for defect in precision.DEFECTS)}
 # ``test_option_defects`` has problems with options for them.
-OF_OPTIONS = {defect.id for defect in (*options.DEFECTS, *masks.DEFECTS, *cell_dropout.DEFECTS)}
+OF_OPTIONS = {defect.id for defect in (*options.DEFECTS, *masks.DEFECTS, *cell_dropout.DEFECTS, *nan.DEFECTS)}
 DIFFERENTIATED = [
     defect
     for defect in CATALOGUE

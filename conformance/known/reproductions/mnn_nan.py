@@ -1,0 +1,27 @@
+"""MNN's ONNX converter: an LSTM gives numbers for NaN."""
+
+import tempfile
+
+import _tools
+import MNN
+import numpy as np
+import onnx
+
+MODEL = """
+<ir_version: 10, opset_import: ["" : 22]>
+lstm (float[3,1,1] x) => (float[3,1,1,1] y, float[1,1,1] h, float[1,1,1] c)
+<float[1,4,1] w = {-0.7, 0.7, 0.5, -0.5}, float[1,4,1] r = {0.9, 0.9, -0.9, -0.8}>
+{ y, h, c = LSTM <hidden_size=1> (x, w, r) }
+"""
+X = np.array([[[0.5]], [[np.nan]], [[2.0]]], "f4")
+
+with tempfile.TemporaryDirectory() as folder:
+    onnx.save(onnx.parser.parse_model(MODEL), f"{folder}/onnx")
+    _tools.mnnconvert(f"_ -f ONNX --modelFile {folder}/onnx --MNNModel {folder}/mnn".split())
+    module = MNN.nn.load_module_from_file(f"{folder}/mnn", ["x"], ["y", "h", "c"])
+y = np.array(module.forward([MNN.expr.const(X, X.shape, MNN.expr.NCHW)])[0].read()).ravel()
+
+print("the output, from a NaN in the second of three steps:", y)
+shown = bool(np.isnan(y[1:]).all())
+print("NaN shows:", shown)
+raise SystemExit(0 if shown else 1)  # 1: it still happens
