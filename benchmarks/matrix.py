@@ -1,6 +1,6 @@
 """Every implementation that is installed over the shipped cases, in one run: time, shares and memory.
 
-python -m benchmarks.matrix [-j N] [-i NAME …]      what follows is given to `conformance run`
+python -m benchmarks.matrix [--output DIR] [-j N] [-i NAME …]      what else there is, `conformance run` gets
 
 ===========================================  ========
 memory of the run and all of its processes    ≤ 6 GB
@@ -9,6 +9,7 @@ memory of the run and all of its processes    ≤ 6 GB
 Memory is the sum of what each process has to itself and its part of what they share, read four times a second.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -64,8 +65,12 @@ class Peak(threading.Thread):
 
 def main() -> None:
     """Runs, and prints a table."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "conformance.cli", "run", "--output", folder, *sys.argv[1:]]
+    parser = argparse.ArgumentParser(description="Every implementation that is installed, in one run.")
+    parser.add_argument("--output", type=Path, help="where to keep the results; without it, they are not kept")
+    args, rest = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = args.output or Path(scratch)
+        command = [sys.executable, "-m", "conformance.cli", "run", "--output", str(folder), *rest]
         start = time.perf_counter()
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         watch = Peak(running.pid)
@@ -74,7 +79,7 @@ def main() -> None:
         wall = time.perf_counter() - start
         watch.over.set()
         watch.join()
-        report = read(Path(folder) / "results.jsonl")
+        report = read(folder / "results.jsonl")
     seconds: dict[str, float] = defaultdict(float)
     statuses: dict[str, Counter[str]] = defaultdict(Counter)
     for result in report.results:
