@@ -55,6 +55,9 @@ class Adapter(ABC):
     layout: ClassVar[Layout | None] = None
     """How it stores its weights."""
 
+    def __str__(self) -> str:
+        return self.name
+
     def supports(self, case: Case) -> str | None:
         """Why the implementation cannot run a case, in its users' words; None when it can.
 
