@@ -29,6 +29,8 @@ from conformance.reports.summary import (
 )
 from conformance.results import DEVIATIONS, Report, Result, counts
 
+SHOWN_TIMES = 12
+"""What took longest, in the summary; the report lists all of it."""
 SHOWN_FAILURES = 10
 _SECONDS_BETWEEN_LINES = 10.0
 # What a table of features × implementations takes, with names folded; where there is no room, features are left out.
@@ -98,12 +100,18 @@ def summarise(report: Report, stream: IO[str] | None = None) -> None:
         console.print(Text(LEGEND, style="dim"))
         console.print()
         console.print(Text("Largest headroom (up to 1 conforms)", style="bold"))
-        console.print(_headrooms(report.results, {}))
+        console.print(_headrooms(report.results, {}, {}))
+        _print_sees(console, report)
     else:
         console.print(Text("Conforming cases, and the largest headroom (up to 1 conforms)", style="bold"))
-        console.print(_headrooms(report.results, grouped))
-        console.print(Text(f"{LEGEND}; the report has them by feature", style="dim"))
-    _print_sees(console, report)
+        seen = {name: f"{len(each.seen)}" for name, each in sees(report).items()}
+        console.print(_headrooms(report.results, grouped, seen))
+        of = (
+            f"; sees: how many of {len(report.header.get('defects', ()))} defects they would have caught"
+            if seen
+            else ""
+        )
+        console.print(Text(f"{LEGEND}{of}; the report has them by feature", style="dim"))
     _print_times(console, report, grouped)
     deviations = [result for result in report.results if result.deviates]
     if deviations:
@@ -136,20 +144,26 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Table:
     return shown
 
 
-def _headrooms(results: Sequence[Result], totals: Mapping[str, Sequence[Result]]) -> Table:
-    """A row for each implementation; with ``totals``, which holds the results of each, also how many cases conform."""
+def _headrooms(
+    results: Sequence[Result], totals: Mapping[str, Sequence[Result]], seen: Mapping[str, str]
+) -> Table:  # fmt: skip
+    """A row for each implementation; with ``totals``, which holds the results of each, also how many cases conform.
+
+    And with ``seen``, how many defects they would have caught.
+    """
     largest = headrooms(results)
     columns = dtypes(largest)
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("implementation", overflow="fold")
     if totals:
         shown.add_column("cases", justify="right")
-    for dtype in columns:
-        shown.add_column(dtype, justify="right")
+    for heading in [*columns, *(["sees"] if seen else [])]:
+        shown.add_column(heading, justify="right")
     for name in totals or dict.fromkeys(name for name, _ in largest):
         cells = [Cell.of(totals[name])] if totals else []
         total = [Text(str(cell), style="bold red" if cell.deviates else "") for cell in cells]
-        shown.add_row(Text(name), *total, *(number(largest.get((name, dtype))) for dtype in columns))
+        sight = [seen.get(name, "-")] if seen else []
+        shown.add_row(Text(name), *total, *(number(largest.get((name, dtype))) for dtype in columns), *sight)
     return shown
 
 
@@ -167,7 +181,7 @@ def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequenc
     total = sum(seconds for _, seconds in rows)
     console.print()
     console.print(Text(f"CPU time {total:.1f} s"))
-    for what, seconds in rows:
+    for what, seconds in sorted(rows, key=lambda row: -row[1])[:SHOWN_TIMES]:
         if seconds >= 0.005 * total:
             console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {what}"), soft_wrap=True)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from conformance.reports.summary import Cell
-from conformance.reports.terminal import Terminal, summarise
+from conformance.reports.terminal import SHOWN_TIMES, Terminal, summarise
 from conformance.results import Result
 from tests.conformance.reports.test_markdown import ALL, FAILED, PASSED, make_report
 
@@ -29,6 +29,21 @@ def summary(*results: Result, complete: bool = True) -> str:
 )
 def test_a_summary_holds(text: str) -> None:
     assert text in summary(*ALL.results)
+
+
+def test_of_many_implementations_each_has_a_line() -> None:
+    many = [replace(PASSED, implementation=f"mylib.Implementation{number}", sees=1, seen="1") for number in range(20)]
+    lines = summary(*many).splitlines()
+    assert any("cases" in line and "sees" in line for line in lines)
+    assert sum("mylib.Implementation7 " in line for line in lines) == 1
+    assert not any("would have caught" in line and "What" in line for line in lines)
+
+
+def test_of_many_times_the_largest_are_shown() -> None:
+    many = [replace(PASSED, implementation=f"mylib.{number}", seconds={"solve": number + 10.0}) for number in range(20)]
+    shown = [line for line in summary(*many).splitlines() if "solve mylib." in line]
+    assert len(shown) <= SHOWN_TIMES
+    assert "solve mylib.19" in shown[0]
 
 
 def test_only_the_first_failures_are_listed() -> None:
