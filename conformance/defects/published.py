@@ -41,14 +41,12 @@ class Check:
         compared: the tensors that are compared, or how their names begin.
         dialect: the padding convention.
         cell: the cell, where it is not the usual one.
-        own_cell: whether ``cell`` has equations of its own, so that defects of the cell cannot be put into it.
     """
 
     problem: Problem
     compared: tuple[str, ...]
     dialect: Dialect = field(default_factory=Dialect)
     cell: Cell | None = None
-    own_cell: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def ours(rows: Sequence[Row]) -> Measured:
 
 def sees(check: Check, within: Tolerance, defect: Defect) -> bool:
     """Whether a check of a suite would fail an LSTM with a defect."""
-    if not defect.concerns(check.problem.case) or (check.own_cell and defect.cell):
+    if not defect.concerns(check.problem.case):
         return False
     cell = check.cell
     right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)

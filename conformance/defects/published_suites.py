@@ -8,34 +8,19 @@ import contextlib
 import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from conformance.case import Case
 from conformance.defects.published import Check, Suite, close, make, relu, ulps
-from conformance.layout import Layout
+from conformance.layout import ONNX
 from conformance.problem import make_problem
 from reference import Dialect
-from reference.cell import Cell, Step
+from reference.cell import Cell
 
-_ONNX = Layout(gates="iofg")
 _FORWARD: tuple[Literal["output", "h_n", "c_n"], ...] = ("output", "h_n", "c_n")
 _DIRECTIONS = {"forward": ("",), "reverse": ("_reverse",), "bidirectional": ("", "_reverse")}
-
-
-@dataclass(frozen=True)
-class _Peephole(Cell):
-    """o also sees c, as in ONNX's one test with peepholes; with one step from zero those of i and f see nothing."""
-
-    weight: Any = 0.0
-
-    def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """One step forward."""
-        _, c, step = super().step(z, c_previous)
-        o = self.output_gate(z[..., -c.shape[-1] :] + self.weight * c)
-        return o * step.squashed, c, step
 
 
 def _onnx() -> Sequence[Check]:
@@ -70,23 +55,21 @@ def _of_onnx(test: Any) -> Check:
         bias="B" in given,
         initial_state="random" if "initial_h" in given else "omitted",
         lengths=tuple(int(length) for length in given["sequence_lens"]) if "sequence_lens" in given else None,
+        peepholes="P" in given,
         check=_FORWARD,
     )
     values: dict[str, Any] = {"input": given["X"]}
     for place, suffix in enumerate(_DIRECTIONS[direction]):
-        arrays = {"weight_ih": given["W"][place], "weight_hh": given["R"][place]}
+        arrays = {name: given[name][place] for name in ("W", "R", "P") if name in given}
         if "B" in given:
-            arrays |= dict(zip(("bias_ih", "bias_hh"), np.split(given["B"][place], 2), strict=True))
-        canonical = _ONNX.unpack(arrays, case.input_size)
+            arrays |= dict(zip(("Wb", "Rb"), np.split(given["B"][place], 2), strict=True))
+        canonical = ONNX.unpack(arrays, case.input_size)
         values |= {f"{name}_l0{suffix}": array for name, array in canonical.items()}
     if "initial_h" in given:
         values |= {"h_0": given["initial_h"], "c_0": given["initial_c"]}
     names = {"Y": "output", "Y_h": "h_n", "Y_c": "c_n"}
     compared = tuple(names[name] for name in node.output if name)
-    if "P" not in given:
-        return Check(make(case, values), compared)
-    peephole = np.split(given["P"][0], 3)[1]
-    return Check(make(case, values), compared, cell=_Peephole(weight=peephole), own_cell=True)
+    return Check(make(case, values), compared)
 
 
 def _webnn() -> Sequence[Check]:
@@ -111,8 +94,11 @@ def _webnn() -> Sequence[Check]:
             initial_state="zero",
             check=_FORWARD,
         )
-        problem = make(case, values | {"input": rows[:steps]})
-        checks += [Check(problem, compared, cell=cell) for compared in (("h_n", "c_n"), _FORWARD)]
+        given = values | {"input": rows[:steps]}
+        # As a plain cell of other activations, and as a cell whose option they are: the defects of both are tried.
+        chosen = case.model_copy(update={"activations": ("relu", "relu", "relu")})
+        for compared in (("h_n", "c_n"), _FORWARD):
+            checks += [Check(make(case, given), compared, cell=cell), Check(make(chosen, given), compared)]
     return checks
 
 
