@@ -99,12 +99,23 @@ def parse(text: str) -> tuple[Node | None, list[Mistake]]:
     if found := _UNPRINTABLE.search(text):
         line, column = _position(text[: found.start()])
         return None, [Mistake(line, column, f"the character U+{ord(found.group()):04X} is not allowed")]
-    reader = _Reader(text)
+    found = _parsed(_Reader(text, _LOADER))
+    if found is None:
+        # libyaml has a bound of its own, which it meets as it looks ahead; Python's parser says where ours is passed.
+        found = _parsed(_Reader(text, yaml.SafeLoader))
+    assert found is not None
+    return found
+
+
+def _parsed(reader: "_Reader") -> tuple[Node | None, list[Mistake]] | None:
+    """What a reader finds; None where it gives up on how deeply things are nested."""
     try:
         return reader.document(), reader.mistakes
     except _BoundPassedError:
         return None, reader.mistakes
     except yaml.MarkedYAMLError as error:
+        if "maximum nesting depth" in (error.problem or ""):
+            return None
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = f"{error.problem} ({error.context})" if error.context and error.problem else error.problem
@@ -118,9 +129,9 @@ class _BoundPassedError(Exception):
 class _Reader:
     """Nodes from the parser's events; unlike PyYAML's own composer it recurses no deeper than it is told to."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, loader: Any) -> None:
         self.mistakes: list[Mistake] = []
-        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._events: Iterator[Any] = yaml.parse(text, Loader=loader)
         self._nodes = 0
 
     def document(self) -> Node:

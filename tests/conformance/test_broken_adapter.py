@@ -28,7 +28,7 @@ def run(name: str, *arguments: str) -> int:
 )
 def test_a_failure_is_explained_as_it_happens(capsys: pytest.CaptureFixture[str], name: str, words: str) -> None:
     assert run(name, "-k", "plain") == 1
-    assert f"     {words}" in capsys.readouterr().out
+    assert words in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.usefixtures("project")
@@ -60,4 +60,5 @@ def test_pytest_shows_it_too(pytester: pytest.Pytester, project: Path) -> None:
     plugin = ("-p", "conformance.pytest_plugin", "-p", "no:cacheprovider", "-k", "plain")
     done = pytester.runpytest_subprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates", timeout=120)
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines([f"*diagnosis: {GATES}, with gradients left as they were read (10 of 10*"])
+    printed = " ".join(done.stdout.str().split())
+    assert f"cause {GATES}, with gradients left as they were read (10 of 10 tensors" in printed

@@ -43,7 +43,7 @@ def test_a_reproduction_is_short_and_needs_the_framework_alone(entry: known.Dive
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
     imported = {name.split(".")[0] for name in names}
-    assert imported <= {"os", "sys", "tempfile", "numpy", *FRAMEWORKS}
+    assert imported <= {"os", "sys", "pathlib", "tempfile", "numpy", *FRAMEWORKS}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
@@ -74,7 +74,7 @@ def _run(command: Sequence[str], cwd: Path | None = None, script: str = "") -> s
 
 def test_a_bracket_in_a_name_is_a_bracket() -> None:
     [entry] = [entry for entry in ENTRIES if entry.id == "keras-nan-in-padding"]
-    assert entry.implementation == "keras.layers.LSTM[tensorflow*"
+    assert entry.implementation == "keras.layers.*[tensorflow*"
 
 
 GOOD = """\

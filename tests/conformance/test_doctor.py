@@ -73,9 +73,14 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_it_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
-    assert "all 4 implementations can run: results would be complete" in printed
-    for name in registry.registered():
-        assert f"\n{name}  installed\n" in printed
+    names = registry.registered()
+    there, absent = registry.split([registry.load(name) for name in names])
+    share = f"{len(there)} of {len(names)}" if absent else f"all {len(names)}"
+    assert f"{share} implementations can run" in printed
+    for adapter in there:
+        assert f"\n{adapter.name}  installed\n" in printed
+    for name in absent:
+        assert f"\n{name}  not installed\n" in printed
     assert f"torch {registry.version('torch')}" in printed
     assert "OMP_NUM_THREADS=" in printed
     assert "BLAS" in printed

@@ -61,11 +61,24 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: bytes) -> Non
 
 def test_every_circumstance_has_an_entry_of_its_own(tmp_path: Path) -> None:
     oracle = Oracle(tmp_path)
+    ragged = CASE.model_copy(update={"lengths": "ragged"})
     for draw in (0, 1):
         for profile in ("float32", "tf32"):
             for dialect in (Dialect(), Dialect(padding="repeat")):
-                oracle.expect(make_problem(CASE, draw), PROFILES[profile], dialect)
+                oracle.expect(make_problem(ragged, draw), PROFILES[profile], dialect)
     assert len(kept(tmp_path)) == 8
+
+
+def test_conventions_that_do_not_concern_a_case_make_no_other_entry(tmp_path: Path) -> None:
+    dialects = [
+        Dialect(),
+        Dialect(padding="repeat"),
+        Dialect(padding="unspecified", zero_length="zero"),
+        Dialect(clip="gates", reverse_output="processing"),
+    ]
+    for dialect in dialects:
+        Oracle(tmp_path).expect(make_problem(CASE), PROFILES["float32"], dialect)
+    assert len(kept(tmp_path)) == 1
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
