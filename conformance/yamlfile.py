@@ -99,12 +99,12 @@ def parse(text: str) -> tuple[Node | None, list[Mistake]]:
     if found := _UNPRINTABLE.search(text):
         line, column = _position(text[: found.start()])
         return None, [Mistake(line, column, f"the character U+{ord(found.group()):04X} is not allowed")]
-    found = _parsed(_Reader(text, _LOADER))
-    if found is None:
+    parsed = _parsed(_Reader(text, _LOADER))
+    if parsed is None:
         # libyaml has a bound of its own, which it meets as it looks ahead; Python's parser says where ours is passed.
-        found = _parsed(_Reader(text, yaml.SafeLoader))
-    assert found is not None
-    return found
+        parsed = _parsed(_Reader(text, yaml.SafeLoader))
+    assert parsed is not None
+    return parsed
 
 
 def _parsed(reader: "_Reader") -> tuple[Node | None, list[Mistake]] | None:
