@@ -180,8 +180,12 @@ def test_the_command_line_isolates(project: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupt_ends_the_processes_at_once(project: Path, jobs: str) -> None:
     names = ["-i", f"{HOSTILE}:InterruptsTheRun", "-i", f"{HOSTILE}:Counts"]
-    # A process of its own is interrupted: in this one, other tests may have changed what a signal does.
-    command = [sys.executable, "-m", "conformance", "run", "cases", *names, "-j", jobs, "--no-diagnosis"]
+    # A process of its own, which listens to interrupts even where this one was started to ignore them.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from conformance.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "run", "cases", *names, "-j", jobs, "--no-diagnosis"]
     environment = os.environ | {"PYTHONPATH": str(Path(HOSTILE).parents[3])}
     assert subprocess.run(command, cwd=project, env=environment, capture_output=True, check=False).returncode == 130
     report = read(project / "conformance-report" / "results.jsonl")
