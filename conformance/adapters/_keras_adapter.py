@@ -186,9 +186,25 @@ class KerasAdapter(Adapter):
     def made(self, key: _keras.Key, position: int) -> Any:
         """The layer, made when first needed. Two layers of a stack may be made alike, yet hold weights of their own."""
 
-    @abstractmethod
     def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """A call of one layer, and its weights as what the call's results are differentiated for."""
+        """A call of one layer, and its weights as what the call's results are differentiated for.
+
+        The layer itself with its variables assigned, unless a backend has it otherwise.
+        """
+        layer = self.made(key, position)
+        variables = layer.trainable_variables
+        for variable, array in zip(variables, weights, strict=True):
+            variable.assign(array)
+
+        def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
+            del weights
+            return _keras.results(layer(x, **_keras.arguments(key, states, masks)))
+
+        return call, [self.value(variable) for variable in variables]
+
+    def value(self, variable: Any) -> Any:
+        """What a layer's variable is differentiated for."""
+        return variable.value
 
     @abstractmethod
     def tensor(self, array: Array, dtype: str) -> Any:

@@ -50,26 +50,9 @@ class KerasLSTM(KerasAdapter):
 
         return tensorflow
 
-    def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """The layer itself, with its variables assigned."""
-        layer = self.made(key, position)
-        variables = layer.trainable_variables
-        for variable, array in zip(variables, weights, strict=True):
-            variable.assign(array)
-
-        def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
-            del weights
-            return _keras.results(layer(x, **_keras.arguments(key, states, masks)))
-
-        return call, [self.value(variable) for variable in variables]
-
     def made(self, key: _keras.Key, position: int) -> Any:
         """The layer, made when first needed."""
         return eager(self.keras(), key, position)
-
-    def value(self, variable: Any) -> Any:
-        """What a tape watches of a layer's variable."""
-        return variable.value
 
     def tensor(self, array: Array, dtype: str) -> Any:
         """A constant."""

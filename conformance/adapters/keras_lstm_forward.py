@@ -1,6 +1,6 @@
 """``keras.layers.LSTM`` on NumPy and on OpenVINO, back ends without gradients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras
-from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, Tensors
+from conformance.adapters._keras_adapter import Array, Given, KerasAdapter, Stack, Tensors
 
 
 class KerasLSTMNumpy(KerasAdapter):
@@ -31,18 +31,6 @@ class KerasLSTMNumpy(KerasAdapter):
     def made(self, key: _keras.Key, position: int) -> Any:
         """The layer, made when first needed."""
         return _made(self.backend, key, position)
-
-    def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """The layer itself, with its variables assigned."""
-        layer = self.made(key, position)
-        for variable, array in zip(layer.trainable_variables, weights, strict=True):
-            variable.assign(array)
-
-        def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
-            del weights
-            return _keras.results(layer(x, **_keras.arguments(key, states, masks)))
-
-        return call, []
 
     def tensor(self, array: Array, dtype: str) -> Any:
         """What the back end computes with."""

@@ -1,6 +1,6 @@
 """``keras.layers.LSTM`` on PyTorch, which on a CPU runs it step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras, _torch
-from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
+from conformance.adapters._keras_adapter import Array, Given, KerasAdapter, Stack, Tensors, flat
 from conformance.adapters._keras_stacked import StackedCells
 
 
@@ -39,19 +39,6 @@ class KerasLSTMTorch(KerasAdapter):
     def made(self, key: _keras.Key, position: int) -> Any:
         """The layer, made when first needed."""
         return _made(key, position)
-
-    def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """The layer itself, with its parameters assigned."""
-        layer = self.made(key, position)
-        variables = layer.trainable_variables
-        for variable, array in zip(variables, weights, strict=True):
-            variable.assign(array)
-
-        def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
-            del weights
-            return _keras.results(layer(x, **_keras.arguments(key, states, masks)))
-
-        return call, [variable.value for variable in variables]
 
     def tensor(self, array: Array, dtype: str) -> Any:
         """A tensor of the case's dtype."""

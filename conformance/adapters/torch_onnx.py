@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from conformance.adapters import _onnxruntime, _torch
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.torch_lstm import module_for
 from conformance.case import Case
 from conformance.layout import TORCH, Layout
 from conformance.problem import Problem
@@ -44,17 +45,7 @@ class TorchOnnx(Adapter):
         import torch
 
         case = problem.case
-        options = {
-            "input_size": case.input_size,
-            "hidden_size": case.hidden_sizes[0],
-            "num_layers": case.num_layers,
-            "bias": case.bias,
-            "batch_first": case.batch_first,
-            "dropout": case.dropout,
-            "bidirectional": case.direction == "bidirectional",
-            "proj_size": case.proj_size,
-        }
-        lstm = _torch.build("LSTM", options, case.dtype)
+        lstm = module_for(case, case.dtype)
         lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype))
         given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype)
         if problem.lengths is not None:

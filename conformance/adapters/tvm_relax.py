@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.adapters import _torch
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.torch_lstm import module_for
 from conformance.case import Case
 from conformance.layout import TORCH, Layout
 from conformance.problem import Problem
@@ -69,20 +70,7 @@ def _exported(problem: Problem) -> Any:
     from tvm.relax.frontend.torch import from_exported_program
 
     case: Case = problem.case
-    options = {
-        "input_size": case.input_size,
-        "hidden_size": case.hidden_sizes[0],
-        "num_layers": case.num_layers,
-        "bias": case.bias,
-        "batch_first": case.batch_first,
-        "dropout": case.dropout,
-        "bidirectional": case.direction == "bidirectional",
-        "proj_size": case.proj_size,
-    }
-    with warnings.catch_warnings():
-        # A case may well ask for dropout in a single layer.
-        warnings.filterwarnings("ignore", "dropout option adds dropout after all but last", UserWarning)
-        module = _torch.build("LSTM", options, case.dtype).eval()
+    module = module_for(case, case.dtype).eval()
     module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
     inputs = _torch.to_tensors({"input": problem.input}, case.dtype)["input"]
     state = tuple(_torch.to_tensors(problem.initial_state or {}, case.dtype).values())
