@@ -34,6 +34,7 @@ class Process:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._asked = False
         self._memory = 0
         self._deadline = 0.0
         self._limit = 0.0
@@ -58,7 +59,7 @@ class Process:
         return not (self._out.closed or self._buffer or _ready(self._out.fileno(), select.POLLIN, 0.0))
 
     def log(self) -> str:
-        """The last lines of its standard error since the last request."""
+        """The last lines of its standard error since the last request, or since its start where that is the first."""
         return self._log.text()
 
     def ask(self, request: bytes, seconds: float, memory: int = 0) -> bytes:
@@ -73,7 +74,9 @@ class Process:
             WorkerCrash: the process died, or its line does not end.
             WorkerTimeout: it did not answer within that time.
         """
-        self._log.clear()
+        if self._asked:
+            self._log.clear()
+        self._asked = True
         self._memory, self._limit, self._deadline = memory, seconds, time.monotonic() + seconds
         self._send(memoryview(request))
         searched = 0
