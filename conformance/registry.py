@@ -19,7 +19,7 @@ from conformance.errors import MISSING, UserError
 from conformance.worker.client import Limits, WorkerAdapter, elsewhere, isolated, program
 
 GROUP = "conformance.adapters"
-"""The entry-point group in which adapters register, built-in ones and anyone else's."""
+"""The entry-point group in which packages register adapters of their own."""
 
 BUILT_IN = {
     "torch.nn.LSTM": "conformance.adapters.torch_lstm:TorchLSTM",
@@ -80,7 +80,7 @@ BUILT_IN = {
     "mindspore.nn.LSTM": "conformance.adapters.mindspore_lstm:MindsporeLSTM",
     "chainer.functions.n_step_lstm": "conformance.adapters.chainer_n_step:ChainerNStepLSTM",
 }
-"""The built-in entry points again, for a checkout that is not installed. In the order in which they run."""
+"""The adapters of this package, by name, in the order in which they run; a checkout need not be installed."""
 
 
 @cache

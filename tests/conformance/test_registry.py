@@ -1,4 +1,4 @@
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,13 +8,7 @@ from conformance.errors import UserError
 from conformance.worker.client import WorkerAdapter
 from tests import fakes
 
-ROOT = Path(__file__).parents[2]
 FAKES = Path(fakes.__file__)
-
-
-def test_built_in_names_are_the_entry_points() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"][registry.GROUP] == registry.BUILT_IN
 
 
 @pytest.mark.parametrize("name", registry.BUILT_IN)
@@ -23,6 +17,27 @@ def test_built_in_adapters_carry_their_registered_name(name: str) -> None:
     assert adapter.name == name
     assert adapter.requires
     assert adapter.install.startswith(("pip install ", "see docs/"))
+
+
+@pytest.fixture
+def package_with_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    info = tmp_path / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[{registry.GROUP}]\npicky = tests.fakes:Picky\ntorch.nn.LSTM = tests.fakes:Zeros\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.registered.cache_clear()
+    yield
+    registry.registered.cache_clear()
+
+
+@pytest.mark.usefixtures("package_with_adapters")
+def test_a_package_registers_adapters_of_its_own_and_replaces_none() -> None:
+    assert registry.load("picky").name == "picky"
+    assert registry.load("torch.nn.LSTM").name == "torch.nn.LSTM"
+    assert list(registry.registered())[: len(registry.BUILT_IN)] == list(registry.BUILT_IN)
 
 
 @pytest.mark.parametrize("place", [f"{FAKES}:Picky", "tests.fakes:Picky"])

@@ -7,11 +7,21 @@ import numpy as np
 
 from conformance import oracle
 from conformance.case import Case
+from conformance.defects.catalogue import cell_dropout, chosen_activations, clips, coupled_gates, masks, peepholes
 from conformance.defects.defect import Defect, solve
 from conformance.problem import Problem, make_problem
 from reference import Dialect
 
 Tensors = dict[str, Any]
+OF_OPTIONS = (
+    *peepholes.DEFECTS,
+    *clips.DEFECTS,
+    *coupled_gates.DEFECTS,
+    *chosen_activations.DEFECTS,
+    *masks.DEFECTS,
+    *cell_dropout.DEFECTS,
+)
+"""Defects that only cases with an option of the cell can see."""
 
 
 def problem_of(**options: Any) -> Problem:

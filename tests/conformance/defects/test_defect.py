@@ -9,12 +9,13 @@ import pytest
 
 import reference
 from conformance.case import Case
-from conformance.defects.catalogue import CATALOGUE, cell_dropout, masks, nan, options, precision
+from conformance.defects.catalogue import CATALOGUE, nan, precision
 from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
 from conformance.oracle import solve as solve_right
 from conformance.problem import Problem, make_problem
 from reference import Dialect
 from reference.layer import Time
+from tests.conformance.defects.problems import OF_OPTIONS
 
 STACKED: dict[str, Any] = {"num_layers": 2, "direction": "bidirectional"}
 CASES: dict[str, dict[str, Any]] = {
@@ -136,11 +137,11 @@ def slope(defect: Defect, problem: Problem, towards: Mapping[str, Any]) -> float
 
 NOT_SMOOTH = {"dropout-of-all-is-nan", *(defect.id for defect in precision.DEFECTS)}
 # ``test_option_defects`` has problems with options for them.
-OF_OPTIONS = {defect.id for defect in (*options.DEFECTS, *masks.DEFECTS, *cell_dropout.DEFECTS, *nan.DEFECTS)}
+ELSEWHERE = {defect.id for defect in (*OF_OPTIONS, *nan.DEFECTS)}
 DIFFERENTIATED = [
     defect
     for defect in CATALOGUE
-    if not mechanisms(defect) & NOT_DIFFERENTIATED and defect.id not in NOT_SMOOTH | OF_OPTIONS
+    if not mechanisms(defect) & NOT_DIFFERENTIATED and defect.id not in NOT_SMOOTH | ELSEWHERE
 ]
 
 

@@ -8,17 +8,15 @@ import pytest
 
 from conformance import oracle
 from conformance.casefile import load_all, shipped_cases
-from conformance.defects.catalogue import cell_dropout, masks, options
 from conformance.defects.defect import Defect
 from conformance.problem import Problem, cells, counted_steps, make_problem
 from reference import Dialect
 from reference.activations import tanh
-from tests.conformance.defects.problems import agree, forward_only, problem_of, right, wrong
+from tests.conformance.defects.problems import OF_OPTIONS, agree, forward_only, problem_of, right, wrong
 
-ALL = [*options.DEFECTS, *masks.DEFECTS, *cell_dropout.DEFECTS]
-BY_ID = {defect.id: defect for defect in ALL}
-BACKWARD = [defect for defect in ALL if defect.id.startswith("grad-")]
-FORWARD = [defect for defect in ALL if defect not in BACKWARD]
+BY_ID = {defect.id: defect for defect in OF_OPTIONS}
+BACKWARD = [defect for defect in OF_OPTIONS if defect.id.startswith("grad-")]
+FORWARD = [defect for defect in OF_OPTIONS if defect not in BACKWARD]
 OPTIONS: dict[str, dict[str, Any]] = {
     "peepholes": {"peepholes": True, "num_layers": 2, "direction": "bidirectional"},
     "clip": {"clip": 0.6, "peepholes": True, "seq_len": 3},
@@ -85,7 +83,7 @@ def test_results_are_right_and_gradients_are_not(defect: Defect) -> None:
     assert any(np.abs(found[name] - expected[name]).max() > 1e-3 for name in expected)
 
 
-@pytest.mark.parametrize("defect", ALL, ids=lambda defect: defect.id)
+@pytest.mark.parametrize("defect", OF_OPTIONS, ids=lambda defect: defect.id)
 def test_none_is_a_defect_of_a_plain_case(defect: Defect) -> None:
     assert not defect.concerns(problem_of(seq_len=4, num_layers=2, direction="bidirectional", lengths=(2, 4, 1)).case)
 
