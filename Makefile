@@ -1,11 +1,11 @@
-# Two commands for a machine with Python, git and make: `make run` and `make test`. With Node.js: `make js`.
+# Two commands for a machine with Python, git and make: `make run` and `make test`. With Node.js: `make js`, `make lint-js`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 JS := harnesses/js
 
-.PHONY: run test js lint-page clean
+.PHONY: run test js lint-js clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(STAMP)
@@ -18,9 +18,10 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
 
-# The page's scripts; needs Node.js.
-lint-page:
-	npx --yes eslint@9.39.5 --config tests/browser/eslint.config.mjs conformance/reports/page
+# The page's scripts, and the harnesses in JavaScript; needs Node.js.
+lint-js:
+	npx --yes eslint@9.39.5 --config tests/eslint.config.mjs \
+	  conformance/reports/page conformance/known/reproductions harnesses/js tests/eslint.config.mjs
 
 # Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
 js: $(STAMP)

@@ -42,8 +42,8 @@ export function runtime(name, load) {
     async load() {
       let description;
       [ort, description] = await load();
-      const model = `opset ${OPSET}, an LSTM node for each layer with Transpose and Reshape between`;
-      return { ...description, model, "batch first": "Transpose nodes around the stack", lengths: "sequence_lens" };
+      const graph = `opset ${OPSET}, an LSTM node for each layer with Transpose and Reshape between`;
+      return { ...description, model: graph, "batch first": "Transpose nodes around the stack", lengths: "sequence_lens" };
     },
     // Y_h is "the last output value": a row without any has 0, which onnxruntime's tests pin (its #28052).
     dialect: () => ({ zero_length: "zero" }),
@@ -162,12 +162,12 @@ function varint(value) {
   return Buffer.from([...digits, value]);
 }
 
-const node = (type, inputs, outputs, attributes = {}) =>
+const node = (type, inputs, outputs, options = {}) =>
   message({
     1: inputs,
     2: outputs,
     4: type,
-    5: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+    5: Object.entries(options).map(([name, value]) => attribute(name, value)),
   });
 
 /** An integer, a number as Float32Array, a string, or a list of them. */

@@ -47,15 +47,15 @@ export function dumps(tensors) {
 export const bytes = (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
 /** A tensor (M, N, …) as (N, M, …), a copy. */
-export function swapped({ dtype, shape: [rows, columns, ...rest], data }) {
-  const width = rest.reduce((product, size) => product * size, 1);
+export function swapped({ dtype, shape: [height, width, ...rest], data }) {
+  const size = rest.reduce((product, each) => product * each, 1);
   const moved = new data.constructor(data.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) {
-      const from = (row * columns + column) * width;
-      moved.set(data.subarray(from, from + width), (column * rows + row) * width);
+  for (let row = 0; row < height; row++)
+    for (let column = 0; column < width; column++) {
+      const from = (row * width + column) * size;
+      moved.set(data.subarray(from, from + size), (column * height + row) * size);
     }
-  return { dtype, shape: [columns, rows, ...rest], data: moved };
+  return { dtype, shape: [width, height, ...rest], data: moved };
 }
 
 /** Rows from a first one up to another: (M, …) as (end - first, …), a view. */

@@ -86,9 +86,9 @@ function readLine() {
 
 function more(size) {
   const chunk = Buffer.alloc(size);
-  const read = readSync(0, chunk);
-  held = Buffer.concat([held, chunk.subarray(0, read)]);
-  return read > 0;
+  const count = readSync(0, chunk);
+  held = Buffer.concat([held, chunk.subarray(0, count)]);
+  return count > 0;
 }
 
 function write(file, data) {
