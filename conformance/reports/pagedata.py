@@ -3,6 +3,7 @@
 What the first view needs is apart from what only one result's view shows, so that a page of many results opens at once.
 """
 
+import json
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from conformance.features import FEATURES
 from conformance.reports.causes import explained
 from conformance.reports.summary import by_implementation, dtypes, sees
 from conformance.results import DEVIATIONS, NOT_RUN, STATUSES, Report, Result, phases, plain
+
+_OF_WORST = frozenset({"index", "where", "expected", "expected_hex", "got", "got_hex", "budget"})
 
 
 class Texts:
@@ -63,11 +66,13 @@ def overview(report: Report) -> dict[str, Any]:
 def details(report: Report) -> dict[str, Any]:
     """What only the view of one result shows, by row; the options of cases, by case."""
     names, profiles = Texts(), Texts()
+    places, deviating = _deviating(report.results)
     return {
         "options": [plain(result.options) for result in _first_of_each_case(report.results)],
         "names": [names.place(tuple(result.tensors)) for result in report.results],
         "headrooms": [[_short(value) for value in result.tensors.values()] for result in report.results],
-        "rows": {str(place): said for place, result in enumerate(report.results) if (said := _said(result))},
+        "rows": {str(row): said for row, result in enumerate(report.results) if (said := _said(result, places[row]))},
+        "deviating": deviating,
         "profile": [profiles.place(result.profile) for result in report.results],
         "tensors": names.all,
         "profiles": profiles.all,
@@ -150,9 +155,9 @@ def _rows(report: Report, texts: Mapping[str, Texts]) -> dict[str, list[Any]]:
     }
 
 
-def _said(result: Result) -> dict[str, Any]:
+def _said(result: Result, places: Mapping[str, int]) -> dict[str, Any]:
     said = {
-        "details": plain(result.details),
+        "details": places,
         "diagnosis": result.diagnosis,
         "causes": plain(result.causes),
         "notes": list(result.notes),
@@ -160,6 +165,35 @@ def _said(result: Result) -> dict[str, Any]:
         "unchecked": plain(result.unchecked),
     }
     return {name: value for name, value in said.items() if value}
+
+
+def _deviating(results: Sequence[Result]) -> tuple[list[dict[str, int]], Any]:
+    """What is said of tensors that deviate: for each row its places in columns, by the tensor's name.
+
+    Implementations often err alike: what is said twice is there once, and in the order of cases, so that like stands
+    by like, which compression needs.
+    """
+    said = Texts()
+    places: list[dict[str, int]] = [{} for _ in results]
+    for row in sorted(range(len(results)), key=lambda row: results[row].case):
+        details = plain(results[row].details)
+        places[row] = {name: said.place(json.dumps(_shown(detail))) for name, detail in details.items()}
+    return places, _columns([json.loads(text) for text in said.all])
+
+
+def _shown(detail: dict[str, Any]) -> dict[str, Any]:
+    """Without the worst element, where that is among those of the evidence."""
+    if not detail.get("evidence"):
+        return detail
+    return {name: value for name, value in detail.items() if name not in _OF_WORST}
+
+
+def _columns(values: list[Any]) -> Any:
+    """Records as columns, None where one lacks a value; anything else as it is."""
+    if not any(values) or not all(value is None or isinstance(value, dict) for value in values):
+        return values
+    names = dict.fromkeys(name for value in values if value for name in value)
+    return {name: _columns([(value or {}).get(name) for value in values]) for name in names}
 
 
 def _short(headroom: float | None) -> float | str | None:

@@ -25,6 +25,13 @@ export function details() {
   return opened;
 }
 
+// A record out of columns of them; undefined where it is empty.
+export function record(columns, place) {
+  if (Array.isArray(columns)) return columns[place] ?? undefined;
+  const found = Object.entries(columns).map(([name, column]) => [name, record(column, place)]).filter(([, value]) => value !== undefined);
+  return found.length ? Object.fromEntries(found) : undefined;
+}
+
 // JSON has no infinities: they are strings.
 export function number(value) {
   if (value === "inf") return Infinity;

@@ -1,7 +1,7 @@
 // One result: the case, what was compared, what is wrong, what explains it, how to see it again.
 
 import { breakable, copier, h, outside } from "./dom.js";
-import { data, details, number } from "./data.js";
+import { data, details, number, record } from "./data.js";
 import { to } from "./state.js";
 import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, headroom, reasonOf, status, tagsOf } from "./model.js";
 import { meter } from "./charts.js";
@@ -14,9 +14,10 @@ export async function result(name, id, chosen = "", element = "") {
   if (row === undefined) return [crumbs([id]), h("h1", "no data"), h("p.none", `These results hold no ${id} on ${name}.`)];
   const held = await details();
   const said = held.rows[row] ?? {};
+  const wrong = Object.fromEntries(Object.entries(said.details ?? {}).map(([each, place]) => [each, record(held.deviating, place) ?? {}]));
   const tensors = Object.fromEntries(held.tensors[held.names[row]].map((each, place) => [each, number(held.headrooms[row][place])]));
-  for (const each of Object.keys(said.details ?? {})) tensors[each] ??= undefined;
-  const shown = chosen || worstOf(tensors, said.details);
+  for (const each of Object.keys(wrong)) tensors[each] ??= undefined;
+  const shown = chosen || worstOf(tensors, wrong);
   return [
     crumbs([name, to("implementation", [name])], [id]),
     h("h1.path", badge(status(row)), " ", breakable(id), h("span.sub", " on ", breakable(name))),
@@ -26,9 +27,9 @@ export async function result(name, id, chosen = "", element = "") {
     divergenceOf(row)?.reason && h("div.diagnosis", h("h2", "Why"), h("p", divergenceOf(row).reason)),
     repro(row),
     h("div.columns.wide",
-      h("section", h("h2", "Tensors"), tensorTable([name, id], tensors, said.details ?? {}, shown), unchecked(said)),
+      h("section", h("h2", "Tensors"), tensorTable([name, id], tensors, wrong, shown), unchecked(said)),
       h("section", h("h2", "Case"), described(row, held.options[caseOf(row)]))),
-    shown && tensor([name, id], shown, tensors[shown], said.details?.[shown], element),
+    shown && tensor([name, id], shown, tensors[shown], wrong[shown], element),
     said.traceback && h("section", h("h2", "Where it raised"), h("pre.trace", { tabindex: "0" }, said.traceback)),
     said.notes && h("section", h("h2", "Notes"), h("ul.plain", said.notes.map((note) => h("li", note)))),
     h("section", h("h2", "Provenance"), facts(provenance(row, held.profiles[held.profile[row]]))),
@@ -42,7 +43,7 @@ function find(name, id) {
   return at < 0 ? undefined : at;
 }
 
-function worstOf(tensors, wrong = {}) {
+function worstOf(tensors, wrong) {
   const names = Object.keys(Object.keys(wrong).length ? wrong : tensors);
   return names.sort((one, other) => (tensors[other] ?? Infinity) - (tensors[one] ?? Infinity))[0];
 }

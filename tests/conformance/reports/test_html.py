@@ -136,10 +136,34 @@ def test_all_that_rows_hold_is_there() -> None:
     assert shown["implementations"][1]["missed"] is None
     assert shown["causes"][0]["rows"] == [1]
     assert held["options"] == [{"input_size": 3}, {"input_size": 4}]
-    assert held["rows"]["1"]["details"]["h_n"]["got"] == "nan"
+    place = held["rows"]["1"]["details"]["h_n"]
+    assert {name: column[place] for name, column in held["deviating"].items()} == {"reason": "h_n is off", "got": "nan"}
     assert "0" not in held["rows"]
     assert [held["tensors"][place] for place in held["names"]] == [["h_n"], ["h_n", "c_n"], ["h_n", "c_n"]]
     assert held["headrooms"][1] == ["inf", 1.01], "it is beyond the budget, and must not read 1"
+
+
+def test_what_deviates_alike_is_held_once_in_columns() -> None:
+    element = {
+        "index": [0],
+        "where": "unit 0",
+        "expected": 1.0,
+        "got": 2.0,
+        "expected_hex": "",
+        "got_hex": "",
+        "budget": 0.1,
+    }
+    evident = {"reason": "is off", "wrong": 1, **element, "evidence": {"worst": [[[0], "unit 0"]], "not_finite": 0}}
+    bare = {"reason": "has another shape"}
+    one = replace(FAILED, details={"h_n": evident, "c_n": bare})
+    other = replace(FAILED, implementation="other", details={"h_n": evident, "c_n": {"reason": "is missing"}})
+    held = details(make_report(one, other))
+    assert [held["rows"][row]["details"] for row in "01"] == [{"h_n": 0, "c_n": 1}, {"h_n": 0, "c_n": 2}]
+    assert held["deviating"] == {
+        "reason": ["is off", "has another shape", "is missing"],
+        "wrong": [1, None, None],
+        "evidence": {"worst": [[[[0], "unit 0"]], None, None], "not_finite": [0, None, None]},
+    }, "the worst element stands in the evidence"
 
 
 def test_known_divergences_come_with_their_thread() -> None:
