@@ -26,7 +26,8 @@ from conformance.results import Report, Result, counts
 DETAILED = 100
 """Deviations that are shown with all their details; a report with thousands could not be opened."""
 
-_SHOWN_CASES = 5
+_SHOWN = 5
+"""Names of cases and of defects that are listed; the results file has all."""
 
 
 def write(path: Path, report: Report) -> None:
@@ -75,8 +76,14 @@ def _head(report: Report) -> Iterator[str]:
 
 def _features(grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
     yield "## Conforming cases by feature\n"
-    rows = [[name, *map(str, cells.values())] for name, cells in table(grouped).items()]
-    yield marked.table(["feature", *map(marked.code, grouped)], rows)
+    found = table(grouped)
+    cells = [
+        ["feature", *map(marked.code, grouped)],
+        *([feature, *map(str, row.values())] for feature, row in found.items()),
+    ]
+    if len(grouped) > len(found):  # The longer side goes down the page.
+        cells = [["implementation", *found], *map(list, list(zip(*cells, strict=True))[1:])]
+    yield marked.table(cells[0], cells[1:])
     yield f"{LEGEND}.\n"
 
 
@@ -98,7 +105,7 @@ def _sees(report: Report) -> Iterator[str]:
         return
     yield "## What the passed checks would have caught\n"
     yield "Of the defects in the suite's catalogue; `conformance power` explains them.\n"
-    rows = [[marked.code(name), str(each), ", ".join(map(marked.code, each.missed))] for name, each in found.items()]
+    rows = [[marked.code(name), str(each), _listed(each.missed)] for name, each in found.items()]
     yield marked.table(["implementation", "sees", "does not see"], rows)
 
 
@@ -151,18 +158,16 @@ def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str
     if not grouped:
         return
     yield f"## {title}\n"
-    rows = []
-    for (name, reason), cases in grouped.items():
-        more = f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else ""
-        rows.append(
-            [
-                marked.code(name),
-                str(len(cases)),
-                marked.text(reason),
-                ", ".join(map(marked.code, cases[:_SHOWN_CASES])) + more,
-            ]
-        )
+    rows = [
+        [marked.code(name), str(len(cases)), marked.text(reason), _listed(cases)]
+        for (name, reason), cases in grouped.items()
+    ]
     yield marked.table(["implementation", "cases", "reason", "which"], rows)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(marked.code, names[:_SHOWN])) + more
 
 
 def _time(report: Report, grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:

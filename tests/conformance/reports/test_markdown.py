@@ -89,5 +89,16 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
+def test_the_longer_side_of_the_table_goes_down_the_page() -> None:
+    lines = markdown.render(make_report(*(replace(PASSED, implementation=name) for name in "abc"))).splitlines()
+    assert "| implementation | float32 | total |" in lines
+    assert "| `c` | 1/1 | 1/1 |" in lines
+
+
+def test_a_list_of_names_is_not_endless() -> None:
+    many = [replace(KNOWN, case=f"a.yaml::{number}") for number in range(8)]
+    assert "`a.yaml::3`, `a.yaml::4` and 3 more |" in markdown.render(make_report(*many))
+
+
 def test_an_empty_run_has_a_report() -> None:
     assert "Nothing ran." in markdown.render(make_report())
