@@ -5,58 +5,26 @@ tensor that the test compares leaves the test's own tolerance. A suite's problem
 single bias is ``bias_ih`` beside a ``bias_hh`` of zeros.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.casefile import load_all, shipped_cases
 from conformance.defects.defect import Defect, solve
 from conformance.defects.matrix import REQUIRED, Row
 from conformance.defects.power import Share, seen_by
-from conformance.problem import Problem, make_problem
+from conformance.defects.published_check import Check, Suite, Tolerance
+from conformance.defects.published_suites import SUITES
+from conformance.problem import make_problem
 from reference import Dialect
-from reference.activations import Activation
 from reference.cell import Cell
 
 _TRIED = 5
 """Cases by which it is told whether a defect shows in the forward pass."""
-
-Values = NDArray[np.floating]
-Tolerance = Callable[[Values], Values]
-"""The largest deviation that passes, for each expected value."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison of a published suite.
-
-    Attributes:
-        problem: its configuration and values.
-        compared: the tensors that are compared, or how their names begin.
-        dialect: the padding convention.
-        cell: the cell, where it is not the usual one.
-    """
-
-    problem: Problem
-    compared: tuple[str, ...]
-    dialect: Dialect = field(default_factory=Dialect)
-    cell: Cell | None = None
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A published suite."""
-
-    name: str
-    tolerance: str
-    within: Tolerance
-    checks: Callable[[], Sequence[Check]]
 
 
 @dataclass(frozen=True)
@@ -86,11 +54,9 @@ class Measured:
         return Share(sum(kind.seen for kind in kinds), sum(kind.applicable for kind in kinds))
 
 
-def measure() -> Iterator[Measured]:
+def measure(suites: Sequence[Suite] = SUITES) -> Iterator[Measured]:
     """The power of each published suite."""
-    from conformance.defects import published_suites
-
-    for suite in published_suites.SUITES:
+    for suite in suites:
         try:
             checks = suite.checks()
         except ImportError as error:
@@ -170,36 +136,3 @@ def _is_forward(defect: Defect, cases: Sequence[Case]) -> bool:
         if any(not np.array_equal(got[name], expected[name]) for name in expected):
             return True
     return False
-
-
-def make(case: Case, values: Mapping[str, Any]) -> Problem:
-    """A problem with a suite's values: parameters, ``input``, states and cotangents by name, the rest zero."""
-    drawn = make_problem(case)
-    parameters = {
-        name: np.broadcast_to(np.asarray(values.get(name, 0.0), dtype=np.float32), array.shape)
-        for name, array in drawn.parameters.items()
-    }
-    states = {
-        name: np.asarray(values.get(name, np.zeros(array.shape)), dtype=np.float32)
-        for name, array in (drawn.initial_state or {}).items()
-    }
-    x = np.asarray(values["input"], dtype=np.float32)
-    if x.shape != drawn.input.shape:
-        raise ValueError(f"input has shape {x.shape}, the case's is {drawn.input.shape}")
-    cotangents = {
-        name: np.full(array.shape, values.get(f"cotangent.{name}", 0.0)) for name, array in drawn.cotangents.items()
-    }
-    return replace(drawn, parameters=parameters, input=x, initial_state=states or None, cotangents=cotangents)
-
-
-def close(rtol: float, atol: float) -> Tolerance:
-    """NumPy's rule."""
-    return lambda expected: atol + rtol * np.abs(expected)
-
-
-def ulps(count: int) -> Tolerance:
-    """Units in the last place of float32."""
-    return lambda expected: count * np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
-
-
-relu = Activation("relu", lambda z: np.maximum(z, 0.0), lambda y: (y > 0) * 1.0)

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from conformance.case import Case
-from conformance.defects.published import Check, Suite, close, make, relu, ulps
+from conformance.defects.published_check import Check, Suite, close, make, ulps
 from conformance.layout import ONNX
 from conformance.problem import make_problem
 from reference import Dialect
+from reference.activations import ACTIVATIONS
 from reference.cell import Cell
 
 _FORWARD: tuple[Literal["output", "h_n", "c_n"], ...] = ("output", "h_n", "c_n")
@@ -82,7 +83,7 @@ def _webnn() -> Sequence[Check]:
     }
     values |= {f"{name}_reverse": array for name, array in values.items()}
     rows = [[[1, 2], [2, 1]], [[3, 4], [1, 2]]]
-    cell = Cell(*[relu] * 5)
+    cell = Cell(*[ACTIVATIONS["relu"]] * 5)
     checks = []
     for steps, direction in ((1, "forward"), (2, "reverse")):
         case = Case(
