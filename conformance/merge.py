@@ -196,7 +196,8 @@ def _header(reports: Sequence[Report], planned: Mapping[str, int], defects: Sequ
         for name, status in report.header.get("controls", {}).items():
             # One that was not found out anywhere makes all of it void.
             controls[name] = status if controls.get(name, "fail") == "fail" else controls[name]
-    selections = dict.fromkeys(str(report.header.get("selection", "")) for report in reports)
+    selections = dict.fromkeys(str(report.header.get("selection") or "everything") for report in reports)
+    there = {name.partition("@")[0] for name in planned}
     began = sorted(report.header["began"] for report in reports if report.began)
     return (
         first
@@ -208,7 +209,8 @@ def _header(reports: Sequence[Report], planned: Mapping[str, int], defects: Sequ
             "specs": {name: spec for report in reports for name, spec in report.specs.items()},
             "defects": list(defects),
             "controls": controls,
-            "selection": "; ".join(filter(None, selections)),
+            "selection": "; ".join(selections) if list(selections) != ["everything"] else "",
+            "absent": {name: needs for report in reports for name, needs in report.absent.items() if name not in there},
             "cases": "",
             "merged": [
                 {

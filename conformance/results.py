@@ -163,6 +163,11 @@ class Report:
         return dict(self.header.get("specs", {}))
 
     @property
+    def absent(self) -> dict[str, str]:
+        """The implementations that are not installed and that nobody asked for, with what they need."""
+        return dict(self.header.get("absent", {}))
+
+    @property
     def began(self) -> datetime | None:
         """When the run began; None where its file does not say."""
         return moment(self.header.get("began"))

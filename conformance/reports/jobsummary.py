@@ -15,7 +15,7 @@ from conformance.results import Report
 LIMIT = 900_000
 """Bytes of UTF-8."""
 
-_LAST = ("features", "known", "unsupported", "not run", "provenance")
+_LAST = ("features", "known", "unsupported", "not run", "absent", "provenance")
 
 
 def write(path: Path, report: Report, baseline: Report | None = None) -> None:

@@ -56,6 +56,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "known": _reasons("Known divergences", "known", report.results),
         "unsupported": _reasons("Unsupported", "unsupported", report.results),
         "not run": _reasons("Not run", "not-run", report.results),
+        "absent": _absent(report),
         "time": _time(report, grouped),
         "provenance": _provenance(report),
     }
@@ -163,6 +164,13 @@ def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str
         for (name, reason), cases in grouped.items()
     ]
     yield marked.table(["implementation", "cases", "reason", "which"], rows)
+
+
+def _absent(report: Report) -> Iterator[str]:
+    if report.absent:
+        yield "## Not installed, not run\n"
+        rows = [[marked.code(name), marked.text(needs)] for name, needs in report.absent.items()]
+        yield marked.table(["implementation", "what it needs"], rows)
 
 
 def _listed(names: Sequence[str]) -> str:

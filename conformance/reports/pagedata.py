@@ -48,6 +48,7 @@ def overview(report: Report) -> dict[str, Any]:
         "complete": report.complete,
         "planned": sum(report.planned.values()),
         "void": report.void,
+        "absent": report.absent,
         "statuses": STATUSES,
         "deviations": sorted(DEVIATIONS),
         "not_run": sorted(NOT_RUN),

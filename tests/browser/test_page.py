@@ -102,6 +102,14 @@ def test_back_leads_back(page: Any) -> None:
     assert page.locator(".matrix").count() == 1
 
 
+def test_what_is_not_installed_is_named_with_what_it_needs(open_page: Open, results: Results) -> None:
+    section = open_page(report(results, absent={"other.LSTM": "needs other"})).locator(
+        "section", has_text="Not installed"
+    )
+    assert section.locator("dt").all_inner_texts() == ["other.LSTM"]
+    assert section.locator("dd").all_inner_texts() == ["needs other"]
+
+
 def test_a_deep_link_opens_what_it_names(open_page: Open, results: Results) -> None:
     page = open_page(report(results), f"{RESULT}/grad.input?theme=dark")
     assert page.locator(".tensor h2 code").inner_text() == "grad.input"
@@ -297,9 +305,10 @@ def hostile(result: Result) -> Result:
 
 def test_hostile_text_is_only_ever_text(open_page: Open, results: Results) -> None:
     bad = hostile(results[0])
-    whole = report((bad,), suite=HOSTILE, machine={HOSTILE: HOSTILE}, selection=HOSTILE, threads={HOSTILE: HOSTILE},
-                   packages={HOSTILE: {HOSTILE: HOSTILE}}, controls={HOSTILE: "pass"}, defects=[HOSTILE])  # fmt: skip
-    whole = replace(whole, implementations={HOSTILE: {HOSTILE: HOSTILE}})
+    pair = {HOSTILE: HOSTILE}
+    header = {"suite": HOSTILE, "machine": pair, "selection": HOSTILE, "threads": pair, "packages": {HOSTILE: pair}}
+    whole = report((bad,), **header, absent=pair, controls={HOSTILE: "pass"}, defects=[HOSTILE])
+    whole = replace(whole, implementations={HOSTILE: pair})
     page = open_page(whole)
 
     def look() -> str:

@@ -50,6 +50,16 @@ def test_runs_of_different_implementations_are_put_side_by_side(tmp_path: Path) 
     assert merged.header["packages"] == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
 
 
+def test_what_one_run_lacked_and_another_has_is_not_absent(tmp_path: Path) -> None:
+    here = {"other": "other needs a framework", "third": "third needs another"}
+    one = report(tmp_path / "one.jsonl", row("a"), absent=here)
+    two = report(tmp_path / "two.jsonl", row("a", implementation="other@2.1"), selection="-i other")
+    merged, _ = merge([one, two])
+    assert merged.header["absent"] == {"third": "third needs another"}
+    assert merged.header["selection"] == "everything; -i other"
+    assert merge([one])[0].header["selection"] == ""
+
+
 def refused(reports: Sequence[Report]) -> UserError:
     with pytest.raises(UserError) as caught:
         merge(reports)

@@ -30,6 +30,7 @@ export function matrix() {
     key(),
     causes(new Set(groups.flat())),
     divergences(groups.flat()),
+    absent(),
   ];
 }
 
@@ -188,4 +189,9 @@ function divergences(rows) {
     h("tbody", [...found.values()].map((each) => h("tr",
       h("th", { scope: "row" }, h("a", { href: to("implementation", [each.name]) }, breakable(each.name))),
       h("td.num", resultLink(each.rows[0], many(each.rows.length))), h("td", each.what ?? ""), h("td", thread(each))))))));
+}
+
+function absent() {
+  const found = Object.entries(data.absent);
+  return found.length ? h("section", h("h2", "Not installed, not run"), h("dl.facts", found.map(([name, needs]) => [h("dt", name), h("dd", needs)]))) : null;
 }

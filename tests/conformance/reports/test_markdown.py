@@ -35,6 +35,7 @@ def make_report(*results: Result, complete: bool = True) -> Report:
         "machine": {"python": "3.11"},
         "packages": {"fake": {"numpy": "2"}},
         "specs": {"fake": "my.py:Fake"},
+        "absent": {"else": "else needs a framework"},
     }
     footer = {"seconds": {"solve": 3.0, "budget": 1.0, "other": 0.0}} if complete else None
     return Report(Path("r.jsonl"), header, {"fake": {"device": "cpu"}}, results, footer)
@@ -58,6 +59,7 @@ ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
         "| `fake` | 1 | one: It errs. | `a.yaml::four` |",
         "| `fake` | 1 | cannot | `a.yaml::five` |",
         "| `absent` | 1 | not installed | `a.yaml::one` |",
+        "| `else` | else needs a framework |",
         "## CPU time: 4.0 s",
         "| solve fake | 3.00 | 75% |",
         "| device | cpu |",
