@@ -306,7 +306,13 @@ def hostile(result: Result) -> Result:
 def test_hostile_text_is_only_ever_text(open_page: Open, results: Results) -> None:
     bad = hostile(results[0])
     pair = {HOSTILE: HOSTILE}
-    header = {"suite": HOSTILE, "machine": pair, "selection": HOSTILE, "threads": pair, "packages": {HOSTILE: pair}}
+    header: dict[str, Any] = {
+        "suite": HOSTILE,
+        "machine": pair,
+        "selection": HOSTILE,
+        "threads": pair,
+        "packages": {HOSTILE: pair},
+    }
     whole = report((bad,), **header, absent=pair, controls={HOSTILE: "pass"}, defects=[HOSTILE])
     whole = replace(whole, implementations={HOSTILE: pair})
     page = open_page(whole)
