@@ -145,7 +145,8 @@ def missing(adapter: Adapter) -> str | None:
     absent = [module for module in adapter.requires if not _is_installed(module)]
     if not absent:
         return None
-    hint = f"; install with: {adapter.install}" if adapter.install else ""
+    how = "" if adapter.install.startswith("see ") else "install with: "
+    hint = f"; {how}{adapter.install}" if adapter.install else ""
     return f"{adapter.name} needs {' and '.join(absent)}, which {_is(absent)} not installed{hint}"
 
 

@@ -104,6 +104,9 @@ def test_what_is_missing_is_named_with_its_command() -> None:
     assert registry.missing(fakes.Absent()) == (
         "absent needs a_framework_that_is_not_there, which is not installed; install with: pip install a-framework"
     )
+    elsewhere = fakes.Absent()
+    elsewhere.install = "see docs/other-environments.md"
+    assert str(registry.missing(elsewhere)).endswith("is not installed; see docs/other-environments.md")
 
 
 @pytest.mark.parametrize(("module", "known"), [("numpy", True), ("yaml", True), ("no_such_module", False)])
