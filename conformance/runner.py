@@ -5,9 +5,9 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from conformance import known, registry
+from conformance import excuse, known, registry
 from conformance.adapters import Adapter, Solution
 from conformance.adapters.adapter import as_arrays
 from conformance.case import Case
@@ -17,14 +17,14 @@ from conformance.defects.diagnosis import diagnose
 from conformance.defects.locate import locate
 from conformance.defects.seen import Eyes
 from conformance.errors import UserError, short_traceback
+from conformance.excuse import Excuse, Judged
 from conformance.features import features
 from conformance.judge import Verdict, judge
-from conformance.oracle import ChaoticCaseError, Expectation, Oracle
+from conformance.oracle import ChaoticCaseError, Oracle
 from conformance.problem import Problem, make_problem
 from conformance.results import Result, Status
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
-from reference import Dialect
 
 CONFIRMING_DRAWS = (1, 2)
 """Further draws of a case that decide when a deviation is beyond the budget, yet not beyond the rigorous bound."""
@@ -47,7 +47,7 @@ class _Attempt:
     def __init__(self, adapter: Adapter) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
-        self.judged: _Judged | None = None
+        self.judged: Judged | None = None
         self.profile = ""
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
         # Beside workers several threads may run; here, a framework may have threads of its own.
@@ -121,6 +121,7 @@ class Runner:
         if absent:
             return replace(draft, status="not-run", reason=absent)
         result = self._supported(draft, case, adapter, attempt)
+        attempt.charge("judging")
         if result.status == "fail" and self.diagnoses and attempt.judged:
             # It changes what warnings do, for all threads.
             with adapter.alone() if isinstance(adapter, WorkerAdapter) else nullcontext():
@@ -150,17 +151,18 @@ class Runner:
                 if forward is None or attempt.call(adapter.supports, forward) is not None:
                     return replace(draft, status="unsupported", reason=reason)
                 case, draft = forward, replace(draft, unchecked={"gradients": reason})
-            verdict = self._verdict(case, adapter, attempt, draw=0)
+            verdict, judged = self._verdict(case, adapter, attempt, draw=0)
+            attempt.judged = judged
             if verdict.conforms or verdict.proven:
-                return self._judged(draft, case, verdict)
-            confirmed = any(not self._verdict(case, adapter, attempt, draw).conforms for draw in CONFIRMING_DRAWS)
+                return self._judged(draft, case, verdict, judged)
+            confirmed = any(not self._verdict(case, adapter, attempt, draw)[0].conforms for draw in CONFIRMING_DRAWS)
         except _Raised as raised:
             attempt.charge("solve")
             return self._raised(draft, case, raised.error)
         if confirmed:
-            return self._judged(draft, case, verdict)
+            return self._judged(draft, case, verdict, judged)
         note = f"headroom {verdict.headroom:.3g} in the case's own draw, within budget in two others"
-        return self._judged(replace(draft, notes=(note,)), case, verdict, passed=True)
+        return self._judged(replace(draft, notes=(note,)), case, verdict, judged, passed=True)
 
     def _describe(self, adapter: Adapter, attempt: _Attempt) -> None:
         """Asks once; this is what imports the framework."""
@@ -168,7 +170,7 @@ class Runner:
             self.descriptions[adapter.name] = dict(attempt.call(adapter.describe))
             self._packages[adapter.name] = registry.versions(adapter)
 
-    def _verdict(self, case: Case, adapter: Adapter, attempt: _Attempt, draw: int) -> Verdict:
+    def _verdict(self, case: Case, adapter: Adapter, attempt: _Attempt, draw: int) -> tuple[Verdict, Judged]:
         problem = make_problem(case, draw)
         attempt.charge("problem")
         profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
@@ -184,30 +186,26 @@ class Runner:
             raise RefusedCaseError(f"{place}: {case.name} cannot be judged: {error}") from error
         attempt.charge_to({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
         verdict = judge(problem, solution, expectation)
-        if attempt.judged is None:
-            attempt.judged = _Judged(problem, solution, expectation, dialect)
         attempt.charge("judging")
-        return verdict
+        return verdict, Judged(problem, solution, expectation, dialect)
 
-    def _judged(self, draft: Result, case: Case, verdict: Verdict, passed: bool = False) -> Result:
+    def _judged(self, draft: Result, case: Case, verdict: Verdict, judged: Judged, passed: bool = False) -> Result:
         failing = [tensor for tensor in verdict.tensors if tensor.reason]
         result = replace(
             draft, headroom=verdict.headroom, tensors={tensor.name: tensor.headroom for tensor in verdict.tensors}
         )
         expected = self._expected(case, draft.implementation)
         if passed or verdict.conforms:
-            gone = [divergence for divergence in expected if divergence.always]
-            if not gone:
-                return result
-            return replace(result, status="fixed", reason=f"{gone[0].id} no longer happens: remove its entry")
+            return _excused(result, excuse.for_conformance(expected, judged))
         worst = max(failing, key=lambda tensor: tensor.headroom)
         details = {tensor.name: {"reason": tensor.reason, **tensor.detail} for tensor in failing}
         for tensor in sorted(failing, key=lambda tensor: -tensor.headroom)[_KEPT_EVIDENCE:]:
             details[tensor.name].pop("evidence", None)
         result = replace(result, status="fail", reason=worst.reason, details=details)
-        return self._excused(result, expected, [tensor.name for tensor in failing])
+        names = [tensor.name for tensor in failing]
+        return _excused(result, excuse.for_deviation(expected, names, judged, self.oracle))
 
-    def _diagnosed(self, result: Result, adapter: Adapter, judged: "_Judged") -> Result:
+    def _diagnosed(self, result: Result, adapter: Adapter, judged: Judged) -> Result:
         name = result.implementation
         suspects = self._suspects.setdefault(name, [])
         patience = self._patience.get(name, PATIENCE)
@@ -234,7 +232,7 @@ class Runner:
         result = replace(draft, status=status, reason=(message.splitlines() or [""])[0][:500], traceback=trace)
         if status == "unsupported":
             return result
-        return self._excused(result, self._expected(case, draft.implementation), [], message)
+        return _excused(result, excuse.for_error(self._expected(case, draft.implementation), message))
 
     def _expected(self, case: Case, implementation: str) -> list[known.Divergence]:
         packages = self._packages.get(implementation, {})
@@ -245,19 +243,6 @@ class Runner:
             return packages.get(package) or registry.version(package)
 
         return [item for item in self.divergences if item.covers(case, name, version)]
-
-    def _excused(
-        self, result: Result, expected: Sequence[known.Divergence], failing: Sequence[str], error: str = ""
-    ) -> Result:
-        for divergence in expected:
-            if divergence.explains(failing, error):
-                return replace(result, status="known", reason=f"{divergence.id}: {divergence.what}")
-        # A case may show several at once, each on tensors of its own.
-        together = [item for item in expected if any(item.concerns(name) for name in failing)]
-        if failing and not error and all(any(item.concerns(name) for item in together) for name in failing):
-            what = " ".join(item.what for item in together)
-            return replace(result, status="known", reason=f"{' and '.join(item.id for item in together)}: {what}")
-        return result
 
 
 def blank(case: Case, implementation: str, status: Status, reason: str = "") -> Result:
@@ -293,18 +278,13 @@ def order(case: Case) -> tuple[Any, ...]:
     )
 
 
+def _excused(result: Result, found: Excuse | None) -> Result:
+    return replace(result, status=found.status, reason=found.reason) if found else result
+
+
 def _checked(case: Case, result: Result) -> Case:
     """What was run of a case."""
     return (case.forward_only() or case) if "gradients" in result.unchecked else case
-
-
-class _Judged(NamedTuple):
-    """What a failure is explained from."""
-
-    problem: Problem
-    solution: Solution
-    expectation: Expectation
-    dialect: Dialect
 
 
 class _Raised(Exception):  # noqa: N818 (it carries an error, it is none)

@@ -115,6 +115,16 @@ def diagnose(
     return trial.diagnosis()
 
 
+def misfits(
+    problem: Problem, solution: Mapping[str, NDArray[Any]], expectation: Expectation, dialect: Dialect, defect: Defect
+) -> dict[str, float]:
+    """How far each tensor of a solution is from what an LSTM with a defect answers, in tolerances.
+
+    Tensors that cannot be compared, since they are missing or shaped wrongly, are not in it.
+    """
+    return _Trial(Observation(problem, solution, expectation), dialect, math.inf).misfits(defect)
+
+
 class _Tried(NamedTuple):
     defect: Defect
     rank: tuple[float, ...]
@@ -154,6 +164,15 @@ class _Trial:
             # Changes that each work alone may need shapes or numbers that the other one takes away.
             with suppress(Exception):
                 self._try(pair)
+
+    def misfits(self, defect: Defect) -> dict[str, float]:
+        """How far each tensor is from a defect's; where beyond, by the tolerances of the wrong computation itself."""
+        prediction = self._solve(defect, self._seen.problem)
+        found = self._seen.misfits(prediction)
+        if max(found.values(), default=0.0) <= FIT:
+            return found
+        grown = self._growth(defect, self._seen.problem, prediction)
+        return {name: misfit / grown[name] for name, misfit in found.items()}
 
     def diagnosis(self) -> Diagnosis:
         """What came of it."""

@@ -15,6 +15,9 @@ from conformance.oracle import Expectation
 from conformance.problem import Problem
 from reference import PROFILES
 
+_ROUNDINGS = 1000.0
+"""What a tensor of a defect's may be off by, where the right one is exact throughout, as all of it is 0."""
+
 
 class Observation:
     """A failed solution, and what it is compared by."""
@@ -36,7 +39,7 @@ class Observation:
         self._budget = {name: _size(expectation.budget[name]) for name in self.got}
         self._size = {name: _size(self.values[name]) for name in self.got}
         relative = [self._budget[name] / size for name, size in self._size.items() if size and self._budget[name]]
-        self._relative = float(np.median(relative)) if relative else 0.0
+        self._relative = float(np.median(relative)) if relative else _ROUNDINGS * PROFILES[problem.case.dtype].u
         self.reference = self.misfits(self.values)
 
     def misfits(self, prediction: Mapping[str, Any]) -> dict[str, float]:

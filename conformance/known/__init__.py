@@ -1,15 +1,17 @@
 """Known divergences of released implementations: data, one YAML file for each implementation.
 
-An entry excuses exactly the deviation that it describes: other tensors that deviate, other versions and other
-cases still fail, and a matching case that passes is ``fixed``, a failure until the entry goes.
+An entry excuses the deviation that it describes: other tensors that deviate, other versions and other cases still
+fail, and a matching case that passes is ``fixed``, a failure until the entry goes. Most entries also say what the
+tensors then are: those of a defect of the catalogue, those of less precise arithmetic. Anything else fails.
+``conformance.excuse`` decides.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -22,6 +24,7 @@ from conformance.features import FEATURES, features
 
 FOLDER = Path(__file__).parent
 REPRODUCTIONS = FOLDER / "reproductions"
+Profiles = Literal["float32", "tf32", "float16", "bfloat16"]
 
 
 def _specifier(text: str) -> str:
@@ -52,9 +55,16 @@ class Divergence(BaseModel):
     unless: dict[str, Any] = Field(default_factory=dict)
     """Options of which a case that has all does not show it, such as `seq_len: 1` of a wrong direction."""
     always: bool = True
-    """Whether every such case shows it. If not, since it depends on values, one that passes is no news."""
+    """Whether every such case shows it. If not, since it depends on values, one that passes is no news. One with
+    `defects` is asked for where they would be seen."""
     tensors: list[str] = Field(default_factory=list)
     """The tensors that deviate, `*` standing for anything."""
+    defects: list[str] = Field(default_factory=list)
+    """The defects of the catalogue that it behaves like: the tensors are then theirs, within budget."""
+    profile: Profiles | None = None
+    """The less precise arithmetic whose budget the tensors still keep."""
+    headroom: Annotated[float, Field(gt=1)] | None = None
+    """The largest headroom that it reaches."""
     error: str | None = None
     """For one that raises: a regular expression found in its message."""
     what: str
@@ -79,6 +89,8 @@ class Divergence(BaseModel):
         if bool(self.tensors) == (self.error is not None):
             raise ValueError("give either tensors or error")
         if self.error is not None:
+            if self.predicts:
+                raise ValueError("where it raises there are no tensors to predict")
             re.compile(self.error)
         return self
 
@@ -98,16 +110,14 @@ class Divergence(BaseModel):
             and self._concerns(version_of(self.package))
         )
 
-    def explains(self, failing: Iterable[str], error: str = "") -> bool:
-        """Whether a deviation is this one.
+    @property
+    def predicts(self) -> bool:
+        """Whether it says what the tensors are, not only which of them deviate."""
+        return bool(self.defects or self.profile or self.headroom)
 
-        Args:
-            failing: the tensors that do not conform.
-            error: what was raised, if it raised.
-        """
-        if error:
-            return self.error is not None and re.search(self.error, error) is not None
-        return bool(self.tensors) and all(self.concerns(name) for name in failing)
+    def raises(self, message: str) -> bool:
+        """Whether an error of this message is this one."""
+        return self.error is not None and re.search(self.error, message) is not None
 
     def concerns(self, tensor: str) -> bool:
         """Whether a tensor is one of those that deviate."""

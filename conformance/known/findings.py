@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
+from conformance.defects.catalogue import CATALOGUE
 from conformance.known import REPRODUCTIONS, Divergence
 
 _HEAD = """\
@@ -11,7 +12,8 @@ _HEAD = """\
 
 Where released LSTM implementations deviate from the LSTM that they document, on x86-64 Linux. Every entry is a
 *divergence* that the shipped cases show: a run reports it as `known`, any other deviation fails, and an entry whose
-deviation no longer happens fails the run until it goes.
+deviation no longer happens fails the run until it goes. Where an entry says what the deviating tensors are, a run holds
+them to it, to the rounding budget; otherwise it excuses those tensors and no others.
 
 Each reproduction is a script that needs the framework and NumPy alone. It prints what it expects and what it got, and
 exits with 1 while the deviation is there and with 0 once it is gone:
@@ -50,13 +52,22 @@ def _entry(entry: Divergence) -> Iterable[str]:
     yield f"- cases with {', '.join([*entry.features, *_options(entry.cases)])}"
     if entry.unless:
         yield f"- but not those with {', '.join(_options(entry.unless))}"
-    yield f"- deviates: {shows}"
+    yield f"- deviates: {shows}{_predicted(entry)}"
     yield f"- reason: {' '.join(entry.reason.split())}"
     yield f"- upstream: {entry.upstream}"
     yield ""
     yield f"```{language}"
     yield path.read_text(encoding="utf-8").rstrip()
     yield "```"
+
+
+def _predicted(entry: Divergence) -> str:
+    """What is demanded of the tensors that deviate."""
+    words = {defect.id: defect.what for defect in CATALOGUE}
+    parts = [f"those of an LSTM {words[name]} (`{name}`)" for name in entry.defects]
+    parts += [f"within the budget of {entry.profile}"] if entry.profile else []
+    parts += [f"of a headroom of at most {entry.headroom:g}"] if entry.headroom else []
+    return f"; they are {', '.join(parts)}" if parts else ""
 
 
 def _options(options: Mapping[str, object]) -> list[str]:

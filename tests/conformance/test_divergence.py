@@ -15,6 +15,7 @@ import pytest
 from conformance import known, registry
 from conformance.case import Case
 from conformance.errors import UserError
+from conformance.excuse import DEFECTS
 
 ENTRIES = known.shipped()
 
@@ -30,6 +31,10 @@ JAVASCRIPT = Path(__file__).parents[2] / "harnesses" / "js"
 
 def test_ids_are_unique() -> None:
     assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_defects_are_those_of_the_catalogue() -> None:
+    assert {name for entry in ENTRIES for name in entry.defects} <= DEFECTS.keys()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
@@ -97,6 +102,8 @@ divergences:
         (GOOD.replace("bias: true", "") % "", "cases must name at least one option"),
         (GOOD % ", unless: {sequence: 1}", "no option 'sequence'"),
         (GOOD % ", features: [revers]", "there is no feature 'revers'"),
+        (GOOD % ", profile: float8", "profile: Input should be 'float32'"),
+        (GOOD.replace("tensors: [h_n]", "error: x, profile: float32") % "", "there are no tensors to predict"),
     ],
 )
 def test_a_wrong_entry_is_explained(tmp_path: Path, text: str, message: str) -> None:

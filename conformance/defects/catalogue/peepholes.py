@@ -34,7 +34,7 @@ def _order(order: str) -> Defect:
     places = [CANONICAL_PEEPHOLES.index(gate) for gate in order]
     return Defect(
         id=f"peepholes-read-{order}",
-        what=f"whose peepholes are read {', '.join(order)}",
+        what=f"whose peepholes of i, f, o are read as those of {', '.join(order)}",
         stands_for="OpenCV dnn, which reads i, f, o where ONNX has i, o, f" if order == "iof" else "",
         applies=_sees,
         reads=_of_peepholes(lambda blocks: [blocks[places.index(place)] for place in range(3)]),
