@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from reference.arithmetic import held
+from reference.arithmetic import held, over_time
 from reference.cell import Cell, Sensitivity, Step, blocks
 
 
@@ -102,7 +102,8 @@ class OnnxCell(Cell):
     def peephole_gradient(self, d_z: Any, c_previous: Any, c: Any) -> Any:
         """The gradient by p (3H,), see ``Cell.peephole_gradient``."""
         d_i, d_f, _, d_o = blocks(d_z, c.shape[-1])
-        return np.concatenate([(d_i * c_previous).sum(0), (d_f * c_previous).sum(0), (d_o * c).sum(0)], axis=-1)
+        seen = (d_i * c_previous, d_f * c_previous, d_o * c)
+        return np.concatenate([over_time(each.sum(0)) for each in seen], axis=-1)
 
     def _peepholes(self) -> tuple[Any, Any, Any]:
         hidden = self.peephole.shape[-1] // 3

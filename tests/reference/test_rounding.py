@@ -131,6 +131,16 @@ def test_sums_over_time_in_storage_precision_cost_more() -> None:
     assert (marked > 5 * plain).all()
 
 
+def test_every_weight_gradient_is_a_sum_over_time() -> None:
+    of = problem("one-layer", input_size=2, hidden_size=3, seq_len=20, peepholes=True)
+    values = run(of)
+    coarse = replace(PROFILES["float32"], u_accw=2.0**-16)
+    plain, marked = (budget(lambda lift: run(of, lift), values, each).budget for each in (PROFILES["float32"], coarse))
+    for name in values:
+        grown = float((marked[name] / plain[name]).max())
+        assert (grown > 2) == name.startswith(("grad.weight", "grad.bias", "grad.peephole")), (name, grown)
+
+
 def test_profiles_declare_what_they_say() -> None:
     assert PROFILES["tf32"] == Profile("tf32", u=2.0**-24, u_acc=2.0**-23, u_op=2.0**-11, floor=2.0**-126)
     assert PROFILES["bfloat16"].u_accw == 2.0**-8
