@@ -107,7 +107,9 @@ def build(keras: Any, key: Key) -> Any:
     returns = {"return_sequences": True, "return_state": True}
     if isinstance(key.units, tuple):
         options = dict(key.options)
-        of_cells = {name: options.pop(name) for name in list(options) if name.endswith("activation")}
+        of_layer = ("go_backwards", "unroll", "stateful")
+        of_cells = {name: value for name, value in options.items() if name not in of_layer}
+        options = {name: value for name, value in options.items() if name in of_layer}
         cells = [keras.layers.LSTMCell(units, **own, **of_cells) for units in key.units]
         stack = keras.layers.StackedRNNCells(cells, dtype=key.dtype)
         layer = keras.layers.RNN(stack, dtype=key.dtype, **returns, **options)

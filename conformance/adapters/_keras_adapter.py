@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import _keras, arrays
-from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.adapter import HALF, Adapter, Solution
 from conformance.case import Case
 from conformance.layout import KERAS, Layout
 from conformance.problem import Problem, make_problem
@@ -60,13 +60,13 @@ class KerasAdapter(Adapter):
         """Layers of any sizes, forward, bidirectional or a single reverse one, with masks."""
         if reason := super().supports(case):
             return reason
-        if case.direction == "reverse" and case.num_layers > 1:
+        if case.direction == "reverse" and len(self.groups(case)) > 1:
             return "a layer with go_backwards=True hands its output on in processing order"
         if case.activations[1::3] != case.activations[2::3]:
             return "keras.layers.LSTM has one activation for the candidate and for the cell state on its way out"
         if lacking := [name for name in case.activations if name not in self.activations]:
             return f"Keras has no activation {lacking[0]} with the suite's constants"
-        return _refusal(type(self), case.dtype)
+        return _refusal(type(self), case.dtype) if case.dtype in HALF else None
 
     def solve(self, problem: Problem) -> Solution:
         """Runs the stack and, where gradients are wanted, differentiates through all of it."""
@@ -262,7 +262,7 @@ def _gradients(problem: Problem, gradients: list[Array]) -> Mapping[str, Array]:
 
 @cache
 def _refusal(kind: type[KerasAdapter], dtype: str) -> str | None:
-    """The backend's own words if it does not run the layer in a dtype on this machine; else None."""
+    """The backend's own words if it does not run the layer in a dtype of 16 bits on this machine; else None."""
     adapter = kind()
     small = {"input_size": 3, "hidden_size": 4, "num_layers": 2, "seq_len": 3, "batch": 2}
     check = [name for name in ("output", "gradients") if name == "output" or name in kind.features]

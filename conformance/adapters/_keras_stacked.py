@@ -12,8 +12,9 @@ from conformance.case import Case
 class StackedCells(KerasAdapter):
     """All layers as one ``keras.layers.RNN`` around a ``StackedRNNCells``."""
 
-    features = KerasAdapter.features - {"bidirectional", "input dropout"}
+    features = KerasAdapter.features - {"bidirectional"}
     lacks: ClassVar[Mapping[str, str]] = {
+        **KerasAdapter.lacks,
         "bidirectional": "Bidirectional around stacked cells runs all layers of a direction before it joins directions",
         "dropout": "keras.layers.StackedRNNCells has no dropout between its cells",
     }

@@ -1,4 +1,4 @@
-"""What the two torch adapters share: arrays to tensors and back, gradients, and what torch runs on this machine."""
+"""What the torch adapters share: arrays to tensors and back, gradients, and what torch runs on this machine."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters.adapter import HALF
 from conformance.problem import Tensors
 
 Array = NDArray[np.floating]
@@ -66,23 +67,24 @@ def quietly() -> Iterator[None]:
 
 
 @cache
-def refusal(module: str, dtype: str) -> str | None:
-    """Why a module does not run in a dtype on this machine, forward and backward, in torch's words; else None."""
+def refusal(module: str, dtype: str, **options: Any) -> str | None:
+    """Why a module does not run in a dtype of 16 bits on this machine, forward and backward, in torch's words.
+
+    None if it does, and of other dtypes: a module that fails in them is broken.
+    """
     import torch
 
-    options: list[dict[str, Any]] = [{}]
-    if module == "LSTM":
-        options = [{"num_layers": 2, "bidirectional": True}, {"proj_size": 2}]
+    if dtype not in HALF:
+        return None
     try:
-        for option in options:
-            built = build(module, {"input_size": 4, "hidden_size": 8, **option}, dtype)
-            with torch.no_grad():
-                for parameter in built.parameters():
-                    parameter.fill_(0.125)
-            shape = (3, 4) if module == "LSTMCell" else (2, 3, 4)
-            with quietly():
-                output = built(torch.ones(shape, dtype=getattr(torch, dtype)))[0]
-            torch.autograd.grad(output.float().sum(), list(built.parameters()))
+        built = build(module, {"input_size": 4, "hidden_size": 8, **options}, dtype)
+        with torch.no_grad():
+            for parameter in built.parameters():
+                parameter.fill_(0.125)
+        shape = (3, 4) if module == "LSTMCell" else (2, 3, 4)
+        with quietly():
+            output = built(torch.ones(shape, dtype=getattr(torch, dtype)))[0]
+        torch.autograd.grad(output.float().sum(), list(built.parameters()))
     except (RuntimeError, NotImplementedError) as error:
         return f"torch on this processor, in {dtype}: {str(error).strip().splitlines()[0]}"
     return None

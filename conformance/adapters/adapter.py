@@ -28,6 +28,10 @@ def as_arrays(solution: object) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(value) for name, value in solution.items()}
 
 
+HALF = frozenset({"float16", "bfloat16"})
+"""Dtypes that many frameworks have on some processors only, so that an adapter may ask by trying."""
+
+
 class Adapter(ABC):
     """Drives one implementation.
 

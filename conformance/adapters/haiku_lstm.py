@@ -52,7 +52,6 @@ class HaikuLSTM(JaxAdapter):
                     state = core.initial_state(rows)
                     if initial is not None:
                         state = tuple(hk.LSTMState(*initial[layer][direction]) for layer in group)
-                    state = jax.tree.map(lambda array: array.astype(options.dtype), state)
                     output, ends = hk.dynamic_unroll(
                         core, x, state, time_major=options.time_major, reverse=bool(suffix)
                     )

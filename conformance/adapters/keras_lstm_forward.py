@@ -15,8 +15,8 @@ class KerasLSTMNumpy(KerasAdapter):
     """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on NumPy."""
 
     name = "keras.layers.LSTM[numpy]"
-    requires: tuple[str, ...] = ("keras",)
-    install = "pip install keras"
+    requires: tuple[str, ...] = ("keras", "jax")  # This back end of Keras imports JAX.
+    install = "pip install keras jax"
     own_process = True
     environment: Mapping[str, str] = {"KERAS_BACKEND": "numpy"}
     backend: ClassVar[str] = "numpy"

@@ -1,6 +1,7 @@
 """``keras.layers.LSTM`` on JAX: compiled around ``stateless_call``, as ``fit`` and ``predict`` run it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from conformance.adapters import _keras
 from conformance.adapters._keras_adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
 from conformance.adapters._keras_stacked import StackedCells
+from conformance.adapters.adapter import Solution
+from conformance.problem import Problem
+from conformance.problem import Tensors as Named
 
 
 class KerasLSTMJax(KerasAdapter):
@@ -20,7 +24,7 @@ class KerasLSTMJax(KerasAdapter):
     install = "pip install keras jax"
     default_tag = "core"
     own_process = True
-    environment = {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
+    environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
 
     def describe(self) -> dict[str, str]:
         """Versions, device, and what the adapter does around the layer."""
@@ -31,10 +35,20 @@ class KerasLSTMJax(KerasAdapter):
             "keras": keras.__version__,
             "jax": jax.__version__,
             "device": str(jax.devices()[0]),
-            "path": "jax.jit around the layer's stateless_call",
+            "path": "jax.jit around the layer's stateless_call, in float64 under jax.enable_x64",
             "gradients": "jax.vjp",
             **self.around,
         }
+
+    def solve(self, problem: Problem) -> Solution:
+        """In float64 under ``jax.enable_x64``, without which JAX has none."""
+        with _precision(problem):
+            return super().solve(problem)
+
+    def dropout_masks(self, problem: Problem) -> Named:
+        """As ``solve`` draws them."""
+        with _precision(problem):
+            return super().dropout_masks(problem)
 
     def made(self, key: _keras.Key, position: int) -> Any:
         """One for all that are made alike: it is called with weights of each one's own."""
@@ -86,6 +100,14 @@ class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
     """Layers as cells of one ``keras.layers.RNN``."""
 
     name = "keras.layers.RNN[jax,StackedRNNCells]"
+
+
+def _precision(problem: Problem) -> AbstractContextManager[object]:
+    _keras.keras("jax")
+    import jax
+
+    # With it, no float32 case would be as its users run it.
+    return jax.enable_x64(problem.case.dtype == "float64")  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=32)

@@ -35,7 +35,7 @@ class TorchLSTM(Adapter):
             return reason
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
-        return _torch.refusal("LSTM", case.dtype)
+        return _torch.refusal("LSTM", case.dtype, proj_size=2 if case.proj_size else 0)
 
     def solve(self, problem: Problem) -> Solution:
         """Sets the module's parameters and runs it."""
