@@ -96,4 +96,4 @@ LACKS: dict[str, str] = {
 
 def lack(feature: str) -> str:
     """What an implementation without this feature is like, to follow its name."""
-    return LACKS.get(feature, f"has no {feature}")
+    return LACKS.get(feature, f"is not driven in {feature}" if feature in DTYPES else f"has no {feature}")

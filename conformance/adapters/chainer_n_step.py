@@ -12,6 +12,7 @@ from conformance.adapters.adapter import Adapter, Solution
 from conformance.case import Case
 from conformance.layout import TORCH, Layout
 from conformance.problem import Problem
+from reference import Dialect
 
 Array = NDArray[np.floating]
 
@@ -41,6 +42,11 @@ class ChainerNStepLSTM(Adapter):
             return reason
         empty = isinstance(case.lengths, tuple) and not any(case.lengths)
         return "n_step_lstm reads sizes off its first time step, and there is none" if empty else None
+
+    def dialect(self, case: Case) -> Dialect:
+        """A list of time steps has no padding."""
+        del case
+        return Dialect(padding="unspecified")
 
     def solve(self, problem: Problem) -> Solution:
         """Runs a function on variables, one for each time step and each gate's weights."""

@@ -13,9 +13,9 @@ from conformance.adapters.keras_lstm import KerasLSTM
 _LACKS = {
     "input dropout": "a LiteRT model is for inference",
     "gradients": "a LiteRT model is for inference",
-    "float64": "LiteRT has LSTM layers in float32 only",
-    "float16": "LiteRT has LSTM layers in float32 only",
-    "bfloat16": "LiteRT has LSTM layers in float32 only",
+    "float64": "tf.lite.TFLiteConverter fails on tf.Transpose in float64",
+    "float16": "tf.lite.TFLiteConverter fails on tf.Transpose in float16",
+    "bfloat16": "tf.lite.TFLiteConverter fails on TensorListReserve in bfloat16",
 }
 
 
@@ -31,7 +31,7 @@ class LiteRTKeras(KerasLSTM):
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, **_LACKS}
 
     def describe(self) -> dict[str, str]:
-        """Versions, what was converted, and how often the model is invoked."""
+        """Versions, and what was converted."""
         return {"ai_edge_litert": version("ai_edge_litert"), **super().describe(), "gradients": "none"}
 
     def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:

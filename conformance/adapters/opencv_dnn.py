@@ -23,12 +23,6 @@ class OpenCvDnn(OnnxAdapter):
         "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported", and so others',
     }
 
-    def supports(self, case: Case) -> str | None:
-        """The operator's options, but for lengths without initial states."""
-        if case.lengths is not None and not case.gives_state:
-            return 'OpenCV: "Insufficient inputs for LSTM layer" with sequence_lens and without initial states'
-        return super().supports(case)
-
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
         """Reads and runs a model."""
         import cv2

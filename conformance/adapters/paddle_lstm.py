@@ -73,8 +73,9 @@ class PaddleLSTM(Adapter):
         }
 
     def dialect(self, case: Case) -> Dialect:
-        """Output over the padding is 0; with a projection, where cells are looped, it is whatever they compute."""
-        return Dialect(padding="unspecified" if case.proj_size else "zero")
+        """Output over the padding is 0."""
+        del case
+        return Dialect(padding="zero")
 
     def dropout_masks(self, problem: Problem) -> Tensors:
         """The masks that Paddle will draw in ``solve``, read off paddle.nn.LSTM itself; padding is masked too."""
@@ -124,8 +125,9 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
     layer = paddle.nn.LSTM(**options | changes)
     paddle.set_default_dtype(dtype)
     paddle.set_rng_state(random)
-    # In evaluation mode its kernel keeps nothing to differentiate by; without dropout the modes are one.
-    layer.train() if case.mode == "train" or not case.dropout else layer.eval()
+    # In evaluation mode its kernel keeps nothing to differentiate by; without dropout there is training mode for that.
+    trains = case.mode == "train" or ("gradients" in case.check and not case.dropout)
+    layer.train() if trains else layer.eval()
     cells: dict[str, Any] = {}
     for position, one in enumerate(layer):
         both = (one.cell_fw, one.cell_bw) if case.direction == "bidirectional" else (one.cell,)

@@ -33,7 +33,7 @@ async function load() {
     stacked: "one layer after the other; tf.layers.bidirectional around each where both ways",
     lengths: "mask",
     "time-major": "input, output and their gradients are transposed: layers have (batch, time, features) only",
-    "cell dropout": "masks are given through dropoutFunc",
+    "cell dropout": "tf.dropout, which layers call too, is given seeds through dropoutFunc, and draws the masks",
     gradients: "tf.variableGrads",
   };
 }
@@ -47,12 +47,8 @@ function supports(c) {
   return unknown ? `TensorFlow.js has no activation ${unknown}` : null;
 }
 
-function dialect(c) {
-  // A masked step emits the hidden state before it; where none was computed yet, that is the initial one.
-  const first = c.direction !== "forward" || c.mask === "left" || [c.lengths].flat().includes(0);
-  const padding = first && c.initial_state !== "omitted" ? "unspecified" : "repeat";
-  return { padding, reverse_output: c.direction === "reverse" ? "processing" : "input" };
-}
+/** A masked step repeats the last valid output. */
+const dialect = (c) => ({ padding: "repeat", reverse_output: c.direction === "reverse" ? "processing" : "input" });
 
 /** Runs the stack and, where gradients are wanted, differentiates through all of it. */
 function solve(c, tensors) {
@@ -115,15 +111,30 @@ function made(c, tensors, layer) {
   whole.apply(tf.input({ shape: [null, weights[0][0].shape[0]] })); // This makes its weights.
   whole.setWeights(weights.flat().map(tensor));
   const cells = both ? [whole.forwardLayer.cell, whole.backwardLayer.cell] : [one.cell];
-  ends(c, layer).forEach((end, k) => (cells[k].dropoutFunc = dropping(tensors, end)));
+  ends(c, layer).forEach((end, k) => (cells[k].dropoutFunc = dropping(end)));
   return whole;
 }
 
-/** What a cell is given in place of its random dropout. It asks for four input masks, uses the first, then as many others. */
-function dropping(tensors, end) {
-  const masks = ["input", "recurrent"].map((kind) => tensors[`dropout_mask.${kind}_${end}`]).filter(Boolean);
+/** What a cell calls by default, with seeds: other masks at each call, and the same in each run. */
+function dropping(end) {
   let asked = 0;
-  return () => tensor(masks[Math.floor(asked++ / 4)]);
+  return (ones, rate) => tf.dropout(ones, rate, undefined, `${end} ${asked++}`);
+}
+
+/** The masks that `solve` draws. A cell asks for four of its input, then four of its hidden state, and uses the first ones. */
+function masks(c, tensors) {
+  const found = {};
+  for (const [layer, units] of hiddenSizes(c).entries())
+    for (const end of ends(c, layer)) {
+      const draw = dropping(end);
+      const width = { input: tensors[`weight_ih_${end}`].shape[1], recurrent: units };
+      for (const [kind, rate] of Object.entries({ input: c.input_dropout, recurrent: c.recurrent_dropout }))
+        if (rate) {
+          const [first] = [1, 2, 3, 4].map(() => array(draw(tf.ones([c.batch, width[kind]]), rate)));
+          found[`${kind}_${end}`] = first;
+        }
+    }
+  return found;
 }
 
 /** One direction's weights in TensorFlow.js' order: kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,). */
@@ -197,5 +208,6 @@ await serve({
   load,
   supports,
   dialect,
+  masks,
   solve,
 });

@@ -11,7 +11,8 @@ const CHUNK = 2 ** 16;
  *
  * An implementation has: `name`; `needs`, the npm packages that it consists of; `features`, a list; `load()`, which
  * imports the packages and describes what is run, an object of strings; `solve(case, tensors)`, which returns tensors by
- * name, at least those that are wanted; and, if need be, `supports(case)`, a reason or null, and `dialect(case)`.
+ * name, at least those that are wanted; and, if need be, `supports(case)`, a reason or null, `dialect(case)`, and
+ * `masks(case, tensors)`, the dropout masks that `solve` will draw, by name.
  */
 export async function serve(implementation) {
   const output = redirected();
@@ -40,14 +41,18 @@ async function answered(implementation, { cmd, case: options, wants }, block) {
     const dialect = { padding: "zero", zero_length: "initial", ...implementation.dialect?.(options) };
     return [{ reason: implementation.supports?.(options) ?? null, dialect }];
   }
+  if (cmd === "masks") {
+    const masks = dumps(await implementation.masks(options, loads(block)));
+    return [{ ok: true, n: masks.length }, masks];
+  }
   const solution = await implementation.solve(options, loads(block));
   const shaped = Object.entries(wants).map(([name, shape]) => [name, { ...solution[name], shape }]);
   const tensors = dumps(Object.fromEntries(shaped));
   return [{ ok: true, n: tensors.length }, tensors];
 }
 
-async function started({ name, needs, features, load }) {
-  const answer = { ok: true, version: 1, name, features };
+async function started({ name, needs, features, load, masks }) {
+  const answer = { ok: true, version: 1, name, features, draws_dropout: Boolean(masks) };
   try {
     const packages = Object.fromEntries(needs.map((each) => [each, version(each)]));
     return { ...answer, packages, describe: { node: process.version, ...packages, ...(await load()) } };

@@ -66,7 +66,7 @@ def test_each_fault_has_one_status(adapter: type[Adapter], status: Status, reaso
     [
         ({}, None),
         ({"direction": "bidirectional"}, None),
-        ({"dtype": "float64"}, "declares has no float64"),
+        ({"dtype": "float64"}, "declares is not driven in float64"),
         ({"num_layers": 2}, "declares has a single layer"),
         ({"lengths": "ragged"}, "declares wants full batches"),
         ({"bias": False}, "declares always has biases"),
