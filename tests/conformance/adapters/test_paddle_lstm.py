@@ -9,7 +9,7 @@ import pytest
 from conformance import registry
 from conformance.adapters import Adapter
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.paddle_lstm import PaddleLSTM
+from conformance.adapters.paddle_lstm import PaddleLSTM, _layer
 from conformance.case import Case
 from conformance.problem import make_problem
 from conformance.worker.client import WorkerAdapter
@@ -37,7 +37,6 @@ def paddle() -> Iterator[Adapter]:
         {"lengths": "ragged", "num_layers": 2},
         {"lengths": (2, 0, 4, 1), "direction": "bidirectional", "initial_state": "omitted"},
         {"proj_size": 2, "num_layers": 2, "direction": "bidirectional"},
-        {"proj_size": 2, "lengths": "ragged"},
         {"proj_size": 2, "bias": False},
         {"num_layers": 3, **TRAIN},
         {"num_layers": 2, "direction": "bidirectional", "lengths": "ragged", "initial_state": "zero", **TRAIN},
@@ -47,6 +46,16 @@ def paddle() -> Iterator[Adapter]:
 )
 def test_equals_the_reference(paddle: Adapter, deviation: Callable[..., float], options: dict[str, Any]) -> None:
     assert deviation(paddle, options) < 1e-12
+
+
+def test_a_projection_leaves_the_padding_as_it_is(paddle: Adapter, deviation: Callable[..., float]) -> None:
+    assert deviation(paddle, {"proj_size": 2, "lengths": "ragged"}) > 0.01
+
+
+def test_evaluation_runs_in_evaluation_mode(paddle: Adapter, case: Callable[..., Case]) -> None:
+    forward = case(check=("output",))
+    assert not _layer(forward)[0].training
+    assert _layer(case())[0].training, "its kernel gives gradients in training mode only"
 
 
 def test_masks_keep_about_as_much_as_they_should(paddle: Adapter, case: Callable[..., Case]) -> None:

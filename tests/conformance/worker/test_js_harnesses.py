@@ -139,7 +139,8 @@ def test_versions_are_told(start: Start, name: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [PLAIN, WHOLE, WHOLE | {"hidden_size": (2, 3), "batch_first": True}, PLAIN | {"bias": False},
-     PLAIN | {"initial_state": "omitted"}, PLAIN | {"direction": "reverse", "lengths": (2, 5), "initial_state": "omitted"},
+     PLAIN | {"initial_state": "omitted"},
+     PLAIN | {"direction": "reverse", "lengths": (2, 5), "initial_state": "omitted"},
      PLAIN | {"activations": ("hard_sigmoid", "relu", "relu")}],
 )  # fmt: skip
 def test_it_conforms(start: Start, name: str, options: dict[str, Any]) -> None:
