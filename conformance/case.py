@@ -36,8 +36,8 @@ _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list)
 # The reference and its budget hold each number several times over, in float64: this many take a few GiB.
 MAX_NUMBERS = 2**25
 Probability = Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
-Bound = Annotated[float, Field(gt=0), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
-Number = Annotated[float, BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+Bound = Annotated[float, Field(ge=1e-3, le=1e3), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
+Number = Annotated[float, Field(ge=-1e3, le=1e3), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
 _ACTIVATIONS: tuple[ActivationName, ...] = ("sigmoid", "tanh", "tanh")
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 

@@ -1,5 +1,6 @@
 """YAML files to cases, or to every mistake in them with its position."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 
 from conformance.case import Case
 from conformance.errors import UserError
-from conformance.rows import MAX_MISTAKES, Rows, TooManyMistakesError
+from conformance.rows import MAX_MISTAKES, Row, Rows, TooManyMistakesError
 from conformance.yamlfile import Mistake, Position, read
 
 # Setting one of two spellings of the same option in a case overrides the other one in the defaults.
@@ -42,18 +43,18 @@ def load(path: Path, root: Path | None = None) -> list[Case]:
         CaseFileError: with every mistake in the file, up to a hundred.
     """
     file, shown = path.name, path.as_posix()
-    if root is not None and path.resolve().is_relative_to(root.resolve()):
-        file = shown = path.resolve().relative_to(root.resolve()).as_posix()
+    if root is not None and _real(path).is_relative_to(_real(root)):
+        file = shown = _real(path).relative_to(_real(root)).as_posix()
     node, mistakes = read(path)
     rows = Rows(mistakes=mistakes)
     cases: list[Case] = []
     try:
         if node:
             rows.read(node)
-        if not rows.mistakes:
-            _note_missing(rows)
-        if not rows.mistakes:
-            cases = _cases(rows, file)
+        rows.rows = [row for row in rows.rows if row.whole and rows.sound]
+        lacking = _note_missing(rows)
+        rows.rows = [row for row in rows.rows if row not in lacking]
+        cases = _cases(rows, file)
     except TooManyMistakesError:
         pass
     if rows.mistakes:
@@ -78,9 +79,9 @@ def load_all(paths: Iterable[Path]) -> list[Case]:
         if not files:
             mistakes.append((path.as_posix(), Mistake(1, 1, "the folder holds no *.yaml file")))
         for file in files:
-            if file.resolve() in seen:
+            if _real(file) in seen:
                 continue
-            seen.add(file.resolve())
+            seen.add(_real(file))
             try:
                 cases += load(file, _root(file, path))
             except CaseFileError as error:
@@ -92,9 +93,14 @@ def load_all(paths: Iterable[Path]) -> list[Case]:
 
 def _root(file: Path, given: Path) -> Path | None:
     for folder, root in ((shipped_cases(), shipped_cases().parent), (Path.cwd(), Path.cwd())):
-        if file.resolve().is_relative_to(folder.resolve()):
+        if _real(file).is_relative_to(_real(folder)):
             return root
-    return given.resolve().parent if given.is_dir() else None
+    return _real(given).parent if given.is_dir() else None
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; ``Path.resolve`` raises where it leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _printable(line: str) -> str:
@@ -103,15 +109,18 @@ def _printable(line: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
-def _note_missing(rows: Rows) -> None:
-    """Notes required options that rows lack; once where all of them do."""
+def _note_missing(rows: Rows) -> list[Row]:
+    """Notes required options that rows lack, once where all of them do, and returns those rows."""
+    found: list[Row] = []
     for name in (name for name, option in Case.model_fields.items() if option.is_required()):
         lacking = [row for row in rows.rows if name not in rows.defaults and name not in row.options]
+        found += lacking
         if lacking and len(lacking) == len(rows.rows) and len({row.at for row in lacking}) > 1:
             rows.note(lacking[0].at, f"{name} is missing in every case: put it into defaults")
             continue
         for row in lacking:
             rows.note(row.at, f"{name} is missing")
+    return found
 
 
 def _cases(rows: Rows, file: str) -> list[Case]:

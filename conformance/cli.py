@@ -7,15 +7,20 @@ threads.pin()  # Before anything imports NumPy.
 import argparse  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
+from collections.abc import Callable, Iterator, Sequence  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
 from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from conformance import __version__, usage  # noqa: E402
-from conformance.errors import UserError  # noqa: E402
+from conformance.errors import MISSING, UserError  # noqa: E402
 from conformance.shard import Shard  # noqa: E402
 
 INTERRUPTED = 130
+LONGEST = 10**6
+"""Seconds that can be asked for."""
+PIPE = 141
+"""Whoever reads has gone: what a shell says of a process that SIGPIPE ended."""
 
 _EXPRESSION = "and, or, not and parentheses over parts of a case's id, its tags and the implementation's name"
 
@@ -26,18 +31,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     args.typed = arguments
     try:
-        code: int = import_module(f"conformance.commands.{args.command}").execute(args)
-        sys.stdout.flush()
+        with _standard_output():
+            code: int = import_module(f"conformance.commands.{args.command}").execute(args)
     except UserError as error:
-        print(error, file=sys.stderr)
+        if str(error):
+            print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has gone; Python must not try to flush once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Standard output, whatever becomes of it meanwhile.
+
+    Raises:
+        UserError: whoever read it has gone, or it cannot be written to.
+    """
+    if sys.stdout is None:  # It was closed before we began.
+        with open(os.devnull, "w", encoding="utf-8") as sys.stdout:  # noqa: PTH123
+            yield
+        return
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Python must not try to flush once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        gone = isinstance(error, BrokenPipeError)
+        raise UserError(
+            "" if gone else f"standard output: cannot be written: {error.strerror}", PIPE if gone else MISSING
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_implementations(doctor)
     doctor.add_argument("--deep", action="store_true", help="import each implementation and ask it")
     text = "how long each may take with --deep; default: %(default)s"
-    doctor.add_argument("--deadline", type=_positive, default=120, metavar="SECONDS", help=text)
+    doctor.add_argument("--deadline", type=_seconds, default=120, metavar="SECONDS", help=text)
     doctor.add_argument("--json", action="store_true", help="print everything as JSON")
 
     smoke = command("smoke", "ten cases from easy to hard on one implementation", usage.SMOKE)
@@ -204,7 +231,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         "-j", dest="jobs", type=_positive, default=1, metavar="N", help="implementations at once; default: %(default)s"
     )
     text = "after which a case is given up, and its process ended; default: %(default)s"
-    parser.add_argument("--timeout", type=_positive, default=60, metavar="SECONDS", help=text)
+    parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
     text = "how much memory an implementation's process may have; default: any"
     parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
 
@@ -231,6 +258,12 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> int:
+    if (seconds := _positive(text)) > LONGEST:
+        raise argparse.ArgumentTypeError(f"must be at most {LONGEST} seconds, not {text}")
+    return seconds
 
 
 def _shard(text: str) -> Shard:

@@ -42,6 +42,8 @@ class Conditions:
             UserError: there is no such condition.
         """
         words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+        if texts and not words:
+            raise UserError("--fail-on names no condition; none: never")
         kinds: list[Kind] = []
         others, growth = set(), None
         for word in words:

@@ -21,3 +21,11 @@ class UserError(Exception):
 def short_traceback(error: BaseException, frames: int = 6, characters: int = 4000) -> str:
     """The last frames of where an implementation raised; the first ones are the suite's own."""
     return "".join(traceback.format_exception(error, limit=-frames))[-characters:]
+
+
+def told(error: object) -> str:
+    """An error's message; what cannot even say what is wrong is not trusted to."""
+    try:
+        return str(error)
+    except Exception as other:
+        return f"(its message cannot be had: {type(other).__name__})"

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from conformance.adapters import Adapter
 from conformance.errors import MISSING, UserError
+from conformance.features import FEATURES
 from conformance.worker.client import Limits, WorkerAdapter, elsewhere, isolated, program
 
 GROUP = "conformance.adapters"
@@ -215,7 +217,7 @@ def _file(path: str) -> object:
         sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(path, error) from error
     return module
 
@@ -223,11 +225,11 @@ def _file(path: str) -> object:
 def _module(name: str) -> object:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(name, error) from error
 
 
-def _import_failed(where: str, error: Exception) -> UserError:
+def _import_failed(where: str, error: BaseException) -> UserError:
     if isinstance(error, SyntaxError):
         return UserError(f"{error.filename}:{error.lineno}: {error.msg}")
     code = MISSING if isinstance(error, ImportError) else 2
@@ -242,7 +244,24 @@ def _instance(place: str, found: object) -> Adapter:
     lacks = sorted(found.__abstractmethods__) + ([] if hasattr(found, "name") else ["name"])
     if lacks:
         raise UserError(f"{place} is not a whole adapter: it lacks {', '.join(lacks)}")
+    if wrong := _misdeclared(found):
+        raise UserError(f"{place} is not a right adapter: {wrong}")
     try:
         return found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{place} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _misdeclared(found: type[Adapter]) -> str:
+    """What an adapter's data is wrong in; empty if it is right."""
+    if not isinstance(found.name, str) or not re.fullmatch(r"\S+", found.name):
+        return f"its name must be text without blanks, not {found.name!r}"
+    if isinstance(found.requires, str):
+        return f"requires must be a tuple of modules, not {found.requires!r}"
+    for what, names in (("features", found.features), ("lacks", found.lacks)):
+        if isinstance(names, str):
+            return f"{what} must be a collection of names, not {names!r}"
+        for feature in names:
+            if feature not in FEATURES:
+                return f"its {what} name {feature!r}, which is no feature{_did_you_mean(str(feature), list(FEATURES))}"
+    return ""

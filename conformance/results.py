@@ -22,7 +22,9 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, Field, ValidationError
 
 from conformance import __version__, threads
 from conformance.errors import UserError
@@ -112,16 +114,9 @@ class Result:
         Raises:
             ValueError: a field is missing or is not what it should be.
         """
-        values = {item.name: row[item.name] for item in fields(cls) if item.name in row}
-        absent = [name for name in ("case", "key", "implementation", "status") if not isinstance(values.get(name), str)]
-        if absent or values["status"] not in STATUSES:
-            raise ValueError(f"{absent[0]} is missing" if absent else f"there is no status {values['status']!r}")
-        for name in ("notes", "features", "tags"):
-            values[name] = tuple(values.get(name, ()))
-        values["tensors"] = {name: float(value) for name, value in values.get("tensors", {}).items()}
-        if values.get("headroom") is not None:
-            values["headroom"] = float(values["headroom"])
-        return cls(**values)
+        checked = _Row.model_validate(row)
+        values = {item.name: getattr(checked, item.name) for item in fields(cls)}
+        return cls(**values | {name: tuple(values[name]) for name in ("notes", "features", "tags")})
 
 
 @dataclass(frozen=True)
@@ -192,21 +187,31 @@ def read(path: Path) -> Report:
     footer = None
     implementations: dict[str, Mapping[str, str]] = {}
     results: list[Result] = []
+    seen: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines[:-1], 1):  # What follows the last newline is empty or half a line.
         try:
             content = json.loads(line)
             if number == 1:
                 header = _checked_header(path, content)
+            elif footer:
+                raise ValueError("it stands behind the end of a run; conformance merge puts runs together")
             match content["kind"]:
                 case "row":
-                    results.append(Result.from_row(content))
+                    result = Result.from_row(content)
+                    place = (result.case, result.key, result.implementation)
+                    if place in seen:
+                        raise ValueError(f"{result.id} is there twice")
+                    seen.add(place)
+                    results.append(result)
                 case "implementation":
                     implementations[content["name"]] = dict(content["description"])
                 case "footer":
                     footer = content
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            what = "this is not a results file" if number == 1 else f"this is not a row of results: {error}"
-            raise UserError(f"{path}:{number}: {what}") from error
+                case "header" if number > 1:
+                    raise ValueError("another run begins; conformance merge puts runs together")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            what = "this is not a results file" if number == 1 else "this is not a row of results"
+            raise UserError(f"{path}:{number}: {what}: {_wrong(error)}") from error
     if not header:
         raise UserError(f"{path}:1: this is not a results file")
     # Several may have run at once; ``sort`` keeps the rows of each in order.
@@ -303,11 +308,61 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
+class _Header(BaseModel):
+    """What a header must be to be read, whatever version wrote it."""
+
+    kind: Literal["header"]
+    format: int
+    suite: str | None = None
+    planned: dict[str, int]
+    machine: dict[str, Any] = {}
+    threads: dict[str, Any] = {}
+    packages: dict[str, dict[str, str]] = {}
+    defects: list[str] = []
+    controls: dict[str, str] = {}
+    specs: dict[str, str] = {}
+    absent: dict[str, str] = {}
+
+
+class _Row(BaseModel):
+    """What a row must be."""
+
+    case: str
+    key: str
+    implementation: str
+    status: Status
+    reason: str = ""
+    headroom: Annotated[float, Field(ge=0)] | None = None
+    tensors: dict[str, float] = {}
+    details: dict[str, dict[str, Any]] = {}
+    diagnosis: str = ""
+    causes: dict[str, str] = {}
+    notes: list[str] = []
+    traceback: str = ""
+    seconds: dict[str, float] = {}
+    features: list[str] = []
+    tags: list[str] = []
+    dtype: str = ""
+    profile: str = ""
+    line: int = 0
+    options: dict[str, Any] = {}
+    unchecked: dict[str, str] = {}
+    sees: int | None = None
+    seen: Annotated[str, Field(pattern="^[0-9a-f]*$")] = ""
+
+
 def _checked_header(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if content["kind"] != "header" or not isinstance(content["planned"], dict):
-        raise ValueError
     if content["format"] > FORMAT:
         raise UserError(
             f"{path}: written by version {content['suite']} of the suite, in a format newer than this one's"
         )
+    _Header.model_validate(content)
     return content
+
+
+def _wrong(error: Exception) -> str:
+    """What is wrong in a line, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return "too deep" if isinstance(error, RecursionError) else str(error)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,9 @@ from typing import Any, Self
 
 from conformance.errors import MISSING, UserError
 from conformance.results import Report, Result, counts, now, phases, plain, read
+
+if sys.platform != "win32":
+    import fcntl
 
 
 class ResultsFile:
@@ -24,19 +28,24 @@ class ResultsFile:
         self._described: set[str] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if resume and path.exists() and path.stat().st_size:
+            self._file: io.FileIO = path.open("ab", buffering=0)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            _lock(self._file, path)
+            if resume and path.stat().st_size:
                 report = read(path)
                 _refuse_other_run(report, header)
                 self.done = report.results
                 self._described = set(report.implementations)
                 _cut_half_line(path, drop_footer=report.complete)
-                self._file: io.FileIO = path.open("ab", buffering=0)
-                return
-            self._file = path.open("wb", buffering=0)
+            else:
+                if path.stat().st_size:
+                    self._file.truncate(0)
+                self._write("header", header)
         except OSError as error:
+            self._file.close()
             raise _unwritable(path, error) from error
-        try:
-            self._write("header", header)
         except UserError:
             self._file.close()
             raise
@@ -77,6 +86,18 @@ class ResultsFile:
                 line = line[self._file.write(line) :]
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+
+def _lock(file: io.FileIO, path: Path) -> None:
+    """Keeps other runs out of a file for as long as it is open, where the system can."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"{path}: another run is writing there: choose another --output", MISSING) from error
+    except OSError:
+        return  # Not every file system has locks.
 
 
 def _refuse_other_run(report: Report, header: Mapping[str, Any]) -> None:

@@ -33,6 +33,8 @@ class Row:
     at: Position
     combined: bool = False
     """Whether it comes from the matrix, so that its name says more than its position."""
+    whole: bool = True
+    """Whether nothing was wrong in it."""
 
 
 @dataclass
@@ -42,12 +44,14 @@ class Rows:
     Attributes:
         defaults: options below those of every row.
         shared: the file's tags, notes and links.
+        sound: whether nothing is wrong in what is common.
         mistakes: what is wrong in the file; while there is something, rows may be missing.
         rows: in the order matrix, also, cases.
     """
 
     defaults: dict[str, Any] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    sound: bool = False
     rows: list[Row] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -65,6 +69,7 @@ class Rows:
                 self.shared[name] = sections[name].plain()
         if "defaults" in sections:
             self.defaults = self._options(sections["defaults"], "defaults", schema.options())
+        self.sound = not self.mistakes
         self.rows = [*self._matrix(sections), *self._also(sections), *self._named(sections)]
         if not {"matrix", "also", "cases"} & sections.keys():
             self.note(root.at, "no cases: a case file needs 'matrix', 'also' or 'cases'")
@@ -108,6 +113,8 @@ class Rows:
             if len(kept) == len(combinations):
                 self.note(entry.at, "this entry excludes nothing that is still in the matrix")
             combinations = kept
+        if not combinations:
+            self.note(section.key_at, "everything in the matrix is excluded")
         return [Row(_named_by(options), options, section.key_at, combined=True) for options in combinations]
 
     def _exclusions(
@@ -139,6 +146,7 @@ class Rows:
 
     def _also(self, sections: dict[str, Node]) -> Iterator[Row]:
         for entry in self._list(sections["also"], "also") if "also" in sections else []:
+            before = len(self.mistakes)
             options = self._options(entry, "an also entry", ("name", *schema.fields()))
             own = {name: value for name, value in options.items() if name in schema.options()}
             name = options.pop("name", None)
@@ -146,7 +154,7 @@ class Rows:
                 if isinstance(entry.content, dict):
                     self.note(entry.at, "an also entry needs a name or an option")
                 continue
-            yield Row(_named_by(own) if name is None else name, options, entry.at)
+            yield Row(_named_by(own) if name is None else name, options, entry.at, whole=len(self.mistakes) == before)
 
     def _named(self, sections: dict[str, Node]) -> Iterator[Row]:
         if "cases" not in sections:
@@ -155,8 +163,10 @@ class Rows:
         if sections["cases"].content == {}:
             self.note(sections["cases"].at, "cases is empty: give it names with options")
         for name, node in entries.items():
+            before = len(self.mistakes)
             self._check_name(name, node.key_at)
-            yield Row(name, self._options(node, f"case '{name}'", tuple(schema.fields())), node.key_at)
+            options = self._options(node, f"case '{name}'", tuple(schema.fields()))
+            yield Row(name, options, node.key_at, whole=len(self.mistakes) == before)
 
     def _options(self, node: Node | None, what: str, known: tuple[str, ...]) -> dict[str, Any]:
         """The values of a mapping of options; those that are wrong are noted and left out."""

@@ -16,7 +16,7 @@ from conformance.defects.defect import Defect
 from conformance.defects.diagnosis import diagnose
 from conformance.defects.locate import locate
 from conformance.defects.seen import Eyes
-from conformance.errors import UserError, short_traceback
+from conformance.errors import UserError, short_traceback, told
 from conformance.excuse import Excuse, Judged
 from conformance.features import features
 from conformance.judge import Verdict, judge
@@ -227,7 +227,7 @@ class Runner:
         if isinstance(error, WorkerError):
             status, message, trace = error.status, str(error), error.log
         else:
-            status, message, trace = "error", f"{type(error).__name__}: {error}", short_traceback(error)
+            status, message, trace = "error", f"{type(error).__name__}: {told(error)}", short_traceback(error)
         message = message.strip().rstrip(":")
         result = replace(draft, status=status, reason=(message.splitlines() or [""])[0][:500], traceback=trace)
         if status == "unsupported":
@@ -291,7 +291,7 @@ class _Raised(Exception):  # noqa: N818 (it carries an error, it is none)
     """What an implementation raised, told apart from the suite's own errors."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
+        super().__init__(told(error))
         self.error = error
 
 

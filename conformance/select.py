@@ -68,7 +68,8 @@ def runs_by_default(adapter: Adapter, case: Case, named: Collection[str] = ()) -
 def compile_expression(expression: str) -> Predicate:
     """A test of a text, from words joined by ``and``, ``or``, ``not`` and parentheses.
 
-    A word holds when the text contains it; quotes allow blanks and parentheses in it. An empty one holds always.
+    A word holds when the text contains it; one with ``::`` when a line of the text is that id, or ends in it behind a
+    ``/``. Quotes allow blanks and parentheses in it. An empty expression holds always.
 
     Raises:
         UserError: the expression cannot be read; the message says where.
@@ -140,6 +141,8 @@ class _Parser:
             raise self._error(f"a word is missing before {text!r}", column)
         self._next += 1
         word = text.lower()
+        if "::" in word[:-2]:
+            return lambda text: any(f"/{line}".endswith(f"/{word}") for line in text.lower().split("\n"))
         return lambda text: word in text.lower()
 
     def _take(self, text: str) -> bool:

@@ -122,6 +122,29 @@ class Nothing(Faithful):
         return None  # type: ignore[return-value]
 
 
+class RaisesOddly(Faithful):
+    """Raises what cannot be sent as it is."""
+
+    name = "raises-oddly"
+
+    def solve(self, problem: Problem) -> Solution:
+        del problem
+        raise ValueError("no such file: \udcff")
+
+
+class Silent(Faithful):
+    """Raises what cannot say what is wrong."""
+
+    name = "silent"
+
+    def solve(self, problem: Problem) -> Solution:
+        class Wordless(Exception):  # noqa: N818
+            def __str__(self) -> str:
+                raise RuntimeError
+
+        raise Wordless
+
+
 class Raises(Faithful):
     name = "raises"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from conformance.case import DType
+from conformance.casefile import shipped_cases
 from conformance.features import FEATURES
 from conformance.results import NOT_RUN, Report, Result, counts, phases
 
@@ -172,7 +173,10 @@ def rerun(result: Result, spec: str = "") -> tuple[str, str]:
         spec: how its implementation is named on the command line, where that is not its name.
     """
     name = spec or result.implementation
-    direct = ["conformance", "run", "-i", name, "-k", f"'{result.case}'" if " " in result.case else result.case]
+    file = result.case.partition("::")[0]
+    own = [] if (shipped_cases().parent / file).is_file() else [file]
+    exactly = f"'{result.case}'" if set(" ()") & set(result.case) else result.case
+    direct = ["conformance", "run", *own, "-i", name, "-k", exactly]
     under_pytest = ["pytest", result.id]
     if spec and spec != result.implementation:
         under_pytest += ["--conformance-implementation", spec]

@@ -7,14 +7,14 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from numpy.typing import NDArray
 
 from conformance import registry, tensors
 from conformance.adapters import Adapter
 from conformance.adapters.adapter import as_arrays
-from conformance.errors import UserError, short_traceback
+from conformance.errors import UserError, short_traceback, told
 from conformance.worker import protocol
 from conformance.worker.protocol import (
     Answer,
@@ -29,12 +29,14 @@ from conformance.worker.protocol import (
     Supported,
     Supports,
 )
+from reference import Dialect, Profile
 
 MOST_WARNINGS = 20
 LONGEST_MESSAGE = 4000
 """Characters of what was raised, and of each warning."""
 _PR_SET_PDEATHSIG = 1
 _BUFFER = 2**18
+_T = TypeVar("_T")
 _Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -98,14 +100,19 @@ def _answered(adapter: Adapter | str, request: Start | Supports | Masks | Solve,
                 answer, found = _answer(adapter, request, block)
                 data = tensors.dumps(found) if isinstance(answer, Solved) else b""
         except BaseException as error:  # Exits and interrupts, too: it is the suite that ends this process.
-            kind = type(error).__name__
-            message = str(error)[:LONGEST_MESSAGE]
-            answer = Failed(error=Error(type=kind, message=message, traceback=short_traceback(error)))
-    heard = list(dict.fromkeys(f"{item.category.__name__}: {item.message}"[:LONGEST_MESSAGE] for item in caught))
+            kind, message, trace = map(_text, (type(error).__name__, told(error), short_traceback(error)))
+            answer = Failed(error=Error(type=kind, message=message[:LONGEST_MESSAGE], traceback=trace))
+    said = (_text(f"{item.category.__name__}: {told(item.message)}")[:LONGEST_MESSAGE] for item in caught)
+    heard = list(dict.fromkeys(said))
     update: dict[str, Any] = {"seconds": time.process_time() - start, "warnings": heard[:MOST_WARNINGS]}
     if isinstance(answer, Solved):
         update["n"] = len(data)
     return answer.model_copy(update=update), data
+
+
+def _text(text: str) -> str:
+    """Text that can be sent: halves of characters, as in names of files, are spelled out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _answer(adapter: Adapter, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, _Tensors]:
@@ -115,13 +122,21 @@ def _answer(adapter: Adapter, request: Start | Supports | Masks | Solve, block: 
         case Supports(case=case):
             reason = adapter.supports(case)
             if reason is not None:
-                return Supported(reason=reason), {}
-            return Supported(reason=None, dialect=adapter.dialect(case), profile=adapter.profile(case)), {}
+                return Supported(reason=_kind("supports()", reason, str, "None or a reason")), {}
+            dialect = _kind("dialect()", adapter.dialect(case), Dialect, "a Dialect")
+            profile = _kind("profile()", adapter.profile(case), Profile, "a Profile")
+            return Supported(reason=None, dialect=dialect, profile=profile), {}
         case Masks(case=case, draw=draw):
             return Solved(n=0), adapter.dropout_masks(protocol.to_problem(case, draw, tensors.loads(block)[0]))
         case Solve(case=case, draw=draw):
             return Solved(n=0), as_arrays(adapter.solve(protocol.to_problem(case, draw, tensors.loads(block)[0])))
     raise AssertionError(request)
+
+
+def _kind(who: str, value: Any, kind: type[_T], words: str) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{who} must return {words}, not {value!r}")
+    return value
 
 
 def _started(adapter: Adapter) -> Started:

@@ -148,3 +148,9 @@ def test_the_documented_example_is_a_case_file_and_every_option_is_documented(tm
     example_file = page.split("```yaml\n")[1].split("```")[0]
     assert names_of(tmp_path, example_file)[-3:] == ["num_layers:2", "garbage", "no-bias"]
     assert not [name for name in schema.fields() if f"`{name}`" not in page.split("## How a file expands")[0]]
+
+
+def test_a_path_that_leads_to_itself_is_no_case_file(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(CaseFileError, match=r"loop\.yaml:1:1: "):
+        load_all([tmp_path / "loop.yaml"])

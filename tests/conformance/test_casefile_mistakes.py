@@ -28,6 +28,24 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     "not-a-mapping": ("- 1\n", ["1:1: a case file must be a mapping (`key: value`)"]),
     "no-cases": (BASE, ["1:1: no cases: a case file needs 'matrix', 'also' or 'cases'"]),
     "syntax": ("cases:\n  one: [1, 2\n", ["3:1: not YAML: "]),
+    "of-several-kinds-at-once": (
+        BASE
+        + "cases:\n  a: {hidden_siz: 5}\n  p: {proj_size: 5}\n  h: {lengths: [1, 2, 3, 4]}\n  s: {dtype: float63}\n",
+        [
+            "3:7: unknown key 'hidden_siz' in case 'a', did you mean 'hidden_size'?",
+            "4:3: proj_size 5 must be less than hidden_size 5",
+            "5:3: lengths ",
+            "6:14: dtype must be ",
+        ],
+    ),
+    "nothing-left": (
+        BASE + "matrix: {bias: [true, false]}\nexclude: [{bias: true}, {bias: false}]\n",
+        ["2:1: everything in the matrix is excluded"],
+    ),
+    "beyond-all-bounds": (
+        BASE + "cases:\n  a: {forget_bias: 1e154}\n  b: {clip: 1e-300}\n",
+        ["3:20: forget_bias must be ", "4:13: clip must be "],
+    ),
     "tab": ("cases:\n\tone: {}\n", ["2:1: not YAML: "]),
     "not-utf-8": (b"cases:\n  caf\xe9: {}\n", ["2:6: the file is not UTF-8 text (byte 0xe9)"]),
     "binary": (b"\x7fELF\x02\x00", ["1:1: the character U+007F is not allowed"]),

@@ -61,7 +61,7 @@ def test_deviations_are_shown_with_the_commands_that_run_them_again(capsys: pyte
     assert run("cases", *fake("Wrong"), "-k", "plain") == 1
     printed = capsys.readouterr().out
     assert "fail cases/small.yaml::plain[wrong]" in printed
-    assert f"conformance run -i {FAKES}:Wrong -k cases/small.yaml::plain" in printed
+    assert f"conformance run cases/small.yaml -i {FAKES}:Wrong -k cases/small.yaml::plain" in printed
     assert f"pytest 'cases/small.yaml::plain[wrong]' --conformance-implementation {FAKES}:Wrong" in printed
 
 
@@ -270,7 +270,24 @@ def test_help_needs_the_standard_library_alone() -> None:
 def test_a_reader_that_has_gone_gives_no_traceback() -> None:
     command = f"{sys.executable} -m conformance schema | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "words"),
+    [(">&-", 0, ""), (">/dev/full", 3, "standard output: cannot be written: No space left on device\n")],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+def test_an_output_that_takes_nothing_gives_no_traceback(redirection: str, code: int, words: str) -> None:
+    command = f"{sys.executable} -m conformance schema {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (code, words)
+
+
+def test_seconds_have_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--timeout", "9" * 20])
+    assert "must be at most 1000000 seconds" in capsys.readouterr().err
 
 
 def test_a_run_prunes_its_cache(

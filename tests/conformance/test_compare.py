@@ -199,6 +199,7 @@ def test_a_wrong_condition_is_explained(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", "newfail"]) == 2
     assert "there is no condition 'newfail', did you mean 'new-fail'?" in capsys.readouterr().err
     assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", "headroom>twice"]) == 2
+    assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", ""]) == 2
     assert "headroom takes a factor: headroom>2x" in capsys.readouterr().err
 
 

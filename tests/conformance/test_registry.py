@@ -9,6 +9,7 @@ from conformance.worker.client import WorkerAdapter
 from tests import fakes
 
 FAKES = Path(fakes.__file__)
+FAITHFUL = "from tests.fakes import Faithful\nclass A(Faithful):\n    "
 
 
 @pytest.mark.parametrize("name", registry.BUILT_IN)
@@ -69,7 +70,13 @@ def test_what_cannot_be_had_is_explained(name: str, message: str, code: int) -> 
         ("x = (", r"broken\.py:1: '\(' was never closed"),
         ("import no_such_framework", "cannot be imported: ModuleNotFoundError"),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
-        ("from tests.fakes import Faithful\nclass A(Faithful):\n    def __init__(self): 1 / 0\n", "cannot be made"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+        (FAITHFUL + "name = 5", "name must be text .* not 5"),
+        (FAITHFUL + "requires = 'numpy'", "a tuple of modules, not 'numpy'"),
+        (FAITHFUL + "features = 'float32'", "a collection of names"),
+        (FAITHFUL + "features = {'length'}", "features name 'length', .* did you mean 'lengths'"),
+        (FAITHFUL + "lacks = {'bias': 'no'}", "lacks name 'bias', which is no feature"),
+        (FAITHFUL + "def __init__(self): 1 / 0", "cannot be made"),
     ],
 )
 def test_a_broken_file_is_explained(tmp_path: Path, source: str, message: str) -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,12 @@ def test_another_run_is_not_resumed(tmp_path: Path, part: str) -> None:
     assert path.read_bytes() == before
 
 
+ROW = (
+    '{"kind": "header", "planned": {}, "format": 1}\n'
+    '{"kind": "row", "case": "c", "key": "k", "implementation": "i", "status": "pass", %s}\n'
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -127,12 +134,23 @@ def test_another_run_is_not_resumed(tmp_path: Path, part: str) -> None:
         ("[]\n", ":1: this is not a results file"),
         ('{"kind": "row"}\n', ":1: this is not a results file"),
         ('{"kind": "header", "planned": {}, "format": 99, "suite": "9.0"}\n', "version 9.0 of the suite"),
-        ('{"kind": "header", "planned": {}, "format": 1}\n{"kind": "row", "case": "a"}\n', ":2: .* key is missing"),
+        (
+            '{"kind": "header", "planned": {}, "format": 1}\n{"kind": "row", "case": "a"}\n',
+            ":2: .* key: Field required",
+        ),
         ('{"kind": "header", "planned": {}, "format": 1}\n{"kin\n{}\n', ":2: this is not a row"),
+        ("[" * 10**5 + "\n", ":1: this is not a results file: too deep"),
+        ('{"kind": "header", "planned": {}, "format": 1, "machine": "fast"}\n', ":1: .*machine: Input should be"),
+        (ROW % '"seconds": 5', ":2: .*seconds: Input should be"),
+        (ROW % '"seen": "zz"', ":2: .*seen: String should match"),
+        (ROW % '"headroom": "nan"', ":2: .*headroom: Input should be"),
+        (ROW % '"line": 1' + (ROW % '"line": 1').splitlines()[1] + "\n", r":3: .*c\[i\] is there twice"),
+        (ROW % '"line": 1' + (ROW % '"line": 1'), ":3: .*another run begins"),
+        (ROW % '"line": 1' + '{"kind": "footer"}\n' + (ROW % '"line": 1'), ":4: .*behind the end of a run"),
         (
             '{"kind": "header", "planned": {}, "format": 1}\n'
             '{"kind": "row", "case": "a", "key": "k", "implementation": "i", "status": "fine"}\n',
-            ":2: .* no status 'fine'",
+            ":2: .* status: Input should be 'pass'",
         ),
     ],
 )
@@ -141,6 +159,19 @@ def test_other_files_are_refused(tmp_path: Path, content: str, message: str) -> 
     path.write_text(content)
     with pytest.raises(UserError, match=message):
         read(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such locks")
+def test_a_file_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with ResultsFile(path, header()) as file:
+        file.add(PASSED)
+        before = path.read_bytes()
+        for resume in (False, True):
+            with pytest.raises(UserError, match="another run is writing there"):
+                ResultsFile(path, header(), resume=resume)
+        assert path.read_bytes() == before
+    ResultsFile(path, header()).__exit__(None, None, None)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

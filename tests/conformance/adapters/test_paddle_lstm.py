@@ -52,7 +52,8 @@ def test_a_projection_leaves_the_padding_as_it_is(paddle: Adapter, deviation: Ca
     assert deviation(paddle, {"proj_size": 2, "lengths": "ragged"}) > 0.01
 
 
-def test_evaluation_runs_in_evaluation_mode(paddle: Adapter, case: Callable[..., Case]) -> None:
+@pytest.mark.usefixtures("paddle")
+def test_evaluation_runs_in_evaluation_mode(case: Callable[..., Case]) -> None:
     forward = case(check=("output",))
     assert not _layer(forward)[0].training
     assert _layer(case())[0].training, "its kernel gives gradients in training mode only"

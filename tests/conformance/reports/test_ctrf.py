@@ -52,7 +52,7 @@ def test_a_test_says_what_deviates(tmp_path: Path) -> None:
     test = written(ALL, tmp_path / "c.json")["results"]["tests"][1]
     assert (test["name"], test["suite"], test["rawStatus"]) == ("two[fake]", ["fake", "a.yaml"], "fail")
     assert (test["status"], test["duration"], test["message"]) == ("failed", 4000, "h_n is off | <b>by</b> 1")
-    assert "conformance run -i my.py:Fake -k a.yaml::two" in test["trace"]
+    assert "conformance run a.yaml -i my.py:Fake -k a.yaml::two" in test["trace"]
     assert test["extra"]["headroom"] == "inf"
 
 

@@ -53,7 +53,7 @@ def test_what_where_by_how_much_and_how_to_run_it_again() -> None:
         "  cause     behaves exactly like an LSTM whose gates are read i, o, f, g, with",
         "            gradients left as they were read",
         "  note      UserWarning: slow",
-        "  again     conformance run -i mine.py:LSTM -k cases/a.yaml::two",
+        "  again     conformance run cases/a.yaml -i mine.py:LSTM -k cases/a.yaml::two",
         "            pytest 'cases/a.yaml::two[mine]' --conformance-implementation mine.py:LSTM",
     ]
 
@@ -79,7 +79,7 @@ def test_only_some_tensors_are_named() -> None:
 def test_a_traceback_is_not_wrapped() -> None:
     lines = explain(ERROR).splitlines()
     assert lines[:5] == ["error a.yaml::three[fake]", "  what      no", "  Traceback", "  ```", "  no"]
-    assert lines[-2] == "  again     conformance run -i fake -k a.yaml::three"
+    assert lines[-2] == "  again     conformance run a.yaml -i fake -k a.yaml::three"
 
 
 def test_what_did_not_deviate_needs_no_command() -> None:

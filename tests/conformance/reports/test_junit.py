@@ -56,7 +56,7 @@ def test_a_case_says_what_deviates(tmp_path: Path) -> None:
     failure = cases["two[fake]"].result[0]
     assert isinstance(failure, Failure)
     assert (failure.type, failure.message) == ("fail", "h_n is off | <b>by</b> 1")
-    assert "conformance run -i my.py:Fake -k a.yaml::two" in failure.text
+    assert "conformance run a.yaml -i my.py:Fake -k a.yaml::two" in failure.text
     assert isinstance(cases["three[fake]"].result[0], Error)
     skipped = cases["four[fake]"].result[0]
     assert isinstance(skipped, Skipped)

@@ -55,7 +55,7 @@ ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
         "h\\_n is off \\| \\<b\\>by\\</b\\> 1",
         "| `h_n` | inf | h\\_n is off; expected: 0.5; got: nan |",
         "````text",
-        "conformance run -i my.py:Fake -k a.yaml::two",
+        "conformance run a.yaml -i my.py:Fake -k a.yaml::two",
         "| `fake` | 1 | one: It errs. | `a.yaml::four` |",
         "| `fake` | 1 | cannot | `a.yaml::five` |",
         "| `absent` | 1 | not installed | `a.yaml::one` |",

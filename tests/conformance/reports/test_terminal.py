@@ -22,7 +22,7 @@ def summary(*results: Result, complete: bool = True) -> str:
         "inf",
         "75%  solve fake",
         "2 deviations; to run one again:",
-        "conformance run -i my.py:Fake -k a.yaml::two",
+        "conformance run a.yaml -i my.py:Fake -k a.yaml::two",
         "pytest 'a.yaml::two[fake]' --conformance-implementation my.py:Fake",
         "1 pass, 1 fail, 1 unsupported, 1 error, 1 known, 1 not-run",
     ],

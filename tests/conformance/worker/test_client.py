@@ -174,6 +174,38 @@ def test_what_an_implementation_raises_comes_with_its_traceback(start: Any) -> N
     assert worker.supports(make_case()) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("RaisesOddly", r"ValueError: no such file: \udcff"),
+        ("Silent", "Wordless: (its message cannot be had: RuntimeError)"),
+    ],
+)
+def test_what_cannot_be_said_is_no_crash(start: Any, name: str, words: str) -> None:
+    with pytest.raises(Raised) as caught:
+        start(name, FAKES).solve(make_problem(make_case()))
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "words"),
+    [
+        ("supports", "True", "supports() must return None or a reason, not True"),
+        ("dialect", "None", "dialect() must return a Dialect, not None"),
+        ("profile", "'tf32'", "profile() must return a Profile, not 'tf32'"),
+    ],
+)
+def test_an_answer_of_another_kind_is_explained(
+    tmp_path: Path, start: Any, method: str, value: str, words: str
+) -> None:
+    file = tmp_path / "odd.py"
+    body = f"class Odd(Faithful):\n    def {method}(self, case): return {value}\n"
+    file.write_text(f"from tests.fakes import Faithful\n{body}")
+    with pytest.raises(Raised) as caught:
+        start("Odd", file).supports(make_case())
+    assert words in str(caught.value)
+
+
 def test_warnings_cross_over(start: Any) -> None:
     worker = start("Warns", FAKES)
     worker.solve(make_problem(make_case()))
