@@ -102,9 +102,9 @@ class KerasAdapter(Adapter):
         )  # fmt: skip
 
     def dropout_masks(self, problem: Problem) -> Named:
-        """The cells' own."""
+        """The cells' own; of all there is one mask only."""
         case = problem.case
-        if not (case.drops and case.input_dropout):
+        if not case.drops or case.input_dropout in (0, 1):
             return problem.dropout_masks
         masks = {}
         for group in self.groups(case):

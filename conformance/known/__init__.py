@@ -45,7 +45,7 @@ class Divergence(BaseModel):
     implementation: str
     """The implementation's name, `*` standing for anything."""
     package: str
-    """The distribution whose versions have it."""
+    """What is imported, or the npm package: the version of its distribution decides."""
     versions: Annotated[str, AfterValidator(_specifier)]
     """Which versions have it, such as `>=3.0,<3.16`."""
     cases: dict[str, Any] = Field(default_factory=dict)

@@ -31,7 +31,7 @@ def markdown(entries: Sequence[Divergence]) -> str:
     ordered = sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
     example = next((each.id for each in ordered if each.reproduction.endswith(".py")), "ID")
     lines = [_HEAD.format(example=example)]
-    lines += ["| package | versions | what it does |", "|---|---|---|"]
+    lines += ["| module | versions | what it does |", "|---|---|---|"]
     lines += [f"| {each.package} | {_cell(each.versions)} | [{_cell(each.what)}](#{each.id}) |" for each in ordered]
     for package, group in groupby(ordered, key=lambda entry: entry.package):
         lines += ["", f"## {package}"]

@@ -130,8 +130,9 @@ function masks(c, tensors) {
       const width = { input: tensors[`weight_ih_${end}`].shape[1], recurrent: units };
       for (const [kind, rate] of Object.entries({ input: c.input_dropout, recurrent: c.recurrent_dropout }))
         if (rate) {
-          const [first] = [1, 2, 3, 4].map(() => array(draw(tf.ones([c.batch, width[kind]]), rate)));
-          found[`${kind}_${end}`] = first;
+          const shape = [c.batch, width[kind]];
+          const [first] = rate < 1 ? [1, 2, 3, 4].map(() => draw(tf.ones(shape), rate)) : [tf.zeros(shape)];
+          found[`${kind}_${end}`] = array(first);
         }
     }
   return found;

@@ -11,12 +11,13 @@ from conformance.defects.catalogue.parts import both_ways, every, remembers
 from conformance.defects.defect import Arrays, Change, Defect
 
 
-def _drops(kind: str) -> Callable[[Case], bool]:
-    """Whether a kind of dropout, ``input`` or ``recurrent``, acts on something."""
+def _drops(kind: str, all_too: bool = False) -> Callable[[Case], bool]:
+    """Whether a kind of dropout, ``input`` or ``recurrent``, acts on something, and does not drop all of it."""
 
     def acts(case: Case) -> bool:
         probability = case.input_dropout if kind == "input" else case.recurrent_dropout
-        return case.mode == "train" and 0 < probability < 1 and (kind == "input" or remembers(case))
+        some = 0 < probability <= 1 if all_too else 0 < probability < 1
+        return case.mode == "train" and some and (kind == "input" or remembers(case))
 
     return acts
 
@@ -57,7 +58,7 @@ def _each(kind: str, what: str) -> Iterable[Defect]:
     yield Defect(
         id=f"{kind}-dropout-ignored",
         what=f"that drops nothing of {what} in training",
-        applies=drops,
+        applies=_drops(kind, all_too=True),
         masks=_of(kind, np.ones_like),
     )
     yield Defect(

@@ -1,0 +1,16 @@
+// tf.layers.lstm: with dropout 1 and with recurrentDropout 1, "fraction of the units to drop", it drops nothing.
+import * as tf from "@tensorflow/tfjs";
+
+await tf.setBackend("cpu");
+const run = (options) => {
+  const ones = { kernelInitializer: "ones", recurrentInitializer: "ones", recurrentActivation: "sigmoid" };
+  const layer = tf.layers.lstm({ units: 2, ...ones, ...options });
+  return [...layer.apply(tf.ones([1, 3, 2]), { training: true }).dataSync()];
+};
+const none = run({});
+const differs = (options) => String(run(options)) !== String(none);
+const [input, recurrent] = [differs({ dropout: 1 }), differs({ recurrentDropout: 1 })];
+
+console.log("dropout of all of the input changes something:", input);
+console.log("dropout of all of the hidden state changes something:", recurrent);
+process.exit(input && recurrent ? 0 : 1); // 1: it still happens
