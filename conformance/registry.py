@@ -70,6 +70,7 @@ BUILT_IN = {
     "onnxruntime": "conformance.adapters.onnxruntime_lstm:OnnxRuntime",
     "openvino[onnx]": "conformance.adapters.openvino_onnx:OpenVinoOnnx",
     "openvino[onnx,batchwise]": "conformance.adapters.openvino_onnx:OpenVinoOnnxBatchwise",
+    "openvino[onnx,default-precision]": "conformance.adapters.openvino_onnx:OpenVinoOnnxDefault",
     "openvino[LSTMSequence]": "conformance.adapters.openvino_sequence:OpenVinoSequence",
     "opencv.dnn": "conformance.adapters.opencv_dnn:OpenCvDnn",
     "MNN": "conformance.adapters.mnn_lstm:Mnn",

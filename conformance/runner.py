@@ -155,14 +155,15 @@ class Runner:
             attempt.judged = judged
             if verdict.conforms or verdict.proven:
                 return self._judged(draft, case, verdict, judged)
-            confirmed = any(not self._verdict(case, adapter, attempt, draw)[0].conforms for draw in CONFIRMING_DRAWS)
+            others = [self._verdict(case, adapter, attempt, draw)[0] for draw in CONFIRMING_DRAWS]
         except _Raised as raised:
             attempt.charge("solve")
             return self._raised(draft, case, raised.error)
-        if confirmed:
+        if not all(other.conforms for other in others):
             return self._judged(draft, case, verdict, judged)
         note = f"headroom {verdict.headroom:.3g} in the case's own draw, within budget in two others"
-        return self._judged(replace(draft, notes=(note,)), case, verdict, judged, passed=True)
+        decisive = max(others, key=lambda other: other.headroom)
+        return self._judged(replace(draft, notes=(note,)), case, decisive, judged)
 
     def _describe(self, adapter: Adapter, attempt: _Attempt) -> None:
         """Asks once; this is what imports the framework."""
@@ -189,13 +190,13 @@ class Runner:
         attempt.charge("judging")
         return verdict, Judged(problem, solution, expectation, dialect)
 
-    def _judged(self, draft: Result, case: Case, verdict: Verdict, judged: Judged, passed: bool = False) -> Result:
+    def _judged(self, draft: Result, case: Case, verdict: Verdict, judged: Judged) -> Result:
         failing = [tensor for tensor in verdict.tensors if tensor.reason]
         result = replace(
             draft, headroom=verdict.headroom, tensors={tensor.name: tensor.headroom for tensor in verdict.tensors}
         )
         expected = self._expected(case, draft.implementation)
-        if passed or verdict.conforms:
+        if verdict.conforms:
             return _excused(result, excuse.for_conformance(expected, judged))
         worst = max(failing, key=lambda tensor: tensor.headroom)
         details = {tensor.name: {"reason": tensor.reason, **tensor.detail} for tensor in failing}

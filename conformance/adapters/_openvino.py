@@ -9,12 +9,20 @@ PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": 
 """What the CPU plug-in is told to infer in. Its own choice is bfloat16 where the processor has it; it has no double."""
 
 
-def run(model: Any, inputs: Sequence[Array], dtype: str) -> list[Array]:
-    """A model's outputs, fresh arrays in the model's order."""
+def run(model: Any, inputs: Sequence[Array], dtype: str = "") -> list[Array]:
+    """A model's outputs, fresh arrays in the model's order; without a dtype in the plug-in's own precision."""
     import openvino
 
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]})
+    hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]} if dtype else {}
+    compiled = openvino.Core().compile_model(model, "CPU", hint)
     return [array.copy() for array in compiled(list(inputs)).to_tuple()]
+
+
+def own_precision() -> str:
+    """What the CPU plug-in infers in if it is told nothing: f32, or bf16 where the processor has it."""
+    import openvino
+
+    return openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()  # type: ignore[no-any-return]
 
 
 def describe() -> dict[str, str]:
@@ -26,6 +34,5 @@ def describe() -> dict[str, str]:
         "openvino": openvino.__version__,
         "device": core.get_property("CPU", "FULL_DEVICE_NAME"),
         "threads": str(core.get_property("CPU", "INFERENCE_NUM_THREADS") or "default"),
-        "precision": "INFERENCE_PRECISION_HINT bf16 for bfloat16, else f32; by itself the plug-in takes "
-        + core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string(),
+        "precision": f"INFERENCE_PRECISION_HINT bf16 for bfloat16, else f32; by itself it is {own_precision()} here",
     }

@@ -1,11 +1,13 @@
 """``openvino[onnx]``: OpenVINO's ONNX front end and its CPU plug-in."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from conformance.adapters import _openvino
 from conformance.adapters._onnx import Array, ZeroLengthIsZero
 from conformance.case import Case
+from reference import PROFILES, Profile
 
 
 class OpenVinoOnnx(ZeroLengthIsZero):
@@ -23,8 +25,12 @@ class OpenVinoOnnx(ZeroLengthIsZero):
         import openvino
 
         read = openvino.Core().read_model(model.SerializeToString())
-        outputs = _openvino.run(read, list(feeds.values()), case.dtype)
+        outputs = _openvino.run(read, list(feeds.values()), self.precision(case))
         return {output.name: array for output, array in zip(model.graph.output, outputs, strict=True)}
+
+    def precision(self, case: Case) -> str:
+        """The dtype to infer in; empty to leave it to the plug-in."""
+        return case.dtype
 
     def describe(self) -> dict[str, str]:
         """Versions, device, threads and precision."""
@@ -40,3 +46,25 @@ class OpenVinoOnnxBatchwise(OpenVinoOnnx):
     def supports(self, case: Case) -> str | None:
         """Batch-first cases; the others are those of ``openvino[onnx]``."""
         return super().supports(case) or (None if case.batch_first else "layout=1 is for batch-first cases")
+
+
+class OpenVinoOnnxDefault(OpenVinoOnnx):
+    """Models in float32 in the precision that the plug-in takes by itself, as they run if nobody asks for another."""
+
+    name = "openvino[onnx,default-precision]"
+    features = ZeroLengthIsZero.features
+
+    def precision(self, case: Case) -> str:
+        """The plug-in's own."""
+        del case
+        return ""
+
+    def profile(self, case: Case) -> Profile:
+        """On processors with bfloat16 that of bfloat16, to which weights and inputs are rounded, too."""
+        if _openvino.own_precision() == "bf16":
+            return replace(PROFILES["bfloat16"], name="bfloat16 of float32", u_op=PROFILES["bfloat16"].u)
+        return super().profile(case)
+
+    def describe(self) -> dict[str, str]:
+        """The precision is another."""
+        return super().describe() | {"precision": f"the plug-in's own, {_openvino.own_precision()} here"}
