@@ -36,6 +36,23 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: KerasAda
 
 
 @pytest.mark.parametrize(
+    "options",
+    [{"direction": "reverse", "num_layers": 2}, {"input_dropout": 0.5, "mode": "train", "num_layers": 2, "batch": 6}],
+    ids=str,
+)
+def test_stacked_cells_run_backwards_and_drop(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(KerasStackedCells(), options) < 1e-12
+
+
+def test_a_layer_that_fails_is_not_unsupported(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(KerasImplementation1().keras().layers.LSTMCell, "call", fail)
+    assert KerasImplementation1().supports(case(dtype="float32")) is None
+
+
+@pytest.mark.parametrize(
     ("adapter", "options", "words"),
     [
         (KerasImplementation1(), {"direction": "bidirectional"}, "leaves out implementation"),

@@ -84,7 +84,6 @@ def test_says_what_it_lacks(case: Callable[..., Case], name: str) -> None:
         ("openvino[onnx]", {"activations": ("sigmoid", "softsign", "tanh")}, "Unknown activation function: softsign"),
         ("openvino[onnx]", {"activations": ("hard_sigmoid", "tanh", "tanh")}, "Unsupported activation function"),
         ("openvino[onnx,batchwise]", {}, "layout=1 is for batch-first cases"),
-        ("opencv.dnn", {"lengths": "ragged", "initial_state": "omitted"}, "Insufficient inputs for LSTM layer"),
         ("opencv.dnn", {"activations": ("sigmoid", "relu", "relu")}, "[Relu] for layer LSTM is not supported"),
         ("MNN", {"peepholes": True}, "not support 8th input"),
         ("MNN", {"activations": ("sigmoid", "tanh", "elu")}, "mnnconvert does not convert this model"),
@@ -92,6 +91,15 @@ def test_says_what_it_lacks(case: Callable[..., Case], name: str) -> None:
 )
 def test_a_runtimes_own_limits(case: Callable[..., Case], name: str, options: dict[str, Any], words: str) -> None:
     assert words in (runtime(name).supports(case(**SINGLE | options)) or "")
+
+
+def test_openvinos_own_precision_is_declared(deviation: Callable[..., float], case: Callable[..., Case]) -> None:
+    adapter = runtime("openvino[onnx,default-precision]")
+    coarse = adapter.profile(case(**SINGLE)).u > 2.0**-24
+    off = deviation(adapter, SINGLE)
+    assert (off > 1e-4) == coarse
+    assert off < 0.05
+    assert f"the plug-in's own, {'bf16' if coarse else 'f32'} here" in adapter.describe()["precision"]
 
 
 # onnx.reference reads the padding.

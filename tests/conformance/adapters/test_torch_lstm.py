@@ -63,6 +63,16 @@ def test_torch_has_those_limits_itself() -> None:
         torch.nn.utils.rnn.pack_padded_sequence(torch.zeros(4, 2, 3), torch.tensor([4, 0]), enforce_sorted=False)
 
 
+def test_a_module_that_fails_is_not_unsupported(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", fail)
+    assert TorchLSTM().supports(case(dtype="float32")) is None
+    with pytest.raises(RuntimeError, match="broken"):
+        TorchLSTM().solve(make_problem(case(dtype="float32")))
+
+
 def test_keeps_the_contract() -> None:
     assert check_adapter(TorchLSTM()) == []
 
