@@ -139,7 +139,9 @@ def _expected(schema: Schema) -> str:
         case {"enum": words}:
             return ", ".join(f"'{word}'" for word in words[:-1]) + f" or '{words[-1]}'"
         case {"type": "array", "items": items}:
-            return f"a list with each {_expected(items)}"
+            few, many = schema.get("minItems"), schema.get("maxItems")
+            count = f" of {few} to {many} items," if few and many and few > 1 else ""
+            return f"a list{count} with each {_expected(items)}"
         case {"type": "boolean"}:
             return "true or false"
         case {"type": ("integer" | "number") as kind}:
@@ -164,11 +166,11 @@ def _shown(value: Any) -> str:
         case str():
             return f"'{value}'" if len(value) <= 40 else f"'{value[:40]}…'"
         case int() | float():
-            return f"{value:g}" if isinstance(value, float) else str(value)
+            return str(value)
         case []:
             return "an empty list"
         case list():
-            return "a list"
+            return f"a list of {len(value)}"
         case _:
             return "a mapping"
 

@@ -38,6 +38,10 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
             "6:14: dtype must be ",
         ],
     ),
+    "numbers-and-lists": (
+        BASE + "cases:\n  a: {hidden_size: 5.0}\n  b: {activations: [sigmoid]}\n",
+        ["3:20: hidden_size must be ", "4:20: activations must be a list of 3 to 6 items, with each "],
+    ),
     "nothing-left": (
         BASE + "matrix: {bias: [true, false]}\nexclude: [{bias: true}, {bias: false}]\n",
         ["2:1: everything in the matrix is excluded"],

@@ -89,7 +89,7 @@ def test_all_deviating_tensors_are_shown_without_a_traceback(pytester: pytest.Py
             "fail cases/small.yaml::plain[[]wrong]",
             "  what      grad.input, 45 of 45 elements",
             "  also      h_n (headroom *",
-            f"  again     conformance run -i {FAKES}:Wrong -k cases/small.yaml::plain",
+            f"  again     conformance run cases/small.yaml -i {FAKES}:Wrong -k cases/small.yaml::plain",
             "FAILED cases/small.yaml::plain[[]wrong[]] - fail: grad.input is off by *",
         ]
     )
