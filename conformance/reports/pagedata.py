@@ -12,7 +12,7 @@ from conformance import known
 from conformance.defects.catalogue import CATALOGUE
 from conformance.features import FEATURES
 from conformance.reports.causes import explained
-from conformance.reports.summary import by_implementation, dtypes, sees
+from conformance.reports.summary import by_implementation, dtypes, own_file, sees
 from conformance.results import DEVIATIONS, NOT_RUN, STATUSES, Report, Result, phases, plain
 
 _OF_WORST = frozenset({"index", "where", "expected", "expected_hex", "got", "got_hex", "budget"})
@@ -49,6 +49,7 @@ def overview(report: Report) -> dict[str, Any]:
         "planned": sum(report.planned.values()),
         "void": report.void,
         "absent": report.absent,
+        "own_files": sorted({file for result in report.results if (file := own_file(result.case))}),
         "statuses": STATUSES,
         "deviations": sorted(DEVIATIONS),
         "not_run": sorted(NOT_RUN),

@@ -165,6 +165,12 @@ def times(
     return rows + [(phase, seconds) for phase, seconds in total.items() if phase not in FRAMEWORK_PHASES]
 
 
+def own_file(case: str) -> str:
+    """The file to name on the command line for a case of this id; empty where the case is a shipped one."""
+    file = case.partition("::")[0]
+    return "" if (shipped_cases().parent / file).is_file() else file
+
+
 def rerun(result: Result, spec: str = "") -> tuple[str, str]:
     """The two commands that run one result again.
 
@@ -173,8 +179,7 @@ def rerun(result: Result, spec: str = "") -> tuple[str, str]:
         spec: how its implementation is named on the command line, where that is not its name.
     """
     name = spec or result.implementation
-    file = result.case.partition("::")[0]
-    own = [] if (shipped_cases().parent / file).is_file() else [file]
+    own = [file] if (file := own_file(result.case)) else []
     exactly = f"'{result.case}'" if set(" ()") & set(result.case) else result.case
     direct = ["conformance", "run", *own, "-i", name, "-k", exactly]
     under_pytest = ["pytest", result.id]

@@ -1,6 +1,7 @@
 """The page in a real browser: what a reader sees, clicks and types."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +41,13 @@ def go(page: Any, where: str) -> None:
     )
 
 
+def act(page: Any, do: Callable[..., object], *arguments: object) -> None:
+    """Does what changes the address, and waits for the view that comes of it."""
+    page.evaluate("delete document.documentElement.dataset.ready")
+    do(*arguments)
+    page.wait_for_selector("html[data-ready]")
+
+
 def names(page: Any) -> list[str]:
     return [text.strip() for text in page.locator(".matrix tbody th.name a").all_inner_texts()]
 
@@ -77,10 +85,10 @@ def test_the_first_view_says_what_may_be_relied_on(page: Any) -> None:
 
 
 def test_from_the_matrix_down_to_an_element(page: Any) -> None:
-    cell(page, "wrong", "gradients").locator("a").click()
+    act(page, cell(page, "wrong", "gradients").locator("a").click)
     assert page.url.endswith("#/cases/wrong/gradients")
     assert "0 of 3" in page.locator(".verdict").inner_text()
-    page.locator("th.case a", has_text="cases/a.yaml::plain").click()
+    act(page, page.locator("th.case a", has_text="cases/a.yaml::plain").click)
     assert "fail" in page.locator("h1").inner_text()
     assert "hidden_size: 4" in page.locator(".code pre").all_inner_texts()[-1]
     assert page.locator("svg.chart").count() == 1
@@ -89,14 +97,14 @@ def test_from_the_matrix_down_to_an_element(page: Any) -> None:
     assert re.search(r"0x1\.[0-9a-f]{13}p", first.inner_text())
     assert "proven wrong" in first.inner_text()
     assert "float32" in page.locator(".facts", has_text="budget of the profile").inner_text()
-    first.locator("a").click()
+    act(page, first.locator("a").click)
     assert re.search(r"/grad\.input/\d+%2C\d+%2C\d+$", page.url)
     assert page.locator(".elements tr.chosen").count() == 1
 
 
 def test_back_leads_back(page: Any) -> None:
-    cell(page, "wrong", "gradients").locator("a").click()
-    page.go_back()
+    act(page, cell(page, "wrong", "gradients").locator("a").click)
+    act(page, page.go_back)
     page.wait_for_selector(".matrix")
     page.keyboard.press("Escape")
     assert page.locator(".matrix").count() == 1
@@ -137,11 +145,11 @@ def test_both_values_of_an_element_are_exact(open_page: Open, results: Results) 
 )
 def test_filters_leave_what_they_name(page: Any, choose: dict[str, str], left: list[str]) -> None:
     for name, value in choose.items():
-        page.select_option(f"#filter-{name}", value)
+        act(page, page.select_option, f"#filter-{name}", value)
         assert f"{name}={value}" in page.url
     assert names(page) == left
     assert f"{len(left)} implementation" in page.locator(".counted").inner_text()
-    page.locator("a.clear").click()
+    act(page, page.locator("a.clear").click)
     assert len(names(page)) == 8
 
 
@@ -152,20 +160,20 @@ def test_a_search_keeps_the_words_and_the_cursor(page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "filter-q"
     page.keyboard.type("x")
     page.wait_for_url("**q=both-ways+pickyx")
+    page.wait_for_selector("text=Nothing matches")
     assert page.locator("#filter-q").input_value() == "both-ways pickyx"
-    assert "Nothing matches" in page.locator("#content").inner_text()
 
 
 def test_a_heading_sorts_both_ways_and_back(page: Any) -> None:
     given = names(page)
     heading = page.locator('button[data-sort="headroom"]')
-    heading.click()
+    act(page, heading.click)
     assert names(page)[0] == "nan"
     assert page.locator("th[aria-sort=descending]").count() == 1
-    heading.click()
+    act(page, heading.click)
     assert names(page)[-1] == "nan"
     assert "sort=headroom" in page.url
-    heading.click()
+    act(page, heading.click)
     assert names(page) == given
 
 
@@ -190,7 +198,10 @@ def test_the_command_to_see_it_again_is_copied(open_page: Open, results: Results
     page = open_page(report(results), RESULT, permissions=["clipboard-read", "clipboard-write"])
     page.locator(".repro .copy").first.click()
     page.wait_for_selector(".copy:text-is('Copied')")
-    assert page.evaluate("navigator.clipboard.readText()") == "conformance run -i wrong -k cases/a.yaml::plain"
+    assert (
+        page.evaluate("navigator.clipboard.readText()")
+        == "conformance run cases/a.yaml -i wrong -k cases/a.yaml::plain"
+    )
 
 
 def test_what_a_run_lacks_is_said_in_every_view(open_page: Open, results: Results) -> None:
@@ -245,11 +256,11 @@ def test_colours_follow_the_system_and_the_button(open_page: Open, results: Resu
     page = open_page(report(results), color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
-    page.locator("button.theme").click()
+    act(page, page.locator("button.theme").click)
     assert "theme=light" in page.url
     light = page.evaluate(ground)
     assert light != dark
-    page.locator("button.theme").click()
+    act(page, page.locator("button.theme").click)
     assert page.evaluate(ground) == dark
 
 

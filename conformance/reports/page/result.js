@@ -82,8 +82,10 @@ function described(row, options) {
 function repro(row) {
   const { spec, name } = data.implementations[data.rows.implementation[row]];
   const id = caseId(row);
-  const chosen = /\s/.test(id) ? `'${id}'` : id;
-  const lines = [`conformance run -i ${quoted(spec)} -k ${quoted(chosen)}`];
+  const chosen = /[\s()]/.test(id) ? `'${id}'` : id;
+  const [file] = id.split("::");
+  const own = data.own_files.includes(file) ? `${quoted(file)} ` : "";
+  const lines = [`conformance run ${own}-i ${quoted(spec)} -k ${quoted(chosen)}`];
   const known = divergenceOf(row);
   if (known) lines.push(`conformance repro ${quoted(known.id)} | python -`);
   lines.push(`pytest ${quoted(`${id}[${name}]`)}${spec === name ? "" : ` --conformance-implementation ${quoted(spec)}`}`);
