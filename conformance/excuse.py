@@ -117,9 +117,9 @@ def _met(chosen: Sequence[Divergence], judged: Judged, oracle: Oracle) -> bool:
 
 def _shows(entry: Divergence, judged: Judged) -> bool:
     """Whether a divergence that behaves like a defect would be seen in this problem; any other one always is."""
-    defects = _defects(entry, judged.problem)
     if not entry.defects:
         return True
+    defects = _defects(entry, judged.problem)
     return any(found > SEEN for found in look(judged.problem, judged.expectation, judged.dialect, defects).values())
 
 

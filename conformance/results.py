@@ -18,13 +18,13 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from conformance import __version__, threads
 from conformance.errors import UserError
@@ -75,7 +75,7 @@ class Result:
     implementation: str
     status: Status
     reason: str = ""
-    headroom: float | None = None
+    headroom: Annotated[float, Field(ge=0)] | None = None
     tensors: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     diagnosis: str = ""
@@ -91,7 +91,7 @@ class Result:
     options: Mapping[str, Any] = field(default_factory=dict)
     unchecked: Mapping[str, str] = field(default_factory=dict)
     sees: int | None = None
-    seen: str = ""
+    seen: Annotated[str, Field(pattern="^[0-9a-f]*$")] = ""
 
     @property
     def deviates(self) -> bool:
@@ -107,16 +107,14 @@ class Result:
         """The result as JSON values, without empty fields."""
         return {name: plain(value) for name, value in asdict(self).items() if value or value == 0.0}
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Self:
+    @staticmethod
+    def from_row(row: Mapping[str, Any]) -> "Result":
         """The result that a row holds; fields of a later suite version are left out.
 
         Raises:
             ValueError: a field is missing or is not what it should be.
         """
-        checked = _Row.model_validate(row)
-        values = {item.name: getattr(checked, item.name) for item in fields(cls)}
-        return cls(**values | {name: tuple(values[name]) for name in ("notes", "features", "tags")})
+        return _ROW.validate_python(row)
 
 
 @dataclass(frozen=True)
@@ -324,31 +322,7 @@ class _Header(BaseModel):
     absent: dict[str, str] = {}
 
 
-class _Row(BaseModel):
-    """What a row must be."""
-
-    case: str
-    key: str
-    implementation: str
-    status: Status
-    reason: str = ""
-    headroom: Annotated[float, Field(ge=0)] | None = None
-    tensors: dict[str, float] = {}
-    details: dict[str, dict[str, Any]] = {}
-    diagnosis: str = ""
-    causes: dict[str, str] = {}
-    notes: list[str] = []
-    traceback: str = ""
-    seconds: dict[str, float] = {}
-    features: list[str] = []
-    tags: list[str] = []
-    dtype: str = ""
-    profile: str = ""
-    line: int = 0
-    options: dict[str, Any] = {}
-    unchecked: dict[str, str] = {}
-    sees: int | None = None
-    seen: Annotated[str, Field(pattern="^[0-9a-f]*$")] = ""
+_ROW = TypeAdapter(Result)
 
 
 def _checked_header(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
