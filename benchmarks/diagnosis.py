@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
-from conformance.defects.diagnosis import diagnose
-from conformance.defects.observation import nudged
-from conformance.defects.sight import SEEN, look
-from conformance.oracle import Expectation, Oracle
-from conformance.problem import Problem, make_problem
+from conformance.defects.diagnosis.diagnose import diagnose
+from conformance.defects.diagnosis.observation import nudged
+from conformance.defects.power.detection import SEEN, look
+from conformance.verdict.oracle import Expectation, Oracle
+from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 
 CONFIGURATIONS = 4

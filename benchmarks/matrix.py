@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from conformance.results import read
+from conformance.results.record import read
 
 LIMIT = 6.0
 INTERVAL = 0.25
@@ -70,7 +70,7 @@ def main() -> None:
     args, rest = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.output or Path(scratch)
-        command = [sys.executable, "-m", "conformance.cli", "run", "--output", str(folder), *rest]
+        command = [sys.executable, "-m", "conformance.commands.cli", "run", "--output", str(folder), *rest]
         start = time.perf_counter()
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         watch = Peak(running.pid)

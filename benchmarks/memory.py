@@ -17,10 +17,10 @@ from importlib import import_module
 from typing import Any
 
 IMPLEMENTATIONS = {
-    "torch.nn.LSTM": "conformance.adapters.torch_lstm:TorchLSTM",
-    "torch.nn.LSTMCell": "conformance.adapters.torch_lstm_cell:TorchLSTMCell",
-    "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras_lstm:KerasLSTM",
-    "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras_lstm:KerasLSTMTraced",
+    "torch.nn.LSTM": "conformance.adapters.pytorch.lstm:TorchLSTM",
+    "torch.nn.LSTMCell": "conformance.adapters.pytorch.lstm_cell:TorchLSTMCell",
+    "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras.lstm:KerasLSTM",
+    "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras.lstm:KerasLSTMTraced",
 }
 
 
@@ -48,8 +48,8 @@ def configuration(draw: random.Random) -> dict[str, Any]:
 
 def measure(name: str, cases: int, configurations: int, shuffled: bool) -> None:
     """Solves cases and prints what memory they left behind."""
-    from conformance.case import Case
-    from conformance.problem import make_problem
+    from conformance.cases.case import Case
+    from conformance.verdict.problem import make_problem
 
     module, cls = IMPLEMENTATIONS[name].split(":")
     adapter = getattr(import_module(module), cls)()

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.chromium import ABSENT, PATH, browser
 from benchmarks.synthetic import report
-from conformance.reports import html
+from conformance.reports.page import write as html
 
 LIMITS = {10_000: (1.0, 1.0), 100_000: (10.0, 3.0)}
 TIMES = 3

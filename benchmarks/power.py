@@ -19,12 +19,12 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from conformance.casefile import load_all, shipped_cases  # noqa: E402
+from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
 from conformance.defects.catalogue import CATALOGUE  # noqa: E402
 from conformance.defects.defect import solve  # noqa: E402
-from conformance.defects.matrix import View, matrix  # noqa: E402
-from conformance.oracle import Oracle  # noqa: E402
-from conformance.problem import make_problem  # noqa: E402
+from conformance.defects.power.kill_matrix import View, matrix  # noqa: E402
+from conformance.verdict.oracle import Oracle  # noqa: E402
+from conformance.verdict.problem import make_problem  # noqa: E402
 from reference import PROFILES, Dialect  # noqa: E402
 
 STRIDE = 10

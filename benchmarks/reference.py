@@ -20,8 +20,8 @@ import torch  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 import reference  # noqa: E402
-from conformance.case import Case  # noqa: E402
-from conformance.problem import Problem, make_problem  # noqa: E402
+from conformance.cases.case import Case  # noqa: E402
+from conformance.verdict.problem import Problem, make_problem  # noqa: E402
 from reference.model import Model  # noqa: E402
 
 SIZES: dict[str, dict[str, Any]] = {

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.chromium import ABSENT, PATH, browser
-from conformance.reports import html
-from conformance.results import read
+from conformance.reports.page import write as html
+from conformance.results.record import read
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from conformance.casefile import shipped_cases
-from conformance.reports.summary import FRAMEWORK_PHASES
-from conformance.results import Report, read
+from conformance.cases.casefile import shipped_cases
+from conformance.results.record import Report, read
+from conformance.results.summary import FRAMEWORK_PHASES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = [python, "-m", "conformance", "run", "--output", name]
-        under_pytest = [python, "-m", "pytest", "-q", "-p", "conformance.pytest_plugin", "-p", "no:cacheprovider"]
+        under_pytest = [python, "-m", "pytest", "-q", "-p", "conformance.pytest.plugin", "-p", "no:cacheprovider"]
         under_pytest += ["-n", "auto", "--dist=worksteal", "--conformance-report", f"{name}/pytest.jsonl"]
         under_pytest += [str(shipped_cases())]
         cpu_seconds(run, folder)

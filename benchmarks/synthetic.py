@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
-from conformance.casefile import load_all, shipped_cases
-from conformance.defects.seen import IDS
-from conformance.evidence import evidence
-from conformance.problem import make_problem
-from conformance.results import Report, Result, Status, counts, make_header
-from conformance.runner import blank
+from conformance.cases.case import Case
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.defects.power.detected import IDS
+from conformance.results.record import Report, Result, Status, counts, make_header
+from conformance.run.runner import blank
+from conformance.verdict.evidence import evidence
+from conformance.verdict.problem import make_problem
 
 IMPLEMENTATIONS = 40
 _SHARES: dict[Status, float] = {"pass": 0.76, "unsupported": 0.18, "known": 0.03, "fail": 0.02, "error": 0.01}

@@ -15,10 +15,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from conformance import registry
-from conformance.adapters import Adapter
-from conformance.casefile import load_all, shipped_cases
-from conformance.problem import Problem, make_problem
+from conformance.adapters import Adapter, registry
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import isolated
 from conformance.worker.protocol import to_tensors
 

@@ -158,7 +158,7 @@ static void solve(const char *request) {
     for (int k = 0; k < givens; k++) free(given[k].values);
 }
 
-/* What it supports, by the names of conformance.features; it is not asked for anything else. */
+/* What it supports, by the names of conformance.cases.features; it is not asked for anything else. */
 static const char *features =
     "[\"no bias\",\"batch first\",\"state omitted\",\"gradients\",\"float64\",\"float32\"]";
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.adapters import Solution
-from conformance.adapters.torch_lstm import TorchLSTM
-from conformance.problem import Array, Problem, Tensors
+from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.verdict.problem import Array, Problem, Tensors
 
 
 class WrongGates(TorchLSTM):

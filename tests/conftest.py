@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+ROOT = Path(__file__).parents[1]
 FAKES = Path(__file__).parent / "fakes.py"
 
 CASES = """\

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters import Adapter, Solution
-from conformance.case import Case
-from conformance.oracle import Oracle
-from conformance.problem import Problem, round_to
+from conformance.cases.case import Case
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import Problem, round_to
 from reference import PROFILES, Dialect
 
 

@@ -1,16 +1,16 @@
 """The contract between the suite and one implementation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Case
-from conformance.features import features, lack
-from conformance.layout import Layout
-from conformance.problem import Problem, Tensors
+from conformance.adapters.layout import Layout
+from conformance.cases.case import Case
+from conformance.cases.features import features, lack
+from conformance.verdict.problem import Problem, Tensors
 from reference import PROFILES, Dialect, Profile
 
 Solution = Mapping[str, NDArray[np.floating]]
@@ -52,8 +52,11 @@ class Adapter(ABC):
     environment: Mapping[str, str] = {}
     """Environment variables that its process must start with; it then always gets one of its own."""
 
+    packages: Mapping[str, str] = {}
+    """Versions of the required packages, where the implementation runs in an environment of its own."""
+
     features: ClassVar[Set[str]] = frozenset()
-    """Those of ``conformance.features.FEATURES`` that it supports, its dtypes among them."""
+    """Those of ``conformance.cases.features.FEATURES`` that it supports, its dtypes among them."""
     lacks: ClassVar[Mapping[str, str]] = {}
     """Why it lacks a feature, in its users' words, where there is more to say than ``features.LACKS`` does."""
     layout: ClassVar[Layout | None] = None
@@ -72,6 +75,10 @@ class Adapter(ABC):
             if feature not in self.features:
                 return self.lacks.get(feature) or f"{self.name} {lack(feature)}"
         return None
+
+    def runs_by_default(self, case: Case, named: Collection[str] = ()) -> bool:
+        """Whether a run includes this case: an expensive implementation runs its default tag only, unless named."""
+        return not self.default_tag or self.name in named or self.default_tag in case.tags
 
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Case
-from conformance.layout import Layout, layer_parameters
-from conformance.problem import Problem
+from conformance.adapters.layout import Layout, layer_parameters
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem
 from reference import Model
 
 Array = NDArray[np.floating]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.adapter import Adapter, Solution
-from conformance.case import Case
-from conformance.problem import Problem, Tensors, make_problem
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, Tensors, make_problem
 
 _SMALL = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2}
 _OPTIONS: dict[str, dict[str, Any]] = {

@@ -1,1 +1,1 @@
-"""The commands: ``execute(args)`` of the module named like the command does it and returns the exit code."""
+"""The command line: the parser, and one file per command."""

@@ -3,11 +3,11 @@
 import argparse
 from collections import Counter
 
-from conformance.casefile import load_all, shipped_cases
-from conformance.defects.certificate import certify
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.defects.power.certificate import certify
 from conformance.errors import UserError
-from conformance.oracle import ChaoticCaseError, Oracle
-from conformance.problem import make_problem
+from conformance.verdict.oracle import ChaoticCaseError, Oracle
+from conformance.verdict.problem import make_problem
 from reference import PROFILES, Dialect
 
 

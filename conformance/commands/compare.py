@@ -4,12 +4,12 @@ import argparse
 import json
 import sys
 
-from conformance import atomic
-from conformance.compare import compare
-from conformance.conditions import Conditions
 from conformance.reports import comparison as shown
-from conformance.reports import html
-from conformance.results import read
+from conformance.reports.page import write as html
+from conformance.results import atomic
+from conformance.results.compare import compare
+from conformance.results.conditions import Conditions
+from conformance.results.record import read
 
 
 def execute(args: argparse.Namespace) -> int:

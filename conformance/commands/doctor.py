@@ -15,12 +15,13 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from conformance import __version__, registry, threads
-from conformance.casefile import load_all, shipped_cases
-from conformance.checkup import Checkup, ask, look
+from conformance import __version__, threads
+from conformance.adapters import registry
+from conformance.cases.casefile import load_all, shipped_cases
 from conformance.errors import MISSING, UserError
-from conformance.oracle import default_cache
-from conformance.results import plain
+from conformance.results.record import plain
+from conformance.run.checkup import Checkup, ask, look
+from conformance.verdict.oracle import default_cache
 
 PACKAGES = ("numpy", "packaging", "pydantic", "pytest", "pytest-xdist", "PyYAML", "rich")
 """What the suite itself is built on."""

@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Iterator
 
-from conformance import known, registry
-from conformance.adapters import Adapter
-from conformance.casefile import load_all, shipped_cases
+from conformance.adapters import Adapter, installed, registry
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.features import DTYPES, FEATURES, features
+from conformance.cases.select import Selection
 from conformance.errors import UserError
-from conformance.features import DTYPES, FEATURES, features
+from conformance.known import divergences as known
 from conformance.known import findings
-from conformance.select import Selection
 
 _IMPLEMENTATIONS = """\
 # Implementations
@@ -49,9 +49,9 @@ def _cases(args: argparse.Namespace) -> None:
 def _implementations() -> Iterator[str]:
     for name in registry.registered():
         adapter = registry.load(name)
-        versions = ", ".join(f"{module} {version}" for module, version in registry.versions(adapter).items())
+        versions = ", ".join(f"{module} {version}" for module, version in installed.versions(adapter).items())
         only = f"; without -i only cases tagged {adapter.default_tag}" if adapter.default_tag else ""
-        absent = registry.missing(adapter)
+        absent = installed.missing(adapter)
         state = f"not installed: {adapter.install}" if absent else f"installed: {versions}"
         yield f"{adapter.name:40} {state}{only}"
 

@@ -3,10 +3,10 @@
 import argparse
 import difflib
 
-from conformance import atomic
 from conformance.errors import UserError
-from conformance.merge import FAULTS, merge
-from conformance.results import read
+from conformance.results import atomic
+from conformance.results.merge import FAULTS, merge
+from conformance.results.record import read
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ def execute(args: argparse.Namespace) -> int:
     if path.suffix != ".py":
         raise UserError(f"{path}: an adapter is a Python file, whose name ends in .py")
     class_name = "".join(part[0].upper() + part[1:] for part in parts) + "Adapter"
-    template = resources.files("conformance").joinpath("templates", "adapter.py.txt").read_text(encoding="utf-8")
+    template = resources.files("conformance.commands").joinpath("adapter.py.txt").read_text(encoding="utf-8")
     _write(path, Template(template).substitute(name=args.name, class_name=class_name))
     spec = f"{path}:{class_name}"
     print(f"{path}: replace its three lines that say FILL IN, then")

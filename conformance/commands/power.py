@@ -12,18 +12,19 @@ from typing import Any
 
 from rich.console import Console
 
-from conformance import registry
 from conformance.adapters import Adapter
-from conformance.case import Case
-from conformance.casefile import load_all, shipped_cases
-from conformance.defects import published, seen
-from conformance.defects.matrix import Row, View, matrix
-from conformance.defects.power import Power, seen_by
+from conformance.cases.case import Case
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.select import Selection
+from conformance.defects.power import detected as seen
+from conformance.defects.power import published
+from conformance.defects.power.kill_matrix import Row, View, matrix
+from conformance.defects.power.power import Power, seen_by
 from conformance.errors import MISSING, UserError
-from conformance.oracle import default_cache
 from conformance.reports import power as reports
-from conformance.results import plain
-from conformance.select import Selection
+from conformance.results.record import plain
+from conformance.run import implementations
+from conformance.verdict.oracle import default_cache
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -41,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.matrix:
         _write_matrix(args.matrix, power.rows)
     suites = [*published.measure(), published.ours(power.rows)] if args.published else []
-    against = [_against(registry.load(name), cases, power, args) for name in args.against]
+    against = [_against(implementations.load(name), cases, power, args) for name in args.against]
     failed = bool(power.unseen or power.contradicted)
     if args.json:
         content = {

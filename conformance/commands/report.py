@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conformance.errors import UserError
-from conformance.reports import badges, csvfile, ctrf, html, jobsummary, junit, markdown, parquet
-from conformance.results import Report, read
+from conformance.reports import badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
+from conformance.reports.page import write as html
+from conformance.results.record import Report, read
 
 WRITERS: Mapping[str, Callable[[Path, Report], None]] = {
     "output": markdown.write,

@@ -3,8 +3,8 @@
 import argparse
 import difflib
 
-from conformance import known
 from conformance.errors import UserError
+from conformance.known import divergences as known
 
 
 def execute(args: argparse.Namespace) -> int:

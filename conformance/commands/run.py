@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import shlex
@@ -12,26 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from conformance import known, registry
-from conformance.adapters import Adapter
-from conformance.case import Case
-from conformance.casefile import load_all, shipped_cases
-from conformance.cli import INTERRUPTED
-from conformance.defects import controls, seen
+from conformance.adapters import Adapter, installed
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.select import Selection
+from conformance.commands.cli import INTERRUPTED
+from conformance.defects.power import detected as seen
 from conformance.errors import MISSING, UserError
-from conformance.oracle import Oracle, prune
-from conformance.reports import html, markdown
-from conformance.reports.summary import headrooms, sees
+from conformance.known import divergences as known
+from conformance.reports import markdown
+from conformance.reports.page import write as html
 from conformance.reports.terminal import Terminal, summarise
-from conformance.results import Report, Result, counts, make_header, phases, plain, read
-from conformance.resultsfile import ResultsFile
-from conformance.runner import Runner
-from conformance.select import Selection
-from conformance.shard import Shard
-from conformance.worker import pool
+from conformance.results.record import Report, Result, counts, make_header, phases, plain, read
+from conformance.results.summary import headrooms, sees
+from conformance.results.writer import ResultsFile
+from conformance.run import controls, implementations, pool
+from conformance.run.plan import Plan, digest, make_plan, part, without
+from conformance.run.plan import counts as planned
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle, prune
 from conformance.worker.client import Limits
-
-Plan = Sequence[tuple[Adapter, Sequence[Case]]]
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -44,7 +42,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
     limits = Limits(request=args.timeout, memory=args.memory_limit)
-    adapters, absent = registry.split(registry.load_all(args.implementations, not args.in_process, limits))
+    adapters, absent = implementations.split(
+        implementations.load_all(args.implementations, not args.in_process, limits)
+    )
     if absent and (args.implementations or not adapters):
         raise UserError("\n".join(absent.values()), MISSING)
     plan = _plan(args, adapters)
@@ -77,7 +77,8 @@ def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
     """What is to run, before anything runs: what is wrong with it is said here."""
     cases = load_all(args.files or [shipped_cases()])
     named = {adapter.name for adapter in adapters} if args.implementations else set()
-    plan = Selection(args.expression, tuple(args.tags), tuple(args.dtypes)).plan(cases, adapters, named)
+    selection = Selection(args.expression, tuple(args.tags), tuple(args.dtypes))
+    plan = make_plan(selection, cases, adapters, named)
     if not any(selected for _, selected in plan):
         raise UserError(f"none of the {len(cases)} cases is selected; conformance list shows them")
     return plan
@@ -92,17 +93,17 @@ def _run(
     stream: IO[str],
 ) -> bool:
     """Runs the plan, or a shard of it, into a results file; whether it was interrupted."""
-    plan = _part(whole, args.shard)
+    plan = part(whole, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
     runner = Runner(oracle, known.shipped(), not args.no_diagnosis, seen.Eyes(oracle.cache))
-    packages = {adapter.name: registry.versions(adapter) for adapter, _ in plan}
+    packages = {adapter.name: installed.versions(adapter) for adapter, _ in plan}
     statuses = controls.run(oracle.cache)
-    shard = args.shard.header(_digest(whole), _planned(whole)) if args.shard else None
+    shard = args.shard.header(digest(whole), planned(whole)) if args.shard else None
     header = make_header(
-        _planned(plan), packages, _selection(args), _digest(plan), seen.IDS, statuses, specs, shard, absent
+        planned(plan), packages, _selection(args), digest(plan), seen.IDS, statuses, specs, shard, absent
     )
     with ResultsFile(path, header, args.resume) as file:
-        todo = _without(plan, file.done)
+        todo = without(plan, file.done)
         found: list[Result] = []
         running = contextlib.closing(pool.run(runner, todo, args.jobs))
         with running as results, Terminal(sum(len(cases) for _, cases in todo), stream) as terminal:
@@ -132,31 +133,6 @@ def _selection(args: argparse.Namespace) -> str:
     for option, values in (("--tag", args.tags), ("--dtype", args.dtypes)):
         chosen += [word for value in values for word in (option, value)]
     return shlex.join(chosen)
-
-
-def _digest(plan: Plan) -> str:
-    """What is to run, in 16 digits: rows of other cases must not be mixed with these."""
-    rows = [f"{case.id} {case.key} {adapter.name}" for adapter, cases in plan for case in cases]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
-
-
-def _planned(plan: Plan) -> dict[str, int]:
-    return {adapter.name: len(cases) for adapter, cases in plan}
-
-
-def _part(plan: Plan, shard: Shard | None) -> Plan:
-    """The shard of a plan; all of it without one. Implementations without a row stay, so that all shards name them."""
-    if shard is None:
-        return plan
-    return [(adapter, [case for case in cases if shard.holds(case.key, adapter.name)]) for adapter, cases in plan]
-
-
-def _without(plan: Plan, done: Sequence[Result]) -> Plan:
-    """The plan without the rows that there are already."""
-    there = {(result.case, result.key, result.implementation) for result in done}
-    return [
-        (adapter, [case for case in cases if (case.id, case.key, adapter.name) not in there]) for adapter, cases in plan
-    ]
 
 
 def _summary(report: Report, path: Path, page: Path, code: int) -> Mapping[str, object]:

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from conformance.schema import file_schema
+from conformance.cases.schema import file_schema
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from conformance import known, registry
-from conformance.adapters import Adapter
-from conformance.case import Case
-from conformance.casefile import load, shipped_cases
+from conformance.adapters import Adapter, installed
+from conformance.cases.case import Case
+from conformance.cases.casefile import load, shipped_cases
 from conformance.errors import MISSING, UserError
-from conformance.oracle import Oracle
+from conformance.known import divergences as known
 from conformance.reports.explain import wrapped
-from conformance.reports.summary import number, rerun
-from conformance.results import Result
-from conformance.runner import Runner
+from conformance.results.record import Result
+from conformance.results.summary import number, rerun
+from conformance.run import implementations
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle
 from conformance.worker.client import WorkerAdapter
 
 STEPS = (
@@ -36,8 +37,8 @@ STEPS = (
 
 def execute(args: argparse.Namespace) -> int:
     """Runs the steps until one deviates, the implementation in a process of its own."""
-    (adapter,) = registry.load_all([args.name], isolate=True)
-    if absent := registry.missing(adapter):
+    (adapter,) = implementations.load_all([args.name], isolate=True)
+    if absent := installed.missing(adapter):
         raise UserError(absent, MISSING)
     try:
         return _climb(args, adapter)

@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 
-from conformance.reports import html, overtime
-from conformance.results import read
-from conformance.trend import trend
+from conformance.reports import overtime
+from conformance.reports.page import write as html
+from conformance.results.record import read
+from conformance.results.trend import trend
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""LSTMs that are wrong in one known way each: what the suite would see of them, and what a failure is explained by."""
+"""The defect catalogue, detection power, and diagnosis."""

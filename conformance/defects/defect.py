@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
-from conformance.case import Case
-from conformance.problem import Problem, cells
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, cells
 from reference.cell import Cell
 from reference.layer import Pass, Time
 from reference.network import Clock, Lift

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from conformance.defects.catalogue import CATALOGUE
-from conformance.known import REPRODUCTIONS, Divergence
+from conformance.known.divergences import REPRODUCTIONS, Divergence
 
 _HEAD = """\
 # Findings

@@ -1,1 +1,1 @@
-"""Results for people: the terminal, and Markdown."""
+"""Reports: a results file rendered in one format per file."""

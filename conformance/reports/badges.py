@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance import atomic
-from conformance.reports.summary import Cell, by_implementation
-from conformance.results import Report, Result
+from conformance.results import atomic
+from conformance.results.record import Report, Result
+from conformance.results.summary import Cell, by_implementation
 
 
 def write(folder: Path, report: Report) -> None:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from conformance.reports.summary import by_implementation
-from conformance.results import Result
+from conformance.results.record import Result
+from conformance.results.summary import by_implementation
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from conformance.results import Report, Result, plain
+from conformance.results.record import Report, Result, plain
 
 PLAIN = (
     "implementation",

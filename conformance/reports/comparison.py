@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.compare import KINDS, WORDS, Change, Comparison, Drift, Kind
 from conformance.reports import marked
 from conformance.reports.explain import wrapped
-from conformance.reports.summary import number, unfinished, void
-from conformance.results import Report, plain
+from conformance.results.compare import KINDS, WORDS, Change, Comparison, Drift, Kind
+from conformance.results.record import Report, plain
+from conformance.results.summary import number, unfinished, void
 
 _ROWS = 20
 """Changes of one kind that are told; how many there are is always said."""

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conformance import atomic
 from conformance.reports.columns import LISTS, MAPS, PLAIN, records
-from conformance.results import Report, plain
+from conformance.results import atomic
+from conformance.results.record import Report, plain
 
 # A spreadsheet takes a cell that begins with one of these for a formula, and runs it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from conformance import __version__, atomic
+from conformance import __version__
 from conformance.reports.explain import explain
-from conformance.results import Report, Result, plain
+from conformance.results import atomic
+from conformance.results.record import Report, Result, plain
 
 SPECIFICATION = "0.0.0"
 

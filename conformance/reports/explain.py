@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conformance.reports.summary import number, rerun
-from conformance.results import Result
+from conformance.results.record import Result
+from conformance.results.summary import number, rerun
 
 WIDTH = 80
 _LABEL = 10

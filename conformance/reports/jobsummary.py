@@ -6,11 +6,11 @@ GitHub refuses a step's summary above 1024 kB, all of it.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from conformance import atomic
-from conformance.compare import compare
 from conformance.reports import comparison, markdown, marked
-from conformance.reports.summary import Cell, by_implementation, headrooms, number, sees
-from conformance.results import Report
+from conformance.results import atomic
+from conformance.results.compare import compare
+from conformance.results.record import Report
+from conformance.results.summary import Cell, by_implementation, headrooms, number, sees
 
 LIMIT = 900_000
 """Bytes of UTF-8."""

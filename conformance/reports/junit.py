@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from conformance import atomic
 from conformance.reports.explain import explain
-from conformance.reports.summary import by_implementation, unfinished, void
-from conformance.results import Report, Result
+from conformance.results import atomic
+from conformance.results.record import Report, Result
+from conformance.results.summary import by_implementation, unfinished, void
 
 TAGS: Mapping[str, str] = {
     "fail": "failure",

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance import atomic
 from conformance.reports import marked
 from conformance.reports.causes import explained
-from conformance.reports.summary import (
+from conformance.results import atomic
+from conformance.results.record import Report, Result, counts
+from conformance.results.summary import (
     LEGEND,
     by_implementation,
     described,
@@ -21,7 +22,6 @@ from conformance.reports.summary import (
     unfinished,
     void,
 )
-from conformance.results import Report, Result, counts
 
 DETAILED = 100
 """Deviations that are shown with all their details; a report with thousands could not be opened."""

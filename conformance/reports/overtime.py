@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from conformance.reports.summary import number
-from conformance.results import Report
-from conformance.trend import Point, Trend
+from conformance.results.record import Report
+from conformance.results.summary import number
+from conformance.results.trend import Point, Trend
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HEAD = "  run  version            conform  known  deviate  largest     p99  median  sees"

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conformance import atomic
 from conformance.errors import MISSING, UserError
 from conformance.reports.columns import LISTS, MAPS, PLAIN, records
-from conformance.results import Report
+from conformance.results import atomic
+from conformance.results.record import Report
 
 _TYPES = {"headroom": "float64", "sees": "int32", "line": "int32", "complete": "bool_"}
 

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.power import Power, Visible
-from conformance.defects.published import Measured
+from conformance.defects.power.power import Power, Visible
+from conformance.defects.power.published import Measured
 
 _SHOWN = 20
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from conformance.reports.causes import cases, explained
 from conformance.reports.explain import wrapped
-from conformance.reports.summary import (
+from conformance.results.record import DEVIATIONS, Report, Result, counts
+from conformance.results.summary import (
     LEGEND,
     Cell,
     by_implementation,
@@ -27,7 +28,6 @@ from conformance.reports.summary import (
     times,
     void,
 )
-from conformance.results import DEVIATIONS, Report, Result, counts
 
 SHOWN_TIMES = 12
 """What took longest, in the summary; the report lists all of it."""

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from conformance import tensors
 from conformance.adapters import Adapter, Solution
-from conformance.case import Case
+from conformance.cases.case import Case
+from conformance.cases.features import features, lack
 from conformance.errors import MISSING, UserError
-from conformance.features import features, lack
-from conformance.problem import Problem, Tensors
+from conformance.verdict import tensors
+from conformance.verdict.problem import Problem, Tensors
 from conformance.worker import protocol
 from conformance.worker.failures import Raised, Unsupported, WorkerCrash, WorkerError
 from conformance.worker.process import Process
@@ -70,7 +70,6 @@ class WorkerAdapter(Adapter):
             self.name, self.requires = like.name, like.requires
             self.install, self.default_tag = like.install, like.default_tag
         self.limits = Limits()
-        self.packages: Mapping[str, str] = {}
         self.seconds = 0.0
         self.heard: list[str] = []
         self.waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext

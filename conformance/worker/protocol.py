@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from conformance.case import Case
-from conformance.problem import Problem, counted_steps
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, counted_steps
 from reference import Dialect, Profile
 
 LONGEST_LINE = 2**20

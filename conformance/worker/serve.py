@@ -11,10 +11,10 @@ from typing import IO, Any, TypeVar
 
 from numpy.typing import NDArray
 
-from conformance import registry, tensors
-from conformance.adapters import Adapter
+from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
 from conformance.errors import UserError, short_traceback, told
+from conformance.verdict import tensors
 from conformance.worker import protocol
 from conformance.worker.protocol import (
     Answer,
@@ -141,11 +141,11 @@ def _kind(who: str, value: Any, kind: type[_T], words: str) -> _T:
 
 def _started(adapter: Adapter) -> Started:
     """What the adapter is. Describing it imports the framework."""
-    missing = registry.missing(adapter)
+    missing = installed.missing(adapter)
     return Started(
         name=adapter.name,
         describe={} if missing else dict(adapter.describe()),
-        packages=registry.versions(adapter),
+        packages=installed.versions(adapter),
         missing=missing or "",
         draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
     )

@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks.chromium import ABSENT, PATH, browser
 from conformance.adapters import Adapter
-from conformance.case import Case
-from conformance.known import shipped
-from conformance.oracle import Oracle
-from conformance.reports import html
-from conformance.results import Report, Result, counts, make_header, plain
-from conformance.runner import Runner
+from conformance.cases.case import Case
+from conformance.known.divergences import shipped
+from conformance.reports.page import write as html
+from conformance.results.record import Report, Result, counts, make_header, plain
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle
 from tests import fakes
 
 Open = Callable[..., Any]

@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
-from conformance.compare import compare
-from conformance.features import FEATURES
+from conformance.cases.features import FEATURES
 from conformance.reports.comparison import as_json
-from conformance.reports.summary import by_implementation, table
-from conformance.results import Result
-from conformance.trend import trend
+from conformance.results.compare import compare
+from conformance.results.record import Result
+from conformance.results.summary import by_implementation, table
+from conformance.results.trend import trend
 from tests.browser.conftest import Open, report
 
 RESULT = f"#/result/wrong/{quote('cases/a.yaml::plain', safe='')}"

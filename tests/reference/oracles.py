@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mpmath import mp, mpf
 
-from conformance.problem import Problem
+from conformance.verdict.problem import Problem
 
 
 def _sigmoid(z: Any) -> Any:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
-from conformance.oracle import solve
-from conformance.problem import Problem, make_problem
+from conformance.cases.case import Case
+from conformance.verdict.oracle import solve
+from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect, float64
 from reference.network import Lift
 

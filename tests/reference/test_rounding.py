@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.problem import Problem
+from conformance.verdict.problem import Problem
 from reference import PROFILES, Budget, Profile, budget
 from reference.arithmetic import Rounded, over_time
 from reference.error_models import Perturbed, Spread

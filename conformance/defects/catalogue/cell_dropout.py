@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.needs import gradients
 from conformance.defects.catalogue.parts import both_ways, every, remembers
 from conformance.defects.defect import Arrays, Change, Defect

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import needs
 from conformance.defects.catalogue.activations import one
 from conformance.defects.catalogue.parts import several_rows, takes_steps

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.activations import identity
 from conformance.defects.catalogue.optional import Cells, each, of_cells
 from conformance.defects.catalogue.parts import remembers_cell

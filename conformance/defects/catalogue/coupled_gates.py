@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.cells import coupled_to_forget
 from conformance.defects.catalogue.needs import gradients
 from conformance.defects.catalogue.optional import each, ignoring, made, of_cells

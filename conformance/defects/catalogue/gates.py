@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.defect import Arrays, Defect
 
 _KNOWN = {

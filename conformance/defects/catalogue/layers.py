@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.parts import (
     both_ways,
     every,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.parts import (
     as_tensors,
     every,

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.lengths import other_padding
 from conformance.defects.defect import Defect
-from conformance.problem import counted_steps
+from conformance.verdict.problem import counted_steps
 
 Mask = NDArray[np.bool_]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import needs
 from conformance.defects.catalogue.cells import Fed
 from conformance.defects.catalogue.paced import Moment, Paced

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.defect import Defect
 from reference.activations import Activation, sigmoid, tanh
 from reference.cell import Cell

@@ -1,6 +1,6 @@
 """What a case must have for a defect to be one."""
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.parts import longest, remembers, remembers_cell, row_lengths, takes_steps
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.defect import Defect
-from conformance.problem import cells
+from conformance.verdict.problem import cells
 from reference import Dialect
 from reference.onnx_cell import OnnxCell
 

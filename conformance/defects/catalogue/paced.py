@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Any, NamedTuple
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from reference.cell import Cell, Sensitivity, Step
 
 

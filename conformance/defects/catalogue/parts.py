@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.defect import Arrays, Change, Defect, Rewire
-from conformance.problem import valid_steps
+from conformance.verdict.problem import valid_steps
 
 Move = Callable[[Any, Case], Any]
 """A tensor to one of the same shape, with other elements in places."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.adapters.layout import CANONICAL_PEEPHOLES
+from conformance.cases.case import Case
 from conformance.defects.catalogue.needs import gradients
 from conformance.defects.catalogue.optional import each, made, of_cells
 from conformance.defects.catalogue.parts import every, forward_of, from_parameter, layer_below, remembers_cell
 from conformance.defects.defect import NOTHING, Arrays, Defect, Rewire
-from conformance.layout import CANONICAL_PEEPHOLES
 from reference.cell import Sensitivity, Step
 from reference.onnx_cell import OnnxCell
 

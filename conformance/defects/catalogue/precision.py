@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import needs
 from conformance.defects.defect import Arrays, Defect
 from reference import PROFILES

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue.parts import (
     both_ways,
     element_off,

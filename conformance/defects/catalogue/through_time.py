@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import needs
 from conformance.defects.catalogue.adjoint import GATES, with_block
 from conformance.defects.catalogue.paced import Moment, Paced

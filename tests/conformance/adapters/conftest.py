@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import oracle
 from conformance.adapters import Adapter
-from conformance.case import Case
-from conformance.problem import make_problem
+from conformance.cases.case import Case
+from conformance.verdict import oracle
+from conformance.verdict.problem import make_problem
 
 Options = dict[str, Any]
 

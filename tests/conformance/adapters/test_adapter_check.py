@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from conformance.adapters import Adapter, Solution
 from conformance.adapters.check import check_adapter
-from conformance.case import Case
-from conformance.problem import Problem, Tensors
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, Tensors
 from reference import backward, forward
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from conformance import registry
-from conformance.adapters import Adapter
-from conformance.adapters.chainer_n_step import ChainerNStepLSTM
+from conformance.adapters import Adapter, installed
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.mindspore_lstm import MindsporeLSTM
-from conformance.adapters.tvm_relax import TvmRelax
-from conformance.case import Case
+from conformance.adapters.others.chainer import ChainerNStepLSTM
+from conformance.adapters.others.mindspore import MindsporeLSTM
+from conformance.adapters.others.tvm import TvmRelax
+from conformance.cases.case import Case
 
 FLOAT32 = {"dtype": "float32"}
 FORWARD = FLOAT32 | {"check": ("output", "h_n", "c_n")}
@@ -66,5 +65,5 @@ def test_keeps_the_contract(adapter: type[Adapter]) -> None:
 
 
 def _skip_without(adapter: type[Adapter]) -> None:
-    if reason := registry.missing(adapter()):
+    if reason := installed.missing(adapter()):
         pytest.skip(reason)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from reference import Model, backward, forward
+from tests.conftest import ROOT
 
-PAGE = Path(__file__).parents[3] / "docs" / "writing-an-adapter.md"
+PAGE = ROOT / "docs" / "writing-an-adapter.md"
 Array = NDArray[np.floating]
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance import oracle
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import cell_dropout, chosen_activations, clips, coupled_gates, masks, peepholes
 from conformance.defects.defect import Defect, solve
-from conformance.problem import Problem, make_problem
+from conformance.verdict import oracle
+from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
 
 Tensors = dict[str, Any]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import reference
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE, nan, precision
 from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
-from conformance.oracle import solve as solve_right
-from conformance.problem import Problem, make_problem
+from conformance.verdict.oracle import solve as solve_right
+from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
 from reference.layer import Time
 from tests.conformance.defects.problems import OF_OPTIONS

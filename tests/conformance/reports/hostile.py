@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from conformance.results import Report
+from conformance.results.record import Report
 from tests.conformance.reports.test_markdown import FAILED, make_report
 
 HOSTILE = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.reports import badges
-from conformance.results import Report, Result
+from conformance.results.record import Report, Result
 from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, FAILED, KNOWN, NOT_RUN, PASSED, UNSUPPORTED, make_report
 

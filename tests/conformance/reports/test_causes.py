@@ -1,5 +1,5 @@
 from conformance.reports.causes import cases, explained
-from conformance.results import Result
+from conformance.results.record import Result
 
 
 def failed(case: str, *causes: str, implementation: str = "mine") -> Result:

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from conformance.reports import ctrf
-from conformance.results import DEVIATIONS, STATUSES, Report
+from conformance.results.record import DEVIATIONS, STATUSES, Report
 from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
 

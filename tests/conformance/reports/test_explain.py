@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from conformance.reports.explain import explain, headline, wrapped
-from conformance.results import Result
+from conformance.results.record import Result
 from tests.conformance.reports.test_markdown import ERROR, FAILED
 
 DETAIL = {

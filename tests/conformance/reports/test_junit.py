@@ -8,7 +8,7 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
 from conformance.reports import junit
-from conformance.results import DEVIATIONS, STATUSES, Report
+from conformance.results.record import DEVIATIONS, STATUSES, Report
 from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
 

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.errors import UserError
 from conformance.reports import markdown
-from conformance.results import Report, Result
+from conformance.results.record import Report, Result
 
 PASSED = Result("a.yaml::one", "k1", "fake", "pass", headroom=0.25, features=("float32",), dtype="float32")
 FAILED = replace(

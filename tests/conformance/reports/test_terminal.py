@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.reports.summary import Cell
 from conformance.reports.terminal import SHOWN_TIMES, Terminal, summarise
-from conformance.results import Result
+from conformance.results.record import Result
+from conformance.results.summary import Cell
 from tests.conformance.reports.test_markdown import ALL, FAILED, PASSED, make_report
 
 

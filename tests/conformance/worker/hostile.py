@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from conformance.adapters import Solution
-from conformance.case import Case
-from conformance.problem import Problem, Tensors
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, Tensors
 from conformance.worker.protocol import LONGEST_LINE
 from tests.fakes import Faithful, Zeros
 

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import registry
-from conformance.adapters import Adapter
-from conformance.case import Case
+from conformance.adapters import Adapter, installed
+from conformance.cases.case import Case
 from conformance.errors import UserError
-from conformance.problem import make_problem
+from conformance.run import implementations
+from conformance.verdict.problem import make_problem
 from conformance.worker.client import Limits, WorkerAdapter, elsewhere, isolated, program
 from conformance.worker.failures import Raised, WorkerCrash, WorkerTimeout
 from tests.conformance.worker.hostile import DEEDS
-from tests.conftest import FAKES
+from tests.conftest import FAKES, ROOT
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 LIMITS = Limits(start=60, request=30)
@@ -41,7 +41,7 @@ def start() -> Iterator[Any]:
     started: list[WorkerAdapter] = []
 
     def make(name: str, file: Path = HOSTILE, **limits: object) -> WorkerAdapter:
-        worker = isolated(registry.load(f"{file}:{name}"), f"{file}:{name}")
+        worker = isolated(implementations.load(f"{file}:{name}"), f"{file}:{name}")
         worker.limits = replace(LIMITS, **limits)  # type: ignore[arg-type]
         started.append(worker)
         return worker
@@ -53,7 +53,7 @@ def start() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def hostile() -> Iterator[WorkerAdapter]:
-    worker = isolated(registry.load(f"{HOSTILE}:Hostile"), f"{HOSTILE}:Hostile")
+    worker = isolated(implementations.load(f"{HOSTILE}:Hostile"), f"{HOSTILE}:Hostile")
     worker.limits = LIMITS
     yield worker
     worker.close()
@@ -255,7 +255,7 @@ def test_a_worker_that_grows_is_started_anew(start: Any, monkeypatch: pytest.Mon
     "case", [{}, {"dtype": "float64", "lengths": "ragged"}, {"num_layers": 2, "dropout": 0.5, "mode": "train"}]
 )
 def test_torch_gives_the_same_bytes_in_a_process_of_its_own(case: dict[str, Any]) -> None:
-    _same("torch.nn.LSTM", registry.load("torch.nn.LSTM"), make_problem(make_case(**case)))
+    _same("torch.nn.LSTM", implementations.load("torch.nn.LSTM"), make_problem(make_case(**case)))
 
 
 def _same(name: str, adapter: Adapter, problem: Any) -> None:
@@ -284,9 +284,7 @@ def test_a_process_does_not_outlive_who_started_it() -> None:
         "worker.solve(make_problem(make_case()))\n"
     )
     # The process may be gone before this one looks: it is not this one's child.
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=FAKES.parents[1]
-    ) as user:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as user:
         assert user.stdout
         process = int(user.stdout.readline())
         with contextlib.suppress(ProcessLookupError):
@@ -302,7 +300,7 @@ def test_a_process_does_not_outlive_who_started_it() -> None:
 def test_another_environment_needs_nothing_of_this_package(spec: str, tmp_path: Path) -> None:
     worker = elsewhere(_python_without_this_package(tmp_path), spec)
     try:
-        version = registry.version("torch").partition("+")[0].removesuffix(".0")
+        version = installed.version("torch").partition("+")[0].removesuffix(".0")
         assert worker.name == (f"{spec}@{version}" if spec == "torch.nn.LSTM" else "faithful")
         assert set(worker.solve(make_problem(make_case()))) >= {"output", "grad.input"}
     finally:
@@ -312,7 +310,7 @@ def test_another_environment_needs_nothing_of_this_package(spec: str, tmp_path: 
 def _python_without_this_package(folder: Path) -> str:
     """An interpreter that starts in another folder, and has no search path of ours but for the tests' own fakes."""
     script = folder / "python"
-    root = shlex.quote(str(FAKES.parents[1]))
+    root = shlex.quote(str(ROOT))
     script.write_text(f'#!/bin/sh\nunset PYTHONPATH\ncd {root}/tests && exec {shlex.quote(sys.executable)} "$@"\n')
     script.chmod(0o755)
     return str(script)

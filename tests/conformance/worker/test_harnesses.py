@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from conformance.case import Case
-from conformance.casefile import load_all, shipped_cases
-from conformance.oracle import Oracle
-from conformance.runner import Runner
+from conformance.cases.case import Case
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle
 from conformance.worker.client import program
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "worker-protocol.md"
 JAVASCRIPT = re.search(r"```js\n(.*?)```", PAGE.read_text(), re.DOTALL)
 

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import known, tensors
-from conformance.case import Case
-from conformance.oracle import Oracle
-from conformance.problem import make_problem
-from conformance.results import Result
-from conformance.runner import Runner
+from conformance.cases.case import Case
+from conformance.known import divergences as known
+from conformance.results.record import Result
+from conformance.run.runner import Runner
+from conformance.verdict import tensors
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import make_problem
 from conformance.worker import protocol
 from conformance.worker.client import WorkerAdapter, program
+from tests.conftest import ROOT
 
 HARNESSES = ("tfjs.mjs", "tfjs.mjs wasm", "onnxruntime-node.mjs", "onnxruntime-web.mjs")
 Start = Callable[[str], WorkerAdapter]
-FOLDER = Path(__file__).parents[3] / "harnesses" / "js"
+FOLDER = ROOT / "harnesses" / "js"
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import tensors
-from conformance.case import Case
-from conformance.problem import make_problem
+from conformance.cases.case import Case
+from conformance.verdict import tensors
+from conformance.verdict.problem import make_problem
 from conformance.worker import protocol
 from conformance.worker.protocol import Failed, Masks, Refused, Solve, Solved, Start, Started, Stop, Supported, Supports
 

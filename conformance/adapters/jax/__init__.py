@@ -1,0 +1,1 @@
+"""Adapters for libraries built on JAX."""

@@ -1,0 +1,79 @@
+"""``equinox.nn.LSTMCell``, scanned over time and mapped over rows."""
+
+from collections.abc import Mapping, Set
+from typing import Any, ClassVar
+
+from conformance.adapters.jax.common import JaxAdapter, Options
+from conformance.adapters.layout import EQUINOX, Layout
+
+
+class EquinoxLSTMCell(JaxAdapter):
+    """Drives ``equinox.nn.LSTMCell`` the way its documentation does: ``jax.lax.scan``, under ``jax.vmap``."""
+
+    name = "equinox.nn.LSTMCell"
+    requires = ("jax", "equinox")
+    install = "pip install 'lstm-conformance[jax]'"
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
+         "gradients", "float64", "float32", "float16", "bfloat16"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {
+        "lengths": "equinox.nn.LSTMCell takes one time step of one row and has no lengths",
+        "state omitted": "equinox.nn.LSTMCell must be given its state",
+    }
+    layout: ClassVar[Layout] = EQUINOX
+
+    def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
+        """Scans a cell for each layer and direction."""
+        import jax
+
+        del lengths
+        model, finals, time = options.model, [], 0 if options.time_major else 1
+        for layer, size in enumerate(model.hidden_sizes):
+            outputs, ends = [], []
+            for own, state, suffix in zip(weights[layer], initial[layer], model.suffixes, strict=True):
+                scan = _scan(_cell(model.layer_input_size(layer), size, own), reverse=bool(suffix))
+                if options.batched:
+                    scan = jax.vmap(scan, in_axes=(0, 1 - time), out_axes=(0, 1 - time))
+                end, output = scan(state, x)
+                outputs.append(output)
+                ends.append(end)
+            x = jax.numpy.concatenate(outputs, axis=-1)
+            finals.append(ends)
+        return x, finals
+
+    def describe(self) -> dict[str, str]:
+        """Versions, device and threads, and what runs the cell."""
+        import equinox
+
+        return super().describe() | {
+            "equinox": equinox.__version__,
+            "stacked": "jax.lax.scan over time and jax.vmap over rows, for each layer and direction, one cell each",
+            "reverse": "jax.lax.scan(reverse=True)",
+        }
+
+
+def _cell(input_size: int, hidden_size: int, weights: Mapping[str, Any]) -> Any:
+    import equinox
+    import jax
+
+    biased = "bias" in weights
+    cell = equinox.filter_eval_shape(
+        equinox.nn.LSTMCell, input_size, hidden_size, biased, weights["weight_ih"].dtype, key=jax.random.key(0)
+    )
+    names = list(weights)
+    return equinox.tree_at(
+        lambda module: [getattr(module, name) for name in names], cell, [weights[name] for name in names]
+    )
+
+
+def _scan(cell: Any, reverse: bool) -> Any:
+    """A function of (h, c) and the steps (T, I) of one row: its last (h, c), and h of every step."""
+    import jax
+
+    def step(state: Any, x: Any) -> Any:
+        state = cell(x, state)
+        return state, state[0]
+
+    return lambda state, steps: jax.lax.scan(step, state, steps, reverse=reverse)

@@ -1,0 +1,37 @@
+"""``tf_keras.layers.LSTM``: Keras 2, which TensorFlow still publishes beside Keras 3."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from conformance.adapters.keras import common as _keras
+from conformance.adapters.keras.lstm import KerasLSTM
+
+
+class TfKerasLSTM(KerasLSTM):
+    """Drives ``tf_keras.layers.LSTM`` and ``Bidirectional``, called eagerly."""
+
+    name = "tf_keras.layers.LSTM"
+    requires = ("tf_keras", "tensorflow")
+    install = "pip install tensorflow-cpu tf_keras"
+    own_process = True
+    environment = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # noqa: RUF012
+
+    features = KerasLSTM.features - {"input dropout"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **KerasLSTM.lacks,
+        "input dropout": "tf_keras keeps what it draws from to itself: its masks cannot be read before the run",
+    }
+    activations: ClassVar[Mapping[str, str]] = {
+        **{name: called for name, called in KerasLSTM.activations.items() if name != "hard_sigmoid_6"},
+        "hard_sigmoid": "hard_sigmoid",
+    }
+
+    def keras(self) -> Any:
+        """The module ``tf_keras``."""
+        with _keras.muted():
+            import tf_keras
+        return tf_keras
+
+    def value(self, variable: Any) -> Any:
+        """The variable itself: it is TensorFlow's own."""
+        return variable

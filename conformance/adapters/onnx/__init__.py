@@ -1,0 +1,1 @@
+"""Adapters for engines that run ONNX models."""

@@ -1,0 +1,41 @@
+"""``opencv.dnn``: OpenCV's ONNX importer and its LSTM."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from conformance.adapters.onnx.common import Array, OnnxAdapter
+from conformance.cases.case import Case
+
+
+class OpenCvDnn(OnnxAdapter):
+    """Drives ``cv2.dnn.readNetFromONNX``."""
+
+    name = "opencv.dnn"
+    requires = ("cv2", "onnx")
+    install = "pip install 'lstm-conformance[opencv,onnx]'"
+    own_process = True
+
+    features = OnnxAdapter.features - {"activations", "activations per direction"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **OnnxAdapter.lacks,
+        "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported", and so others',
+    }
+
+    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
+        """Reads and runs a model."""
+        import cv2
+
+        del case
+        net = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
+        for name, array in feeds.items():
+            net.setInput(array, name)
+        names = [output.name for output in model.graph.output]
+        return {name: array.copy() for name, array in zip(names, net.forward(names), strict=True)}
+
+    def describe(self) -> dict[str, str]:
+        """Versions and threads."""
+        import cv2
+
+        return super().describe() | {"opencv": cv2.__version__, "threads": str(cv2.getNumThreads())}

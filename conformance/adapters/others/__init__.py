@@ -1,0 +1,1 @@
+"""Adapters for families with a single implementation."""

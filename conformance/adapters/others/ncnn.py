@@ -1,0 +1,157 @@
+"""``ncnn``'s LSTM layer, in a net that is written for each problem."""
+
+import tempfile
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.adapters import arrays
+from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.layout import NCNN, Layout
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem
+from reference import Model
+
+Array = NDArray[np.floating]
+
+_MAGIC = "7767517"
+_DIRECTIONS = {"forward": 0, "reverse": 1, "bidirectional": 2}
+_FLOAT32 = bytes(4)
+"""What precedes an array in a model file: it is stored as it is."""
+
+
+class NcnnLSTM(Adapter):
+    """Drives ncnn's ``LSTM`` on the CPU, one after the other in a net; each row has an extractor of its own."""
+
+    name = "ncnn.LSTM"
+    requires = ("ncnn",)
+    install = "pip install 'lstm-conformance[ncnn]'"
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "sizes per layer", "bidirectional", "reverse", "projection", "unbatched", "batch first",
+         "state omitted", "float32"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {"float64": "ncnn has no float64"}
+    layout: ClassVar[Layout] = NCNN
+
+    def solve(self, problem: Problem) -> Solution:
+        """Loads the net and runs it on each row."""
+        case, model = problem.case, problem.case.model
+        net = _net(problem)
+        # An unbatched case is one row.
+        x = problem.input[np.newaxis] if case.rows is None else arrays.batch_major(problem.input, case)
+        outputs, finals = [], []
+        for row, steps in enumerate(x):
+            tensors = {"x": steps} | _initial(problem, row)
+            found = _extract(net, tensors, model)
+            outputs.append(found.pop("y"))
+            finals.append(found)
+
+        def final(name: str) -> dict[str, Array]:
+            layers = []
+            for layer in range(model.num_layers):
+                rows = np.stack([found[f"{name}{layer}"] for found in finals], axis=1)
+                layers.append(list(rows[:, 0] if case.rows is None else rows))
+            return arrays.stacked(model, f"{name}_n", layers)
+
+        output = outputs[0] if case.rows is None else arrays.batch_major(np.stack(outputs), case)
+        results = {"output": output, **final("h"), **final("c")}
+        return {name: results[name] for name in problem.expected_shapes()}
+
+    def describe(self) -> dict[str, str]:
+        """Version, device, threads, precision, and what the adapter does around the layer."""
+        import ncnn
+
+        return {
+            "ncnn": ncnn.__version__,
+            "device": "cpu",
+            "threads": "1",
+            "precision": "float32: the options use_fp16_* and use_bf16_* are switched off",
+            "stacked": "an LSTM layer of the net for each layer, as pnnx writes torch.nn.LSTM(num_layers=…)",
+            "rows": "an extractor for each row, as ncnn's FAQ advises: its LSTM has no batch axis",
+        }
+
+
+def _net(problem: Problem) -> Any:
+    """A net of a problem's layers and weights."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    for option in dir(net.opt):
+        if option.startswith(("use_fp16_", "use_bf16_")):
+            setattr(net.opt, option, False)
+    with tempfile.TemporaryDirectory() as folder:
+        structure, weights = Path(folder, "lstm.param"), Path(folder, "lstm.bin")
+        structure.write_text(_structure(problem.case))
+        weights.write_bytes(b"".join(_FLOAT32 + array.tobytes() for array in _weights(problem)))
+        if net.load_param(str(structure)) or net.load_model(str(weights)):
+            raise RuntimeError("ncnn does not load the net")
+    return net
+
+
+def _structure(case: Case) -> str:
+    """The net in ncnn's text format: a line a layer, with its numbers of inputs and outputs, their names, options."""
+    model = case.model
+    lines, below, blobs = ["Input x 0 1 x"], "x", 1
+    for layer, hidden in enumerate(model.hidden_sizes):
+        states = [f"h0_{layer}", f"c0_{layer}"] if case.gives_state else []
+        lines += [f"Input {state} 0 1 {state}" for state in states]
+        above = "y" if layer == model.num_layers - 1 else f"y{layer}"
+        inputs, outputs = [below, *states], [above, f"h{layer}", f"c{layer}"]
+        options = {
+            0: model.state_size(layer),
+            1: model.num_directions * 4 * hidden * model.layer_input_size(layer),
+            2: _DIRECTIONS[model.direction],
+            3: hidden,
+        }
+        numbers = " ".join(f"{key}={value}" for key, value in options.items())
+        lines.append(f"LSTM lstm{layer} {len(inputs)} 3 {' '.join(inputs + outputs)} {numbers}")
+        below, blobs = above, blobs + len(states) + 3
+    return "\n".join([_MAGIC, f"{len(lines)} {blobs}", *lines, ""])
+
+
+def _weights(problem: Problem) -> list[Array]:
+    """Every layer's arrays in ncnn's order; those of two directions follow each other."""
+    return [
+        np.stack([one[name] for one in directions])
+        for layer in range(problem.case.num_layers)
+        for directions in [arrays.packed(problem, NCNN, layer)]
+        for name in (NCNN.weight_ih, NCNN.bias_ih, NCNN.weight_hh, NCNN.weight_hr)
+        if name in directions[0]
+    ]
+
+
+def _initial(problem: Problem, row: int) -> dict[str, Array]:
+    """One row's initial states, (directions, ·) for each layer, by the names of the net's inputs."""
+    model = problem.case.model
+    results: dict[str, Array] = {}
+    if problem.initial_state is None:
+        return results
+    for layer in range(model.num_layers):
+        for name in ("h_0", "c_0"):
+            given = np.stack(arrays.states(problem.initial_state, model, layer, (name,)))
+            results[f"{name.replace('_', '')}_{layer}"] = given if problem.case.rows is None else given[:, row]
+    return results
+
+
+def _extract(net: Any, tensors: Mapping[str, Array], model: Model) -> dict[str, Array]:
+    """What the net puts out for one row: ``y`` (T, ·), and of each layer ``h0``, ``c0`` … (directions, ·)."""
+    import ncnn
+
+    extractor = net.create_extractor()
+    # A Mat reads its array's memory and does not keep it alive: the arrays must outlive the extractor.
+    given = {name: np.array(array, order="C") for name, array in tensors.items()}
+    for name, array in given.items():
+        if extractor.input(name, ncnn.Mat(array)):
+            raise RuntimeError(f"ncnn does not take {name}")
+    results = {}
+    for name in ["y", *(f"{state}{layer}" for layer in range(model.num_layers) for state in "hc")]:
+        code, mat = extractor.extract(name)
+        if code:
+            raise RuntimeError(f"ncnn's extract of {name} returned {code}")
+        results[name] = np.array(mat)
+    return results

@@ -1,0 +1,176 @@
+"""``paddle.nn.LSTM``."""
+
+import os
+import warnings
+from collections.abc import Set
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.adapters import arrays
+from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.layout import PADDLE, Layout, layer_parameters
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, Tensors
+from reference import Dialect
+
+Array = NDArray[np.floating]
+
+
+class PaddleLSTM(Adapter):
+    """Drives ``paddle.nn.LSTM`` on the CPU; ``sequence_length`` where rows have lengths."""
+
+    name = "paddle.nn.LSTM"
+    requires = ("paddle",)
+    install = "pip install 'lstm-conformance[paddle]'"
+    # Some cases end the process, and importing Paddle after TensorFlow does.
+    own_process = True
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "batch first", "state omitted",
+         "gradients", "float64", "float32"}
+    )  # fmt: skip
+    layout: ClassVar[Layout] = PADDLE
+
+    def solve(self, problem: Problem) -> Solution:
+        """Sets the layer's parameters and runs it."""
+        paddle = _paddle()
+        case, model = problem.case, problem.case.model
+        layer, cells = _layer(case)
+        for end, cell in cells.items():
+            for name, array in _weights(problem, end).items():
+                getattr(cell, name).set_value(array)
+        leaves = [_tensor(array) for array in (problem.input, *(problem.initial_state or {}).values())]
+        names = list(PADDLE.pack(layer_parameters(problem.parameters, "l0")))
+        weights = [getattr(cell, name) for cell in cells.values() for name in names]
+
+        differentiates = "gradients" in case.check
+        with paddle.set_grad_enabled(differentiates):
+            output, states = _run(layer, problem, leaves[0], tuple(leaves[1:]) or None)
+        outputs = dict(zip(("output", "h_n", "c_n"), (output, *states), strict=True))
+        results = {name: _array(tensor) for name, tensor in outputs.items()}
+        if differentiates:
+            cotangents = [paddle.to_tensor(problem.cotangents[name].copy()) for name in outputs]
+            found = paddle.grad(list(outputs.values()), leaves + weights, cotangents)
+            gradients = iter([_array(gradient) for gradient in found])
+            results |= {f"grad.{name}": next(gradients) for name in ("input", *(problem.initial_state or {}))}
+            for position in range(model.num_layers):
+                own = [{name: next(gradients) for name in names} for _ in model.suffixes]
+                results |= arrays.weight_gradients(model, PADDLE, position, own)
+        return {name: results[name] for name in problem.expected_shapes()}
+
+    def describe(self) -> dict[str, str]:
+        """Version, device, threads, and how gradients and dropout are had."""
+        return {
+            "paddle": _paddle().__version__,
+            "device": "cpu",
+            "threads": os.environ.get("OMP_NUM_THREADS", "Paddle's default"),
+            "path": "dynamic graph; Paddle's rnn kernel, or, with a projection, its cells in a loop",
+            "lengths": "sequence_length",
+            "gradients": "paddle.grad, in training mode where there is no dropout",
+            "dropout": "Paddle draws the masks; they are read off a paddle.nn.LSTM with known parameters and that seed",
+        }
+
+    def dialect(self, case: Case) -> Dialect:
+        """Output over the padding is 0."""
+        del case
+        return Dialect(padding="zero")
+
+    def dropout_masks(self, problem: Problem) -> Tensors:
+        """The masks that Paddle will draw in ``solve``, read off paddle.nn.LSTM itself; padding is masked too."""
+        case = problem.case
+        if not case.drops or case.dropout == 1:
+            return problem.dropout_masks
+        return {f"l{boundary}": _observed_mask(problem, boundary) for boundary in range(case.num_layers - 1)}
+
+
+def _paddle() -> Any:
+    with warnings.catch_warnings():
+        # It advises on a compiler's cache.
+        warnings.simplefilter("ignore")
+        import paddle
+    return paddle
+
+
+def _tensor(array: Array) -> Any:
+    return _paddle().to_tensor(array.copy(), stop_gradient=False)
+
+
+def _array(tensor: Any) -> Array:
+    return np.array(tensor.numpy(), order="C")
+
+
+def _weights(problem: Problem, end: str) -> dict[str, Array]:
+    return PADDLE.pack(layer_parameters(problem.parameters, end))
+
+
+def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
+    """A new layer, and its cells, which hold the parameters, by the end of their names: ``l1_reverse``."""
+    paddle = _paddle()
+    bias = None if case.bias else False
+    options = {
+        "input_size": case.input_size,
+        "hidden_size": case.hidden_sizes[0],
+        "num_layers": case.num_layers,
+        "direction": case.direction,
+        "time_major": not case.batch_first,
+        "dropout": case.dropout,
+        "bias_ih_attr": bias,
+        "bias_hh_attr": bias,
+        "proj_size": case.proj_size,
+    }
+    random, dtype = paddle.get_rng_state(), paddle.get_default_dtype()
+    paddle.set_default_dtype(case.dtype)
+    layer = paddle.nn.LSTM(**options | changes)
+    paddle.set_default_dtype(dtype)
+    paddle.set_rng_state(random)
+    # In evaluation mode its kernel keeps nothing to differentiate by; without dropout there is training mode for that.
+    trains = case.mode == "train" or ("gradients" in case.check and not case.dropout)
+    layer.train() if trains else layer.eval()
+    cells: dict[str, Any] = {}
+    for position, one in enumerate(layer):
+        both = (one.cell_fw, one.cell_bw) if case.direction == "bidirectional" else (one.cell,)
+        cells |= {f"l{position}{suffix}": cell for suffix, cell in zip(("", "_reverse"), both, strict=False)}
+    return layer, cells
+
+
+def _run(layer: Any, problem: Problem, x: Any, states: Any) -> Any:
+    """The layer's results; dropout draws the same masks each time it runs a case."""
+    paddle = _paddle()
+    lengths = None if problem.lengths is None else paddle.to_tensor(problem.lengths.copy())
+    random = paddle.get_rng_state()
+    paddle.seed(int(problem.case.key, 16) >> 32)
+    try:
+        return layer(x, states, lengths)
+    finally:
+        paddle.set_rng_state(random)
+
+
+def _observed_mask(problem: Problem, boundary: int) -> Array:
+    """What the output of layer ``boundary`` is multiplied by: 0, or 1 / (1 - p).
+
+    It is seen through a layer whose lower part puts out the constant tanh(1) whatever it reads, while its last
+    shows each element of its input in a unit of its own: h is about 0.6 where it was kept, else about 0.
+    """
+    paddle = _paddle()
+    case, model = problem.case, problem.case.model
+    hidden, width, top = case.hidden_sizes[0], model.state_size(boundary), boundary + 1
+    layer, cells = _layer(case, num_layers=boundary + 2, bias_ih_attr=None, bias_hh_attr=None)
+    for end, cell in cells.items():
+        position, _, reverse = end[1:].partition("_")
+        arrays_of = {name: np.zeros(parameter.shape, case.dtype) for name, parameter in cell.named_parameters()}
+        # Gates i and o open, f shut: h = tanh(tanh(candidate)).
+        gates = [60, -60, 60 if int(position) < top else 0, 60]
+        arrays_of["bias_ih"] += np.repeat(gates, hidden).astype(case.dtype)
+        if model.proj_size:
+            np.fill_diagonal(arrays_of["weight_ho"], 1)
+        if int(position) == top:
+            units, offset = np.arange(width), width if reverse else 0
+            arrays_of["weight_ih"][2 * hidden + units, offset + units] = 1
+        for name, array in arrays_of.items():
+            getattr(cell, name).set_value(array)
+    with paddle.no_grad():
+        output, _ = _run(layer, problem, paddle.zeros(problem.input.shape, case.dtype), None)
+    kept = arrays.time_major(_array(output), case) > 0.25
+    return np.ascontiguousarray(kept) / (1.0 - case.dropout)

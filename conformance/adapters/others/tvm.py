@@ -1,0 +1,79 @@
+"""``torch.nn.LSTM``, exported by ``torch.export`` and compiled by TVM's Relax."""
+
+import warnings
+from collections.abc import Mapping, Set
+from typing import Any, ClassVar
+
+import numpy as np
+
+from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.layout import TORCH, Layout
+from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch.lstm import module_for
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem
+
+
+class TvmRelax(Adapter):
+    """Drives Relax's virtual machine on the CPU; each problem is exported and compiled anew, which takes seconds."""
+
+    name = "tvm.relax[torch.export]"
+    requires = ("tvm", "torch")
+    install = "see docs/other-environments.md"
+    default_tag = "core"
+    own_process = True
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
+         "float64", "float32"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.export does not take packed sequences"}
+    layout: ClassVar[Layout] = TORCH
+
+    def supports(self, case: Case) -> str | None:
+        """Whatever torch.nn.LSTM does without lengths, in inference."""
+        return super().supports(case) or ("exported for inference, it drops nothing" if case.drops else None)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Exports a module with the problem's parameters, compiles it and runs it."""
+        tvm = _tvm()
+        from tvm import relax
+
+        state = [array.copy() for array in (problem.initial_state or {}).values()]
+        given = [problem.input.copy(), *state]
+        machine = relax.VirtualMachine(tvm.compile(_exported(problem), "llvm"), tvm.cpu())
+        outputs = machine["main"](*(tvm.runtime.tensor(array) for array in given))
+        results = dict(zip(("output", "h_n", "c_n"), outputs, strict=True))
+        return {name: np.array(results[name].numpy(), order="C") for name in problem.expected_shapes()}
+
+    def describe(self) -> dict[str, str]:
+        """Versions, target, and the way from a module to what runs."""
+        return {
+            "tvm": _tvm().__version__,
+            "torch": _torch.describe()["torch"],
+            "target": "llvm",
+            "path": "torch.export.export, relax.frontend.torch.from_exported_program, tvm.compile",
+            "parameters": "constants of the exported program",
+        }
+
+
+def _tvm() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tvm
+    return tvm
+
+
+def _exported(problem: Problem) -> Any:
+    """The problem's LSTM as a Relax module."""
+    import torch
+    from tvm.relax.frontend.torch import from_exported_program
+
+    case: Case = problem.case
+    module = module_for(case, case.dtype).eval()
+    module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+    inputs = _torch.to_tensors({"input": problem.input}, case.dtype)["input"]
+    state = tuple(_torch.to_tensors(problem.initial_state or {}, case.dtype).values())
+    with torch.no_grad(), _torch.quietly():
+        exported = torch.export.export(module, (inputs, state) if state else (inputs,))
+        return from_exported_program(exported)

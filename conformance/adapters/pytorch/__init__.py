@@ -1,0 +1,1 @@
+"""Adapters for PyTorch: its modules, cells, exporters and quantizable layers."""

@@ -1,0 +1,96 @@
+"""``torch.nn.LSTMCell``, stacked and looped over time."""
+
+from collections.abc import Mapping, Set
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.layout import TORCH, Layout, layer_parameters
+from conformance.adapters.pytorch import common as _torch
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem
+from reference import Model
+
+
+class TorchLSTMCell(Adapter):
+    """Drives ``torch.nn.LSTMCell`` the way its users do: a loop over time for each layer and direction."""
+
+    name = "torch.nn.LSTMCell"
+    requires = ("torch",)
+    install = "pip install 'lstm-conformance[torch]'"
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
+         "state omitted", "gradients", "float64", "float32", "float16", "bfloat16"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.nn.LSTMCell takes one time step and has no lengths"}
+    layout: ClassVar[Layout] = TORCH
+
+    def supports(self, case: Case) -> str | None:
+        """Whatever a loop over one cell gives; a cell knows neither lengths nor projections nor dropout."""
+        return super().supports(case) or _torch.refusal("LSTMCell", case.dtype)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Sets the cells' parameters and loops over layers, directions and time."""
+        case, model = problem.case, problem.case.model
+        cells = _cells(model, case.dtype)
+        for end, cell in cells.items():
+            weights = layer_parameters(problem.parameters, end)
+            cell.load_state_dict(_torch.to_tensors(weights, case.dtype), strict=True)
+            cell.train(case.mode == "train")
+        given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype, grad=True)
+        parameters = {f"{role}_{end}": p for end, cell in cells.items() for role, p in cell.named_parameters()}
+        leaves = given | {name: parameters[name] for name in problem.parameters}
+        return _torch.solve(
+            lambda: _run(case, cells, given), problem.expected_shapes(), leaves, problem.cotangents
+        )  # fmt: skip
+
+    def describe(self) -> dict[str, str]:
+        """Versions, device, threads and kernels, and what the loop is."""
+        return _torch.describe() | {"stacked": "a Python loop over time for each layer and direction, one cell each"}
+
+
+@lru_cache(maxsize=64)
+def _cells(model: Model, dtype: str) -> dict[str, Any]:
+    """A cell for each layer and direction, by the end of its parameters' names, such as ``l1_reverse``."""
+    return {
+        f"l{layer}{suffix}": _torch.build(
+            "LSTMCell",
+            {"input_size": model.layer_input_size(layer), "hidden_size": hidden, "bias": model.bias},
+            dtype,
+        )
+        for layer, hidden in enumerate(model.hidden_sizes)
+        for suffix in model.suffixes
+    }
+
+
+def _run(case: Case, cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Output and final states of the stack."""
+    import torch
+
+    model = case.model
+    time_axis = 1 if case.batch_first and case.rows is not None else 0
+    steps = list(given["input"].unbind(time_axis))
+    final: list[list[Any]] = []
+    for layer in range(model.num_layers):
+        halves = []
+        for direction, suffix in enumerate(model.suffixes):
+            cell, state = cells[f"l{layer}{suffix}"], None
+            if case.gives_state:
+                state = model.state(given, "h_0", layer, direction), model.state(given, "c_0", layer, direction)
+            backwards = bool(suffix)
+            outputs = []
+            for step in reversed(steps) if backwards else steps:
+                state = cell(step, state)
+                outputs.append(state[0])
+            halves.append(outputs[::-1] if backwards else outputs)
+            final.append([layer, *(state or ())])
+        steps = [torch.cat(parts, dim=-1) for parts in zip(*halves, strict=True)]
+    results = {"output": torch.stack(steps, dim=time_axis)}
+    for position, name in enumerate(("h_n", "c_n"), start=1):
+        if model.is_uniform:
+            results[name] = torch.stack([row[position] for row in final])
+        else:
+            for layer in range(model.num_layers):
+                results[f"{name}_l{layer}"] = torch.stack([row[position] for row in final if row[0] == layer])
+    return results

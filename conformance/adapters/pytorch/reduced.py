@@ -1,0 +1,92 @@
+"""``torch.nn.LSTM`` with less precision than its parameters have: under autocast, and with weights in float16."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.cases.case import Case
+from reference import Profile
+
+FLOAT16_WEIGHTS = Profile("float16-weights", u=2.0**-24, u_acc=2.0**-24, u_op=2.0**-11, floor=2.0**-25)
+"""float32, but for weights, which are rounded to float16; its subnormal numbers are 2^-24 apart."""
+
+
+class TorchLSTMAutocast(TorchLSTM):
+    """A float32 module in a 16-bit autocast region; its parameters and input are numbers that 16 bits hold."""
+
+    name = "torch.nn.LSTM[autocast]"
+    path = "a float32 module called in torch.autocast('cpu'); a packed sequence stays in float32 there"
+
+    features = TorchLSTM.features - {"float64", "float32"}
+    lacks: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("float64", "float32"), "torch.autocast('cpu') computes in bfloat16 or float16"
+    )
+
+    def supports(self, case: Case) -> str | None:
+        """What the processor has: unlike a 16-bit module, an autocast one never falls back on torch's own kernels."""
+        return super().supports(case) or _autocast_refusal(case.dtype)
+
+    def _dtype(self, case: Case) -> str:
+        del case
+        return "float32"
+
+    def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
+        return lambda inputs, state: _autocast(module, case.dtype, inputs, state)
+
+
+class TorchDynamicLSTM(TorchLSTM):
+    """``quantize_dynamic`` in float16: weights are stored so, and sums are float32. Inference only."""
+
+    name = "torch.ao.nn.quantized.dynamic.LSTM[float16]"
+    path = "torch.ao.quantization.quantize_dynamic(…, dtype=torch.float16)"
+
+    features = TorchLSTM.features - {
+        "gradients", "projection", "dropout", "no bias", "unbatched", "float64", "float16", "bfloat16"
+    }  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {
+        "gradients": "a dynamically quantised LSTM is for inference",
+        "dropout": "a dynamically quantised LSTM is for inference",
+        "projection": "a dynamically quantised LSTM has no projection",
+        "no bias": "a dynamically quantised LSTM needs biases, as it asserts",
+        "unbatched": "a dynamically quantised LSTM needs a batch axis, as it says",
+    } | dict.fromkeys(("float64", "float16", "bfloat16"), "a dynamically quantised LSTM reads and returns float32")
+
+    def profile(self, case: Case) -> Profile:
+        """The products' other operand, the input or the state, is not rounded."""
+        del case
+        return FLOAT16_WEIGHTS
+
+    def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
+        import torch
+
+        del case
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
+            holder = torch.ao.quantization.quantize_dynamic(
+                torch.nn.Sequential(module), {torch.nn.LSTM}, dtype=torch.float16
+            )  # fmt: skip
+        return holder[0]  # type: ignore[no-any-return]
+
+
+def _autocast(module: Any, dtype: str, inputs: Any, state: Any) -> Any:
+    import torch
+
+    with torch.autocast("cpu", dtype=getattr(torch, dtype)):
+        return module(inputs, state)
+
+
+@cache
+def _autocast_refusal(dtype: str) -> str | None:
+    """Why autocast does not run an LSTM on this machine, in torch's words; else None."""
+    import torch
+
+    module = _torch.build("LSTM", {"input_size": 4, "hidden_size": 8}, "float32")
+    try:
+        with torch.no_grad():
+            _autocast(module, dtype, torch.ones((2, 3, 4)), None)
+    except RuntimeError as error:
+        return f"torch.autocast on this processor, in {dtype}: {str(error).strip().split('. ')[0]}"
+    return None

@@ -1,0 +1,187 @@
+"""Loads adapters by name: registered ones, ``path/file.py:Class`` and ``package.module:Class``."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from conformance.adapters.adapter import Adapter
+from conformance.cases.features import FEATURES
+from conformance.errors import MISSING, UserError
+
+GROUP = "conformance.adapters"
+"""The entry-point group in which packages register adapters of their own."""
+
+BUILT_IN = {
+    "torch.nn.LSTM": "conformance.adapters.pytorch.lstm:TorchLSTM",
+    "torch.nn.LSTMCell": "conformance.adapters.pytorch.lstm_cell:TorchLSTMCell",
+    "torch.nn.LSTM[native]": "conformance.adapters.pytorch.modes:TorchLSTMNative",
+    "torch.nn.LSTM[script]": "conformance.adapters.pytorch.modes:TorchLSTMScript",
+    "torch.nn.LSTM[functional_call]": "conformance.adapters.pytorch.modes:TorchLSTMFunctionalCall",
+    "torch.nn.LSTM[vmap]": "conformance.adapters.pytorch.modes:TorchLSTMVmap",
+    "torch.nn.LSTM[export]": "conformance.adapters.pytorch.graphs:TorchLSTMExport",
+    "torch.nn.LSTM[export,decomposed]": "conformance.adapters.pytorch.graphs:TorchLSTMDecomposed",
+    "torch.nn.LSTM[compile,aot_eager]": "conformance.adapters.pytorch.graphs:TorchLSTMCompiled",
+    "torch.nn.LSTM[compile,inductor]": "conformance.adapters.pytorch.graphs:TorchLSTMInductor",
+    "torch.nn.LSTM[autocast]": "conformance.adapters.pytorch.reduced:TorchLSTMAutocast",
+    "torch.ao.nn.quantized.dynamic.LSTM[float16]": "conformance.adapters.pytorch.reduced:TorchDynamicLSTM",
+    "torch.ao.nn.quantizable.LSTM": "conformance.adapters.pytorch.quantizable:QuantizableLSTM",
+    "torch.ao.nn.quantizable.LSTM[split_gates]": "conformance.adapters.pytorch.quantizable:QuantizableLSTMSplit",
+    "torch.ao.nn.quantizable.LSTM[from_float]": "conformance.adapters.pytorch.quantizable:QuantizableLSTMFromFloat",
+    "keras.layers.LSTM[tensorflow]": "conformance.adapters.keras.lstm:KerasLSTM",
+    "keras.layers.LSTM[tensorflow,traced]": "conformance.adapters.keras.lstm:KerasLSTMTraced",
+    "keras.layers.LSTM[tensorflow,unroll]": "conformance.adapters.keras.variants:KerasLSTMUnrolled",
+    "keras.layers.LSTM[tensorflow,implementation-1]": "conformance.adapters.keras.variants:KerasImplementation1",
+    "keras.layers.LSTM[tensorflow,stateful]": "conformance.adapters.keras.variants:KerasLSTMStateful",
+    "keras.layers.RNN[tensorflow,StackedRNNCells]": "conformance.adapters.keras.variants:KerasStackedCells",
+    "keras.layers.LSTM[jax]": "conformance.adapters.keras.jax_backend:KerasLSTMJax",
+    "keras.layers.LSTM[jax,unroll]": "conformance.adapters.keras.jax_backend:KerasLSTMJaxUnrolled",
+    "keras.layers.RNN[jax,StackedRNNCells]": "conformance.adapters.keras.jax_backend:KerasStackedCellsJax",
+    "keras.layers.LSTM[torch]": "conformance.adapters.keras.torch_backend:KerasLSTMTorch",
+    "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras.torch_backend:KerasLSTMTorchUnrolled",
+    "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras.torch_backend:KerasStackedCellsTorch",
+    "keras.layers.LSTM[numpy]": "conformance.adapters.keras.forward_only:KerasLSTMNumpy",
+    "keras.layers.LSTM[openvino]": "conformance.adapters.keras.forward_only:KerasLSTMOpenVINO",
+    "tf_keras.layers.LSTM": "conformance.adapters.keras.tf_keras:TfKerasLSTM",
+    "tf.raw_ops.BlockLSTM": "conformance.adapters.tensorflow.block_lstm:TFBlockLSTM",
+    "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tensorflow.block_lstm:TFBlockLSTMV2",
+    "ai_edge_litert.Interpreter[keras]": "conformance.adapters.keras.litert:LiteRTKeras",
+    "flax.linen.LSTMCell": "conformance.adapters.jax.flax_linen:FlaxLinenLSTMCell",
+    "flax.linen.OptimizedLSTMCell": "conformance.adapters.jax.flax_linen:FlaxLinenOptimizedLSTMCell",
+    "flax.nnx.LSTMCell": "conformance.adapters.jax.flax_nnx:FlaxNnxLSTMCell",
+    "flax.nnx.OptimizedLSTMCell": "conformance.adapters.jax.flax_nnx:FlaxNnxOptimizedLSTMCell",
+    "equinox.nn.LSTMCell": "conformance.adapters.jax.equinox:EquinoxLSTMCell",
+    "haiku.LSTM": "conformance.adapters.jax.haiku:HaikuLSTM",
+    "jax.experimental.rnn.lstm_ref": "conformance.adapters.jax.lstm_ref:JaxLSTMRef",
+    "mlx.nn.LSTM": "conformance.adapters.others.mlx:MlxLSTM",
+    "tinygrad.nn.LSTMCell": "conformance.adapters.others.tinygrad:TinygradLSTMCell",
+    "onnx.reference": "conformance.adapters.onnx.reference_evaluator:OnnxReference",
+    "onnxruntime": "conformance.adapters.onnx.onnxruntime:OnnxRuntime",
+    "openvino[onnx]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnx",
+    "openvino[onnx,batchwise]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnxBatchwise",
+    "openvino[onnx,default-precision]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnxDefault",
+    "openvino[LSTMSequence]": "conformance.adapters.openvino.lstm_sequence:OpenVinoSequence",
+    "opencv.dnn": "conformance.adapters.onnx.opencv:OpenCvDnn",
+    "MNN": "conformance.adapters.onnx.mnn:Mnn",
+    "MNN[useOriginRNNImpl]": "conformance.adapters.onnx.mnn:MnnOrigin",
+    "ncnn.LSTM": "conformance.adapters.others.ncnn:NcnnLSTM",
+    "torch.onnx.export[dynamo]": "conformance.adapters.pytorch.onnx_export:TorchOnnxDynamo",
+    "torch.onnx.export[legacy]": "conformance.adapters.pytorch.onnx_export:TorchOnnxLegacy",
+    "tvm.relax[torch.export]": "conformance.adapters.others.tvm:TvmRelax",
+    "paddle.nn.LSTM": "conformance.adapters.others.paddle:PaddleLSTM",
+    "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
+    "chainer.functions.n_step_lstm": "conformance.adapters.others.chainer:ChainerNStepLSTM",
+}
+"""The adapters of this package, by name, in the order in which they run; a checkout need not be installed."""
+
+
+@cache
+def registered() -> dict[str, str]:
+    """Every registered name and where its class is: built-in ones first, then others by name."""
+    points = sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
+    return BUILT_IN | {point.name: point.value for point in points if point.name not in BUILT_IN}
+
+
+def load(name: str) -> Adapter:
+    """Loads an adapter, without importing its framework.
+
+    Args:
+        name: a registered name, ``path/file.py:Class`` or ``package.module:Class``.
+
+    Raises:
+        UserError: no adapter has that name, or the named object is not a valid adapter.
+    """
+    names = registered()
+    place = names.get(name, name)
+    where, colon, attribute = place.rpartition(":")
+    if not colon:
+        raise UserError(_unknown(name, names))
+    module = _file(where) if where.endswith(".py") else _module(where)
+    if not hasattr(module, attribute):
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and value is not Adapter]
+        raise UserError(f"{where} has no {attribute!r}{_did_you_mean(attribute, classes)}")
+    return _instance(place, getattr(module, attribute))
+
+
+def _unknown(name: str, names: dict[str, str]) -> str:
+    return (
+        f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
+        f"registered: {', '.join(names)}\nor name a class: path/file.py:Class, package.module:Class"
+        "\nor a process: cmd:./program, python:/path/to/python:NAME"
+    )
+
+
+def _did_you_mean(word: str, words: list[str]) -> str:
+    lower = {other.lower(): other for other in words}
+    close = difflib.get_close_matches(word.lower(), lower, 1, 0.5)
+    return f", did you mean {lower[close[0]]!r}?" if close else ""
+
+
+def _file(path: str) -> object:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: there is no such file")
+    name = f"_conformance_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # Its own folder comes first, as when Python runs the file.
+    folder = str(Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _import_failed(path, error) from error
+    return module
+
+
+def _module(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise _import_failed(name, error) from error
+
+
+def _import_failed(where: str, error: BaseException) -> UserError:
+    if isinstance(error, SyntaxError):
+        return UserError(f"{error.filename}:{error.lineno}: {error.msg}")
+    code = MISSING if isinstance(error, ImportError) else 2
+    return UserError(f"{where} cannot be imported: {type(error).__name__}: {error}", code)
+
+
+def _instance(place: str, found: object) -> Adapter:
+    if not (inspect.isclass(found) and issubclass(found, Adapter)):
+        lacks = [part for part in ("name", "supports", "solve") if not hasattr(found, part)]
+        also = f"; it lacks {', '.join(lacks)}" if lacks else ""
+        raise UserError(f"{place} is not an adapter: it must be a subclass of conformance.adapters.Adapter{also}")
+    lacks = sorted(found.__abstractmethods__) + ([] if hasattr(found, "name") else ["name"])
+    if lacks:
+        raise UserError(f"{place} is not a whole adapter: it lacks {', '.join(lacks)}")
+    if wrong := _misdeclared(found):
+        raise UserError(f"{place} is not a right adapter: {wrong}")
+    try:
+        return found()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{place} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _misdeclared(found: type[Adapter]) -> str:
+    """What an adapter's data is wrong in; empty if it is right."""
+    if not isinstance(found.name, str) or not re.fullmatch(r"\S+", found.name):
+        return f"its name must be text without blanks, not {found.name!r}"
+    if isinstance(found.requires, str):
+        return f"requires must be a tuple of modules, not {found.requires!r}"
+    for what, names in (("features", found.features), ("lacks", found.lacks)):
+        if isinstance(names, str):
+            return f"{what} must be a collection of names, not {names!r}"
+        for feature in names:
+            if feature not in FEATURES:
+                return f"its {what} name {feature!r}, which is no feature{_did_you_mean(str(feature), list(FEATURES))}"
+    return ""

@@ -1,0 +1,1 @@
+"""Adapters for TensorFlow's raw LSTM operations."""

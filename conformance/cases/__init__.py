@@ -1,0 +1,1 @@
+"""Cases: configurations to check, read from YAML, and how they are validated, selected and sharded."""

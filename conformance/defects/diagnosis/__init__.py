@@ -1,0 +1,1 @@
+"""Diagnosis: why an implementation fails a case."""

@@ -1,0 +1,1 @@
+"""Power: which defects a set of cases detects."""

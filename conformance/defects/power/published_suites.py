@@ -1,0 +1,191 @@
+"""The published suites: what each of their tests computes and compares.
+
+ONNX's are read from the installed package. WebNN's are ``webnn/conformance_tests/lstm.https.any.js`` of
+web-platform-tests, Keras's ``keras/src/layers/rnn/lstm_test.py`` of Keras 3.15.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from conformance.adapters.layout import ONNX
+from conformance.cases.case import Case
+from conformance.defects.power.published_check import Check, Suite, close, make, ulps
+from conformance.verdict.problem import make_problem
+from reference import Dialect
+from reference.activations import ACTIVATIONS
+from reference.cell import Cell
+
+_FORWARD: tuple[Literal["output", "h_n", "c_n"], ...] = ("output", "h_n", "c_n")
+_DIRECTIONS = {"forward": ("",), "reverse": ("_reverse",), "bidirectional": ("", "_reverse")}
+
+
+def _onnx() -> Sequence[Check]:
+    return [_of_onnx(test) for test in onnx_tests()]
+
+
+def onnx_tests() -> list[Any]:
+    """The node tests for LSTM of the installed package."""
+    # The package builds the tests of all operators at once, and prints and warns as it does.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        from onnx.backend.test.case.node import collect_testcases
+
+        return list(collect_testcases("LSTM"))
+
+
+def _of_onnx(test: Any) -> Check:
+    node = test.model.graph.node[0]
+    options = {item.name: item.s.decode() if item.s else item.i for item in node.attribute}
+    given = dict(zip((name for name in node.input if name), test.data_sets[0][0], strict=True))
+    batch_first = options.get("layout", 0) == 1
+    x = np.swapaxes(given["X"], 0, 1) if batch_first else given["X"]
+    hidden = int(options["hidden_size"])
+    direction: Any = options.get("direction", "forward")
+    case = Case(
+        input_size=x.shape[2],
+        hidden_size=hidden,
+        seq_len=x.shape[0],
+        batch=x.shape[1],
+        direction=direction,
+        batch_first=batch_first,
+        bias="B" in given,
+        initial_state="random" if "initial_h" in given else "omitted",
+        lengths=tuple(int(length) for length in given["sequence_lens"]) if "sequence_lens" in given else None,
+        peepholes="P" in given,
+        check=_FORWARD,
+    )
+    values: dict[str, Any] = {"input": given["X"]}
+    for place, suffix in enumerate(_DIRECTIONS[direction]):
+        arrays = {name: given[name][place] for name in ("W", "R", "P") if name in given}
+        if "B" in given:
+            arrays |= dict(zip(("Wb", "Rb"), np.split(given["B"][place], 2), strict=True))
+        canonical = ONNX.unpack(arrays, case.input_size)
+        values |= {f"{name}_l0{suffix}": array for name, array in canonical.items()}
+    if "initial_h" in given:
+        values |= {"h_0": given["initial_h"], "c_0": given["initial_c"]}
+    names = {"Y": "output", "Y_h": "h_n", "Y_c": "c_n"}
+    compared = tuple(names[name] for name in node.output if name)
+    return Check(make(case, values), compared)
+
+
+def _webnn() -> Sequence[Check]:
+    """Fourteen tests, of four kinds: one step or two backwards, with and without the sequence."""
+    values = {
+        "weight_ih_l0": np.reshape([1, -1, 2, -2] * 4, (8, 2)),
+        "weight_hh_l0": 0.1,
+        "bias_ih_l0": [1, 2] * 4,
+        "bias_hh_l0": [1, 2] * 4,
+    }
+    values |= {f"{name}_reverse": array for name, array in values.items()}
+    rows = [[[1, 2], [2, 1]], [[3, 4], [1, 2]]]
+    cell = Cell(*[ACTIVATIONS["relu"]] * 5)
+    checks = []
+    for steps, direction in ((1, "forward"), (2, "reverse")):
+        case = Case(
+            input_size=2,
+            hidden_size=2,
+            seq_len=steps,
+            batch=2,
+            direction=direction,  # type: ignore[arg-type]
+            initial_state="zero",
+            check=_FORWARD,
+        )
+        given = values | {"input": rows[:steps]}
+        # As a plain cell of other activations, and as a cell whose option they are: the defects of both are tried.
+        chosen = case.model_copy(update={"activations": ("relu", "relu", "relu")})
+        for compared in (("h_n", "c_n"), _FORWARD):
+            checks += [Check(make(case, given), compared, cell=cell), Check(make(chosen, given), compared)]
+    return checks
+
+
+def _keras() -> Sequence[Check]:
+    """``test_correctness``, ``test_statefulness``, ``test_pass_initial_state`` and ``test_masking``."""
+    long = _steps((3, 6, 4))
+    stateful = np.tile(_steps((2, 3, 4)), (1, 2, 1))  # The second call goes on from the state of the first.
+    short = _steps((2, 4, 3))
+    state = np.arange(4).reshape(1, 2, 2)
+    # A mask whose valid steps come last, run backwards, is one whose valid steps come first.
+    late = np.stack([np.roll(row, -start, axis=0) for row, start in zip(short, (1, 2), strict=True)])
+    last = ("h_n",)
+    return [
+        _of_keras(long, 3, last),
+        _of_keras(long, 3, last, direction="reverse"),
+        _of_keras(long, 3, last, forget_bias=0.03),
+        _of_keras(long, 3, last, bias=False),
+        _of_keras(stateful, 4, last),
+        _of_keras(short, 2, last, states=state),
+        _of_keras(short, 2, last, states=state, direction="reverse"),
+        _of_keras(short, 2, last, lengths=(3, 2)),
+        _of_keras(short, 2, ("output",), lengths=(3, 2), dialect=Dialect(padding="repeat")),
+        _of_keras(short, 2, ("output",), lengths=(3, 2)),
+        _of_keras(late, 2, last, lengths=(3, 2), direction="reverse"),
+    ]
+
+
+def _of_keras(
+    x: Any,
+    units: int,
+    compared: tuple[str, ...],
+    *,
+    forget_bias: float = 1.0,
+    states: Any = None,
+    dialect: Dialect | None = None,
+    **options: Any,
+) -> Check:
+    """Kernel 0.01, recurrent kernel 0.02, bias 0.03 save the forget gate's."""
+    case = Case(
+        input_size=x.shape[2],
+        hidden_size=units,
+        seq_len=x.shape[1],
+        batch=x.shape[0],
+        batch_first=True,
+        initial_state="omitted" if states is None else "random",
+        check=_FORWARD,
+        **options,
+    )
+    bias = np.full(4 * units, 0.03)
+    bias[units : 2 * units] = forget_bias
+    values: dict[str, Any] = {"input": x, "h_0": states, "c_0": states}
+    for suffix in _DIRECTIONS[case.direction]:
+        names = {"weight_ih_l0": 0.01, "weight_hh_l0": 0.02, "bias_ih_l0": bias}
+        values |= {name + suffix: value for name, value in names.items()}
+    return Check(make(case, values), compared, dialect or Dialect())
+
+
+def _steps(shape: tuple[int, int, int]) -> Any:
+    return np.arange(np.prod(shape)).reshape(shape)
+
+
+def _customary() -> Sequence[Check]:
+    """What ports are usually checked with: initial weights, zero states, the gradients of ``output.sum()``."""
+    checks = []
+    for layers, direction in ((1, "forward"), (2, "bidirectional")):
+        case = Case(
+            input_size=8,
+            hidden_size=16,
+            num_layers=layers,
+            direction=direction,  # type: ignore[arg-type]
+            seq_len=10,
+            batch=4,
+            batch_first=True,
+            values="uniform",
+            initial_state="omitted",
+        )
+        drawn = make_problem(case)
+        problem = make(case, {**drawn.parameters, "input": drawn.input, "cotangent.output": 1.0})
+        checks.append(Check(problem, ("output", "grad.weight", "grad.bias")))
+    return checks
+
+
+SUITES = (
+    Suite("ONNX node tests", "rtol 1e-3, atol 1e-7", close(1e-3, 1e-7), _onnx),
+    Suite("WebNN lstm", "1 ULP", ulps(1), _webnn),
+    Suite("Keras lstm_test", "rtol 1e-5, atol 1e-5", close(1e-5, 1e-5), _keras),
+    Suite("torch against Keras, sum(output)", "rtol 1e-5, atol 1e-5", close(1e-5, 1e-5), _customary),
+)
+"""In the order in which they are shown."""

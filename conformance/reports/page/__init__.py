@@ -1,0 +1,1 @@
+"""The page: results as one HTML file that needs no network."""

@@ -1,0 +1,56 @@
+"""The plan of a run: which cases run on which implementation."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+
+from conformance.adapters import Adapter
+from conformance.cases.case import Case
+from conformance.cases.select import Selection
+from conformance.cases.shard import Shard
+from conformance.results.record import Result
+
+Plan = Sequence[tuple[Adapter, Sequence[Case]]]
+"""Each implementation with the cases that it runs."""
+
+
+def make_plan(
+    selection: Selection, cases: Sequence[Case], adapters: Sequence[Adapter], named: Collection[str] = ()
+) -> Plan:
+    """Pairs each adapter with the selected cases.
+
+    Args:
+        selection: which cases were asked for.
+        cases: all cases.
+        adapters: all adapters.
+        named: the implementations that were asked for by name. They run more than their default tag.
+    """
+    return [
+        (adapter, [case for case in selection.cases(cases, adapter.name) if adapter.runs_by_default(case, named)])
+        for adapter in adapters
+    ]
+
+
+def digest(plan: Plan) -> str:
+    """Returns a hash of all rows of a plan, 16 hexadecimal digits. A run resumes only from rows of the same plan."""
+    rows = [f"{case.id} {case.key} {adapter.name}" for adapter, cases in plan for case in cases]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def counts(plan: Plan) -> dict[str, int]:
+    """Returns the number of planned rows for each implementation."""
+    return {adapter.name: len(cases) for adapter, cases in plan}
+
+
+def part(plan: Plan, shard: Shard | None) -> Plan:
+    """Returns one shard of a plan. An implementation without rows stays, so that every shard lists all of them."""
+    if shard is None:
+        return plan
+    return [(adapter, [case for case in cases if shard.holds(case.key, adapter.name)]) for adapter, cases in plan]
+
+
+def without(plan: Plan, done: Sequence[Result]) -> Plan:
+    """Returns a plan without the rows that already have a result."""
+    found = {(result.case, result.key, result.implementation) for result in done}
+    return [
+        (adapter, [case for case in cases if (case.id, case.key, adapter.name) not in found]) for adapter, cases in plan
+    ]

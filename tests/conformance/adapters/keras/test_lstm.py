@@ -1,0 +1,158 @@
+"""keras.layers.LSTM on TensorFlow: against the reference, option by option, eager and traced."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.adapters.check import EXAMPLES, check_adapter
+from conformance.adapters.keras import common as _keras
+from conformance.adapters.keras import lstm as keras_lstm
+from conformance.adapters.keras.lstm import KerasLSTM, KerasLSTMTraced
+from conformance.cases.case import Case
+from conformance.verdict.problem import make_problem, round_to
+
+BOTH_WAYS = {"direction": "bidirectional"}
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"num_layers": 3, "batch_first": True},
+    {"num_layers": 3, **BOTH_WAYS},
+    {"hidden_size": (4, 2), **BOTH_WAYS, "mode": "train"},
+    {"bias": False, "initial_state": "omitted"},
+    {"lengths": "ragged"},
+    {"lengths": (2, 0, 4, 1), "num_layers": 3, "batch_first": True},
+    {"lengths": (2, 0, 4, 1), "num_layers": 3, **BOTH_WAYS},
+]
+MORE: list[dict[str, Any]] = [
+    {"direction": "reverse", "lengths": (2, 0, 4, 1)},
+    {"mask": "left", "lengths": (2, 0, 4, 1), "num_layers": 2},
+    {"mask": "holed", "lengths": (2, 3, 4, 1), **BOTH_WAYS},
+    {"activations": ("hard_sigmoid_6", "softsign", "softsign"), **BOTH_WAYS},
+    {"activations": ("tanh", "elu", "elu")},
+    {"input_dropout": 0.5, "mode": "train", "num_layers": 2, **BOTH_WAYS},
+    {"input_dropout": 0.5, "mode": "eval"},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS + MORE, ids=str)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(KerasLSTM(), options) < 1e-12
+
+
+# Each takes a second or two to trace.
+@pytest.mark.parametrize("options", OPTIONS[1::3], ids=str)
+def test_traced_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(KerasLSTMTraced(), options) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"direction": "reverse", "num_layers": 2}, "processing order"),
+        ({"activations": ("sigmoid", "tanh", "relu")}, "one activation for the candidate and for the cell state"),
+        ({"activations": ("hard_sigmoid", "tanh", "tanh")}, "no activation hard_sigmoid with the suite's constants"),
+        ({"recurrent_dropout": 0.5}, "a mask for each gate"),
+        ({"batch": "unbatched"}, "needs a batch axis"),
+        ({"proj_size": 2}, "has no projection"),
+        ({"dropout": 0.5, "num_layers": 2}, "drops the layer's own input"),
+    ],
+)
+def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (KerasLSTM().supports(case(**options)) or "")
+
+
+@pytest.mark.parametrize("adapter", [KerasLSTM(), KerasLSTMTraced()], ids=lambda adapter: adapter.name)
+def test_keeps_the_contract(adapter: KerasLSTM) -> None:
+    few = [
+        case for case in EXAMPLES if case.name in ("one layer", "lengths", "batch first", "forward only", "unbatched")
+    ]
+    assert check_adapter(adapter, few) == []
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float32", 1e-4), ("float16", 0.1), ("bfloat16", 0.5)])
+def test_lower_precisions_are_computed_in_their_own_dtype(
+    case: Callable[..., Case], deviation: Callable[..., float], dtype: str, within: float
+) -> None:
+    adapter, options = KerasLSTM(), {"dtype": dtype, "num_layers": 2, **BOTH_WAYS}
+    reason = adapter.supports(case(**options))
+    if reason is not None:
+        assert dtype in reason
+        return
+    assert 1e-9 < deviation(adapter, options) < within
+    for array in adapter.solve(make_problem(case(**options))).values():
+        assert np.array_equal(array, round_to(dtype, array))
+
+
+def test_a_layer_drops_by_a_mask_of_its_own(case: Callable[..., Case]) -> None:
+    adapter, problem = KerasLSTM(), make_problem(case(input_size=40, input_dropout=0.25, mode="train", num_layers=2))
+    masks = adapter.dropout_masks(problem)
+    assert {name: mask.shape for name, mask in masks.items()} == {"input_l0": (4, 40), "input_l1": (4, 5)}
+    assert np.unique(masks["input_l0"]).tolist() == [0, 1 / 0.75]
+    # 160 draws: four standard deviations are 0.14.
+    assert (masks["input_l0"] == 0).mean() == pytest.approx(0.25, abs=0.14)
+    assert all(np.array_equal(mask, masks[name]) for name, mask in adapter.dropout_masks(problem).items())
+
+
+def test_one_trace_serves_every_batch_and_number_of_steps(case: Callable[..., Case]) -> None:
+    adapter = KerasLSTMTraced()
+    adapter.solve(make_problem(case(hidden_size=3, num_layers=2)))
+    traces = keras_lstm.traced.cache_info().misses
+    adapter.solve(make_problem(case(hidden_size=3, seq_len=7, batch=2, num_layers=3, batch_first=True)))
+    assert keras_lstm.traced.cache_info().misses == traces
+
+
+def test_only_one_direction_repeats_its_output_over_padding(case: Callable[..., Case]) -> None:
+    assert KerasLSTM().dialect(case()).padding == "repeat"
+    assert KerasLSTM().dialect(case(**BOTH_WAYS)).padding == "zero"
+
+
+def test_describes_the_run() -> None:
+    described = KerasLSTM().describe()
+    assert described["keras"] == _keras.keras("tensorflow").__version__
+    assert described["device"] == "CPU:0"
+    assert "transposed" in described["time-major"]
+    assert KerasLSTMTraced().describe()["path"] != described["path"]
+
+
+def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_refuses_another_backend() -> None:
+    run = _python(
+        "from conformance.adapters.keras.lstm import KerasLSTM; KerasLSTM().describe()", KERAS_BACKEND="torch"
+    )
+    assert "RuntimeError: Keras uses its torch backend in this process" in run.stderr
+
+
+def test_frameworks_are_imported_when_first_used() -> None:
+    run = _python(
+        "import sys, conformance.adapters.keras.lstm, conformance.adapters.pytorch.lstm_cell\n"
+        "import conformance.adapters.pytorch.lstm, conformance.adapters.check\n"
+        "print(sorted({'torch', 'keras', 'tensorflow'} & set(sys.modules)))"
+    )
+    assert (run.stdout, run.stderr) == ("[]\n", "")
+
+
+def test_start_up_is_silent() -> None:
+    run = _python("from conformance.adapters.keras.lstm import KerasLSTM; KerasLSTM().describe()")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_what_native_code_says_is_shown_if_an_import_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        os.write(2, b"illegal instruction")
+        raise ImportError
+
+    with _keras.muted():
+        os.write(2, b"advice about processors")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError), _keras.muted():
+        fail()
+    assert capfd.readouterr().err == "illegal instruction"

@@ -1,0 +1,150 @@
+"""ONNX models of cases, and the runtimes that read them: against the reference, option by option."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.adapters import Adapter, installed
+from conformance.adapters.check import EXAMPLES, check_adapter
+from conformance.adapters.onnx import common as _onnx
+from conformance.cases.case import Case
+from conformance.run import implementations
+from conformance.verdict.problem import make_problem
+
+onnx = pytest.importorskip("onnx")
+
+FORWARD = [case for case in (example.forward_only() for example in EXAMPLES) if case]
+SINGLE = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
+BOTH_WAYS = {"direction": "bidirectional"}
+RUNTIMES = ("onnxruntime", "onnx.reference", "openvino[onnx]", "opencv.dnn", "MNN", "MNN[useOriginRNNImpl]")
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"num_layers": 3, "batch_first": True},
+    {"num_layers": 2, **BOTH_WAYS},
+    {"hidden_size": (4, 2), **BOTH_WAYS},
+    {"bias": False, "initial_state": "omitted"},
+    {"seq_len": 1, "batch": 1, "hidden_size": 1, "initial_state": "c_0-only"},
+]
+"""What every runtime gets right."""
+MORE: dict[str, list[dict[str, Any]]] = {
+    "onnxruntime": [
+        {"direction": "reverse"},
+        {"lengths": (2, 0, 4, 1), "padding": "nan", "num_layers": 2, **BOTH_WAYS},
+        {"lengths": (0, 0, 0, 0), "direction": "reverse"},
+        {"peepholes": True, "num_layers": 2, **BOTH_WAYS},
+        {"coupled_gates": True},
+        {"clip": 100.0},
+        {"activations": ("hard_sigmoid_6", "scaled_tanh", "elu")},
+        {"activations": ("hard_sigmoid", "affine", "tanh", "sigmoid", "leaky_relu", "softsign"), **BOTH_WAYS},
+    ],
+    "onnx.reference": [{"direction": "reverse"}, {"peepholes": True, **BOTH_WAYS}],
+    "openvino[onnx]": [
+        {"direction": "reverse"},
+        {"lengths": (2, 0, 4, 1), "padding": "nan", "num_layers": 2, **BOTH_WAYS},
+        {"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS},
+        {"clip": 100.0},
+    ],
+    "opencv.dnn": [{"clip": 100.0}],
+    "MNN": [{"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS}],
+}
+
+
+def runtime(name: str) -> Adapter:
+    """An adapter as a run has it: in a process of its own where it must."""
+    [adapter] = implementations.load_all([name])
+    if installed.missing(adapter):
+        pytest.skip(installed.missing(adapter) or "")
+    return adapter
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_equals_the_reference(deviation: Callable[..., float], name: str) -> None:
+    adapter = runtime(name)
+    for options in [*OPTIONS, *MORE.get(name, [])]:
+        assert deviation(adapter, SINGLE | options) < 2e-6, options
+
+
+@pytest.mark.parametrize("name", [*RUNTIMES, "openvino[onnx,batchwise]"])
+def test_says_what_it_lacks(case: Callable[..., Case], name: str) -> None:
+    adapter = runtime(name)
+    for options, words in (
+        ({}, "has no gradients"),
+        ({"proj_size": 2, "check": ("h_n",)}, "ONNX's LSTM has no projection"),
+        ({"batch": "unbatched", "check": ("h_n",)}, "ONNX's LSTM needs a batch axis"),
+        ({"lengths": "ragged", "mask": "left", **SINGLE}, "padding at the end only" if "MNN" not in name else "lens"),
+    ):
+        assert words in (adapter.supports(case(**{"dtype": "float32", **options})) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("onnxruntime", {"dtype": "float64"}, "does not support double yet"),
+        ("openvino[onnx]", {"activations": ("sigmoid", "softsign", "tanh")}, "Unknown activation function: softsign"),
+        ("openvino[onnx]", {"activations": ("hard_sigmoid", "tanh", "tanh")}, "Unsupported activation function"),
+        ("openvino[onnx,batchwise]", {}, "layout=1 is for batch-first cases"),
+        ("opencv.dnn", {"activations": ("sigmoid", "relu", "relu")}, "[Relu] for layer LSTM is not supported"),
+        ("MNN", {"peepholes": True}, "not support 8th input"),
+        ("MNN", {"activations": ("sigmoid", "tanh", "elu")}, "mnnconvert does not convert this model"),
+    ],
+)
+def test_a_runtimes_own_limits(case: Callable[..., Case], name: str, options: dict[str, Any], words: str) -> None:
+    assert words in (runtime(name).supports(case(**SINGLE | options)) or "")
+
+
+def test_openvinos_own_precision_is_declared(deviation: Callable[..., float], case: Callable[..., Case]) -> None:
+    adapter = runtime("openvino[onnx,default-precision]")
+    coarse = adapter.profile(case(**SINGLE)).u > 2.0**-24
+    off = deviation(adapter, SINGLE)
+    assert (off > 1e-4) == coarse
+    assert off < 0.05
+    assert f"the plug-in's own, {'bf16' if coarse else 'f32'} here" in adapter.describe()["precision"]
+
+
+# onnx.reference reads the padding.
+@pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_keeps_the_contract(name: str) -> None:
+    assert check_adapter(runtime(name), FORWARD) == []
+
+
+@pytest.mark.parametrize("name", [*RUNTIMES, "openvino[onnx,batchwise]"])
+def test_describes_the_run(name: str) -> None:
+    described = runtime(name).describe()
+    assert described["onnx"] == onnx.__version__
+    assert described["batch first"] == ("layout=1" if name.endswith(("reference", "batchwise]")) else TRANSPOSED)
+
+
+TRANSPOSED = "Transpose nodes around the stack, as exporters write them"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_layers": 2, **BOTH_WAYS, "lengths": "ragged", "batch_first": True},
+        {"bias": False, "initial_state": "omitted", "peepholes": True, "dtype": "float16"},
+        {"coupled_gates": True, "clip": 0.5, "activations": ("hard_sigmoid", "affine", "elu"), **BOTH_WAYS},
+    ],
+)
+@pytest.mark.parametrize("batchwise", [False, True])
+def test_models_are_well_formed(case: Callable[..., Case], options: dict[str, Any], batchwise: bool) -> None:
+    problem = make_problem(case(**options))
+    model = _onnx.model(problem, batchwise)
+    onnx.checker.check_model(model, full_check=True)
+    feeds = _onnx.feeds(problem, batchwise)
+    declared = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in model.graph.input
+    }
+    assert declared == {name: list(array.shape) for name, array in feeds.items()}
+
+
+def test_constants_follow_each_other(case: Callable[..., Case]) -> None:
+    activations = ("hard_sigmoid", "tanh", "elu")
+    model = _onnx.model(make_problem(case(activations=activations, **BOTH_WAYS)))
+    [node] = [node for node in model.graph.node if node.op_type == "LSTM"]
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    assert attributes["activations"] == [b"HardSigmoid", b"Tanh", b"Elu"] * 2
+    np.testing.assert_allclose(attributes["activation_alpha"], [0.2, 1.0] * 2)
+    np.testing.assert_allclose(attributes["activation_beta"], [0.5] * 2)

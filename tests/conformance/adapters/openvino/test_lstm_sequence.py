@@ -1,0 +1,64 @@
+"""openvino[LSTMSequence]: against the reference, option by option."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.adapters.check import EXAMPLES, check_adapter
+from conformance.adapters.openvino.lstm_sequence import OpenVinoSequence
+from conformance.cases.case import Case
+
+openvino = pytest.importorskip("openvino")
+
+SINGLE = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
+BOTH_WAYS = {"direction": "bidirectional"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_layers": 3, "batch_first": True},
+        {"hidden_size": (4, 2), **BOTH_WAYS},
+        {"direction": "reverse", "lengths": "ragged"},
+        {"lengths": (2, 0, 4, 1), "padding": "nan", "num_layers": 2, **BOTH_WAYS},
+        {"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS},
+        {"clip": 100.0},
+    ],
+    ids=str,
+)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(OpenVinoSequence(), SINGLE | options) < 2e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"bias": False}, "always has biases"),
+        ({"initial_state": "omitted"}, "needs an initial state"),
+        ({"peepholes": True}, "has no peepholes"),
+        (
+            {"activations": ("sigmoid", "tanh", "tanh", "sigmoid", "relu", "tanh"), **BOTH_WAYS},
+            "one list of activations",
+        ),
+        ({"activations": ("sigmoid", "elu", "tanh")}, "Unknown activation function: elu"),
+    ],
+)
+def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (OpenVinoSequence().supports(case(**SINGLE | options)) or "")
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float16", 0.01), ("bfloat16", 0.1)])
+def test_lower_precisions(deviation: Callable[..., float], dtype: str, within: float) -> None:
+    assert 1e-9 < deviation(OpenVinoSequence(), SINGLE | {"dtype": dtype}) < within
+
+
+def test_keeps_the_contract() -> None:
+    assert check_adapter(OpenVinoSequence(), [case for each in EXAMPLES if (case := each.forward_only())]) == []
+
+
+def test_describes_the_run() -> None:
+    described = OpenVinoSequence().describe()
+    assert described["openvino"] == openvino.__version__
+    assert "Transpose" in described["stacked"]

@@ -1,0 +1,61 @@
+"""mlx.nn.LSTM: against the reference, option by option."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.adapters.check import check_adapter
+from conformance.adapters.others.mlx import MlxLSTM
+from conformance.cases.case import Case
+from conformance.verdict.problem import make_problem, round_to
+
+pytest.importorskip("mlx.core")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_layers": 3, "batch_first": True},
+        {"hidden_size": (4, 2)},
+        {"bias": False, "initial_state": "omitted"},
+        {"batch": "unbatched", "batch_first": True},
+        {"seq_len": 1, "batch": 1, "hidden_size": 1},
+    ],
+    ids=str,
+)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    # Its float64 is known to be as accurate as float32.
+    assert deviation(MlxLSTM(), options) < 1e-6
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float32", 1e-4), ("float16", 0.1), ("bfloat16", 0.5)])
+def test_lower_precisions_are_computed_in_their_own_dtype(
+    case: Callable[..., Case], deviation: Callable[..., float], dtype: str, within: float
+) -> None:
+    options = {"dtype": dtype, "num_layers": 2}
+    assert 1e-9 < deviation(MlxLSTM(), options) < within
+    for array in MlxLSTM().solve(make_problem(case(**options))).values():
+        assert np.array_equal(array, round_to(dtype, array))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"direction": "bidirectional"}, "runs forward only"),
+        ({"lengths": "ragged"}, "has no lengths"),
+        ({"proj_size": 2}, "has no projection"),
+    ],
+)
+def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (MlxLSTM().supports(case(**options)) or "")
+
+
+def test_keeps_the_contract() -> None:
+    assert check_adapter(MlxLSTM()) == []
+
+
+def test_describes_the_run() -> None:
+    assert MlxLSTM().describe()["gradients"] == "mlx.core.vjp"

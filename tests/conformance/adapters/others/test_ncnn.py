@@ -1,0 +1,56 @@
+"""ncnn's LSTM: against the reference, option by option."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.adapters.check import check_adapter
+from conformance.adapters.others.ncnn import NcnnLSTM
+from conformance.cases.case import Case
+
+FORWARD = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_layers": 3, "direction": "bidirectional"},
+        {"num_layers": 2, "direction": "reverse", "batch_first": True},
+        {"hidden_size": (4, 2), "direction": "bidirectional"},
+        {"hidden_size": 20, "input_size": 100, "seq_len": 10},
+        {"initial_state": "omitted", "num_layers": 2},
+        {"batch": "unbatched", "num_layers": 2, "direction": "bidirectional"},
+        {"proj_size": 2, "num_layers": 2, "direction": "bidirectional"},
+    ],
+    ids=str,
+)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    pytest.importorskip("ncnn")
+    assert 0 < deviation(NcnnLSTM(), FORWARD | options) < 2e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"check": ("output",)}, "has no float64"),
+        ({"dtype": "float32"}, "has no gradients"),
+        (FORWARD | {"bias": False}, "always has biases"),
+        (FORWARD | {"lengths": "ragged"}, "has no lengths"),
+    ],
+)
+def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (NcnnLSTM().supports(case(**options)) or "")
+
+
+def test_keeps_the_contract() -> None:
+    pytest.importorskip("ncnn")
+    assert check_adapter(NcnnLSTM()) == []
+
+
+def test_says_how_it_is_run() -> None:
+    pytest.importorskip("ncnn")
+    described = NcnnLSTM().describe()
+    assert "for each row" in described["rows"]
+    assert "switched off" in described["precision"]

@@ -1,0 +1,49 @@
+"""tinygrad.nn.LSTMCell: against the reference, where there is a compiler."""
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.adapters.check import check_adapter
+from conformance.adapters.others.tinygrad import TinygradLSTMCell
+from conformance.cases.case import Case
+
+pytest.importorskip("tinygrad")
+compiles = pytest.mark.skipif(not shutil.which("clang"), reason="clang is not on PATH")
+TINY = {"seq_len": 2, "batch": 2, "input_size": 2, "hidden_size": 3}
+
+
+# A kernel takes a second to compile: few cases of few steps.
+@compiles
+@pytest.mark.parametrize("options", [{"direction": "bidirectional", "batch_first": True}], ids=str)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(TinygradLSTMCell(), TINY | options) < 1e-12
+
+
+@compiles
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch": "unbatched"}, "needs a batch axis"),
+        ({"lengths": "ragged"}, "has no lengths"),
+        ({"dtype": "bfloat16"}, "__bf16"),
+    ],
+)
+def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (TinygradLSTMCell().supports(case(**options)) or "")
+
+
+@compiles
+def test_keeps_the_contract(case: Callable[..., Case]) -> None:
+    assert check_adapter(TinygradLSTMCell(), [case(**TINY, name="tiny", initial_state="omitted")]) == []
+
+
+def test_needs_a_compiler(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert "clang" in (TinygradLSTMCell().supports(case(**TINY)) or "")
+
+
+def test_describes_the_run() -> None:
+    assert "Python loop over time" in TinygradLSTMCell().describe()["stacked"]

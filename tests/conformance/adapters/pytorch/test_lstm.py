@@ -1,0 +1,130 @@
+"""torch.nn.LSTM: against the reference, option by option."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conformance.adapters.check import check_adapter
+from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.cases.case import Case
+from conformance.verdict.problem import make_problem, round_to
+
+DEEP = {"num_layers": 3, "direction": "bidirectional"}
+DROPS = DEEP | {"dropout": 0.5, "mode": "train"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        DEEP,
+        DEEP | {"batch_first": True, "initial_state": "omitted"},
+        {"bias": False, "num_layers": 2},
+        {"batch": "unbatched", "direction": "bidirectional"},
+        {"batch": "unbatched", "batch_first": True},
+        {"proj_size": 2, **DEEP},
+        {"lengths": "ragged", "padding": "nan", **DEEP},
+        {"lengths": "ragged", "batch_first": True, "proj_size": 2},
+        {"lengths": (2, 2, 1, 2)},
+        {"seq_len": 1, "batch": 1, "hidden_size": 1},
+        {"initial_state": "c_0-only"},
+        {"dropout": 0.5, "num_layers": 2},
+        {"dropout": 0.5, "mode": "train"},
+        {"dropout": 1, "mode": "train", "num_layers": 2},
+        DROPS,
+        DROPS | {"direction": "forward", "bias": False},
+        DROPS | {"batch_first": True, "proj_size": 3},
+        DROPS | {"lengths": "ragged", "padding": "nan", "batch_first": True},
+        DROPS | {"batch": "unbatched", "dropout": 0.1},
+    ],
+    ids=str,
+)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(TorchLSTM(), options) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"direction": "reverse"}, "no reverse-only direction"),
+        ({"hidden_size": (5, 4)}, "one hidden size for all layers"),
+        ({"lengths": (4, 0, 1, 2)}, "pack_padded_sequence refuses lengths of 0"),
+    ],
+)
+def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (TorchLSTM().supports(case(**options)) or "")
+
+
+def test_torch_has_those_limits_itself() -> None:
+    with pytest.raises(RuntimeError, match="greater than 0"):
+        torch.nn.utils.rnn.pack_padded_sequence(torch.zeros(4, 2, 3), torch.tensor([4, 0]), enforce_sorted=False)
+
+
+def test_a_module_that_fails_is_not_unsupported(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", fail)
+    assert TorchLSTM().supports(case(dtype="float32")) is None
+    with pytest.raises(RuntimeError, match="broken"):
+        TorchLSTM().solve(make_problem(case(dtype="float32")))
+
+
+def test_keeps_the_contract() -> None:
+    assert check_adapter(TorchLSTM()) == []
+
+
+@pytest.mark.parametrize("drop", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_recovered_masks_keep_the_right_share(case: Callable[..., Case], drop: float, dtype: str) -> None:
+    problem = make_problem(case(**DROPS | {"dropout": drop, "dtype": dtype, "seq_len": 40, "batch": 10}))
+    masks = TorchLSTM().dropout_masks(problem)
+    assert list(masks) == ["l0", "l1"]
+    assert not np.array_equal(masks["l0"], masks["l1"])
+    for mask in masks.values():
+        assert mask.shape == (40, 10, 10)
+        assert np.unique(mask).tolist() == [0, 1 / (1 - drop)]
+        # 4,000 draws: six standard deviations are less than 0.05.
+        assert (mask == 0).mean() == pytest.approx(drop, abs=0.05)
+
+
+@pytest.mark.parametrize("options", [DROPS, {}])
+def test_leaves_torchs_random_state_alone(case: Callable[..., Case], options: dict[str, Any]) -> None:
+    adapter, problem = TorchLSTM(), make_problem(case(**options, hidden_size=6))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        before = torch.get_rng_state()
+        first = adapter.solve(problem)
+        adapter.dropout_masks(problem)
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.manual_seed(2)
+        second = adapter.solve(problem)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float32", 1e-4), ("float16", 0.1), ("bfloat16", 0.5)])
+def test_lower_precisions_are_computed_in_their_own_dtype(
+    case: Callable[..., Case], deviation: Callable[..., float], dtype: str, within: float
+) -> None:
+    adapter, options = TorchLSTM(), {"dtype": dtype, **DEEP}
+    reason = adapter.supports(case(**options))
+    if reason is not None:
+        assert dtype in reason
+        return
+    assert 1e-9 < deviation(adapter, options) < within
+    for array in adapter.solve(make_problem(case(**options))).values():
+        assert np.array_equal(array, round_to(dtype, array))
+
+
+def test_gives_only_what_is_asked_for(case: Callable[..., Case]) -> None:
+    assert list(TorchLSTM().solve(make_problem(case(check=("c_n",))))) == ["c_n"]
+
+
+def test_describes_the_run() -> None:
+    described = TorchLSTM().describe()
+    assert described["torch"] == torch.__version__
+    assert described["threads"] == str(torch.get_num_threads())
+    assert "pack_padded_sequence" in described["lengths"]

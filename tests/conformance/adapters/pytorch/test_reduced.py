@@ -1,0 +1,78 @@
+"""torch.nn.LSTM under autocast and with float16 weights: within what was declared, and no closer than that."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from conformance.adapters import Solution
+from conformance.adapters.check import check_adapter
+from conformance.adapters.pytorch.reduced import FLOAT16_WEIGHTS, TorchDynamicLSTM, TorchLSTMAutocast
+from conformance.cases.case import Case
+from conformance.verdict.judge import Verdict, judge
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import Problem, make_problem, round_to
+from reference import PROFILES, Dialect, Profile
+
+FORWARD = ("output", "h_n", "c_n")
+BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
+
+
+def judged(problem: Problem, solution: Solution, profile: Profile) -> Verdict:
+    return judge(problem, solution, Oracle().expect(problem, profile, Dialect()))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("options", [BOTH_WAYS, {"proj_size": 2}], ids=str)
+def test_autocast_computes_in_16_bits(case: Callable[..., Case], dtype: str, options: dict[str, Any]) -> None:
+    adapter, problem = TorchLSTMAutocast(), make_problem(case(dtype=dtype, **options))
+    reason = adapter.supports(problem.case)
+    if reason is not None:
+        assert "torch.autocast on this processor" in reason
+        return
+    solution = adapter.solve(problem)
+    assert (round_to(dtype, solution["output"]) == solution["output"]).all()
+    assert judged(problem, solution, adapter.profile(problem.case)).conforms
+
+
+def test_autocast_says_what_it_lacks(case: Callable[..., Case]) -> None:
+    assert "bfloat16 or float16" in (TorchLSTMAutocast().supports(case(dtype="float32")) or "")
+
+
+@pytest.mark.parametrize("options", [{}, BOTH_WAYS | {"batch_first": True}, {"lengths": "ragged"}], ids=str)
+def test_only_weights_are_rounded_to_float16(case: Callable[..., Case], options: dict[str, Any]) -> None:
+    adapter, problem = TorchDynamicLSTM(), make_problem(case(dtype="float32", check=FORWARD, **options))
+    assert adapter.supports(problem.case) is None
+    solution = adapter.solve(problem)
+    assert judged(problem, solution, FLOAT16_WEIGHTS).conforms
+    # It is float16 indeed: in float32 it would not do.
+    assert judged(problem, solution, PROFILES["float32"]).headroom > 10
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dtype": "float64", "check": FORWARD}, "float32"),
+        ({"dtype": "float32"}, "for inference"),
+        ({"dtype": "float32", "check": FORWARD, "bias": False}, "asserts"),
+        ({"dtype": "float32", "check": FORWARD, "batch": "unbatched"}, "batch axis"),
+        ({"dtype": "float32", "check": FORWARD, "proj_size": 2}, "no projection"),
+    ],
+)
+def test_dynamic_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+    assert words in (TorchDynamicLSTM().supports(case(**options)) or "")
+
+
+def test_what_runs_is_the_quantised_module(case: Callable[..., Case]) -> None:
+    single = case(dtype="float32", check=FORWARD)
+    with torch.no_grad():
+        module = TorchDynamicLSTM()._callable(torch.nn.LSTM(3, 5), single)
+    assert isinstance(module, torch.ao.nn.quantized.dynamic.LSTM)
+    assert module.dtype == torch.float16
+
+
+@pytest.mark.parametrize("adapter", [TorchLSTMAutocast(), TorchDynamicLSTM()], ids=lambda adapter: adapter.name)
+def test_keeps_the_contract(adapter: TorchLSTMAutocast | TorchDynamicLSTM) -> None:
+    assert check_adapter(adapter) == []
+    assert adapter.describe()["path"]

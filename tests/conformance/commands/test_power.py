@@ -1,0 +1,135 @@
+"""``conformance power``: what it prints, its exit codes, and what it writes."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.commands.cli import main
+from conformance.defects.power import detected as seen
+from conformance.defects.power.kill_matrix import REQUIRED
+from conformance.results.record import read
+from tests.conftest import FAKES
+
+
+def power(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) -> dict[str, Any]:
+    """These three cases see nearly all, not all."""
+    assert main(["power", "cases", "--json", *arguments]) == code
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["exit_code"] == code
+    return found
+
+
+def test_power_says_what_is_seen(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = power(capsys)
+    assert found["cases"] == 3
+    assert found["power"]["applicable"] == found["power"]["seen"] + len(found["unseen"]) > 200
+    assert found["by_dtype"].keys() == {"float64", "float32"}
+    assert found["by_feature"]["bidirectional"]["applicable"] < found["power"]["applicable"]
+    assert "weight_hr" in " ".join(found["inapplicable"])
+    assert len(found["sufficient"]) + len(found["adding_nothing"]) == 3
+    assert main(["power", str(project / "cases")]) == 1
+    printed = capsys.readouterr().out
+    assert f"Power: {found['power']['seen']}/{found['power']['applicable']}" in printed
+    for title in ("by dtype", "smallest visible size", "Cases that add nothing", "No case has what these take"):
+        assert title in printed
+
+
+@pytest.mark.usefixtures("project")
+def test_zero_when_all_that_applies_is_seen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conformance.defects.power.power.REQUIRED", REQUIRED[:23])
+    assert power(capsys, code=0)["power"] == {"seen": 23, "applicable": 23}
+
+
+def test_a_defect_that_no_case_sees_is_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "cases" / "small.yaml").write_text(
+        "cases:\n  blind: {input_size: 3, hidden_size: 4, seq_len: 2, batch: 2, initial_state: zero, check: [c_n]}\n"
+    )
+    found = power(capsys)
+    assert "h_n-never-written" in found["unseen"]
+    assert main(["power", "cases"]) == 1
+    assert "h_n-never-written: an LSTM" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+def test_an_implementation_is_measured_by_what_it_supports(capsys: pytest.CaptureFixture[str]) -> None:
+    (against,) = power(capsys, "--against", f"{FAKES}:Picky")["against"]
+    assert (against["implementation"], against["supported"], against["cases"]) == ("picky", 1, 3)
+    assert set(against["lost"]) == {"only plain LSTMs"}
+    assert any("reverse" in name for name in against["lost"]["only plain LSTMs"])
+    assert main(["power", "cases", "--against", f"{FAKES}:Picky"]) == 1
+    assert "not seen, since only plain LSTMs" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+def test_an_adapter_that_cannot_tell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["power", "cases", "--against", f"{FAKES}:CannotTell"]) == 3
+    assert "cannot-tell cannot say whether it supports" in capsys.readouterr().err
+
+
+def test_the_matrix_is_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    power(capsys, "-k", "plain", "--matrix", "kills.csv")
+    power(capsys, "-k", "plain", "--matrix", "kills.jsonl")
+    with (project / "kills.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (project / "kills.jsonl").read_text().splitlines()]
+    assert len(table) == len(lines) > 100
+    assert {row["case"] for row in table} == {"cases/small.yaml::plain"}
+    assert [row["defect"] for row in table] == [line["defect"] for line in lines]
+    assert all((float(line["headroom"]) > 2) == line["seen"] for line in lines)
+    assert main(["power", "cases", "-k", "plain", "--matrix", "none/kills.csv"]) == 3
+    assert "none/kills.csv: cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_published_suites_are_shown_beside_these_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    suites = power(capsys, "-k", "plain", "--published")["published"]
+    assert [suite["suite"] for suite in suites][-1] == "these 1 cases"
+    assert suites[-1]["gates"] == {"seen": 23, "applicable": 23}
+    assert all(suite["all"]["applicable"] == len(REQUIRED) for suite in suites)
+    assert main(["power", "cases", "-k", "plain", "--published"]) == 1
+    printed = capsys.readouterr().out
+    assert "0/23" in printed
+    assert "WebNN" in printed
+
+
+@pytest.mark.usefixtures("project")
+def test_no_case_is_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["power", "cases", "-k", "nothing-like-it"]) == 2
+    assert "no case is selected" in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------- results say what they see
+
+
+def test_results_say_what_they_see(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "cases", "-i", f"{FAKES}:Picky"]) == 0
+    printed = capsys.readouterr().out
+    report = read(project / "conformance-report" / "results.jsonl")
+    by_status = {result.status: result for result in report.results}
+    assert by_status["unsupported"].sees is None
+    passed = by_status["pass"]
+    assert passed.sees is not None
+    assert tuple(report.header["defects"]) == seen.IDS
+    found = seen.names(int(passed.seen, 16))
+    assert len(found) == passed.sees > 100
+    assert "gates-read-iofg" in found
+    assert f"picky sees {passed.sees} of {len(REQUIRED)} defects" in printed
+    assert f"{passed.sees} of {len(REQUIRED)} defects" in (project / "conformance-report" / "report.md").read_text()
+
+
+def test_an_unchecked_gradient_costs(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    case = "input_size: 3, hidden_size: 4, seq_len: 3, batch: 2"
+    (project / "cases" / "small.yaml").write_text(
+        f"cases:\n  all: {{{case}}}\n  forward: {{{case}, check: [output, h_n, c_n]}}\n"
+    )
+    assert main(["run", "cases", "-i", f"{FAKES}:Faithful", "--json"]) == 0
+    summary = json.loads(capfd.readouterr().out)
+    results = {result.case.split("::")[1]: result for result in read(Path(summary["results"])).results}
+    assert 0 < (results["forward"].sees or 0) < (results["all"].sees or 0)
+    union = int(results["forward"].seen, 16) | int(results["all"].seen, 16)
+    assert summary["sees"] == {"faithful": union.bit_count()}

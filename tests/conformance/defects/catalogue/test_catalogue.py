@@ -1,0 +1,77 @@
+"""The catalogue as a whole: named well, broad, and each defect a defect that some shipped case sees."""
+
+import re
+from functools import cache
+
+import pytest
+
+from conformance.cases.case import Case
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.defect import Defect
+from conformance.defects.power.detection import SEEN, look
+from conformance.verdict.oracle import Expectation, Oracle
+from conformance.verdict.problem import Problem, make_problem
+from reference import PROFILES, Dialect
+
+LARGE = {"cases/large.yaml", "cases/tutorial.yaml"}
+
+
+@cache
+def shipped() -> list[Case]:
+    """Small cases that compare everything, those which touch every feature first."""
+    whole = [case for case in load_all([shipped_cases()]) if len(case.check) == 4 or case.input_nan]
+    cases = [case for case in whole if case.file not in LARGE]
+    return sorted(cases, key=lambda case: "core" not in case.tags)
+
+
+@cache
+def answered(case: Case) -> tuple[Problem, Expectation]:
+    problem = make_problem(case)
+    return problem, Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
+
+
+def test_ids_are_unique_and_can_be_typed() -> None:
+    ids = [defect.id for defect in CATALOGUE]
+    assert len(set(ids)) == len(ids)
+    for name in ids:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+/-]*[A-Za-z0-9]", name), name
+        assert len(name) <= 60, name
+
+
+def test_there_are_many_of_each_kind() -> None:
+    assert len(CATALOGUE) >= 150
+    assert sum(defect.id.startswith("gates-read-") for defect in CATALOGUE) == 23
+    assert sum(defect.stands_for != "" for defect in CATALOGUE) >= 40
+
+
+def test_what_they_do_completes_a_sentence() -> None:
+    sentences = [defect.what for defect in CATALOGUE]
+    assert len(set(sentences)) == len(sentences)
+    for what in sentences:
+        assert re.match(r"(\w+ ){0,3}(whose|which|that|with|without) ", what), what
+        assert what[-1] not in ".,; ", what
+
+
+def test_sized_ones_are_made_in_other_sizes() -> None:
+    sized = [defect for defect in CATALOGUE if defect.sized]
+    assert len(sized) >= 5
+    for defect in sized:
+        assert defect.size is not None
+        assert defect.sized is not None
+        other = defect.sized(defect.size / 2)
+        assert (other.size, other.id) != (defect.size, defect.id)
+        assert defect.sized(defect.size).id == defect.id
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("defect", CATALOGUE, ids=lambda defect: defect.id)
+def test_each_is_seen_by_a_shipped_case(defect: Defect, dtype: str) -> None:
+    cases = [case for case in shipped() if case.dtype == dtype and defect.concerns(case)]
+    if defect.equivalent:
+        assert all(look(*answered(case), Dialect(), [defect])[defect.id] <= SEEN for case in cases)
+        return
+    if dtype == "float32" and not cases:
+        assert any(defect.concerns(case) for case in shipped())
+        return
+    assert any(look(*answered(case), Dialect(), [defect])[defect.id] > SEEN for case in cases)

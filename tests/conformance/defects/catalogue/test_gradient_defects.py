@@ -1,0 +1,182 @@
+"""Wrong ways back: results stay right, and each gradient is wrong as it says and in nothing else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.defects.catalogue import adjoint, cotangents, gradients, through_time
+from conformance.defects.defect import Defect
+from conformance.verdict.problem import make_problem, round_to
+from tests.conformance.defects.problems import Tensors, agree, problem_of, right, wrong
+
+BACKWARD = [*adjoint.DEFECTS, *through_time.DEFECTS, *cotangents.DEFECTS, *gradients.DEFECTS]
+BY_ID = {defect.id: defect for defect in BACKWARD}
+DEEP = problem_of(seq_len=5, num_layers=2, direction="bidirectional")
+NARROW = problem_of(seq_len=5, num_layers=2, proj_size=2, lengths=(5, 2, 4))
+
+
+@pytest.mark.parametrize("defect", BACKWARD, ids=lambda defect: defect.id)
+def test_results_are_right_and_gradients_are_not(defect: Defect) -> None:
+    problem = DEEP if defect.applies(DEEP.case) else NARROW
+    assert defect.applies(problem.case)
+    found, expected = wrong(defect, problem), right(problem)
+    for name in ("output", "h_n", "c_n"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-13)
+    assert any(np.abs(found[name] - expected[name]).max() > 1e-7 for name in expected if name.startswith("grad."))
+
+
+@pytest.mark.parametrize("defect", BACKWARD, ids=lambda defect: defect.id)
+def test_none_applies_where_no_gradients_are_compared(defect: Defect) -> None:
+    assert not defect.applies(problem_of(seq_len=5, check=("output",)).case)
+
+
+def halves(array: Any) -> tuple[Any, Any]:
+    return array[..., :4], array[..., 4:]
+
+
+def joined(first: Any, second: Any) -> Any:
+    return np.concatenate((first, second), axis=-1)
+
+
+def only_last(array: Any) -> Any:
+    kept = np.zeros_like(array)
+    kept[-1] = array[-1]
+    return kept
+
+
+COTANGENTS: dict[str, Callable[[Any, Any, Any], tuple[Any, Any, Any]]] = {
+    "grad-ignores-output": lambda y, h, c: (0 * y, h, c),
+    "grad-ignores-h_n": lambda y, h, c: (y, 0 * h, c),
+    "grad-ignores-c_n": lambda y, h, c: (y, h, 0 * c),
+    "grad-of-output-only": lambda y, h, c: (y, 0 * h, 0 * c),
+    "grad-h_n-doubled": lambda y, h, c: (y, 2 * h, c),
+    "grad-c_n-doubled": lambda y, h, c: (y, h, 2 * c),
+    "grad-h_n-of-other-layer": lambda y, h, c: (y, h[[2, 3, 0, 1]], c),
+    "grad-c_n-of-other-layer": lambda y, h, c: (y, h, c[[2, 3, 0, 1]]),
+    "grad-h_n-of-other-direction": lambda y, h, c: (y, h[[1, 0, 3, 2]], c),
+    "grad-c_n-of-other-direction": lambda y, h, c: (y, h, c[[1, 0, 3, 2]]),
+    "grad-c_n-added-to-h_n": lambda y, h, c: (y, h + c, 0 * c),
+    "grad-h_n-and-c_n-exchanged": lambda y, h, c: (y, c, h),
+    "grad-of-forward-output-only": lambda y, h, c: (joined(halves(y)[0], 0 * halves(y)[1]), h, c),
+    "grad-of-reverse-output-only": lambda y, h, c: (joined(0 * halves(y)[0], halves(y)[1]), h, c),
+    "grad-of-output-of-other-direction": lambda y, h, c: (joined(*halves(y)[::-1]), h, c),
+    "grad-of-output-backwards": lambda y, h, c: (y[::-1], h, c),
+    "grad-of-last-output-only": lambda y, h, c: (only_last(y), h, c),
+    "grad-of-output-averaged": lambda y, h, c: (y / 5, h, c),
+}
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("name", [defect.id for defect in cotangents.DEFECTS])
+def test_a_cotangent_read_wrongly_is_another_cotangent(name: str, batch_first: bool) -> None:
+    case = DEEP.case.model_copy(update={"batch_first": batch_first})
+    problem = make_problem(case)
+    major = np.swapaxes if batch_first else lambda array, *_: array
+    y, h, c = COTANGENTS[name](
+        major(problem.cotangents["output"], 0, 1), problem.cotangents["h_n"], problem.cotangents["c_n"]
+    )
+    agree(
+        wrong(BY_ID[name], problem), right(replace(problem, cotangents={"output": major(y, 0, 1), "h_n": h, "c_n": c}))
+    )
+
+
+def test_cotangents_of_states_of_several_sizes_stay_in_their_layers() -> None:
+    problem = problem_of(seq_len=3, hidden_size=(4, 5), direction="bidirectional")
+    turned = {name: a[::-1] if name.startswith("h_n") else a for name, a in problem.cotangents.items()}
+    agree(wrong(BY_ID["grad-h_n-of-other-direction"], problem), right(replace(problem, cotangents=turned)))
+    other = {"h": "c", "c": "h", "o": "o"}
+    swapped = {name: problem.cotangents[other[name[0]] + name[1:]] for name in problem.cotangents}
+    agree(wrong(BY_ID["grad-h_n-and-c_n-exchanged"], problem), right(replace(problem, cotangents=swapped)))
+    assert not BY_ID["grad-h_n-of-other-layer"].applies(problem.case)
+
+
+def is_parameter(name: str) -> bool:
+    return name.startswith(("weight", "bias"))
+
+
+def factors(name: str, kinds: tuple[str, ...], factor: float) -> tuple[str, Callable[[str, Any, Tensors], Any]]:
+    """A defect that multiplies the gradients by tensors whose names start so."""
+    return name, lambda each, array, _: factor * array if each.startswith(kinds) else array
+
+
+def norm(tensors: Tensors) -> float:
+    return float(np.sqrt(sum((a**2).sum() for each, a in tensors.items() if is_parameter(each))))
+
+
+def gates_reordered(each: str, array: Any, _: Tensors) -> Any:
+    return array.reshape(4, 4, -1)[[0, 3, 1, 2]].reshape(array.shape) if is_parameter(each) else array
+
+
+def gates_transposed(each: str, array: Any, _: Tensors) -> Any:
+    if not each.startswith("weight_hh"):
+        return array
+    return array.reshape(4, 4, 4).swapaxes(1, 2).reshape(16, 4)
+
+
+def other_direction(each: str, array: Any, tensors: Tensors) -> Any:
+    if not is_parameter(each):
+        return array
+    return tensors[each.replace("_reverse", "") if "_reverse" in each else each + "_reverse"]
+
+
+def first_row_gone(each: str, array: Any, _: Tensors) -> Any:
+    return np.stack([0 * array[:, 0], array[:, 1], array[:, 2]], axis=1) if each == "input" else array
+
+
+BIASES, PARAMETERS = ("bias",), ("weight", "bias")
+GRADIENTS: dict[str, Callable[[str, Any, Tensors], Any]] = {
+    **dict(
+        factors(f"grad-{name}-zero", (name,), 0.0)
+        for name in ("h_0", "c_0", "input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    ),
+    **dict(factors(f"grad-{name}-doubled", (name,), 2.0) for name in ("bias_ih", "bias_hh")),
+    **dict(
+        [
+            factors("grad-biases-halved", BIASES, 0.5),
+            factors("grad-biases-averaged-over-rows", BIASES, 1 / 3),
+            factors("grad-parameters-averaged-over-rows", PARAMETERS, 1 / 3),
+            factors("grad-parameters-averaged-over-steps", PARAMETERS, 1 / 5),
+            factors("grad-parameters-doubled", PARAMETERS, 2.0),
+            factors("grad-all-quadrupled", ("",), 4.0),
+            factors("grad-parameters-off-by-1e-05", PARAMETERS, 1.00001),
+            factors("grad-biases-of-upper-layers-zero", ("bias_ih_l1", "bias_hh_l1"), 0.0),
+        ]
+    ),
+    "grad-parameters-clipped-by-norm": lambda each, a, every: a / norm(every) if is_parameter(each) else a,
+    "grad-all-clipped": lambda _each, a, _every: np.minimum(np.maximum(a, -1), 1),
+    "grad-weight_hh-transposed": gates_transposed,
+    "grad-gates-iofg": gates_reordered,
+    "grad-h_0-and-c_0-exchanged": lambda each, _, every: every[{"h_0": "c_0", "c_0": "h_0"}.get(each, each)],
+    "grad-directions-exchanged": other_direction,
+    "grad-input-backwards": lambda each, a, _: a[::-1] if each == "input" else a,
+    "grad-input-misses-first-row": first_row_gone,
+    "grad-parameters-in-tf32": lambda each, a, _: tf32(a) if is_parameter(each) else a,
+    "grad-parameters-in-bfloat16": lambda each, a, _: round_to("bfloat16", a) if is_parameter(each) else a,
+}
+
+
+def tf32(array: Any) -> Any:
+    """Float32 without its last 13 bits, rounded; gradients here are too unlike ties for those to matter."""
+    bits = np.asarray(array, np.float32).view(np.uint32)
+    return ((bits + 0x1000) & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float64)
+
+
+@pytest.mark.parametrize("name", [defect.id for defect in gradients.DEFECTS])
+def test_gradients_are_changed_in_that_way_alone(name: str) -> None:
+    problem = DEEP if BY_ID[name].applies(DEEP.case) else NARROW
+    expected = right(problem)
+    by = {each.removeprefix("grad."): array for each, array in expected.items() if each.startswith("grad.")}
+    changed = {f"grad.{each}": GRADIENTS[name](each, array, by) for each, array in by.items()}
+    agree(wrong(BY_ID[name], problem), expected | changed)
+
+
+def test_gradients_by_a_batch_first_input_are_turned_and_cleared_along_the_right_axis() -> None:
+    problem = make_problem(DEEP.case.model_copy(update={"batch_first": True}))
+    whole = right(problem)["grad.input"]
+    np.testing.assert_allclose(wrong(BY_ID["grad-input-backwards"], problem)["grad.input"], whole[:, ::-1])
+    cleared = wrong(BY_ID["grad-input-misses-first-row"], problem)["grad.input"]
+    np.testing.assert_allclose(cleared[1:], whole[1:])
+    assert not cleared[0].any()

@@ -1,0 +1,116 @@
+"""Published suites: what is restated reproduces the numbers that they publish, and is measured as it is."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.defect import Defect, solve
+from conformance.defects.power import published
+from conformance.defects.power.kill_matrix import REQUIRED, Row
+from conformance.defects.power.published_check import Check, Suite, close, ulps
+from conformance.defects.power.published_suites import SUITES, onnx_tests
+from tests.conformance.defects.power.test_power import SMALL
+
+BY_NAME = {suite.name: suite for suite in SUITES}
+BY_ID = {defect.id: defect for defect in CATALOGUE}
+RIGHT = Defect(id="none", what="without a defect")
+# The first numbers of each comparison, as published, row by row.
+KERAS = [
+    [0.6288687, 0.6288687, 0.6288687, 0.86899155],
+    [0.35622165, 0.35622165, 0.35622165, 0.74789524],
+    [0.57019705, 0.57019705, 0.57019705, 0.8661914],
+    [0.54986924, 0.54986924, 0.54986924, 0.86226785],
+    [0.3124785, 0.3124785, 0.3124785, 0.3124785, 0.6863672],
+    [0.20574439, 0.3558822, 0.64930826, 0.66276],
+    [0.13281618, 0.2790356, 0.5839337, 0.5992567],
+    [0.11755939, 0.11755939, 0.28556206, 0.28556206],
+    [0.0158891, 0.0158891, 0.05552048, 0.05552048, 0.11755939, 0.11755939, 0.11755939, 0.11755939, 0.14185596],
+    [0.0158891, 0.0158891, 0.05552048, 0.05552048, 0.11755939, 0.11755939, 0.0, 0.0, 0.14185596],
+    [0.15341201, 0.15341201, 0.3844719, 0.3844719],
+]
+WEBNN: dict[tuple[int, str], list[float]] = {
+    (1, "h_n"): [1, 8, 27, 216],
+    (1, "c_n"): [1, 4, 9, 36],
+    (1, "output"): [1, 8, 27, 216],
+    (2, "h_n"): [10.469000816345215, 58.02900695800781, 74.52900695800781, 518.948974609375],
+    (2, "c_n"): [5.510000228881836, 20.01000213623047, 19.110000610351564, 75.20999908447266],
+    (2, "output"): [10.469000816345215, 58.02900695800781, 74.52900695800781, 518.948974609375, 1, 8, 1, 8],
+}
+
+
+def answers(check: Check) -> dict[str, NDArray[np.float64]]:
+    cell = check.cell
+    return solve(Defect(id="", what="", cell=(lambda _: cell) if cell else None), check.problem, check.dialect)
+
+
+def test_keras_numbers_are_reproduced() -> None:
+    checks = BY_NAME["Keras lstm_test"].checks()
+    assert len(checks) == len(KERAS)
+    for check, expected in zip(checks, KERAS, strict=True):
+        got = answers(check)[check.compared[0]].ravel()
+        np.testing.assert_allclose(got[: len(expected)], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_webnn_numbers_are_reproduced() -> None:
+    for check in BY_NAME["WebNN lstm"].checks():
+        got = answers(check)
+        for name in check.compared:
+            expected = WEBNN[check.problem.case.seq_len, name]
+            np.testing.assert_allclose(got[name].ravel(), expected, rtol=2e-7)
+
+
+def test_onnx_numbers_are_reproduced() -> None:
+    pytest.importorskip("onnx")
+    tests, checks = onnx_tests(), BY_NAME["ONNX node tests"].checks()
+    assert len(checks) == len(tests) == 6
+    for test, check in zip(tests, checks, strict=True):
+        got = answers(check)
+        for name, expected in zip(check.compared, test.data_sets[0][1], strict=True):
+            np.testing.assert_allclose(got[name].ravel(), expected.ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("suite", "defect", "seen"),
+    [
+        ("WebNN lstm", "gates-read-iofg", False),
+        ("WebNN lstm", "biases-ignored", True),
+        ("WebNN lstm", "tanh-of-tanh", False),
+        ("Keras lstm_test", "gates-read-iofg", True),
+        ("Keras lstm_test", "gates-read-ifog", False),
+        ("Keras lstm_test", "grad-ignores-h_n", False),
+        ("torch against Keras, sum(output)", "gates-read-ifog", True),
+        ("torch against Keras, sum(output)", "grad-ignores-h_n", False),
+        ("torch against Keras, sum(output)", "grad-parameters-doubled", True),
+        ("torch against Keras, sum(output)", "grad-h_0-zero", False),
+    ],
+)
+def test_what_a_suite_sees(suite: str, defect: str, seen: bool) -> None:
+    checks, within = BY_NAME[suite].checks(), BY_NAME[suite].within
+    assert any(published.sees(check, within, BY_ID[defect]) for check in checks) == seen
+
+
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.name != "ONNX node tests"], ids=lambda s: s.name)
+def test_a_suite_passes_what_is_right(suite: Suite) -> None:
+    assert not any(published.sees(check, suite.within, RIGHT) for check in suite.checks())
+
+
+def test_a_suite_that_is_not_installed_is_said_to_be_absent() -> None:
+    def absent() -> list[Check]:
+        raise ImportError(name="onnx")
+
+    (measured,) = published.measure([Suite("theirs", "none", close(0, 0), absent)])
+    assert measured.absent == "needs onnx"
+    assert measured.all.seen == 0
+
+
+def test_ours_counts_kinds_of_defects() -> None:
+    measured = published.ours([Row(SMALL, {"gates-read-iofg": 9.0, "biases-ignored": 9.0, "grad-ignores-h_n": 9.0})])
+    assert str(measured.gates) == "1/23"
+    assert (measured.forward.seen, measured.gradients.seen) == (1, 1)
+    assert measured.all == (3, len(REQUIRED))
+
+
+def test_tolerances() -> None:
+    assert close(1e-3, 1e-7)(np.array([-2.0])) == pytest.approx(2e-3 + 1e-7)
+    assert ulps(2)(np.array([1.0])) == 2 * 2.0**-23

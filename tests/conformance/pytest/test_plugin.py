@@ -1,0 +1,253 @@
+"""The plug-in, run for real in processes of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conformance.results.merge import merge
+from conformance.results.record import Report, read
+from tests.conftest import CASES, FAKES
+
+INI = """\
+[pytest]
+addopts = --dist=worksteal --strict-markers -p no:cacheprovider -p conformance.pytest.plugin
+filterwarnings = error
+faulthandler_timeout = 8
+faulthandler_exit_on_timeout = true
+"""
+
+
+@pytest.fixture(autouse=True)
+def _cases(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=INI)
+    (pytester.mkdir("cases") / "small.yaml").write_text(CASES)
+
+
+def run(pytester: pytest.Pytester, *arguments: str, fakes: str = "") -> pytest.RunResult:
+    chosen = [word for name in fakes.split() for word in ("--conformance-implementation", f"{FAKES}:{name}")]
+    # On a machine that is busy, looking for a cause takes longer than anyone waits for what hangs.
+    patience = [] if "Hangs" in fakes else ["-o", "faulthandler_timeout=100"]
+    return pytester.runpytest_subprocess(*chosen, *patience, *arguments, timeout=120)
+
+
+def report(pytester: pytest.Pytester) -> Report:
+    return read(pytester.path / "r.jsonl")
+
+
+def test_each_fault_has_one_status_under_xdist(pytester: pytest.Pytester) -> None:
+    fakes = "Faithful Wrong NotANumber Raises AsksToExit Mutates Prints Views Picky OnceBorderline Dies Hangs"
+    done = run(pytester, "-n2", "--conformance-report=r.jsonl", fakes=fakes)
+    found: dict[str, dict[str, str]] = {}
+    for result in report(pytester).results:
+        name = result.case.split("::")[1]
+        assert name not in found.setdefault(result.implementation, {}), "a row came twice"
+        found[result.implementation][name] = result.status
+    assert {name: (row["plain"], row["ragged"], row["both-ways"]) for name, row in found.items()} == {
+        "faithful": ("pass",) * 3,
+        "wrong": ("fail",) * 3,
+        "nan": ("fail",) * 3,
+        "raises": ("error",) * 3,
+        "asks-to-exit": ("error",) * 3,
+        "mutates": ("error",) * 3,
+        "prints": ("pass",) * 3,
+        "views": ("pass",) * 3,
+        "picky": ("pass", "unsupported", "unsupported"),
+        "once-borderline": ("pass",) * 3,
+        "dies": ("pass", "crash", "pass"),
+        "hangs": ("pass", "timeout", "pass"),
+    }
+    assert report(pytester).complete
+    assert report(pytester).implementations["faithful"] == {"made of": "the reference"}
+    done.assert_outcomes(passed=17, skipped=2, failed=17)
+
+
+def test_rows_are_the_command_lines_own(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conformance.commands.cli import main
+
+    run(pytester, "--conformance-report=r.jsonl", fakes="Wrong Picky")
+    monkeypatch.chdir(pytester.path)
+    main(["run", "cases", "-i", f"{FAKES}:Wrong", "-i", f"{FAKES}:Picky"])
+
+    def rows(path: Path) -> list[str]:
+        texts = []
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            row.pop("seconds", None)
+            if row["kind"] == "row":
+                texts.append(json.dumps(row, sort_keys=True))
+        return sorted(texts)
+
+    assert rows(pytester.path / "r.jsonl") == rows(Path("conformance-report/results.jsonl"))
+
+
+def test_all_deviating_tensors_are_shown_without_a_traceback(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "-k", "plain", fakes="Wrong")
+    done.stdout.fnmatch_lines(
+        [
+            "fail: grad.input is off by *, headroom *",
+            "fail cases/small.yaml::plain[[]wrong]",
+            "  what      grad.input, 45 of 45 elements",
+            "  also      h_n (headroom *",
+            f"  again     conformance run cases/small.yaml -i {FAKES}:Wrong -k cases/small.yaml::plain",
+            "FAILED cases/small.yaml::plain[[]wrong[]] - fail: grad.input is off by *",
+        ]
+    )
+    done.stdout.no_fnmatch_line("*pytest_plugin.py*")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        (["cases/small.yaml"], ["plain[faithful]", "ragged[faithful]", "both-ways[faithful]"]),
+        (["cases/small.yaml::ragged[faithful]"], ["ragged[faithful]"]),
+        (["-k", "ragged and faithful"], ["ragged[faithful]"]),
+        (["-k", "few"], ["plain[faithful]"]),
+        (["-m", "few"], ["plain[faithful]"]),
+        (["-m", "faithful and not few"], ["ragged[faithful]", "both-ways[faithful]"]),
+    ],
+)
+def test_items_are_selected(pytester: pytest.Pytester, arguments: list[str], ids: list[str]) -> None:
+    done = run(pytester, "--collect-only", "-q", *arguments, fakes="Faithful")
+    assert [line for line in done.outlines if "::" in line] == [f"cases/small.yaml::{name}" for name in ids]
+
+
+def test_the_last_failures_are_run_again(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=INI.replace(" -p no:cacheprovider", ""))
+    fakes = "Picky Wrong"
+    run(pytester, "-k", "plain", fakes=fakes)
+    run(pytester, "--lf", "-k", "plain", fakes=fakes).assert_outcomes(failed=1)
+
+
+def test_items_are_sorted_by_implementation_and_other_tests_stay(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_ordinary="def test_b(): pass\ndef test_a(): pass")
+    done = run(pytester, "--collect-only", "-q", "test_ordinary.py", "cases", fakes="Faithful Views")
+    lines = [line.split("::")[1] for line in done.outlines if "::" in line]
+    assert lines[:2] == ["test_b", "test_a"]
+    assert [line.split("[")[1] for line in lines[2:]] == ["faithful]"] * 3 + ["views]"] * 3
+
+
+def test_nothing_is_imported_at_collection(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "import sys\ndef pytest_collection_finish(session):\n"
+        "    assert len(session.items) > 3\n"
+        "    assert not {'torch', 'tensorflow', 'keras'} & set(sys.modules)\n"
+    )
+    assert run(pytester, "--collect-only", "-q").ret == 0
+
+
+def test_another_project_is_left_alone(pytester: pytest.Pytester) -> None:
+    (pytester.path / "cases" / "small.yaml").write_text("services: {web: {image: nginx}}\n")
+    pytester.makepyfile(
+        "import os, sys\ndef test_nothing_changed():\n"
+        "    assert not {'numpy', 'pydantic', 'yaml', 'rich'} & set(sys.modules)\n"
+        "    assert 'OMP_NUM_THREADS' not in os.environ\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OMP_NUM_THREADS", raising=False)
+        # JAX brings a plug-in along that imports NumPy.
+        run(pytester, "-p", "no:jaxtyping").assert_outcomes(passed=1)
+
+
+def test_folders_can_be_configured(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".ini", pytest=INI + "conformance_cases = specs\n")
+    (pytester.mkdir("specs") / "other.yaml").write_text("cases:\n  one: {}\n")
+    done = run(pytester, fakes="Faithful")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["specs/other.yaml:2:*input_size is missing*"])
+
+
+def test_a_wrong_case_file_is_one_error_without_a_traceback(pytester: pytest.Pytester) -> None:
+    (pytester.path / "cases" / "bad.yaml").write_text("cases:\n  one: {input_sise: 3}\n")
+    done = run(pytester, fakes="Faithful")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["cases/bad.yaml:2:*input_sise*did you mean 'input_size'*"])
+    done.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("no-such", "*no implementation is named 'no-such'*"), (f"{FAKES}:Absent", "*pip install a-framework*")],
+)
+def test_a_wrong_implementation_is_a_usage_error(pytester: pytest.Pytester, name: str, message: str) -> None:
+    done = run(pytester, "-n2", "--conformance-implementation", name)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines([message])
+
+
+def test_known_divergences_are_expected_and_fixed_ones_fail(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "from conformance import known\n"
+        "entry = dict(implementation='*', package='numpy', versions='>=1', cases={'dtype': 'float32'},\n"
+        "    tensors=['*'], what='It errs.', reason='r', upstream='none found', reproduction='x.py')\n"
+        "known.shipped = lambda: (known.Divergence(id='err', **entry),)\n"
+    )
+    done = run(pytester, "-rx", "-k", "plain", "--conformance-report=r.jsonl", fakes="Wrong Faithful")
+    done.assert_outcomes(xfailed=1, failed=1)
+    done.stdout.fnmatch_lines(["*err no longer happens: remove its entry*", "*err: It errs.*"])
+    assert [result.status for result in report(pytester).results] == ["known", "fixed"]
+
+
+def test_a_chaotic_case_fails_with_its_reason(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import conformance.verdict.oracle\nconformance.oracle.CHAOTIC = 1.0\n")
+    done = run(pytester, "-k", "plain", "--conformance-report=r.jsonl", fakes="Zeros")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["cases/small.yaml:4: plain cannot be judged: *"])
+    assert [result.status for result in report(pytester).results] == ["not-run"]
+
+
+def test_a_session_cut_short_leaves_an_incomplete_file(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "-x", "--conformance-report=r.jsonl", fakes="Wrong")
+    done.stdout.fnmatch_lines(["conformance results: r.jsonl (INCOMPLETE: 1 of 3)"])
+    assert not report(pytester).complete
+
+
+def test_an_unwritable_report_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "--conformance-report=pytest.ini/r.jsonl", fakes="Faithful")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*pytest.ini/r.jsonl: cannot be written*"])
+
+
+def test_threads_are_pinned_and_shown(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "2")
+    done = run(pytester, "-n1", "-k", "plain", "--conformance-report=r.jsonl", fakes="Faithful")
+    done.stdout.fnmatch_lines(["conformance threads: OMP_NUM_THREADS=1, MKL_NUM_THREADS=2*"])
+    assert report(pytester).header["threads"]["MKL_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize(("cpus", "gibibytes", "workers"), [(4, 64, 4), (4, 4, 2), (4, 1, 1)])
+def test_workers_need_processors_and_memory(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, cpus: int, gibibytes: int, workers: int
+) -> None:
+    from conformance.pytest import plugin as pytest_plugin
+
+    config = pytester.parseconfigure()
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cpus)), raising=False)
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gibibytes * 2**18}.__getitem__)
+    assert pytest_plugin.pytest_xdist_auto_num_workers(config) == workers
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
+    assert pytest_plugin.pytest_xdist_auto_num_workers(config) is None
+
+
+def test_shards_hold_every_case_once_and_merge(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_ordinary="def test_it(): pass")
+    parts = []
+    for index, workers in ((1, "-n0"), (2, "-n2")):
+        arguments = (workers, f"--conformance-shard={index}/2", f"--conformance-report={index}.jsonl")
+        done = run(pytester, *arguments, ".", fakes="Faithful Views")
+        parts.append(read(pytester.path / f"{index}.jsonl"))
+        assert done.parseoutcomes()["passed"] == len(parts[-1].results) + 1
+        assert parts[-1].complete
+    merged, _ = merge(parts, ["cases"])  # The number of workers differs in what was typed.
+    assert merged.complete
+    assert merged.header["planned"] == {"faithful": 3, "views": 3}
+    assert all(0 < len(part.results) < 6 for part in parts)
+    assert [part.header["shard"]["index"] for part in parts] == [1, 2]
+
+
+def test_a_wrong_shard_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "--conformance-shard=3/2")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*i/n with i from 1 to n*"])

@@ -1,0 +1,220 @@
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.commands.cli import main
+from conformance.errors import UserError
+from conformance.results.merge import FAULTS, merge
+from conformance.results.record import Report, Result, read
+from conformance.results.summary import sees
+from tests.conformance.results.runs import report, row
+from tests.conftest import FAKES
+
+
+def part(folder: Path, index: int, *results: Result, of: int = 2, cases: str = "cafe", **header: Any) -> Report:
+    shard = {"index": index, "of": of, "cases": cases, "planned": {"mine": 4}}
+    return report(folder / f"{index}.jsonl", *results, shard=shard, **header)
+
+
+def kinds(error: UserError) -> set[str]:
+    return {line.split(":")[0].strip() for line in str(error).splitlines()[1:-1]}
+
+
+def test_shards_become_the_whole_run(tmp_path: Path) -> None:
+    parts = [part(tmp_path, 2, row("c"), row("d")), part(tmp_path, 1, row("a", "fail"), row("b"))]
+    merged, faults = merge(parts)
+    assert not faults
+    (tmp_path / "m.jsonl").write_text(merged.render())
+    whole = read(tmp_path / "m.jsonl")
+    assert whole.complete
+    assert whole.planned == {"mine": 4}
+    assert [result.case for result in whole.results] == ["a.yaml::c", "a.yaml::d", "a.yaml::a", "a.yaml::b"]
+    assert whole.implementations == {"mine": {"device": "cpu"}}
+    assert "shard" not in whole.header
+    assert [each["file"] for each in whole.header["merged"]] == ["2.jsonl", "1.jsonl"]
+    assert whole.footer is not None
+    assert whole.footer["counts"] == {"pass": 3, "fail": 1}
+
+
+def test_runs_of_different_implementations_are_put_side_by_side(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a"), row("b"))
+    two = report(tmp_path / "two.jsonl", row("a", implementation="other"))
+    merged, _ = merge([one, two])
+    assert merged.complete
+    assert merged.header["planned"] == {"mine": 2, "other": 1}
+    assert merged.header["packages"] == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
+
+
+def test_what_one_run_lacked_and_another_has_is_not_absent(tmp_path: Path) -> None:
+    here = {"other": "other needs a framework", "third": "third needs another"}
+    one = report(tmp_path / "one.jsonl", row("a"), absent=here)
+    two = report(tmp_path / "two.jsonl", row("a", implementation="other@2.1"), selection="-i other")
+    merged, _ = merge([one, two])
+    assert merged.header["absent"] == {"third": "third needs another"}
+    assert merged.header["selection"] == "everything; -i other"
+    assert merge([one])[0].header["selection"] == ""
+
+
+def refused(reports: Sequence[Report]) -> UserError:
+    with pytest.raises(UserError) as caught:
+        merge(reports)
+    return caught.value
+
+
+def test_rows_that_are_there_twice_are_refused_or_the_last_is_kept(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a"), row("b"))
+    two = report(tmp_path / "two.jsonl", row("b", "fail"))
+    error = refused([one, two])
+    assert kinds(error) == {"duplicates"}
+    assert f"{one.path} and {two.path} both have a.yaml::b[mine]" in str(error)
+    assert str(error).endswith("to merge them all the same: --allow duplicates")
+    merged, faults = merge([one, two], ["duplicates"])
+    assert [fault.kind for fault in faults] == ["duplicates"]
+    assert [result.status for result in merged.results] == ["pass", "fail"]
+    assert merged.header["planned"] == {"mine": 2}
+
+
+def test_a_missing_shard_is_refused_or_leaves_the_file_incomplete(tmp_path: Path) -> None:
+    first = part(tmp_path, 1, row("a"), row("b"), of=3)
+    error = refused([first])
+    assert kinds(error) == {"gaps"}
+    assert "no file is of the shard 2/3, 3/3" in str(error)
+    merged, _ = merge([first], ["gaps"])
+    (tmp_path / "m.jsonl").write_text(merged.render())
+    assert not read(tmp_path / "m.jsonl").complete
+    assert read(tmp_path / "m.jsonl").planned == {"mine": 4}
+
+
+def test_an_incomplete_file_is_refused(tmp_path: Path) -> None:
+    cut = report(tmp_path / "cut.jsonl", row("a"), complete=False, planned={"mine": 3})
+    assert "cut.jsonl is incomplete: 1 of 3 rows are there" in str(refused([cut]))
+    merged, _ = merge([cut], ["gaps"])
+    assert not merged.complete
+    assert merged.header["planned"] == {"mine": 3}
+
+
+def test_other_versions_of_the_suite_are_refused_and_their_power_is_counted_by_name(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a", sees=1, seen="4"), suite="1")
+    two = report(tmp_path / "two.jsonl", row("b", sees=2, seen="3"), suite="2", defects=["d", "c"])
+    assert kinds(refused([one, two])) == {"suite"}
+    merged, _ = merge([one, two], ["suite"])
+    whole = replace(one, header=merged.header, results=tuple(merged.results))
+    assert merged.header["defects"] == ["a", "b", "c", "d"]
+    assert set(sees(whole)["mine"].seen) == {"c", "d"}
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"cases": "beef"}, "of the run cafe in 2 shards"),
+        ({"of": 3}, "of the run cafe in 3 shards"),
+        ({"key": "other"}, "have different cases named a.yaml::a"),
+    ],
+)
+def test_other_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str) -> None:
+    key = more.pop("key", "key of a")
+    reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **more)]
+    error = refused(reports)
+    assert "cases" in kinds(error)
+    assert what in str(error)
+
+
+def test_sessions_of_pytest_are_told_apart_by_what_was_selected(tmp_path: Path) -> None:
+    one = part(tmp_path, 1, row("a"), cases="", selection="cases -k lengths")
+    two = part(tmp_path, 2, row("b"), cases="", selection="cases")
+    assert kinds(refused([one, two])) == {"cases"}
+
+
+def test_other_versions_of_a_framework_are_refused(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a"))
+    two = report(tmp_path / "two.jsonl", row("b"), packages={"mine": {"framework": "2"}})
+    assert kinds(refused([one, two])) == {"packages"}
+    assert "mine has framework 1 in " in str(refused([one, two]))
+
+
+def test_everything_is_named_at_once_and_what_was_void_stays_void(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a"), suite="1", complete=False)
+    two = report(tmp_path / "two.jsonl", row("a"), suite="2", controls={"wrong-gates": "pass"})
+    assert kinds(refused([one, two])) == {"duplicates", "gaps", "suite"}
+    assert str(refused([one, two])).endswith("--allow duplicates,gaps,suite")
+    merged, _ = merge([one, two], list(FAULTS))
+    assert merged.header["controls"] == {"wrong-gates": "pass"}
+
+
+# --------------------------------------------------------------------------- for real
+
+
+def shard(index: int, of: int = 3, folder: str = "") -> int:
+    fakes = [word for name in ("Faithful", "Wrong") for word in ("-i", f"{FAKES}:{name}")]
+    return main(
+        [
+            "run",
+            "cases",
+            *fakes,
+            "--in-process",
+            "--no-diagnosis",
+            "--shard",
+            f"{index}/{of}",
+            "--output",
+            folder or f"part-{index}",
+        ]
+    )
+
+
+def test_a_run_in_shards_is_the_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index in (1, 2, 3):
+        shard(index)
+    parts = [f"part-{index}/results.jsonl" for index in (1, 2, 3)]
+    sizes = [len(read(project / path).results) for path in parts]
+    assert sum(sizes) == 6
+    assert max(sizes) < 6
+    assert all(read(project / path).complete for path in parts)
+    assert main(["merge", *parts, "-o", "merged.jsonl"]) == 0
+    assert "results: merged.jsonl: 6 rows from 3 files" in capsys.readouterr().out
+    shard(1, 1, "whole")
+    merged, whole = read(project / "merged.jsonl"), read(project / "whole" / "results.jsonl")
+    assert merged.complete
+    assert merged.planned == whole.planned
+    assert merged.specs == {"faithful": f"{FAKES}:Faithful", "wrong": f"{FAKES}:Wrong"}
+    without = [
+        sorted(json.dumps(replace(result, seconds={}).to_row()) for result in each.results) for each in (merged, whole)
+    ]
+    assert without[0] == without[1]
+    assert main(["compare", "whole/results.jsonl", "merged.jsonl"]) == 0
+
+
+def test_shards_of_other_cases_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shard(1, 2)
+    file = project / "cases" / "small.yaml"
+    file.write_text(file.read_text().replace("seq_len: 5", "seq_len: 6"))
+    shard(2, 2)
+    assert main(["merge", "part-1/results.jsonl", "part-2/results.jsonl", "-o", "m.jsonl"]) == 2
+    assert "cases: part-1/results.jsonl: of the run " in capsys.readouterr().err
+    assert not (project / "m.jsonl").exists()
+
+
+@pytest.mark.usefixtures("project")
+def test_wrong_words_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(report(tmp_path / "one.jsonl", row("a")).path)
+    assert main(["merge", path, "-o", "m.jsonl", "--allow", "gap"]) == 2
+    assert "'gap' cannot be allowed, did you mean 'gaps'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["run", "--shard", "4/3"])
+    assert "i/n with i from 1 to n" in capsys.readouterr().err
+
+
+def test_a_shard_without_a_row_is_whole(project: Path) -> None:
+    arguments = ["run", "cases", "--in-process", "-i", f"{FAKES}:Faithful", "-k", "plain"]
+    for index in (1, 2):
+        assert main([*arguments, "--shard", f"{index}/2", "--output", f"part-{index}"]) == 0
+    parts = [read(project / f"part-{index}" / "results.jsonl") for index in (1, 2)]
+    assert sorted(len(each.results) for each in parts) == [0, 1]
+    assert all(each.complete for each in parts)
+    for order in itertools.permutations(parts):
+        merged, _ = merge(order)
+        assert merged.header["planned"] == {"faithful": 1}

@@ -1,0 +1,65 @@
+"""A broken adapter's failures are explained wherever they are shown: terminal, results, report, pytest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conformance.commands.cli import main
+from conformance.results.record import read
+from tests.conftest import ROOT
+
+BROKEN = ROOT / "tests" / "broken.py"
+GATES = "behaves exactly like an LSTM whose gates are read i, o, f, g"
+OUTPUT = Path("conformance-report")
+
+
+def run(name: str, *arguments: str) -> int:
+    return main(["run", "cases", "-i", f"{BROKEN}:{name}", *arguments])
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("WrongGates", f"{GATES}, with gradients left as they were read (10 of 10 tensors within "),
+        ("WrongGatesPutBack", f"{GATES} (10 of 10 tensors within "),
+        ("Odd", "unexplained: no known defect behaves like this; first departs at layer 0, step 0 (c_n off by "),
+    ],
+)
+def test_a_failure_is_explained_as_it_happens(capsys: pytest.CaptureFixture[str], name: str, words: str) -> None:
+    assert run(name, "-k", "plain") == 1
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.usefixtures("project")
+def test_one_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("WrongGatesPutBack") == 1
+    assert f"\nCauses\n  3 cases of broken.WrongGatesPutBack: {GATES}\n" in capsys.readouterr().out
+    report = (OUTPUT / "report.md").read_text()
+    assert "### Causes" in report
+    assert f"| `broken.WrongGatesPutBack` | 3 | {GATES} | `gates-read-iofg` |" in report
+    assert f"Diagnosis: {GATES}" in report
+    for result in read(OUTPUT / "results.jsonl").results:
+        assert result.causes == {"gates-read-iofg": "whose gates are read i, o, f, g"}
+        assert result.diagnosis.startswith(GATES)
+        assert "diagnosis" in result.seconds
+
+
+@pytest.mark.usefixtures("project")
+def test_a_diagnosis_can_be_done_without(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("WrongGates", "--no-diagnosis") == 1
+    printed = capsys.readouterr().out
+    assert GATES not in printed
+    assert "Causes" not in printed
+    rows = [json.loads(line) for line in (OUTPUT / "results.jsonl").read_text().splitlines()]
+    assert all("diagnosis" not in row and "causes" not in row for row in rows)
+
+
+def test_pytest_shows_it_too(pytester: pytest.Pytester, project: Path) -> None:
+    (pytester.mkdir("cases") / "small.yaml").write_text((project / "cases" / "small.yaml").read_text())
+    plugin = ("-p", "conformance.pytest.plugin", "-p", "no:cacheprovider", "-k", "plain")
+    done = pytester.runpytest_subprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates", timeout=120)
+    done.assert_outcomes(failed=1)
+    printed = " ".join(done.stdout.str().split())
+    assert f"cause {GATES}, with gradients left as they were read (10 of 10 tensors" in printed

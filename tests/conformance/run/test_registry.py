@@ -1,0 +1,122 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.adapters import installed, registry
+from conformance.errors import UserError
+from conformance.run import implementations
+from conformance.worker.client import WorkerAdapter
+from tests import fakes
+
+FAKES = Path(fakes.__file__)
+FAITHFUL = "from tests.fakes import Faithful\nclass A(Faithful):\n    "
+
+
+@pytest.mark.parametrize("name", registry.BUILT_IN)
+def test_built_in_adapters_carry_their_registered_name(name: str) -> None:
+    adapter = implementations.load(name)
+    assert adapter.name == name
+    assert adapter.requires
+    assert adapter.install.startswith(("pip install ", "see docs/"))
+
+
+@pytest.fixture
+def package_with_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    info = tmp_path / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[{registry.GROUP}]\npicky = tests.fakes:Picky\ntorch.nn.LSTM = tests.fakes:Zeros\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.registered.cache_clear()
+    yield
+    registry.registered.cache_clear()
+
+
+@pytest.mark.usefixtures("package_with_adapters")
+def test_a_package_registers_adapters_of_its_own_and_replaces_none() -> None:
+    assert implementations.load("picky").name == "picky"
+    assert implementations.load("torch.nn.LSTM").name == "torch.nn.LSTM"
+    assert list(registry.registered())[: len(registry.BUILT_IN)] == list(registry.BUILT_IN)
+
+
+@pytest.mark.parametrize("place", [f"{FAKES}:Picky", "tests.fakes:Picky"])
+def test_a_class_is_found_by_its_place(place: str) -> None:
+    assert implementations.load(place).name == "picky"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code"),
+    [
+        ("torch.nn.lstm", "did you mean 'torch.nn.LSTM'", 2),
+        ("nothing-like-it", "registered: torch.nn.LSTM, ", 2),
+        ("no/such.py:Class", "no/such.py: there is no such file", 2),
+        (f"{FAKES}:Pickey", "has no 'Pickey', did you mean 'Picky'", 2),
+        (f"{FAKES}:unfinished", "is not an adapter: .*lacks name, supports, solve", 2),
+        (f"{FAKES}:Unfinished", "is not a whole adapter: it lacks solve, name", 2),
+        ("tests.no_such_module:Class", "cannot be imported: ModuleNotFoundError", 3),
+    ],
+)
+def test_what_cannot_be_had_is_explained(name: str, message: str, code: int) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        implementations.load(name)
+    assert caught.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = (", r"broken\.py:1: '\(' was never closed"),
+        ("import no_such_framework", "cannot be imported: ModuleNotFoundError"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+        (FAITHFUL + "name = 5", "name must be text .* not 5"),
+        (FAITHFUL + "requires = 'numpy'", "a tuple of modules, not 'numpy'"),
+        (FAITHFUL + "features = 'float32'", "a collection of names"),
+        (FAITHFUL + "features = {'length'}", "features name 'length', .* did you mean 'lengths'"),
+        (FAITHFUL + "lacks = {'bias': 'no'}", "lacks name 'bias', which is no feature"),
+        (FAITHFUL + "def __init__(self): 1 / 0", "cannot be made"),
+    ],
+)
+def test_a_broken_file_is_explained(tmp_path: Path, source: str, message: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(source)
+    with pytest.raises(UserError, match=message):
+        implementations.load(f"{path}:A")
+
+
+def test_two_implementations_of_one_name_are_refused() -> None:
+    with pytest.raises(UserError, match="two implementations are named picky"):
+        implementations.load_all([f"{FAKES}:Picky", "tests.fakes:Picky"])
+
+
+@pytest.mark.parametrize(("name", "alone"), [("Faithful", False), ("Alone", True), ("Backend", True)])
+def test_what_cannot_share_a_process_never_does(name: str, alone: bool) -> None:
+    [adapter] = implementations.load_all([f"{FAKES}:{name}"])
+    assert isinstance(adapter, WorkerAdapter) is alone
+
+
+def test_a_process_starts_with_the_variables_that_its_implementation_asks_for() -> None:
+    [adapter] = implementations.load_all([f"{FAKES}:Backend"])
+    assert isinstance(adapter, WorkerAdapter)
+    try:
+        assert adapter.describe() == {"back end": "seven"}
+    finally:
+        adapter.close()
+
+
+def test_what_is_missing_is_named_with_its_command() -> None:
+    assert installed.missing(fakes.Faithful()) is None
+    assert installed.missing(fakes.Absent()) == (
+        "absent needs a_framework_that_is_not_there, which is not installed; install with: pip install a-framework"
+    )
+    elsewhere = fakes.Absent()
+    elsewhere.install = "see docs/other-environments.md"
+    assert str(installed.missing(elsewhere)).endswith("is not installed; see docs/other-environments.md")
+
+
+@pytest.mark.parametrize(("module", "known"), [("numpy", True), ("yaml", True), ("no_such_module", False)])
+def test_versions_are_read_without_importing(module: str, known: bool) -> None:
+    assert bool(installed.version(module)) is known

@@ -1,0 +1,236 @@
+"""Whole runs: what a process does to itself costs its case, and every other case has the result that it would have."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.adapters import Adapter, installed
+from conformance.cases.case import Case
+from conformance.commands.cli import main
+from conformance.known.divergences import Divergence
+from conformance.results.record import Result, read
+from conformance.run import implementations, pool
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle
+from conformance.worker.client import Limits, WorkerAdapter
+from tests.conformance.worker.hostile import DEEDS
+from tests.conftest import FAKES, ROOT
+
+HOSTILE = Path(__file__).with_name("hostile.py")
+PLAIN = {"input_size": 2, "hidden_size": 2, "batch": 2}
+WAITS = {"loops", "closes"}
+"""Deeds that take until a deadline; they are done in runs of their own."""
+
+
+def make_cases(count: int, deeds: Sequence[str]) -> list[Case]:
+    """Ordinary cases of a few shapes, and one for each deed, in order of their names."""
+    names = [*(f"ordinary-{number}" for number in range(count)), *deeds]
+    return [
+        Case.model_validate(PLAIN | {"name": name, "seq_len": 1 + number % 3, "dtype": "float64"})
+        for number, name in enumerate(names)
+    ]
+
+
+def adapters(*names: str, file: Path = HOSTILE, limits: Limits | None = None) -> list[Adapter]:
+    return implementations.load_all([f"{file}:{name}" for name in names], True, limits)
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """A row without the time that it took."""
+    return {name: value for name, value in result.to_row().items() if name != "seconds"}
+
+
+def test_each_death_costs_one_case_of_a_long_run() -> None:
+    deeds = [name for name in DEEDS if name not in WAITS]
+    cases = make_cases(300, deeds)
+    plan = [(adapter, cases) for adapter in adapters("Hostile", limits=Limits(memory=700))]
+    found = list(pool.run(Runner(Oracle(), diagnoses=False), plan))
+    assert Counter(result.case for result in found) == Counter(case.name for case in cases)
+    assert {result.case for result in found if result.status == "crash"} == set(deeds)
+    assert Counter(result.status for result in found) == {"pass": 300, "crash": len(deeds)}
+
+
+def test_a_hang_is_a_timeout_and_the_run_goes_on() -> None:
+    cases = make_cases(2, ["loops"])
+    found = list(
+        pool.run(Runner(Oracle(), diagnoses=False), [(adapters("Hostile", limits=Limits(request=3))[0], cases)])
+    )
+    assert {result.case: result.status for result in found} == {
+        "ordinary-0": "pass",
+        "ordinary-1": "pass",
+        "loops": "timeout",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("Faithful", "pass"),
+        ("Wrong", "fail"),
+        ("NotANumber", "fail"),
+        ("Incomplete", "fail"),
+        ("OnceBorderline", "pass"),
+        ("Nothing", "error"),
+        ("Raises", "error"),
+        ("AsksToExit", "error"),
+        ("CannotTell", "error"),
+        ("Mutates", "error"),
+        ("Picky", "unsupported"),
+        ("Absent", "not-run"),
+        ("Warns", "pass"),
+        ("Prints", "pass"),
+    ],
+)
+def test_a_row_is_that_of_the_same_implementation_in_process(name: str, status: str) -> None:
+    case = Case.model_validate(PLAIN | {"seq_len": 5, "hidden_size": 4, "input_size": 3, "batch": 3, "name": "a-case"})
+    (here,) = Runner(Oracle()).run([(implementations.load(f"{FAKES}:{name}"), [case])])
+    (there,) = pool.run(Runner(Oracle()), [(adapters(name, file=FAKES)[0], [case])])
+    ours, theirs = facts(here), facts(there)
+    assert ours["status"] == status
+    assert ("traceback" in ours) == ("traceback" in theirs) == (status == "error")
+    assert ours | {"traceback": ""} == theirs | {"traceback": ""}
+
+
+def test_several_at_once_give_the_rows_of_one_at_a_time() -> None:
+    names = ["Faithful", "Wrong", "Picky", "Warns"]
+    cases = make_cases(6, ["plain"])
+    runs = [
+        [
+            facts(row)
+            for row in pool.run(
+                Runner(Oracle(), diagnoses=False), [(each, cases) for each in adapters(*names, file=FAKES)], jobs
+            )
+        ]
+        for jobs in (1, 3)
+    ]
+    for name in ("faithful", "wrong", "picky", "warns"):
+        one, several = ([row for row in rows if row["implementation"] == name] for rows in runs)
+        assert one == several
+        assert len(one) == len(cases)
+    assert len(runs[1]) == len(names) * len(cases)
+
+
+def test_a_run_that_is_stopped_ends_its_processes() -> None:
+    workers = adapters("Counts", "Faithful")
+    running = pool.run(Runner(Oracle(), diagnoses=False), [(each, make_cases(50, [])) for each in workers], 2)
+    next(running)
+    running.close()
+    assert all(each._process is None for each in workers)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_process_ends_with_its_last_case(jobs: int) -> None:
+    first, second, third = adapters("Counts", "Faithful", "Hostile")
+    cases = make_cases(2, [])
+    ended = [
+        isinstance(first, WorkerAdapter) and first._process is None
+        for row in pool.run(Runner(Oracle()), [(first, cases), (second, cases), (third, cases)], jobs)
+        if row.implementation == third.name
+    ]
+    assert ended == [True, True]
+
+
+def test_an_error_of_the_suite_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.run.runner.judge", lambda *_: 1 / 0)
+    plan = [(each, make_cases(1, [])) for each in adapters("Counts", "Faithful")]
+    with pytest.raises(ZeroDivisionError):
+        list(pool.run(Runner(Oracle()), plan, 2))
+
+
+def test_a_divergence_goes_by_the_version_of_its_own_environment() -> None:
+    options = {"id": "one", "implementation": "counts", "package": "numpy", "versions": "==0.1", "what": "It counts."}
+    rest = {"cases": {"dtype": "float64"}, "tensors": ["*"], "reason": "r", "upstream": "u", "reproduction": "p"}
+    runner = Runner(Oracle(), [Divergence.model_validate(options | rest)], diagnoses=False)
+    (worker,) = adapters("Counts")
+    for packages, status in (({"numpy": "0.2"}, "fail"), ({"numpy": "0.1"}, "known")):
+        runner.descriptions.clear()
+        worker.packages = packages
+        assert [row.status for row in pool.run(runner, [(worker, make_cases(1, []))])] == [status]
+
+
+@pytest.mark.parametrize(("error", "status"), [("died of SIGSEGV", "known"), ("died of SIGFPE", "crash")])
+def test_a_divergence_may_end_the_process(error: str, status: str) -> None:
+    options = {"id": "one", "implementation": "hostile", "package": "numpy", "versions": ">=1", "what": "It dies."}
+    rest = {"cases": {"dtype": "float64"}, "error": error, "reason": "r", "upstream": "u", "reproduction": "p"}
+    runner = Runner(Oracle(), [Divergence.model_validate(options | rest)], diagnoses=False)
+    [row] = pool.run(runner, [(adapters("Hostile")[0], make_cases(0, ["segfault"]))])
+    assert row.status == status
+
+
+def test_the_command_line_isolates(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = project / "cases" / "small.yaml"
+    file.write_text(file.read_text() + "  exits: {seq_len: 1}\n  last-words: {seq_len: 2}\n")
+    assert main(["run", "cases", "-i", f"{HOSTILE}:Hostile", "--no-diagnosis"]) == 1
+    printed = capsys.readouterr().out
+    assert "crash cases/small.yaml::exits[hostile]\n     its process ended by itself, with exit code 3" in printed
+    assert "cannot open kernel cache" in (project / "conformance-report" / "report.md").read_text()
+    report = read(project / "conformance-report" / "results.jsonl")
+    assert report.complete
+    assert Counter(result.status for result in report.results) == {"pass": 3, "crash": 2}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_ends_the_processes_at_once(project: Path, jobs: str) -> None:
+    names = ["-i", f"{HOSTILE}:InterruptsTheRun", "-i", f"{HOSTILE}:Counts"]
+    # A process of its own, which listens to interrupts even where this one was started to ignore them.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from conformance.commands.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "run", "cases", *names, "-j", jobs, "--no-diagnosis"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, cwd=project, env=environment, capture_output=True, check=False).returncode == 130
+    report = read(project / "conformance-report" / "results.jsonl")
+    assert not report.complete
+    assert not [row for row in report.results if row.implementation == "interrupts-the-run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["--timeout", "1", "-k", "loops"], "timeout"), (["--memory-limit", "700", "-k", "allocates"], "crash")],
+)
+def test_limits_are_given_on_the_command_line(
+    project: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], status: str
+) -> None:
+    file = project / "cases" / "small.yaml"
+    file.write_text(file.read_text() + "  loops: {seq_len: 1}\n  allocates: {seq_len: 2}\n")
+    assert main(["run", "cases", "-i", f"{HOSTILE}:Hostile", "--json", *arguments]) == 1
+    assert [row["status"] for row in json.loads(capfd.readouterr().out)["deviations"]] == [status]
+
+
+def test_two_environments_stand_side_by_side(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = f"python:{sys.executable}:torch.nn.LSTM"
+    assert main(["run", "cases", "-i", elsewhere, "-i", "torch.nn.LSTM", "-k", "plain", "-j", "2"]) == 0
+    report = read(project / "conformance-report" / "results.jsonl")
+    version = installed.version("torch").partition("+")[0].removesuffix(".0")
+    rows = {result.implementation: result for result in report.results}
+    assert set(rows) == {"torch.nn.LSTM", f"torch.nn.LSTM@{version}"}
+    assert rows["torch.nn.LSTM"].tensors == rows[f"torch.nn.LSTM@{version}"].tensors
+    assert set(report.implementations) == set(rows)
+    assert f"torch.nn.LSTM@{version}" in capsys.readouterr().out
+
+
+def test_pytest_isolates(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    cases = {"ordinary": {"seq_len": 1}, "exits": {"seq_len": 2}, "garbage": {"seq_len": 3}}
+    text = f"defaults: {json.dumps(PLAIN)}\ncases: {json.dumps(cases)}\n"
+    (pytester.mkdir("cases") / "some.yaml").write_text(text)
+    plugin = ["-p", "conformance.pytest.plugin", "-p", "no:cacheprovider", "-p", "no:randomly", "--isolate"]
+    done = pytester.runpytest_subprocess(
+        *plugin, "--conformance-implementation", f"{HOSTILE}:Hostile", "--conformance-report=r.jsonl", timeout=120
+    )
+    done.assert_outcomes(passed=1, failed=2)
+    done.stdout.fnmatch_lines(["*its process ended by itself, with exit code 3*"])
+    rows = read(pytester.path / "r.jsonl").results
+    assert {row.case.split("::")[1]: row.status for row in rows} == {
+        "ordinary": "pass",
+        "exits": "crash",
+        "garbage": "crash",
+    }

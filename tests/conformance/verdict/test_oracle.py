@@ -1,0 +1,122 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases.case import Case
+from conformance.verdict.oracle import ChaoticCaseError, Oracle, default_cache, prune, solve
+from conformance.verdict.problem import make_problem
+from reference import PROFILES, Dialect
+
+OPTIONS: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3}
+CASE = Case(**OPTIONS)
+PLAIN = PROFILES["float32"], Dialect()
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_expectation_is_the_reference_with_a_budget_for_every_tensor() -> None:
+    problem = make_problem(CASE)
+    found = Oracle(None).expect(problem, *PLAIN)
+    assert list(found.values) == list(found.budget) == list(found.bound) == list(problem.expected_shapes())
+    expected = solve(problem, Dialect())
+    for name, value in found.values.items():
+        np.testing.assert_array_equal(value, expected[name])
+        assert (found.budget[name] > 0).all()
+
+
+def test_only_what_is_compared_is_computed() -> None:
+    problem = make_problem(Case(**OPTIONS, check=("h_n",)))
+    assert list(Oracle(None).expect(problem, *PLAIN).values) == ["h_n"]
+
+
+def test_a_kept_expectation_equals_the_computed_one(tmp_path: Path) -> None:
+    problem = make_problem(CASE)
+    first = Oracle(tmp_path)
+    computed = first.expect(problem, *PLAIN)
+    assert first.seconds["budget"] > 0
+    second = Oracle(tmp_path)
+    loaded = second.expect(problem, *PLAIN)
+    assert second.seconds["budget"] == 0
+    assert loaded.condition == computed.condition
+    for part in ("values", "budget", "bound"):
+        for name, array in getattr(computed, part).items():
+            np.testing.assert_array_equal(getattr(loaded, part)[name], array)
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense that is long enough to be read"])
+def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: bytes) -> None:
+    problem = make_problem(CASE)
+    computed = Oracle(tmp_path).expect(problem, *PLAIN)
+    (entry,) = kept(tmp_path)
+    entry.write_bytes(damage)
+    again = Oracle(tmp_path).expect(problem, *PLAIN)
+    np.testing.assert_array_equal(again.values["output"], computed.values["output"])
+    assert entry.stat().st_size > 1000
+
+
+def test_every_circumstance_has_an_entry_of_its_own(tmp_path: Path) -> None:
+    oracle = Oracle(tmp_path)
+    ragged = CASE.model_copy(update={"lengths": "ragged"})
+    for draw in (0, 1):
+        for profile in ("float32", "tf32"):
+            for dialect in (Dialect(), Dialect(padding="repeat")):
+                oracle.expect(make_problem(ragged, draw), PROFILES[profile], dialect)
+    assert len(kept(tmp_path)) == 8
+
+
+def test_conventions_that_do_not_concern_a_case_make_no_other_entry(tmp_path: Path) -> None:
+    dialects = [
+        Dialect(),
+        Dialect(padding="repeat"),
+        Dialect(padding="unspecified", zero_length="zero"),
+        Dialect(clip="gates", reverse_output="processing"),
+    ]
+    for dialect in dialects:
+        Oracle(tmp_path).expect(make_problem(CASE), PROFILES["float32"], dialect)
+    assert len(kept(tmp_path)) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    assert Oracle(file).expect(make_problem(CASE), *PLAIN).condition > 0
+    assert kept(tmp_path) == [file]
+
+
+def test_a_chaotic_case_is_refused_with_its_reason() -> None:
+    options: dict[str, Any] = {"input_size": 8, "hidden_size": 2, "num_layers": 2, "seq_len": 60, "batch": 6}
+    chaotic = Case(**options, values="scale-2", dtype="float16")
+    with pytest.raises(ChaoticCaseError, match=r"rounding in float16 is amplified \S+ times"):
+        Oracle(None).expect(make_problem(chaotic), PROFILES["float16"], Dialect())
+
+
+def test_float64_is_judged_by_a_reference_that_rounds_too() -> None:
+    problem = make_problem(Case(**OPTIONS, dtype="float64"))
+    found = Oracle(None).expect(problem, PROFILES["float64"], Dialect())
+    single = Oracle(None).expect(problem, PROFILES["float32"], Dialect())
+    ratio = np.median(single.budget["output"] / found.budget["output"])
+    assert ratio == pytest.approx(2.0**28, rel=0.1)
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))
+    assert default_cache() == tmp_path
+    monkeypatch.delenv("CONFORMANCE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == tmp_path / "lstm-conformance"
+
+
+def test_pruning_removes_the_oldest_entries_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for age, name in enumerate(("new", "old", "oldest")):
+        path = tmp_path / "ab" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (1e9 - age, 1e9 - age))
+    monkeypatch.setattr("conformance.verdict.oracle._KEPT", 150)
+    prune(tmp_path)
+    assert [path.name for path in kept(tmp_path)] == ["new"]
