@@ -29,7 +29,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.diagnosis.observation import nudged
-from conformance.defects.power.detection import SEEN, look
+from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
@@ -97,9 +97,9 @@ def measure(case: Case, rates: Rates, defects: tuple[Defect, ...] = CATALOGUE) -
     problem = make_problem(case, _DRAW)
     expectation = Oracle(None).expect(problem, PROFILES[case.dtype], dialect)
     with np.errstate(all="ignore"):
-        visible = look(problem, expectation, dialect, (defect for defect in defects if not defect.equivalent))
+        visible = error_ratios(problem, expectation, dialect, (defect for defect in defects if not defect.equivalent))
     for defect in defects:
-        if visible.get(defect.id, 0.0) <= SEEN:
+        if visible.get(defect.id, 0.0) <= DETECTED_ABOVE:
             continue
         solution = observed(defect, problem, dialect)
         start = time.process_time()

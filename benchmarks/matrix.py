@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from conformance.results.record import read
+from conformance.results.reader import read
 
 LIMIT = 6.0
 INTERVAL = 0.25

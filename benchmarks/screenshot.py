@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.chromium import ABSENT, PATH, browser
 from conformance.reports.page import write as html
-from conformance.results.record import read
+from conformance.results.reader import read
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.cases.casefile import shipped_cases
-from conformance.results.record import Report, read
+from conformance.results.reader import Report, read
 from conformance.results.summary import FRAMEWORK_PHASES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,9 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.power.detected import IDS
-from conformance.results.record import Report, Result, Status, counts, make_header
+from conformance.results.header import make_header
+from conformance.results.reader import Report
+from conformance.results.record import Result, Status, counts
 from conformance.run.runner import blank
 from conformance.verdict.evidence import evidence
 from conformance.verdict.problem import make_problem
@@ -57,13 +59,13 @@ def _result(
             f"Traceback (most recent call last):\n  File 'kernel.py', line {case.line}\nRuntimeError\n"
         )
     else:
-        headrooms = np.exp(random.normal(-2.5, 0.8, len(tensors))).clip(0, 0.99)
+        error_ratios = np.exp(random.normal(-2.5, 0.8, len(tensors))).clip(0, 0.99)
         if status != "pass":
-            headrooms[: 1 + random.integers(4)] = 10 ** random.uniform(1, 7)
-        values["tensors"] = dict(zip(tensors, headrooms.tolist(), strict=True))
-        values["headroom"] = float(headrooms.max())
+            error_ratios[: 1 + random.integers(4)] = 10 ** random.uniform(1, 7)
+        values["tensors"] = dict(zip(tensors, error_ratios.tolist(), strict=True))
+        values["error_ratio"] = float(error_ratios.max())
     if status == "pass":
-        values |= {"sees": mask.bit_count(), "seen": f"{mask:x}"}
+        values |= {"detects": mask.bit_count(), "detected": f"{mask:x}"}
     if status == "known":
         values["reason"] = "keras-nan-in-padding: NaN in masked steps of the input reaches the gradients."
     if status in ("fail", "known"):
@@ -79,7 +81,7 @@ def _detail(random: np.random.Generator, tensor: str) -> dict[str, Any]:
     expected = random.normal(size=(20, 3, 8))
     got = (expected + 10 ** random.uniform(-9, -2, expected.shape)).astype(np.float32).astype(float)
     budget = np.full(expected.shape, 1e-6)
-    headrooms = np.abs(got - expected) / budget
-    kept = evidence(got, expected, budget, 2 * budget, headrooms, ("step", "row", "unit"), lambda index: str(index))
+    error_ratios = np.abs(got - expected) / budget
+    kept = evidence(got, expected, budget, 2 * budget, error_ratios, ("step", "row", "unit"), lambda index: str(index))
     reason = f"{tensor} is off by {np.abs(got - expected).max():.3g} at step 3, row 1, forward, unit 2"
-    return {"reason": reason, "wrong": int((headrooms > 1).sum()), "of": got.size, "evidence": kept}
+    return {"reason": reason, "wrong": int((error_ratios > 1).sum()), "of": got.size, "evidence": kept}

@@ -23,7 +23,7 @@ def short_traceback(error: BaseException, frames: int = 6, characters: int = 400
     return "".join(traceback.format_exception(error, limit=-frames))[-characters:]
 
 
-def told(error: object) -> str:
+def message_of(error: object) -> str:
     """An error's message; what cannot even say what is wrong is not trusted to."""
     try:
         return str(error)

@@ -212,8 +212,8 @@ class Picky(Faithful):
         return None if case.name == "plain" else "only plain LSTMs"
 
 
-class Dear(Faithful):
-    name = "dear"
+class Expensive(Faithful):
+    name = "expensive"
     default_tag = "few"
 
 

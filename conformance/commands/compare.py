@@ -9,7 +9,7 @@ from conformance.reports.page import write as html
 from conformance.results import atomic
 from conformance.results.compare import compare
 from conformance.results.conditions import Conditions
-from conformance.results.record import read
+from conformance.results.reader import read
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import difflib
 from conformance.errors import UserError
 from conformance.results import atomic
 from conformance.results.merge import FAULTS, merge
-from conformance.results.record import read
+from conformance.results.reader import read
 
 
 def execute(args: argparse.Namespace) -> int:

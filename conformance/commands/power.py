@@ -16,10 +16,9 @@ from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
-from conformance.defects.power import detected as seen
-from conformance.defects.power import published
+from conformance.defects.power import detected, published
 from conformance.defects.power.kill_matrix import Row, View, matrix
-from conformance.defects.power.power import Power, seen_by
+from conformance.defects.power.power import Power, detected_by
 from conformance.errors import MISSING, UserError
 from conformance.reports import power as reports
 from conformance.results.record import plain
@@ -43,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
         _write_matrix(args.matrix, power.rows)
     suites = [*published.measure(), published.ours(power.rows)] if args.published else []
     against = [_against(implementations.load(name), cases, power, args) for name in args.against]
-    failed = bool(power.unseen or power.contradicted)
+    failed = bool(power.undetected or power.contradicted)
     if args.json:
         content = {
             **reports.as_json(power),
@@ -79,10 +78,10 @@ def _against(adapter: Adapter, cases: Sequence[Case], power: Power, args: argpar
             reasons[case.key] = reason
     rows = _matrix([View.of(case, adapter) for case in supported], args)
     lost: dict[str, set[str]] = {}
-    missing = seen_by(power.rows) - seen_by(rows)
+    missing = detected_by(power.rows) - detected_by(rows)
     for row in power.rows:
         if row.case.key in reasons:
-            lost.setdefault(reasons[row.case.key], set()).update(row.seen & missing)
+            lost.setdefault(reasons[row.case.key], set()).update(row.detected & missing)
     return reports.Against(
         adapter.name, len(supported), len(cases), Power(rows), {why: sorted(ids) for why, ids in lost.items()}
     )
@@ -103,8 +102,8 @@ def _matrix(views: Sequence[View], args: argparse.Namespace) -> list[Row]:
 
 def _write(args: argparse.Namespace) -> int:
     """Writes the file by which every run knows what the shipped cases see."""
-    rows = _matrix(seen.shipped_views(), args)
-    path = seen.write(dict(zip((view.key for view in seen.shipped_views()), rows, strict=True)))
+    rows = _matrix(detected.shipped_views(), args)
+    path = detected.write(dict(zip((view.key for view in detected.shipped_views()), rows, strict=True)))
     print(f"{len(rows)} rows in {path}")
     return 0
 
@@ -112,15 +111,23 @@ def _write(args: argparse.Namespace) -> int:
 def _write_matrix(path: Path, rows: Sequence[Row]) -> None:
     """A line for each case × defect, whole or not at all."""
     lines: list[Mapping[str, Any]] = [
-        {"case": row.case.id, "dtype": row.case.dtype, "defect": name, "headroom": headroom, "seen": name in row.seen}
+        {
+            "case": row.case.id,
+            "dtype": row.case.dtype,
+            "defect": name,
+            "error_ratio": error_ratio,
+            "detected": name in row.detected,
+        }
         for row in rows
-        for name, headroom in row.headrooms.items()
+        for name, error_ratio in row.error_ratios.items()
     ]
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
             if path.suffix == ".csv":
-                writer = csv.DictWriter(file, ["case", "dtype", "defect", "headroom", "seen"], lineterminator="\n")
+                writer = csv.DictWriter(
+                    file, ["case", "dtype", "defect", "error_ratio", "detected"], lineterminator="\n"
+                )
                 writer.writeheader()
                 writer.writerows(lines)
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from conformance.errors import UserError
 from conformance.reports import badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
 from conformance.reports.page import write as html
-from conformance.results.record import Report, read
+from conformance.results.reader import Report, read
 
 WRITERS: Mapping[str, Callable[[Path, Report], None]] = {
     "output": markdown.write,

@@ -15,14 +15,16 @@ from conformance.adapters import Adapter, installed
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
 from conformance.commands.cli import INTERRUPTED
-from conformance.defects.power import detected as seen
+from conformance.defects.power import detected
 from conformance.errors import MISSING, UserError
 from conformance.known import divergences as known
 from conformance.reports import markdown
 from conformance.reports.page import write as html
 from conformance.reports.terminal import Terminal, summarise
-from conformance.results.record import Report, Result, counts, make_header, phases, plain, read
-from conformance.results.summary import headrooms, sees
+from conformance.results.header import make_header
+from conformance.results.reader import Report, read
+from conformance.results.record import Result, counts, phases, plain
+from conformance.results.summary import detection, error_ratios
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations, pool
 from conformance.run.plan import Plan, digest, make_plan, part, without
@@ -58,7 +60,7 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
     report = read(results)
     markdown.write(summary, report)
     page = html.write(args.output, report)
-    failed = bool(report.void) or any(result.deviates for result in report.results)
+    failed = bool(report.undetected_controls) or any(result.deviates for result in report.results)
     code = INTERRUPTED if interrupted else int(failed)
     if json_stream:
         json_stream.write(json.dumps(_summary(report, summary, page, code), indent=2) + "\n")
@@ -95,12 +97,12 @@ def _run(
     """Runs the plan, or a shard of it, into a results file; whether it was interrupted."""
     plan = part(whole, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
-    runner = Runner(oracle, known.shipped(), not args.no_diagnosis, seen.Eyes(oracle.cache))
+    runner = Runner(oracle, known.shipped(), not args.no_diagnosis, detected.Detector(oracle.cache))
     packages = {adapter.name: installed.versions(adapter) for adapter, _ in plan}
     statuses = controls.run(oracle.cache)
     shard = args.shard.header(digest(whole), planned(whole)) if args.shard else None
     header = make_header(
-        planned(plan), packages, _selection(args), digest(plan), seen.IDS, statuses, specs, shard, absent
+        planned(plan), packages, _selection(args), digest(plan), detected.IDS, statuses, specs, shard, absent
     )
     with ResultsFile(path, header, args.resume) as file:
         todo = without(plan, file.done)
@@ -137,19 +139,19 @@ def _selection(args: argparse.Namespace) -> str:
 
 def _summary(report: Report, path: Path, page: Path, code: int) -> Mapping[str, object]:
     largest: dict[str, dict[str, float]] = {}
-    for (name, dtype), headroom in headrooms(report.results).items():
-        largest.setdefault(name, {})[dtype] = headroom
+    for (name, dtype), error_ratio in error_ratios(report.results).items():
+        largest.setdefault(name, {})[dtype] = error_ratio
     deviations = [result.to_row() for result in report.results if result.deviates]
-    keys = ("case", "key", "implementation", "status", "reason", "headroom")
+    keys = ("case", "key", "implementation", "status", "reason", "error_ratio")
     return {
         "complete": report.complete,
         "exit_code": code,
-        "void": report.void,
-        "sees": {name: len(each.seen) for name, each in sees(report).items()},
+        "invalid": report.undetected_controls,
+        "detects": {name: len(each.detected) for name, each in detection(report).items()},
         "defects": len(report.header.get("defects", ())),
         "counts": counts(report.results),
         "planned": report.planned,
-        "largest_headroom": plain(largest),
+        "largest_error_ratio": plain(largest),
         "deviations": [{key: row.get(key) for key in keys} for row in deviations],
         "seconds": plain(phases(report.results)),
         "results": str(report.path),

@@ -84,7 +84,7 @@ def steps() -> Iterator[tuple[Case, str]]:
 def _show(console: Console, step: int, what: str, result: Result) -> None:
     style = "bold red" if result.deviates else "green" if result.status == "pass" else "dim"
     # Of a deviation everything is said below.
-    tail = "" if result.deviates else f": {result.reason or f'headroom {number(result.headroom)}'}"
+    tail = "" if result.deviates else f": {result.reason or f'error_ratio {number(result.error_ratio)}'}"
     console.print(Text.assemble(f"{step:2}  ", (f"{result.status:11}", style), f"  {what}{tail}"))
 
 

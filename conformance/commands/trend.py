@@ -6,7 +6,7 @@ import sys
 
 from conformance.reports import overtime
 from conformance.reports.page import write as html
-from conformance.results.record import read
+from conformance.results.reader import read
 from conformance.results.trend import trend
 
 

@@ -60,7 +60,7 @@ examples:
 """
 
 COMPARE = """\
-Says what changed between two runs: cases newly failing, fixed, newly unsupported or lost, headroom, defects seen no
+Says what changed between two runs: cases newly failing, fixed, newly unsupported or lost, error ratio, defects seen no
 longer, and versions. Rows are matched by what a case is, not by its name, and by the implementation, with or without
 the version at its end (torch.nn.LSTM@2.9).
 
@@ -72,22 +72,22 @@ the version at its end (torch.nn.LSTM@2.9).
   new-unsupported  was not unsupported before
   not-run          ran before, and did not run
   lost-case        is only in the old run
-  headroom>2x      of some tensor, the 99th percentile over cases that pass in both runs grew by more than this factor
+  error-ratio>2x   the 99th percentile of some tensor, over cases that pass in both runs, grew by more than this factor
   lost-power       an implementation's passed checks see fewer of the defects than before
   provenance       versions, machine, threads or an implementation's description changed
-  incomplete       one of the runs was cut short, or is void
+  incomplete       one of the runs was cut short, or is invalid
   fixed, new-supported, added-case, other    other changes; none: never
 
 examples:
   conformance compare old.jsonl new.jsonl
-  conformance compare old.jsonl new.jsonl --fail-on new-fail,new-unsupported,lost-case,'headroom>2x'
+  conformance compare old.jsonl new.jsonl --fail-on new-fail,new-unsupported,lost-case,'error-ratio>2x'
   conformance compare old.jsonl new.jsonl --markdown changes.md --json > changes.json
 """
 
 TREND = """\
 Says how each implementation did over several runs, the earliest first: conforming cases, known divergences, the
-largest headroom of cases that pass, its 99th percentile and median, and the defects that the passed checks see. A star
-marks a run in which the implementation's packages changed.
+largest error ratio of cases that pass, its 99th percentile and median, and the number of defects that the passed
+checks detect. A star marks a run in which the implementation's packages changed.
 
 examples:
   conformance trend runs/*.jsonl
@@ -99,7 +99,7 @@ Measures what the cases would catch. A catalogue of defects, LSTMs that are wron
 every case; a defect is seen where it deviates by more than twice the rounding budget. Power is the share of the
 defects that apply which some case sees.
 
-It prints the power by dtype and by feature, the defects that no case sees, the smallest size at which a defect is
+It prints the power by dtype and by feature, the defects that no case detection, the smallest size at which a defect is
 seen, and the cases that add nothing. Exit code 1: a defect that applies is seen by no case.
 
 examples:

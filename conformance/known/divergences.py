@@ -63,8 +63,8 @@ class Divergence(BaseModel):
     """The defects of the catalogue that it behaves like: the tensors are then theirs, within budget."""
     profile: Profiles | None = None
     """The less precise arithmetic whose budget the tensors still keep."""
-    headroom: Annotated[float, Field(gt=1)] | None = None
-    """The largest headroom that it reaches."""
+    error_ratio: Annotated[float, Field(gt=1)] | None = None
+    """The largest error ratio that it reaches."""
     error: str | None = None
     """For one that raises: a regular expression found in its message."""
     what: str
@@ -113,7 +113,7 @@ class Divergence(BaseModel):
     @property
     def predicts(self) -> bool:
         """Whether it says what the tensors are, not only which of them deviate."""
-        return bool(self.defects or self.profile or self.headroom)
+        return bool(self.defects or self.profile or self.error_ratio)
 
     def raises(self, message: str) -> bool:
         """Whether an error of this message is this one."""

@@ -9,7 +9,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.compose import compose
 from conformance.defects.diagnosis.diagnose import misfits
-from conformance.defects.power.detection import SEEN, look
+from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.known.divergences import Divergence
 from conformance.results.record import Status
 from conformance.verdict.judge import judge
@@ -29,14 +29,14 @@ class Judged(NamedTuple):
     dialect: Dialect
 
 
-class Excuse(NamedTuple):
+class Outcome(NamedTuple):
     """What a divergence makes of a result: its status, and why."""
 
     status: Status
     reason: str
 
 
-def for_error(expected: Sequence[Divergence], message: str) -> Excuse | None:
+def for_error(expected: Sequence[Divergence], message: str) -> Outcome | None:
     """The divergence that an error is, if it is one.
 
     Args:
@@ -48,7 +48,7 @@ def for_error(expected: Sequence[Divergence], message: str) -> Excuse | None:
 
 def for_deviation(
     expected: Sequence[Divergence], failing: Collection[str], judged: Judged, oracle: Oracle
-) -> Excuse | None:
+) -> Outcome | None:
     """The divergences that together are what deviates, if any are; or one that should show beside them and does not.
 
     Args:
@@ -65,17 +65,17 @@ def for_deviation(
     return None
 
 
-def for_conformance(expected: Sequence[Divergence], judged: Judged) -> Excuse | None:
+def for_conformance(expected: Sequence[Divergence], judged: Judged) -> Outcome | None:
     """The divergence that no longer happens, if one should have shown."""
     for entry in expected:
         if entry.always and _shows(entry, judged):
-            return Excuse("fixed", f"{entry.id} no longer happens: remove its entry")
+            return Outcome("fixed", f"{entry.id} no longer happens: remove its entry")
     return None
 
 
-def _known(entries: Sequence[Divergence]) -> Excuse:
+def _known(entries: Sequence[Divergence]) -> Outcome:
     what = " ".join(entry.what for entry in entries)
-    return Excuse("known", f"{' and '.join(entry.id for entry in entries)}: {what}")
+    return Outcome("known", f"{' and '.join(entry.id for entry in entries)}: {what}")
 
 
 def _choices(entries: Sequence[Divergence], failing: Collection[str]) -> Iterator[tuple[Divergence, ...]]:
@@ -108,11 +108,11 @@ def _met(chosen: Sequence[Divergence], judged: Judged, oracle: Oracle) -> bool:
             wrong = wrong and compose(wrong, other)
         if wrong is None:
             return False
-        headrooms = misfits(problem, solution, expectation, dialect, wrong)
+        error_ratios = misfits(problem, solution, expectation, dialect, wrong)
     else:
-        headrooms = {each.name: each.headroom for each in judge(problem, solution, expectation).tensors}
-    most = max((entry.headroom for entry in chosen if entry.headroom), default=1.0)
-    return all(headrooms.get(name, most + 1) <= most for name in bound)
+        error_ratios = {each.name: each.error_ratio for each in judge(problem, solution, expectation).tensors}
+    most = max((entry.error_ratio for entry in chosen if entry.error_ratio), default=1.0)
+    return all(error_ratios.get(name, most + 1) <= most for name in bound)
 
 
 def _shows(entry: Divergence, judged: Judged) -> bool:
@@ -120,7 +120,10 @@ def _shows(entry: Divergence, judged: Judged) -> bool:
     if not entry.defects:
         return True
     defects = _defects(entry, judged.problem)
-    return any(found > SEEN for found in look(judged.problem, judged.expectation, judged.dialect, defects).values())
+    return any(
+        found > DETECTED_ABOVE
+        for found in error_ratios(judged.problem, judged.expectation, judged.dialect, defects).values()
+    )
 
 
 def _defects(entry: Divergence, problem: Problem) -> list[Defect]:

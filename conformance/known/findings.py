@@ -66,7 +66,7 @@ def _predicted(entry: Divergence) -> str:
     words = {defect.id: defect.what for defect in CATALOGUE}
     parts = [f"those of an LSTM {words[name]} (`{name}`)" for name in entry.defects]
     parts += [f"within the budget of {entry.profile}"] if entry.profile else []
-    parts += [f"of a headroom of at most {entry.headroom:g}"] if entry.headroom else []
+    parts += [f"of an error ratio of at most {entry.error_ratio:g}"] if entry.error_ratio else []
     return f"; they are {', '.join(parts)}" if parts else ""
 
 

@@ -157,13 +157,13 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
 
 def _runner(config: pytest.Config) -> "Runner":
     if _RUNNER not in config.stash:
-        from conformance.defects.power.detected import Eyes
+        from conformance.defects.power.detected import Detector
         from conformance.known import divergences as known
         from conformance.run.runner import Runner
         from conformance.verdict.oracle import Oracle
 
         oracle = Oracle()
         # What a case sees is told in the results file alone.
-        eyes = Eyes(oracle.cache) if config.getoption("--conformance-report") else None
-        config.stash[_RUNNER] = Runner(oracle, known.shipped(), eyes=eyes)
+        detector = Detector(oracle.cache) if config.getoption("--conformance-report") else None
+        config.stash[_RUNNER] = Runner(oracle, known.shipped(), detector=detector)
     return config.stash[_RUNNER]

@@ -12,10 +12,11 @@ import pytest
 
 from conformance.adapters import installed
 from conformance.cases.casefile import load
-from conformance.defects.power import detected as seen
+from conformance.defects.power import detected
 from conformance.errors import UserError
 from conformance.pytest.items import PROPERTY, CaseItem
-from conformance.results.record import Result, Status, make_header
+from conformance.results.header import make_header
+from conformance.results.record import Result, Status
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations
 from conformance.run.runner import blank
@@ -34,7 +35,7 @@ class Recorder:
         self._planned: dict[str, int] = {}
         self._results: list[Result] = []
         self._started: dict[str, float] = {}
-        self._void = ""
+        self._invalid = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without pytest-xdist, the items are here."""
@@ -66,7 +67,7 @@ class Recorder:
         """Writes the footer, if every planned row is there; a void session fails."""
         if self._file is None:
             return
-        if self._void and session.exitstatus == pytest.ExitCode.OK:
+        if self._invalid and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if Counter(result.implementation for result in self._results) == Counter(self._planned):
             self._file.finish(self._results)
@@ -77,8 +78,8 @@ class Recorder:
         planned = sum(self._planned.values())
         rest = "" if len(self._results) == planned else f" (INCOMPLETE: {len(self._results)} of {planned})"
         terminalreporter.write_line(f"conformance results: {self._path}{rest}")
-        if self._void:
-            terminalreporter.write_line(self._void, red=True)
+        if self._invalid:
+            terminalreporter.write_line(self._invalid, red=True)
 
     def _begin(self, ids: Iterable[str]) -> None:
         found = [match["implementation"] for node in ids if (match := _NODE_ID.fullmatch(node))]
@@ -90,12 +91,12 @@ class Recorder:
         packages = {adapter.name: installed.versions(adapter) for adapter in adapters if adapter.name in self._planned}
         selection = " ".join(_without_own(map(str, self._config.invocation_params.args)))
         statuses = controls.run(default_cache())
-        self._void = controls.verdict(statuses)
+        self._invalid = controls.verdict(statuses)
         header = make_header(
             self._planned,
             packages,
             selection,
-            defects=seen.IDS,
+            defects=detected.IDS,
             controls=statuses,
             specs=specs,
             shard=shard.header() if shard else None,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.results import atomic
-from conformance.results.record import Report, Result
+from conformance.results.reader import Report
+from conformance.results.record import Result
 from conformance.results.summary import Cell, by_implementation
 
 
@@ -26,17 +27,17 @@ def render(report: Report) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = {}
     for name, results in by_implementation(report.results, report.planned).items():
         missing = report.planned.get(name, 0) - len(results)
-        message, color = _said(results, missing, void=bool(report.void))
+        message, color = _said(results, missing, invalid=bool(report.undetected_controls))
         badge = {"schemaVersion": 1, "label": name, "message": message, "color": color}
         files[_file(name, files)] = badge
     return files
 
 
-def _said(results: Sequence[Result], missing: int, void: bool) -> tuple[str, str]:
+def _said(results: Sequence[Result], missing: int, invalid: bool) -> tuple[str, str]:
     """What a badge says, and its colour. Never a bare share, and nothing good of a run that cannot be relied on."""
     cell = Cell.of(results)
-    if void:
-        return "void run", "lightgrey"
+    if invalid:
+        return "invalid run", "lightgrey"
     if missing > 0:
         return f"incomplete run, {missing} missing", "lightgrey"
     if not cell.supported:

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from conformance.results.record import Report, Result, plain
+from conformance.results.reader import Report
+from conformance.results.record import Result, plain
 
 PLAIN = (
     "implementation",
@@ -11,13 +12,13 @@ PLAIN = (
     "case",
     "key",
     "status",
-    "headroom",
+    "error_ratio",
     "worst_tensor",
     "dtype",
     "options",
     "reason",
     "diagnosis",
-    "sees",
+    "detects",
     "line",
     "suite",
     "began",
@@ -53,13 +54,13 @@ def _record(result: Result) -> dict[str, Any]:
         "case": result.case,
         "key": result.key,
         "status": result.status,
-        "headroom": result.headroom,
+        "error_ratio": result.error_ratio,
         "worst_tensor": max(tensors, key=lambda name: tensors[name]) if tensors else None,
         "dtype": result.dtype or None,
         "options": json.dumps(plain(result.options)) if result.options else None,
         "reason": result.reason or None,
         "diagnosis": result.diagnosis or None,
-        "sees": result.sees,
+        "detects": result.detects,
         "line": result.line or None,
         "causes": list(result.causes),
         "features": list(result.features),

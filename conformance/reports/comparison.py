@@ -6,8 +6,9 @@ from typing import Any
 from conformance.reports import marked
 from conformance.reports.explain import wrapped
 from conformance.results.compare import KINDS, WORDS, Change, Comparison, Drift, Kind
-from conformance.results.record import Report, plain
-from conformance.results.summary import number, unfinished, void
+from conformance.results.reader import Report
+from conformance.results.record import plain
+from conformance.results.summary import invalid, number, unfinished
 
 _ROWS = 20
 """Changes of one kind that are told; how many there are is always said."""
@@ -77,7 +78,7 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
                 yield f"and {len(rows) - _ROWS} more such groups.\n"
     moved = [drift for drift in comparison.drifts if drift.moved]
     if moved:
-        yield f"{head}# Headroom\n"
+        yield f"{head}# Error ratio\n"
         yield f"Of cases that pass in both runs; {len(moved)} of {len(comparison.drifts)} tensors moved.\n"
         rows = [[marked.code(drift.implementation), marked.code(drift.tensor), *_numbers(drift)] for drift in moved]
         names = ["implementation", "tensor", "cases", "median, old", "new", "p99, old", "new", "p99 grew"]
@@ -85,7 +86,7 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
     if comparison.lost_power:
         yield f"{head}# Lost power\n"
         rows = [[marked.code(name), ", ".join(map(marked.code, ids))] for name, ids in comparison.lost_power.items()]
-        yield marked.table(["implementation", "defects no longer seen"], rows)
+        yield marked.table(["implementation", "defects no longer detected"], rows)
     if comparison.provenance:
         yield f"{head}# Changed provenance\n"
         rows = [
@@ -105,7 +106,7 @@ def as_json(comparison: Comparison, met: Sequence[str] = ()) -> Mapping[str, Any
         },
         "counts": {kind: len(comparison.of(kind)) for kind in KINDS} | {"unchanged": comparison.same},
         "changes": [_change(change) for change in comparison.changes],
-        "headroom": [
+        "error_ratio": [
             {
                 "implementation": drift.implementation, "tensor": drift.tensor, "cases": drift.cases,
                 "median": drift.old[:1] + drift.new[:1], "p99": drift.old[1:] + drift.new[1:],
@@ -132,13 +133,13 @@ def _header(report: Report) -> dict[str, Any]:
         "began": report.header.get("began"),
         "rows": len(report.results),
         "complete": report.complete,
-        "void": report.void,
+        "invalid": report.undetected_controls,
     }
 
 
 def _warnings(comparison: Comparison) -> Iterator[str]:
     for which, report in (("old", comparison.old), ("new", comparison.new)):
-        for warning in filter(None, (unfinished(report), void(report))):
+        for warning in filter(None, (unfinished(report), invalid(report))):
             yield f"the {which} run: {warning}"
     for which, names in (("old", comparison.gone), ("new", comparison.came)):
         for name, results in names.items():
@@ -194,9 +195,9 @@ def _few(cases: Sequence[str]) -> str:
 def _drift_lines(drifts: Sequence[Drift]) -> Iterator[str]:
     moved = [drift for drift in drifts if drift.moved]
     if not moved:
-        yield f"\nheadroom: the same in all {len(drifts)} tensors" if drifts else "\nheadroom: no data"
+        yield f"\nerror ratio: the same in all {len(drifts)} tensors" if drifts else "\nerror ratio: no data"
         return
-    yield f"\nheadroom of cases that pass in both runs: {len(moved)} of {len(drifts)} tensors moved"
+    yield f"\nerror ratio of cases that pass in both runs: {len(moved)} of {len(drifts)} tensors moved"
     yield f"  {'':28}{'cases':>5}{'median':>17}{'p99':>17}"
     name = ""
     for drift in moved[:_DRIFTS]:
@@ -226,8 +227,8 @@ def _change(change: Change) -> dict[str, Any]:
         "implementation": change.result.implementation,
         "case": change.result.case,
         "key": change.result.key,
-        "old": old and {"case": old.case, "status": old.status, "reason": old.reason, "headroom": old.headroom},
-        "new": new and {"case": new.case, "status": new.status, "reason": new.reason, "headroom": new.headroom},
+        "old": old and {"case": old.case, "status": old.status, "reason": old.reason, "error_ratio": old.error_ratio},
+        "new": new and {"case": new.case, "status": new.status, "reason": new.reason, "error_ratio": new.error_ratio},
         "diagnosis": new.diagnosis if new else "",
     }
 

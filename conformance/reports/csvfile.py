@@ -8,7 +8,8 @@ from typing import Any
 
 from conformance.reports.columns import LISTS, MAPS, PLAIN, records
 from conformance.results import atomic
-from conformance.results.record import Report, plain
+from conformance.results.reader import Report
+from conformance.results.record import plain
 
 # A spreadsheet takes a cell that begins with one of these for a formula, and runs it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

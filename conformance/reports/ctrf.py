@@ -14,7 +14,8 @@ from typing import Any
 from conformance import __version__
 from conformance.reports.explain import explain
 from conformance.results import atomic
-from conformance.results.record import Report, Result, plain
+from conformance.results.reader import Report
+from conformance.results.record import Result, plain
 
 SPECIFICATION = "0.0.0"
 
@@ -46,7 +47,7 @@ def render(report: Report) -> dict[str, Any]:
     machine = report.header.get("machine", {})
     environment = {
         "osPlatform": str(machine.get("platform", "")),
-        "healthy": report.complete and not report.void,
+        "healthy": report.complete and not report.undetected_controls,
         "extra": plain({"machine": machine, **_of(report.header, "threads", "packages", "selection")}),
     }
     if shard := report.header.get("shard"):
@@ -73,7 +74,11 @@ def _summary(report: Report) -> dict[str, Any]:
         # The format asks for both; 0 where the file does not say.
         "start": _milliseconds(report.began),
         "stop": _milliseconds(report.ended or report.began),
-        "extra": {"complete": report.complete, "planned": sum(report.planned.values()), "void": report.void},
+        "extra": {
+            "complete": report.complete,
+            "planned": sum(report.planned.values()),
+            "invalid": report.undetected_controls,
+        },
     }
 
 
@@ -86,7 +91,7 @@ def _test(result: Result, spec: str) -> dict[str, Any]:
         "rawStatus": result.status,
         "duration": round(1000 * sum(result.seconds.values())),
         "suite": [result.implementation, *([file] if file else [])],
-        "extra": _of(row, "key", "headroom", "tensors", "causes", "features", "unchecked", "sees"),
+        "extra": _of(row, "key", "error_ratio", "tensors", "causes", "features", "unchecked", "detects"),
     }
     test |= {"message": result.reason} if result.reason else {}
     test |= {"trace": explain(result, spec)} if result.deviates else {}

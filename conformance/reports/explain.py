@@ -39,13 +39,13 @@ def explain(result: Result, spec: str = "", width: int = WIDTH) -> str:
 
 
 def headline(result: Result) -> str:
-    """The same in a line: ``fail: h_n is off by 0.25, headroom 250``."""
+    """The same in a line: ``fail: h_n is off by 0.25, error ratio 250``."""
     worst = _worst(result)
     detail = result.details.get(worst, {})
     if not detail.keys() >= _NUMBERS:
         return f"{result.status}: {detail.get('reason') or result.reason}"
     off = abs(float(detail["got"]) - float(detail["expected"]))
-    return f"{result.status}: {worst} is off by {off:.3g}, headroom {number(result.tensors.get(worst))}"
+    return f"{result.status}: {worst} is off by {off:.3g}, error ratio {number(result.tensors.get(worst))}"
 
 
 def wrapped(text: str, indent: str, width: int = WIDTH) -> str:
@@ -74,7 +74,7 @@ def _what(result: Result) -> Iterator[tuple[str, str]]:
         yield "where", str(detail["where"])
         yield "got", _both(detail, "got")
         yield "expected", _both(detail, "expected")
-        yield "off by", f"{_off(detail)}, headroom {number(result.tensors.get(worst))} (up to 1 conforms)"
+        yield "off by", f"{_off(detail)}, error ratio {number(result.tensors.get(worst))} (up to 1 conforms)"
         yield "to pass", f"rtol {_short(detail['rtol_to_pass'])}, or atol {_short(detail['atol_to_pass'])}"
     others = sorted((name for name in details if name != worst), key=lambda name: -result.tensors.get(name, 0.0))
     if others:
@@ -97,7 +97,7 @@ def _more(result: Result) -> Iterator[tuple[str, str]]:
 
 def _other(name: str, detail: Mapping[str, Any], result: Result) -> str:
     if detail.keys() >= _NUMBERS:
-        return f"{name} (headroom {number(result.tensors.get(name))})"
+        return f"{name} (error ratio {number(result.tensors.get(name))})"
     reason = str(detail.get("reason", ""))
     return f"{name} (not finite)" if " is not finite" in reason else reason
 

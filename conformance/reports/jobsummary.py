@@ -9,8 +9,8 @@ from pathlib import Path
 from conformance.reports import comparison, markdown, marked
 from conformance.results import atomic
 from conformance.results.compare import compare
-from conformance.results.record import Report
-from conformance.results.summary import Cell, by_implementation, headrooms, number, sees
+from conformance.results.reader import Report
+from conformance.results.summary import Cell, by_implementation, detection, error_ratios, number
 
 LIMIT = 900_000
 """Bytes of UTF-8."""
@@ -45,7 +45,7 @@ def render(report: Report, baseline: Report | None = None, limit: int = LIMIT) -
 def _overview(report: Report) -> str:
     """A row for each implementation, those that deviate first."""
     grouped = by_implementation(report.results, report.planned)
-    largest, power = headrooms(report.results), sees(report)
+    largest, power = error_ratios(report.results), detection(report)
     cells = {name: Cell.of(results) for name, results in grouped.items()}
     rows = []
     for name in sorted(grouped, key=lambda name: not cells[name].deviates):
@@ -64,7 +64,7 @@ def _overview(report: Report) -> str:
                 str(power[name]) if name in power else "",
             ]
         )
-    head = ["implementation", "conforming cases", "deviate", "known", "not run", "largest headroom", "sees"]
+    head = ["implementation", "conforming cases", "deviate", "known", "not run", "largest error ratio", "detects"]
     return marked.table(head, rows)
 
 

@@ -11,8 +11,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from conformance.reports.explain import explain
 from conformance.results import atomic
-from conformance.results.record import Report, Result
-from conformance.results.summary import by_implementation, unfinished, void
+from conformance.results.reader import Report
+from conformance.results.record import Result
+from conformance.results.summary import by_implementation, invalid, unfinished
 
 TAGS: Mapping[str, str] = {
     "fail": "failure",
@@ -86,7 +87,7 @@ def _case(report: Report, result: Result) -> Element:
 
 def _faults(report: Report) -> Iterator[Element]:
     """Why the run as a whole is not to be relied on, as cases of its own: a viewer shows nothing else at the top."""
-    for name, reason in (("complete", unfinished(report)), ("controls are found out", void(report))):
+    for name, reason in (("complete", unfinished(report)), ("controls are found out", invalid(report))):
         if reason:
             case = Element("testcase", name=name, classname="the run itself", time="0")
             SubElement(case, "error", type="error", message=reason)

@@ -7,20 +7,21 @@ from typing import Any
 from conformance.reports import marked
 from conformance.reports.causes import explained
 from conformance.results import atomic
-from conformance.results.record import Report, Result, counts
+from conformance.results.reader import Report
+from conformance.results.record import Result, counts
 from conformance.results.summary import (
     LEGEND,
     by_implementation,
     described,
+    detection,
     dtypes,
-    headrooms,
+    error_ratios,
+    invalid,
     number,
     rerun,
-    sees,
     table,
     times,
     unfinished,
-    void,
 )
 
 DETAILED = 100
@@ -50,8 +51,8 @@ def sections(report: Report) -> dict[str, list[str]]:
     found = {
         "head": _head(report),
         "features": _features(grouped),
-        "headrooms": _headrooms(report.results),
-        "sees": _sees(report),
+        "error_ratios": _error_ratios(report.results),
+        "detects": _sees(report),
         "deviations": _deviations(report.results, report.specs),
         "known": _reasons("Known divergences", "known", report.results),
         "unsupported": _reasons("Unsupported", "unsupported", report.results),
@@ -67,8 +68,8 @@ def _head(report: Report) -> Iterator[str]:
     yield "# LSTM conformance\n"
     if not report.complete:
         yield f"**{unfinished(report)}.**\n"
-    if report.void:
-        yield f"**{marked.text(void(report))}.**\n"
+    if report.undetected_controls:
+        yield f"**{marked.text(invalid(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
     if report.header.get("selection"):
@@ -88,11 +89,11 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
     yield f"{LEGEND}.\n"
 
 
-def _headrooms(results: Sequence[Result]) -> Iterator[str]:
-    largest = headrooms(results)
+def _error_ratios(results: Sequence[Result]) -> Iterator[str]:
+    largest = error_ratios(results)
     if not largest:
         return
-    yield "## Largest headroom\n"
+    yield "## Largest error ratio\n"
     yield "The largest deviation from the reference, in units of the rounding budget: up to 1 conforms.\n"
     columns = dtypes(largest)
     names = list(dict.fromkeys(name for name, _ in largest))
@@ -101,13 +102,13 @@ def _headrooms(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _sees(report: Report) -> Iterator[str]:
-    found = sees(report)
+    found = detection(report)
     if not found:
         return
     yield "## What the passed checks would have caught\n"
     yield "Of the defects in the suite's catalogue; `conformance power` explains them.\n"
     rows = [[marked.code(name), str(each), _listed(each.missed)] for name, each in found.items()]
-    yield marked.table(["implementation", "sees", "does not see"], rows)
+    yield marked.table(["implementation", "detects", "does not see"], rows)
 
 
 def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator[str]:
@@ -126,7 +127,7 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
                 [marked.code(name), number(result.tensors.get(name)), marked.text(_described(detail))]
                 for name, detail in result.details.items()
             ]
-            yield marked.table(["tensor", "headroom", "what"], rows)
+            yield marked.table(["tensor", "error_ratio", "what"], rows)
         if result.traceback:
             yield marked.block(result.traceback)
         yield marked.block("\n".join(rerun(result, specs.get(result.implementation, ""))))

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from conformance.results.record import Report
+from conformance.results.reader import Report
 from conformance.results.summary import number
 from conformance.results.trend import Point, Trend
 
 _BARS = "▁▂▃▄▅▆▇█"
-_HEAD = "  run  version            conform  known  deviate  largest     p99  median  sees"
+_HEAD = "  run  version            conform  known  deviate  largest     p99  median detects"
 
 
 def lines(trend: Trend) -> Iterator[str]:
@@ -23,11 +23,11 @@ def lines(trend: Trend) -> Iterator[str]:
         for point in points:
             yield _row(point, previous)
             previous = point
-        yield f"  largest headroom  {bars(points, len(trend.runs))}  (full height: 1, the budget)"
+        yield f"  largest error ratio  {bars(points, len(trend.runs))}  (full height: 1, the budget)"
 
 
 def bars(points: list[Point], runs: int) -> str:
-    """The largest headroom of each run as a bar; a dot where there is no data."""
+    """The largest error ratio of each run as a bar; a dot where there is no data."""
     found = {point.run: point.largest for point in points}
     shown = ""
     for run in range(runs):
@@ -46,8 +46,8 @@ def _row(point: Point, previous: Point | None) -> str:
     values = "".join(
         f"{number(value):>{width}}" for value, width in ((point.largest, 9), (point.p99, 8), (point.middle, 8))
     )
-    seen = "-" if point.sees is None else str(point.sees)
-    return f"  {point.run + 1:3} {mark}{version[:11]:12}{conform:>14}{cell.known:>7}{deviate:>9}{values}{seen:>6}"
+    detects = "-" if point.detects is None else str(point.detects)
+    return f"  {point.run + 1:3} {mark}{version[:11]:12}{conform:>14}{cell.known:>7}{deviate:>9}{values}{detects:>8}"
 
 
 def _when(report: Report) -> str:
@@ -55,4 +55,4 @@ def _when(report: Report) -> str:
 
 
 def _flaws(report: Report) -> str:
-    return " (VOID)" if report.void else "" if report.complete else " (INCOMPLETE)"
+    return " (INVALID)" if report.undetected_controls else "" if report.complete else " (INCOMPLETE)"

@@ -8,9 +8,9 @@ from typing import Any
 from conformance.errors import MISSING, UserError
 from conformance.reports.columns import LISTS, MAPS, PLAIN, records
 from conformance.results import atomic
-from conformance.results.record import Report
+from conformance.results.reader import Report
 
-_TYPES = {"headroom": "float64", "sees": "int32", "line": "int32", "complete": "bool_"}
+_TYPES = {"error_ratio": "float64", "detects": "int32", "line": "int32", "complete": "bool_"}
 
 
 def write(path: Path, report: Report) -> None:

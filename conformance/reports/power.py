@@ -54,16 +54,16 @@ def show(console: Console, power: Power) -> None:
         "correct LSTM\n",
         soft_wrap=True,
     )
-    console.print(Text(f"Power: {power.total} of the defects that apply are seen", style="bold"))
-    table = _table("by dtype", "seen/apply", "by feature", "seen/apply")
+    console.print(Text(f"Power: {power.total} of the defects that apply are detected", style="bold"))
+    table = _table("by dtype", "detected/apply", "by feature", "detected/apply")
     left, right = list(power.by_dtype().items()), list(power.by_feature().items())
     for place in range(max(len(left), len(right))):
         cells = [*(left[place] if place < len(left) else ("", "")), *(right[place] if place < len(right) else ("", ""))]
         table.add_row(*map(str, cells))
     console.print(table)
-    _list(console, "Seen by no case", power.unseen, "bold red")
+    _list(console, "Seen by no case", power.undetected, "bold red")
     _list(console, "No case has what these take", power.inapplicable, "bold yellow")
-    _list(console, "Said to be equivalent to a correct LSTM, yet seen", power.contradicted, "bold red")
+    _list(console, "Said to be equivalent to a correct LSTM, yet detected", power.contradicted, "bold red")
     if equivalent:
         console.print(Text("Equivalent to a correct LSTM", style="bold"))
         for defect in equivalent:
@@ -95,8 +95,8 @@ def show_against(console: Console, against: Against) -> None:
     console.print("  " + ", ".join(f"{dtype} {share}" for dtype, share in power.by_dtype().items()), soft_wrap=True)
     for reason, ids in against.lost.items():
         if ids:
-            console.print(f"  not seen, since {reason}: {', '.join(ids)}", soft_wrap=True, markup=False)
-    _list(console, "  seen by no supported case", power.unseen, "red")
+            console.print(f"  not detected, since {reason}: {', '.join(ids)}", soft_wrap=True, markup=False)
+    _list(console, "  detected by no supported case", power.undetected, "red")
 
 
 def show_suites(console: Console, suites: Sequence[Measured]) -> None:
@@ -105,7 +105,7 @@ def show_suites(console: Console, suites: Sequence[Measured]) -> None:
     for suite in suites:
         cells = [str(suite.gates), str(suite.forward), str(suite.gradients), str(suite.all)]
         table.add_row(suite.name, suite.tolerance, *([suite.absent, "", "", ""] if suite.absent else cells))
-    console.print(Text("Defects seen, each suite at its own tolerance", style="bold"))
+    console.print(Text("Defects detected, each suite at its own tolerance", style="bold"))
     console.print(table)
 
 
@@ -136,7 +136,7 @@ def _shares(power: Power) -> dict[str, Any]:
         "power": power.total._asdict(),
         "by_dtype": {name: share._asdict() for name, share in power.by_dtype().items()},
         "by_feature": {name: share._asdict() for name, share in power.by_feature().items()},
-        "unseen": [defect.id for defect in power.unseen],
+        "undetected": [defect.id for defect in power.undetected],
     }
 
 

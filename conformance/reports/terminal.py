@@ -14,19 +14,20 @@ from rich.text import Text
 
 from conformance.reports.causes import cases, explained
 from conformance.reports.explain import wrapped
-from conformance.results.record import DEVIATIONS, Report, Result, counts
+from conformance.results.reader import Report
+from conformance.results.record import DEVIATIONS, Result, counts
 from conformance.results.summary import (
     LEGEND,
     Cell,
     by_implementation,
+    detection,
     dtypes,
-    headrooms,
+    error_ratios,
+    invalid,
     number,
     rerun,
-    sees,
     table,
     times,
-    void,
 )
 
 SHOWN_TIMES = 12
@@ -99,16 +100,16 @@ def summarise(report: Report, stream: IO[str] | None = None) -> None:
         console.print(_features(grouped))
         console.print(Text(LEGEND, style="dim"))
         console.print()
-        console.print(Text("Largest headroom (up to 1 conforms)", style="bold"))
-        console.print(_headrooms(report.results, {}, {}))
+        console.print(Text("Largest error ratio (up to 1 conforms)", style="bold"))
+        console.print(_error_ratios(report.results, {}, {}))
         _print_sees(console, report)
     else:
-        console.print(Text("Conforming cases, and the largest headroom (up to 1 conforms)", style="bold"))
-        seen = {name: f"{len(each.seen)}" for name, each in sees(report).items()}
-        console.print(_headrooms(report.results, grouped, seen))
+        console.print(Text("Conforming cases, and the largest error ratio (up to 1 conforms)", style="bold"))
+        detected = {name: f"{len(each.detected)}" for name, each in detection(report).items()}
+        console.print(_error_ratios(report.results, grouped, detected))
         of = (
-            f"; sees: how many of {len(report.header.get('defects', ()))} defects they would have caught"
-            if seen
+            f"; detects: how many of {len(report.header.get('defects', ()))} defects they would have caught"
+            if detected
             else ""
         )
         console.print(Text(f"{LEGEND}{of}; the report has them by feature", style="dim"))
@@ -122,8 +123,8 @@ def summarise(report: Report, stream: IO[str] | None = None) -> None:
     bad = any(status in DEVIATIONS for status in found)
     console.print()
     console.print(Text(line, style="bold red" if bad else "bold green"), soft_wrap=True)
-    if report.void:
-        console.print(Text(void(report), style="bold red"), soft_wrap=True)
+    if report.undetected_controls:
+        console.print(Text(invalid(report), style="bold red"), soft_wrap=True)
     if not report.complete:
         console.print(
             Text(f"INCOMPLETE: {len(report.results)} of {sum(report.planned.values())} ran", style="bold red")
@@ -144,36 +145,36 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Table:
     return shown
 
 
-def _headrooms(
-    results: Sequence[Result], totals: Mapping[str, Sequence[Result]], seen: Mapping[str, str]
+def _error_ratios(
+    results: Sequence[Result], totals: Mapping[str, Sequence[Result]], detected: Mapping[str, str]
 ) -> Table:  # fmt: skip
     """A row for each implementation; with ``totals``, which holds the results of each, also how many cases conform.
 
-    And with ``seen``, how many defects they would have caught.
+    And with ``detected``, how many defects they would have caught.
     """
-    largest = headrooms(results)
+    largest = error_ratios(results)
     columns = dtypes(largest)
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("implementation", overflow="fold")
     if totals:
         shown.add_column("cases", justify="right")
-    for heading in [*columns, *(["sees"] if seen else [])]:
+    for heading in [*columns, *(["detects"] if detected else [])]:
         shown.add_column(heading, justify="right")
     for name in totals or dict.fromkeys(name for name, _ in largest):
         cells = [Cell.of(totals[name])] if totals else []
         total = [Text(str(cell), style="bold red" if cell.deviates else "") for cell in cells]
-        sight = [seen.get(name, "-")] if seen else []
-        shown.add_row(Text(name), *total, *(number(largest.get((name, dtype))) for dtype in columns), *sight)
+        power = [detected.get(name, "-")] if detected else []
+        shown.add_row(Text(name), *total, *(number(largest.get((name, dtype))) for dtype in columns), *power)
     return shown
 
 
 def _print_sees(console: Console, report: Report) -> None:
-    found = sees(report)
+    found = detection(report)
     if found:
         console.print()
         console.print(Text("What the passed checks would have caught", style="bold"))
         for name, each in found.items():
-            console.print(Text(f"  {name} sees {each}"), soft_wrap=True)
+            console.print(Text(f"  {name} detects {each}"), soft_wrap=True)
 
 
 def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequence[Result]]) -> None:

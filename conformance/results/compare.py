@@ -11,8 +11,9 @@ from functools import cached_property
 from statistics import median
 from typing import Any, Literal, get_args
 
-from conformance.results.record import DEVIATIONS, Report, Result
-from conformance.results.summary import by_implementation, sees
+from conformance.results.reader import Report
+from conformance.results.record import DEVIATIONS, Result
+from conformance.results.summary import by_implementation, detection
 
 Kind = Literal[
     "new-fail",
@@ -72,7 +73,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Drift:
-    """The headroom of one tensor of one implementation over all cases that pass in both runs.
+    """The error ratio of one tensor of one implementation over all cases that pass in both runs.
 
     Attributes:
         implementation: its name in the new run.
@@ -80,7 +81,7 @@ class Drift:
         cases: how many there are.
         old: median and 99th percentile in the old run.
         new: the same in the new run.
-        widest: the case whose headroom grew most.
+        widest: the case whose error ratio grew most.
     """
 
     implementation: str
@@ -172,13 +173,13 @@ class Comparison:
     @cached_property
     def lost_power(self) -> dict[str, tuple[str, ...]]:
         """Of each implementation, the defects that its passed checks would have caught before, and no longer do."""
-        before, after = sees(self.old), sees(self.new)
+        before, after = detection(self.old), detection(self.new)
         ids = set(self.new.header.get("defects", ()))
         found = {}
         for name, new_name in self.matched.items():
             if name in before:
-                seen = set(after[new_name].seen) if new_name in after else set()
-                found[new_name] = tuple(each for each in before[name].seen if each in ids and each not in seen)
+                still = set(after[new_name].detected) if new_name in after else set()
+                found[new_name] = tuple(each for each in before[name].detected if each in ids and each not in still)
         return {name: lost for name, lost in found.items() if lost}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a comparison is failed for: ``new-fail,headroom>2x,lost-power``."""
+"""What a comparison is failed for: ``new-fail,error-ratio>2x,lost-power``."""
 
 import difflib
 import re
@@ -9,15 +9,15 @@ from conformance.errors import UserError
 from conformance.results.compare import KINDS, WORDS, Comparison, Kind
 
 OTHERS = {
-    "headroom>2x": "a tensor's 99th percentile of headroom grew by more than this factor, any number",
-    "lost-power": "defects that an implementation's passed checks saw before are seen no longer",
+    "error-ratio>2x": "a tensor's 99th percentile of error ratio grew by more than this factor, any number",
+    "lost-power": "defects that an implementation's passed checks detected before and no longer detect",
     "provenance": "versions, machine, threads or an implementation's description changed",
-    "incomplete": "one of the runs was cut short, or is void",
+    "incomplete": "one of the runs was cut short, or is invalid",
     "none": "nothing",
 }
 """Conditions beside the kinds of changes."""
 
-_HEADROOM = re.compile(r"headroom>(\d+(?:\.\d+)?)x")
+_ERROR_RATIO = re.compile(r"error-ratio>(\d+(?:\.\d+)?)x")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Conditions:
 
     Attributes:
         kinds: changes of which there must be none.
-        growth: the factor by which headroom may grow; None for any.
+        growth: the factor by which error ratio may grow; None for any.
         others: the other conditions.
     """
 
@@ -47,7 +47,7 @@ class Conditions:
         kinds: list[Kind] = []
         others, growth = set(), None
         for word in words:
-            found = _HEADROOM.fullmatch(word)
+            found = _ERROR_RATIO.fullmatch(word)
             if found:
                 growth = min(float(found[1]), growth or float(found[1]))
                 if growth < 1:
@@ -80,7 +80,7 @@ class Conditions:
             if grown:
                 first = grown[0]
                 yield (
-                    f"headroom>{self.growth:g}x: {len(grown)} of {len(comparison.drifts)} tensors, "
+                    f"error-ratio>{self.growth:g}x: {len(grown)} of {len(comparison.drifts)} tensors, "
                     f"most {first.tensor} of {first.implementation}: {first.ratio:.3g}x"
                 )
         if "lost-power" in self.others and comparison.lost_power:
@@ -90,15 +90,15 @@ class Conditions:
             yield f"provenance: {len(comparison.provenance)} entries changed"
         if "incomplete" in self.others:
             for report in (comparison.old, comparison.new):
-                if not report.complete or report.void:
-                    yield f"incomplete: {report.path} is {'void' if report.void else 'incomplete'}"
+                if not report.complete or report.undetected_controls:
+                    yield f"incomplete: {report.path} is {'invalid' if report.undetected_controls else 'incomplete'}"
 
 
 def _unknown(word: str) -> str:
     known = [*KINDS, *OTHERS]
     close = difflib.get_close_matches(word, known, 1, 0.5)
-    if word.startswith("headroom"):
-        hint = "; headroom takes a factor: headroom>2x"
+    if word.startswith("error_ratio"):
+        hint = "; error ratio takes a factor: error-ratio>2x"
     else:
         hint = f", did you mean {close[0]!r}?" if close else ""
     return f"--fail-on: there is no condition {word!r}{hint}\nconditions: {', '.join(known)}"

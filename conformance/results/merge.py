@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.errors import UserError
-from conformance.results.record import Report, Result, counts, now, phases, plain
+from conformance.results.header import now
+from conformance.results.reader import Report
+from conformance.results.record import Result, counts, phases, plain
 
 FAULTS = {
     "duplicates": "a case × implementation is in more than one file; allowed, that of the last file is kept",
@@ -226,12 +228,12 @@ def _header(reports: Sequence[Report], planned: Mapping[str, int], defects: Sequ
 
 def _seen_as(result: Result, own: Sequence[str], defects: Sequence[str]) -> Result:
     """A row whose bits stand over another list of defects."""
-    if result.sees is None:
+    if result.detects is None:
         return result
-    mask, bits = int(result.seen or "0", 16), 0
+    mask, bits = int(result.detected or "0", 16), 0
     for bit, defect in enumerate(own):
         bits |= (mask >> bit & 1) << defects.index(defect)
-    return replace(result, seen=f"{bits:x}")
+    return replace(result, detected=f"{bits:x}")
 
 
 def _shards(reports: Sequence[Report]) -> dict[int, set[int]]:

@@ -1,4 +1,4 @@
-"""What every report says about results, before it is laid out: cells, headrooms, times, how to run again."""
+"""What every report says about results, before it is laid out: cells, error ratios, times, how to run again."""
 
 import math
 import shlex
@@ -9,7 +9,8 @@ from typing import Any, get_args
 from conformance.cases.case import DType
 from conformance.cases.casefile import shipped_cases
 from conformance.cases.features import FEATURES
-from conformance.results.record import NOT_RUN, Report, Result, counts, phases
+from conformance.results.reader import Report
+from conformance.results.record import NOT_RUN, Result, counts, phases
 
 LEGEND = "k/n: k of n supported cases conform; +u unsupported, ~d known divergences, -m not run"
 
@@ -90,41 +91,41 @@ def _on(feature: str, result: Result) -> Result:
     return replace(result, status="unsupported", reason=result.unchecked[feature])
 
 
-def headrooms(results: Iterable[Result]) -> dict[tuple[str, str], float]:
-    """The largest headroom of each implementation and dtype, known divergences aside."""
+def error_ratios(results: Iterable[Result]) -> dict[tuple[str, str], float]:
+    """The largest error ratio of each implementation and dtype, known divergences aside."""
     largest: dict[tuple[str, str], float] = {}
     for result in results:
-        if result.headroom is not None and result.status != "known":
+        if result.error_ratio is not None and result.status != "known":
             place = (result.implementation, result.dtype)
-            largest[place] = max(largest.get(place, 0.0), result.headroom)
+            largest[place] = max(largest.get(place, 0.0), result.error_ratio)
     return largest
 
 
 @dataclass(frozen=True)
-class Sees:
+class Detection:
     """What the checks that an implementation passed would have caught.
 
     Attributes:
-        seen: ids of the defects that some passed case sees.
+        detected: ids of the defects that some passed case detects.
         missed: ids of the others.
     """
 
-    seen: tuple[str, ...]
+    detected: tuple[str, ...]
     missed: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{len(self.seen)} of {len(self.seen) + len(self.missed)} defects"
+        return f"{len(self.detected)} of {len(self.detected) + len(self.missed)} defects"
 
 
-def sees(report: Report) -> dict[str, Sees]:
+def detection(report: Report) -> dict[str, Detection]:
     """Of each implementation of which a result says so."""
     masks: dict[str, int] = {}
     for result in report.results:
-        if result.sees is not None:
-            masks[result.implementation] = masks.get(result.implementation, 0) | int(result.seen, 16)
+        if result.detects is not None:
+            masks[result.implementation] = masks.get(result.implementation, 0) | int(result.detected, 16)
     ids = report.header.get("defects", ())
     return {
-        name: Sees(
+        name: Detection(
             tuple(each for bit, each in enumerate(ids) if mask >> bit & 1),
             tuple(each for bit, each in enumerate(ids) if not mask >> bit & 1),
         )
@@ -132,11 +133,12 @@ def sees(report: Report) -> dict[str, Sees]:
     }
 
 
-def void(report: Report) -> str:
+def invalid(report: Report) -> str:
     """Why no result of a run means anything, in a line; empty when it is not so."""
-    if not report.void:
+    if not report.undetected_controls:
         return ""
-    return f"VOID: known to be wrong, and not found out: {', '.join(report.void)}. No result of this run means anything"
+    missed = ", ".join(report.undetected_controls)
+    return f"INVALID: the run did not detect the negative controls {missed}. None of its results can be trusted"
 
 
 def unfinished(report: Report) -> str:
@@ -148,7 +150,7 @@ def unfinished(report: Report) -> str:
 
 
 def dtypes(largest: Iterable[tuple[str, str]]) -> list[str]:
-    """The dtypes among keys of ``headrooms``, the most precise first."""
+    """The dtypes among keys of ``error_ratios``, the most precise first."""
     seen = {dtype for _, dtype in largest}
     return [dtype for dtype in get_args(DType) if dtype in seen]
 
@@ -193,8 +195,8 @@ def described(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in detail.items() if key not in ("reason", "evidence")}
 
 
-def number(headroom: float | None) -> str:
-    """A headroom in three digits."""
-    if headroom is None:
+def number(error_ratio: float | None) -> str:
+    """An error ratio in three digits."""
+    if error_ratio is None:
         return "-"
-    return f"{headroom:.3g}" if math.isfinite(headroom) else "inf"
+    return f"{error_ratio:.3g}" if math.isfinite(error_ratio) else "inf"

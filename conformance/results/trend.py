@@ -7,8 +7,9 @@ from statistics import median
 from typing import Any
 
 from conformance.results.compare import percentile
-from conformance.results.record import Report, Result, counts, plain
-from conformance.results.summary import Cell, by_implementation, sees
+from conformance.results.reader import Report
+from conformance.results.record import Result, counts, plain
+from conformance.results.summary import Cell, by_implementation, detection
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,10 @@ class Point:
         versions: of the packages that it requires.
         cell: how many cases conform, of how many.
         counts: how many results have each status.
-        largest: the largest headroom of a case that passes; None when there is none.
+        largest: the largest error ratio of a case that passes; None when there is none.
         p99: the 99th percentile of them.
         middle: their median.
-        sees: how many defects the passed checks would have caught; None where the run does not say.
+        detects: how many defects the passed checks would have caught; None where the run does not say.
     """
 
     run: int
@@ -35,7 +36,7 @@ class Point:
     largest: float | None
     p99: float | None
     middle: float | None
-    sees: int | None
+    detects: int | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Trend:
                     "began": report.header.get("began"),
                     "suite": report.header.get("suite"),
                     "complete": report.complete,
-                    "void": report.void,
+                    "invalid": report.undetected_controls,
                 }
                 for report in self.runs
             ],
@@ -84,8 +85,8 @@ def trend(reports: Sequence[Report]) -> Trend:
 
 
 def _point(place: int, report: Report, name: str, results: Sequence[Result]) -> Point:
-    values = [result.headroom for result in results if result.status == "pass" and result.headroom is not None]
-    power = sees(report).get(name)
+    values = [result.error_ratio for result in results if result.status == "pass" and result.error_ratio is not None]
+    power = detection(report).get(name)
     return Point(
         run=place,
         name=name,
@@ -95,7 +96,7 @@ def _point(place: int, report: Report, name: str, results: Sequence[Result]) -> 
         largest=max(values) if values else None,
         p99=percentile(values) if values else None,
         middle=median(values) if values else None,
-        sees=len(power.seen) if power else None,
+        detects=len(power.detected) if power else None,
     )
 
 
@@ -107,6 +108,6 @@ def _as_json(point: Point) -> dict[str, Any]:
         "passed": point.cell.passed,
         "supported": point.cell.supported,
         "counts": point.counts,
-        "headroom": plain({"largest": point.largest, "p99": point.p99, "median": point.middle}),
-        "sees": point.sees,
+        "error_ratio": plain({"largest": point.largest, "p99": point.p99, "median": point.middle}),
+        "detects": point.detects,
     }

@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from conformance.errors import MISSING, UserError
-from conformance.results.record import Report, Result, counts, now, phases, plain, read
+from conformance.results.header import now
+from conformance.results.reader import Report, read
+from conformance.results.record import Result, counts, phases, plain
 
 if sys.platform != "win32":
     import fcntl

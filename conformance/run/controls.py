@@ -74,6 +74,5 @@ def verdict(statuses: dict[str, str]) -> str:
     missed = [name for name, status in statuses.items() if status != "fail"]
     if not missed:
         return ""
-    return (
-        f"VOID: the controls {', '.join(missed)} are wrong and were not found out: no result of this run means anything"
-    )
+    names = ", ".join(missed)
+    return f"INVALID: the run did not detect the negative controls {names}. None of its results can be trusted"

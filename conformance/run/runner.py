@@ -15,11 +15,11 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.diagnosis.locate import locate
-from conformance.defects.power.detected import Eyes
-from conformance.errors import UserError, short_traceback, told
+from conformance.defects.power.detected import Detector
+from conformance.errors import UserError, message_of, short_traceback
 from conformance.known import divergences as known
-from conformance.known import expected as excuse
-from conformance.known.expected import Excuse, Judged
+from conformance.known import expected
+from conformance.known.expected import Judged
 from conformance.results.record import Result, Status
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.oracle import ChaoticCaseError, Oracle
@@ -30,8 +30,8 @@ from conformance.worker.failures import WorkerError
 CONFIRMING_DRAWS = (1, 2)
 """Further draws of a case that decide when a deviation is beyond the budget, yet not beyond the rigorous bound."""
 
-PATIENCE = 20.0
-"""CPU seconds for an implementation's failures that nothing explains, until pairs of defects are no longer tried."""
+UNEXPLAINED_CPU_SECONDS = 20.0
+"""CPU time to spend on failures without a diagnosis, per implementation. Pairs of defects are not tried after that."""
 
 _KEPT_WARNINGS = 5
 _KEPT_EVIDENCE = 4
@@ -96,13 +96,13 @@ class Runner:
         oracle: gives what is expected of each problem.
         divergences: the known deviations.
         diagnoses: whether failures are explained.
-        eyes: tells which defects a case sees; without, no result says so.
+        detector: tells which defects a case sees; without, no result says so.
     """
 
     oracle: Oracle
     divergences: Sequence[known.Divergence] = ()
     diagnoses: bool = True
-    eyes: Eyes | None = None
+    detector: Detector | None = None
 
     def __post_init__(self) -> None:
         self.descriptions: dict[str, dict[str, str]] = {}
@@ -128,9 +128,9 @@ class Runner:
             with adapter.alone() if isinstance(adapter, WorkerAdapter) else nullcontext():
                 result = self._diagnosed(result, adapter, attempt.judged)
             attempt.charge("diagnosis")
-        if result.status == "pass" and self.eyes:
-            mask = self.eyes.mask(_checked(case, result), adapter)
-            result = replace(result, sees=mask.bit_count(), seen=f"{mask:x}")
+        if result.status == "pass" and self.detector:
+            mask = self.detector.mask(_checked(case, result), adapter)
+            result = replace(result, detects=mask.bit_count(), detected=f"{mask:x}")
             attempt.charge("power")
         notes = list(dict.fromkeys(attempt.warnings))[:_KEPT_WARNINGS]
         return replace(result, seconds=attempt.seconds, notes=(*result.notes, *notes), profile=attempt.profile)
@@ -162,8 +162,8 @@ class Runner:
             return self._raised(draft, case, raised.error)
         if not all(other.conforms for other in others):
             return self._judged(draft, case, verdict, judged)
-        note = f"headroom {verdict.headroom:.3g} in the case's own draw, within budget in two others"
-        decisive = max(others, key=lambda other: other.headroom)
+        note = f"error ratio {verdict.error_ratio:.3g} in the case's own draw, within budget in two others"
+        decisive = max(others, key=lambda other: other.error_ratio)
         return self._judged(replace(draft, notes=(note,)), case, decisive, judged)
 
     def _describe(self, adapter: Adapter, attempt: _Attempt) -> None:
@@ -194,23 +194,25 @@ class Runner:
     def _judged(self, draft: Result, case: Case, verdict: Verdict, judged: Judged) -> Result:
         failing = [tensor for tensor in verdict.tensors if tensor.reason]
         result = replace(
-            draft, headroom=verdict.headroom, tensors={tensor.name: tensor.headroom for tensor in verdict.tensors}
+            draft,
+            error_ratio=verdict.error_ratio,
+            tensors={tensor.name: tensor.error_ratio for tensor in verdict.tensors},
         )
-        expected = self._expected(case, draft.implementation)
+        entries = self._expected(case, draft.implementation)
         if verdict.conforms:
-            return _excused(result, excuse.for_conformance(expected, judged))
-        worst = max(failing, key=lambda tensor: tensor.headroom)
+            return _as_known(result, expected.for_conformance(entries, judged))
+        worst = max(failing, key=lambda tensor: tensor.error_ratio)
         details = {tensor.name: {"reason": tensor.reason, **tensor.detail} for tensor in failing}
-        for tensor in sorted(failing, key=lambda tensor: -tensor.headroom)[_KEPT_EVIDENCE:]:
+        for tensor in sorted(failing, key=lambda tensor: -tensor.error_ratio)[_KEPT_EVIDENCE:]:
             details[tensor.name].pop("evidence", None)
         result = replace(result, status="fail", reason=worst.reason, details=details)
         names = [tensor.name for tensor in failing]
-        return _excused(result, excuse.for_deviation(expected, names, judged, self.oracle))
+        return _as_known(result, expected.for_deviation(entries, names, judged, self.oracle))
 
     def _diagnosed(self, result: Result, adapter: Adapter, judged: Judged) -> Result:
         name = result.implementation
         suspects = self._suspects.setdefault(name, [])
-        patience = self._patience.get(name, PATIENCE)
+        patience = self._patience.get(name, UNEXPLAINED_CPU_SECONDS)
         start = time.process_time()
         diagnosis = diagnose(*judged, CATALOGUE, suspects, pairs=patience > 0)
         if diagnosis is None:
@@ -229,12 +231,12 @@ class Runner:
         if isinstance(error, WorkerError):
             status, message, trace = error.status, str(error), error.log
         else:
-            status, message, trace = "error", f"{type(error).__name__}: {told(error)}", short_traceback(error)
+            status, message, trace = "error", f"{type(error).__name__}: {message_of(error)}", short_traceback(error)
         message = message.strip().rstrip(":")
         result = replace(draft, status=status, reason=(message.splitlines() or [""])[0][:500], traceback=trace)
         if status == "unsupported":
             return result
-        return _excused(result, excuse.for_error(self._expected(case, draft.implementation), message))
+        return _as_known(result, expected.for_error(self._expected(case, draft.implementation), message))
 
     def _expected(self, case: Case, implementation: str) -> list[known.Divergence]:
         packages = self._packages.get(implementation, {})
@@ -280,7 +282,7 @@ def order(case: Case) -> tuple[Any, ...]:
     )
 
 
-def _excused(result: Result, found: Excuse | None) -> Result:
+def _as_known(result: Result, found: expected.Outcome | None) -> Result:
     return replace(result, status=found.status, reason=found.reason) if found else result
 
 
@@ -293,7 +295,7 @@ class _Raised(Exception):  # noqa: N818 (it carries an error, it is none)
     """What an implementation raised, told apart from the suite's own errors."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(told(error))
+        super().__init__(message_of(error))
         self.error = error
 
 

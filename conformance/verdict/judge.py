@@ -1,4 +1,4 @@
-"""Solution × reference × budget to a verdict for each tensor: shapes first, then NaN and infinity, then headroom."""
+"""Solution × reference × budget to a verdict for each tensor: shapes first, then NaN and infinity, then error ratio."""
 
 import math
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ class TensorVerdict:
 
     Attributes:
         name: the tensor.
-        headroom: largest |deviation| / budget; conforms up to 1. Infinite where no number can be given.
+        error_ratio: largest |deviation| / budget; conforms up to 1. Infinite where no number can be given.
         reason: what is wrong, in a line; empty when it conforms.
         proven: whether a deviation lies beyond what any allowed evaluation could give.
         detail: the worst element, what tolerance would have passed, ``evidence``; empty when it conforms.
     """
 
     name: str
-    headroom: float
+    error_ratio: float
     reason: str = ""
     proven: bool = False
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class Verdict:
         return all(tensor.conforms for tensor in self.tensors)
 
     @property
-    def headroom(self) -> float:
+    def error_ratio(self) -> float:
         """The largest of its tensors."""
-        return max((tensor.headroom for tensor in self.tensors), default=0.0)
+        return max((tensor.error_ratio for tensor in self.tensors), default=0.0)
 
     @property
     def proven(self) -> bool:
@@ -104,19 +104,19 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         where = place(case, name, first)
         reason = f"is not finite in {len(bad)} of {got.size} elements, first {got[first]} at {where}"
         detail = {"where": where, "index": list(first), "wrong": len(bad), "of": got.size}
-        headrooms = np.where(finite, _headrooms(np.abs(got - values), budget), math.inf)
-        return _wrong(name, reason, detail | {"evidence": _evidence(case, name, got, headrooms, expectation)})
+        error_ratios = np.where(finite, _error_ratios(np.abs(got - values), budget), math.inf)
+        return _wrong(name, reason, detail | {"evidence": _evidence(case, name, got, error_ratios, expectation)})
     deviation = np.abs(got - values)
-    headrooms = _headrooms(deviation, budget)
-    headroom = float(headrooms.max(initial=0.0))
-    if headroom <= 1:
-        return TensorVerdict(name, headroom)
+    error_ratios = _error_ratios(deviation, budget)
+    error_ratio = float(error_ratios.max(initial=0.0))
+    if error_ratio <= 1:
+        return TensorVerdict(name, error_ratio)
     # Among elements without any budget the largest deviation is the worst.
-    ranking = np.where(np.isinf(headrooms), deviation, 0.0) if math.isinf(headroom) else headrooms
+    ranking = np.where(np.isinf(error_ratios), deviation, 0.0) if math.isinf(error_ratio) else error_ratios
     at = np.unravel_index(np.argmax(ranking), got.shape)
     index = tuple(int(i) for i in at)
     where = place(case, name, index)
-    wrong = int((headrooms > 1).sum())
+    wrong = int((error_ratios > 1).sum())
     detail = {
         "where": where,
         "index": list(index),
@@ -128,26 +128,26 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         "wrong": wrong,
         "of": got.size,
         **_needed(np.where(np.isinf(budget), 0.0, deviation), values),
-        "evidence": _evidence(case, name, got, headrooms, expectation),
+        "evidence": _evidence(case, name, got, error_ratios, expectation),
     }
     reason = (
         f"is off by {deviation[index]:.3g} at {where}: got {got[index]:.9g}, expected {values[index]:.9g}, "
-        f"headroom {headroom:.3g} ({wrong} of {got.size} elements)"
+        f"error ratio {error_ratio:.3g} ({wrong} of {got.size} elements)"
     )
     proven = bool((deviation > expectation.bound[name]).any())
-    return TensorVerdict(name, headroom, f"{name} {reason}", proven, detail)
+    return TensorVerdict(name, error_ratio, f"{name} {reason}", proven, detail)
 
 
-def _headrooms(deviation: NDArray[np.float64], budget: NDArray[np.float64]) -> NDArray[np.float64]:
+def _error_ratios(deviation: NDArray[np.float64], budget: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((deviation == 0) | np.isinf(budget), 0.0, deviation / budget)
 
 
 def _evidence(
-    case: Case, name: str, got: NDArray[np.float64], headrooms: NDArray[np.float64], expectation: Expectation
+    case: Case, name: str, got: NDArray[np.float64], error_ratios: NDArray[np.float64], expectation: Expectation
 ) -> dict[str, Any]:
     parts = (expectation.values[name], expectation.budget[name], expectation.bound[name])
-    return evidence(got, *parts, headrooms, _axes(case, name), lambda index: place(case, name, index))
+    return evidence(got, *parts, error_ratios, _axes(case, name), lambda index: place(case, name, index))
 
 
 def _needed(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, float]:

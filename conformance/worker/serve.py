@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
-from conformance.errors import UserError, short_traceback, told
+from conformance.errors import UserError, message_of, short_traceback
 from conformance.verdict import tensors
 from conformance.worker import protocol
 from conformance.worker.protocol import (
@@ -100,9 +100,9 @@ def _answered(adapter: Adapter | str, request: Start | Supports | Masks | Solve,
                 answer, found = _answer(adapter, request, block)
                 data = tensors.dumps(found) if isinstance(answer, Solved) else b""
         except BaseException as error:  # Exits and interrupts, too: it is the suite that ends this process.
-            kind, message, trace = map(_text, (type(error).__name__, told(error), short_traceback(error)))
+            kind, message, trace = map(_text, (type(error).__name__, message_of(error), short_traceback(error)))
             answer = Failed(error=Error(type=kind, message=message[:LONGEST_MESSAGE], traceback=trace))
-    said = (_text(f"{item.category.__name__}: {told(item.message)}")[:LONGEST_MESSAGE] for item in caught)
+    said = (_text(f"{item.category.__name__}: {message_of(item.message)}")[:LONGEST_MESSAGE] for item in caught)
     heard = list(dict.fromkeys(said))
     update: dict[str, Any] = {"seconds": time.process_time() - start, "warnings": heard[:MOST_WARNINGS]}
     if isinstance(answer, Solved):

@@ -12,7 +12,9 @@ from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.known.divergences import shipped
 from conformance.reports.page import write as html
-from conformance.results.record import Report, Result, counts, make_header, plain
+from conformance.results.header import make_header
+from conformance.results.reader import Report
+from conformance.results.record import Result, counts, plain
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from tests import fakes
@@ -53,7 +55,7 @@ def results() -> tuple[Result, ...]:
     found += [known(wrong[0]), replace(known(wrong[1]), status="crash", reason="the process died")]
     seen = {"both-ways": "7", "plain": "1", "two-layers": "0"}
     return tuple(
-        replace(result, sees=int(mask, 16).bit_count(), seen=mask)
+        replace(result, detects=int(mask, 16).bit_count(), detected=mask)
         if result.status == "pass" and (mask := seen[result.case.split("::")[1]])
         else result
         for result in found

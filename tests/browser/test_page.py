@@ -1,4 +1,4 @@
-"""The page in a real browser: what a reader sees, clicks and types."""
+"""The page in a real browser: what a reader detection, clicks and types."""
 
 import re
 from collections.abc import Callable
@@ -166,13 +166,13 @@ def test_a_search_keeps_the_words_and_the_cursor(page: Any) -> None:
 
 def test_a_heading_sorts_both_ways_and_back(page: Any) -> None:
     given = names(page)
-    heading = page.locator('button[data-sort="headroom"]')
+    heading = page.locator('button[data-sort="error ratio"]')
     act(page, heading.click)
     assert names(page)[0] == "nan"
     assert page.locator("th[aria-sort=descending]").count() == 1
     act(page, heading.click)
     assert names(page)[-1] == "nan"
-    assert "sort=headroom" in page.url
+    assert "sort=error ratio" in page.url
     act(page, heading.click)
     assert names(page) == given
 
@@ -211,7 +211,7 @@ def test_what_a_run_lacks_is_said_in_every_view(open_page: Open, results: Result
         go(page, where)
         text = page.locator("#banner").inner_text()
         assert "INCOMPLETE" in text
-        assert "VOID" in text
+        assert "INVALID" in text
         assert "grad-ignores-h_n" in text
         assert "gates-read-iofg" not in text
 
@@ -283,7 +283,7 @@ def hostile(result: Result) -> Result:
         implementation=HOSTILE,
         status="fail",
         reason=HOSTILE,
-        headroom=2.0,
+        error_ratio=2.0,
         tensors={HOSTILE: 2.0, "h_n": 0.5},
         details={
             HOSTILE: {

@@ -29,7 +29,7 @@ def budget_of(of: Problem, profile: str = "float32") -> tuple[dict[str, Any], Bu
     return values, budget(lambda lift: run(of, lift), values, PROFILES[profile])
 
 
-def headroom(got: dict[str, Any], values: dict[str, Any], allowed: dict[str, Any]) -> float:
+def error_ratio(got: dict[str, Any], values: dict[str, Any], allowed: dict[str, Any]) -> float:
     worst = 0.0
     for name, value in values.items():
         deviation = np.abs(got[name] - value)
@@ -47,7 +47,7 @@ def test_correct_variants_stay_within_the_budget(shape: str) -> None:
     of = problem("one-layer", dtype="float32", **SHAPES[shape])
     values, found = budget_of(of)
     for variant in LEGITIMATE:
-        assert headroom(numbers(of, variant), values, found.budget) <= 1, variant.__name__
+        assert error_ratio(numbers(of, variant), values, found.budget) <= 1, variant.__name__
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -55,8 +55,8 @@ def test_undeclared_tf32_exceeds_it_and_declared_tf32_does_not(shape: str) -> No
     of = problem("one-layer", dtype="float32", **SHAPES[shape])
     got = numbers(of, Tf32)
     values, found = budget_of(of)
-    assert headroom(got, values, found.budget) > 1
-    assert headroom(got, values, budget_of(of, "tf32")[1].budget) <= 1
+    assert error_ratio(got, values, found.budget) > 1
+    assert error_ratio(got, values, budget_of(of, "tf32")[1].budget) <= 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -64,7 +64,7 @@ def test_no_variant_exceeds_the_bound(shape: str) -> None:
     of = problem("one-layer", dtype="float32", **SHAPES[shape])
     values, found = budget_of(of)
     for variant in LEGITIMATE:
-        assert headroom(numbers(of, variant), values, found.bound) <= 1, variant.__name__
+        assert error_ratio(numbers(of, variant), values, found.bound) <= 1, variant.__name__
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -42,12 +42,12 @@ class Cause:
 
     Attributes:
         defect: the defect; a pair is one too.
-        headroom: the largest |deviation| from what it predicts, in tolerances.
+        error_ratio: the largest |deviation| from what it predicts, in tolerances.
         like_best: whether its predictions are those of the best cause.
     """
 
     defect: Defect
-    headroom: float
+    error_ratio: float
     like_best: bool
 
 
@@ -78,7 +78,7 @@ class Diagnosis:
             text += f", or, which is the same here, {'; or '.join(alike)}"
         if others := [f"one {cause.defect.what}" for cause in self.causes if cause is not best and not cause.like_best]:
             text += f"; less exactly like {'; '.join(others)}"
-        within = max(1, math.ceil(10 * best.headroom)) / 10
+        within = max(1, math.ceil(10 * best.error_ratio)) / 10
         return f"{text} ({self.compared} of {self.expected} tensors within {within:g} of budget)"
 
 
@@ -178,8 +178,8 @@ class _Trial:
         """What came of it."""
         seen, fits = self._seen, sorted(self._fits, key=lambda fit: fit[0])
         causes = [
-            Cause(defect, headroom, self._apart(prediction, fits[0][2]) <= ALIKE)
-            for headroom, defect, prediction in fits
+            Cause(defect, error_ratio, self._apart(prediction, fits[0][2]) <= ALIKE)
+            for error_ratio, defect, prediction in fits
         ]
         return Diagnosis(tuple(causes), len(seen.got), len(seen.shapes), self._complete)
 

@@ -46,16 +46,16 @@ def _departed(problem: Problem, solution: Tensors, expectation: Expectation) -> 
         for name, shape in problem.expected_shapes().items()
         if name in solution and np.shape(solution[name]) == shape
     ]
-    return [name for name in comparable if (_headrooms(name, solution, expectation) > 1).any()]
+    return [name for name in comparable if (_error_ratios(name, solution, expectation) > 1).any()]
 
 
-def _headrooms(name: str, solution: Tensors, expectation: Expectation) -> NDArray[np.float64]:
+def _error_ratios(name: str, solution: Tensors, expectation: Expectation) -> NDArray[np.float64]:
     deviation = np.abs(np.asarray(solution[name], np.float64) - expectation.values[name])
     with np.errstate(divide="ignore", invalid="ignore"):
         open_or_met = (deviation == 0) | np.isinf(expectation.budget[name])
-        headrooms = np.where(open_or_met, 0.0, deviation / expectation.budget[name])
+        error_ratios = np.where(open_or_met, 0.0, deviation / expectation.budget[name])
     # What is not finite departs, whatever the budget.
-    return np.where(np.isnan(headrooms), np.inf, headrooms)
+    return np.where(np.isnan(error_ratios), np.inf, error_ratios)
 
 
 def _in_output(problem: Problem, solution: Tensors, expectation: Expectation) -> str:
@@ -63,7 +63,7 @@ def _in_output(problem: Problem, solution: Tensors, expectation: Expectation) ->
     case, model = problem.case, problem.case.model
     if "output" not in expectation.values or np.shape(solution.get("output", 0.0)) != problem.output_shape:
         return ""
-    wrong = _headrooms("output", solution, expectation) > 1
+    wrong = _error_ratios("output", solution, expectation) > 1
     wrong = wrong.swapaxes(0, 1) if case.batch_first and case.rows else wrong
     words = []
     for direction, part in zip(model.suffixes, np.split(wrong, model.num_directions, axis=-1), strict=True):
@@ -90,11 +90,11 @@ def _single_steps(adapter: Adapter, problem: Problem, dialect: Dialect) -> str:
             for step, valid, got, expected in _steps(adapter, single, problem, dialect):
                 for layer in range(model.num_layers):
                     for name in ("c_n", "h_n"):
-                        off, headroom = _worst(problem, name, layer, valid, got, expected)
-                        if headroom > 1:
+                        off, error_ratio = _worst(problem, name, layer, valid, got, expected)
+                        if error_ratio > 1:
                             return (
                                 f"first departs at layer {layer}, step {step} ({name} off by {off:.3g}, "
-                                f"headroom {headroom:.3g}), when run a step at a time from its own states"
+                                f"error ratio {error_ratio:.3g}), when run a step at a time from its own states"
                             )
                 taken += 1
                 if time.process_time() > until:
@@ -147,14 +147,14 @@ def _names(problem: Problem, state: str) -> list[str]:
 def _worst(
     problem: Problem, name: str, layer: int, valid: NDArray[np.bool_], got: Tensors, expected: Expectation
 ) -> tuple[float, float]:
-    """The largest deviation of one layer's state, in the rows that count, and its headroom."""
+    """The largest deviation of one layer's state, in the rows that count, and its error ratio."""
     model = problem.case.model
     value, right, budget = (model.state(part, name, layer, 0) for part in (got, expected.values, expected.budget))
     rows = valid if problem.case.rows else slice(None)
     deviation = np.abs(value - right)[rows]
     with np.errstate(divide="ignore", invalid="ignore"):
-        headroom = np.where(deviation == 0, 0.0, deviation / budget[rows])
+        error_ratio = np.where(deviation == 0, 0.0, deviation / budget[rows])
     if not deviation.size:
         return 0.0, 0.0
-    worst = np.inf if np.isnan(headroom).any() else float(headroom.max())
+    worst = np.inf if np.isnan(error_ratio).any() else float(error_ratio.max())
     return float(deviation.max()), worst

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.power import detection as sight
+from conformance.defects.power import detection
 from conformance.verdict.judge import place
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.oracle import solve as reference_solve
@@ -36,7 +36,7 @@ class Element:
     Attributes:
         name: the parameter.
         where: the element in words.
-        smallest: the smallest change that has a headroom of 1; infinite where none has.
+        smallest: the smallest change that has an error ratio of 1; infinite where none has.
     """
 
     name: str
@@ -82,7 +82,7 @@ def certify(case: Case, oracle: Oracle) -> Certificate:
     count = sum(array.size for array in problem.parameters.values())
     run = case.seq_len * (case.rows or 1) * count
     stride = -(-count // max(_FEWEST, min(ELEMENTS, int(_WORK / run))))
-    compared = sight.Compared(expectation)
+    compared = detection.Compared(expectation)
     found = [_smallest(problem, compared, name, index) for name, index in _elements(problem, stride)]
     return Certificate(case, max(found, key=lambda element: element.smallest), len(found), count)
 
@@ -100,9 +100,9 @@ def _elements(problem: Problem, stride: int) -> Iterator[tuple[str, tuple[int, .
             number += 1
 
 
-def _smallest(problem: Problem, compared: sight.Compared, name: str, index: tuple[int, ...]) -> Element:
+def _smallest(problem: Problem, compared: detection.Compared, name: str, index: tuple[int, ...]) -> Element:
     changed: Any = np.array(problem.parameters[name], dtype=np.float64)
     changed[index] += _CHANGE
     wrong = replace(problem, parameters={**problem.parameters, name: changed})
-    headroom = compared.headroom(reference_solve(wrong, Dialect()))
-    return Element(name, place(problem.case, name, index), _CHANGE / headroom if headroom > 0 else np.inf)
+    error_ratio = compared.error_ratio(reference_solve(wrong, Dialect()))
+    return Element(name, place(problem.case, name, index), _CHANGE / error_ratio if error_ratio > 0 else np.inf)

@@ -26,7 +26,7 @@ IDS: tuple[str, ...] = tuple(defect.id for defect in REQUIRED)
 
 
 @dataclass(frozen=True)
-class Eyes:
+class Detector:
     """Tells which defects are seen.
 
     Attributes:
@@ -74,8 +74,8 @@ def write(rows: Mapping[str, Row]) -> Path:
 
 
 def mask(found: Row) -> int:
-    """What a row sees, as bits over ``IDS``."""
-    return sum(1 << bit for bit, name in enumerate(IDS) if name in found.seen)
+    """What a row detection, as bits over ``IDS``."""
+    return sum(1 << bit for bit, name in enumerate(IDS) if name in found.detected)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The kill matrix: the headroom that each defect would have on each case. Computed once, kept on disk by content."""
+"""The kill matrix: the error ratio that each defect would have on each case. Computed once, kept on disk by content."""
 
 import ast
 import hashlib
@@ -25,7 +25,7 @@ from conformance.cases.case import Case
 from conformance.defects import defect
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.power import detection as sight
+from conformance.defects.power import detection
 from conformance.errors import UserError
 from conformance.verdict.oracle import ChaoticCaseError, Oracle
 from conformance.verdict.problem import concerning, make_problem
@@ -69,16 +69,18 @@ class Row:
 
     Attributes:
         case: the case.
-        headrooms: by id, of every defect that applies; beyond ``SEEN`` it is seen.
+        error_ratios: by id, of every defect that applies; beyond ``DETECTED_ABOVE`` it is seen.
     """
 
     case: Case
-    headrooms: dict[str, float]
+    error_ratios: dict[str, float]
 
     @property
-    def seen(self) -> frozenset[str]:
+    def detected(self) -> frozenset[str]:
         """The ids of the defects that are seen."""
-        return frozenset(name for name, headroom in self.headrooms.items() if headroom > sight.SEEN)
+        return frozenset(
+            name for name, error_ratio in self.error_ratios.items() if error_ratio > detection.DETECTED_ABOVE
+        )
 
 
 def row(view: View, folder: Path | None) -> Row:
@@ -113,8 +115,8 @@ def matrix(views: Sequence[View], folder: Path | None, jobs: int = 1, progress: 
     )
     tell = progress or (lambda *_: None)
     tell(len(found), len(views))
-    for place, headrooms in zip(absent, _computed([views[place] for place in absent], folder, jobs), strict=True):
-        found[place] = headrooms
+    for place, error_ratios in zip(absent, _computed([views[place] for place in absent], folder, jobs), strict=True):
+        found[place] = error_ratios
         tell(len(found), len(views))
     return [Row(view.case, found[place]) for place, view in enumerate(views)]
 
@@ -135,9 +137,9 @@ def _compute(view: View, folder: Path | None) -> dict[str, float]:
     except ChaoticCaseError as error:
         raise UserError(f"{view.case.file}:{view.case.line}: {view.case.name} cannot be judged: {error}") from error
     with np.errstate(all="ignore"):  # What a wrong LSTM overflows to is seen, not warned of.
-        headrooms = sight.look(problem, expectation, view.dialect, CATALOGUE)
-    _store(view, folder, headrooms)
-    return headrooms
+        error_ratios = detection.error_ratios(problem, expectation, view.dialect, CATALOGUE)
+    _store(view, folder, error_ratios)
+    return error_ratios
 
 
 def _cost(view: View) -> int:
@@ -159,12 +161,12 @@ def _load(view: View, folder: Path | None) -> dict[str, float] | None:
         return None
     try:
         content = json.loads(path(view, folder).read_bytes())
-        return {str(name): float(headroom) for name, headroom in content.items()}
+        return {str(name): float(error_ratio) for name, error_ratio in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None  # Not there, or damaged: computed again, and written anew.
 
 
-def _store(view: View, folder: Path | None, headrooms: dict[str, float]) -> None:
+def _store(view: View, folder: Path | None, error_ratios: dict[str, float]) -> None:
     """Keeps a row if it can: a cache that cannot be written costs time, not correctness."""
     if folder is None:
         return
@@ -172,7 +174,7 @@ def _store(view: View, folder: Path | None, headrooms: dict[str, float]) -> None
     partial = target.with_suffix(f".{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({name: str(headroom) for name, headroom in headrooms.items()}))
+        partial.write_text(json.dumps({name: str(error_ratio) for name, error_ratio in error_ratios.items()}))
         partial.replace(target)
     except OSError:
         with suppress(OSError):
@@ -182,7 +184,7 @@ def _store(view: View, folder: Path | None, headrooms: dict[str, float]) -> None
 @cache
 def code() -> str:
     """A hash of the code that a row depends on: the reference, the problems, the defects."""
-    modules = (conformance.cases.case, conformance.verdict.problem, conformance.verdict.oracle, defect, sight)
+    modules = (conformance.cases.case, conformance.verdict.problem, conformance.verdict.oracle, defect, detection)
     folders = (Path(reference.__file__).parent, Path(conformance.defects.catalogue.__file__).parent)
     paths = [Path(str(module.__file__)) for module in modules]
     paths += [path for folder in folders for path in sorted(folder.glob("*.py"))]
@@ -193,9 +195,10 @@ def code() -> str:
 
 
 def _statements(source: str) -> str:
-    """A module without docstrings, comments on lines of their own and empty lines, which change nothing."""
+    """Returns the lines of a module that can change a row: not docstrings, comments, imports and empty lines."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if docstring or isinstance(node, ast.Import | ast.ImportFrom):
             lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
     return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))

@@ -10,7 +10,7 @@ from conformance.cases.case import Case, DType
 from conformance.cases.features import FEATURES, features
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.power import detection as sight
+from conformance.defects.power import detection
 from conformance.defects.power.kill_matrix import REQUIRED, Row
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import make_problem
@@ -19,17 +19,17 @@ from reference import PROFILES, Dialect
 _TRIES = 4
 """Sizes that are tried until a defect is just seen; one is enough where deviations grow linearly."""
 _SMALLEST_STEP = 0.05
-"""By how much the headroom of the smallest visible size may differ from what is just seen."""
+"""By how much the error ratio of the smallest visible size may differ from what is just seen."""
 
 
 class Share(NamedTuple):
     """How many of the defects that apply are seen."""
 
-    seen: int
+    detected: int
     applicable: int
 
     def __str__(self) -> str:
-        return f"{self.seen}/{self.applicable}"
+        return f"{self.detected}/{self.applicable}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Visible:
     Attributes:
         defect: its id.
         dtype: of the case.
-        size: just seen; None where the headroom does not follow the size, so that there is no such number.
+        size: just seen; None where the error ratio does not follow the size, so that there is no such number.
         case: the case that sees it best.
     """
 
@@ -58,14 +58,14 @@ class Power:
     @property
     def applicable(self) -> list[Defect]:
         """The defects to be seen that apply to some case."""
-        there = {name for row in self.rows for name in row.headrooms}
+        there = {name for row in self.rows for name in row.error_ratios}
         return [defect for defect in REQUIRED if defect.id in there]
 
     @property
-    def unseen(self) -> list[Defect]:
+    def undetected(self) -> list[Defect]:
         """Those of them that no case sees."""
-        seen = seen_by(self.rows)
-        return [defect for defect in self.applicable if defect.id not in seen]
+        detected = detected_by(self.rows)
+        return [defect for defect in self.applicable if defect.id not in detected]
 
     @property
     def inapplicable(self) -> list[Defect]:
@@ -76,8 +76,8 @@ class Power:
     @property
     def contradicted(self) -> list[Defect]:
         """The defects marked as equivalent to a correct LSTM that some case sees nevertheless."""
-        seen = seen_by(self.rows)
-        return [defect for defect in CATALOGUE if defect.equivalent and defect.id in seen]
+        detected = detected_by(self.rows)
+        return [defect for defect in CATALOGUE if defect.equivalent and defect.id in detected]
 
     @property
     def total(self) -> Share:
@@ -99,8 +99,8 @@ class Power:
 
     def sufficient(self) -> list[Row]:
         """Few cases that see, in every dtype, all that all of them see: taken greedily, in the order of the rows."""
-        missing = {(row.case.dtype, name) for row in self.rows for name in row.seen}
-        new = {id(row): {(row.case.dtype, name) for name in row.seen} for row in self.rows}
+        missing = {(row.case.dtype, name) for row in self.rows for name in row.detected}
+        new = {id(row): {(row.case.dtype, name) for name in row.detected} for row in self.rows}
         taken = []
         while missing:
             best = max(self.rows, key=lambda row: len(new[id(row)] & missing))
@@ -122,30 +122,32 @@ class Power:
         found = []
         for defect in (defect for defect in REQUIRED if defect.size and defect.sized):
             for dtype in get_args(DType):
-                rows = [row for row in self.rows if row.case.dtype == dtype and row.headrooms.get(defect.id, 0.0) > 0]
-                finite = [row for row in rows if np.isfinite(row.headrooms[defect.id])]
+                rows = [
+                    row for row in self.rows if row.case.dtype == dtype and row.error_ratios.get(defect.id, 0.0) > 0
+                ]
+                finite = [row for row in rows if np.isfinite(row.error_ratios[defect.id])]
                 if finite:
-                    best = max(finite, key=lambda row: row.headrooms[defect.id])
+                    best = max(finite, key=lambda row: row.error_ratios[defect.id])
                     dialect = (dialects or {}).get(best.case.key, Dialect())
                     size = _just_seen(defect, best, dialect)
                     found.append(Visible(defect.id, dtype, size, best.case.id))
         return found
 
 
-def seen_by(rows: Iterable[Row]) -> frozenset[str]:
+def detected_by(rows: Iterable[Row]) -> frozenset[str]:
     """The ids of the defects that some row sees."""
-    return frozenset().union(*(row.seen for row in rows))
+    return frozenset().union(*(row.detected for row in rows))
 
 
 def share(rows: Sequence[Row]) -> Share:
     """How many of the defects that apply to these cases they see; equivalent ones do not count."""
     required = {defect.id for defect in REQUIRED}
-    applicable = required.intersection(*[{name for row in rows for name in row.headrooms}])
-    return Share(len(applicable & seen_by(rows)), len(applicable))
+    applicable = required.intersection(*[{name for row in rows for name in row.error_ratios}])
+    return Share(len(applicable & detected_by(rows)), len(applicable))
 
 
-def unseen(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[Defect], list[Defect]]:
-    """The defects that no case sees, and those that no case has what it takes for.
+def undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[Defect], list[Defect]]:
+    """The defects that no case detection, and those that no case has what it takes for.
 
     Each defect is tried only until a case sees it, so this costs little beside a kill matrix.
     """
@@ -157,25 +159,25 @@ def unseen(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[Defec
         problem = make_problem(case)
         expectation = Oracle().expect(problem, PROFILES[case.dtype], Dialect())
         with np.errstate(all="ignore"):
-            headrooms = sight.look(problem, expectation, Dialect(), left)
-        tried |= headrooms.keys()
-        left = [defect for defect in left if headrooms.get(defect.id, 0.0) <= sight.SEEN]
+            error_ratios = detection.error_ratios(problem, expectation, Dialect(), left)
+        tried |= error_ratios.keys()
+        left = [defect for defect in left if error_ratios.get(defect.id, 0.0) <= detection.DETECTED_ABOVE]
     return [defect for defect in left if defect.id in tried], [defect for defect in left if defect.id not in tried]
 
 
 def _just_seen(defect: Defect, row: Row, dialect: Dialect) -> float | None:
-    """The size whose headroom is just what is seen."""
+    """The size whose error ratio is just what is seen."""
     assert defect.size is not None
     assert defect.sized is not None
     problem = make_problem(row.case).under(dialect)
     expectation = Oracle().expect(problem, PROFILES[row.case.dtype], dialect)
-    size, headroom = defect.size, row.headrooms[defect.id]
+    size, error_ratio = defect.size, row.error_ratios[defect.id]
     for _ in range(_TRIES):
-        size *= sight.SEEN / headroom
+        size *= detection.DETECTED_ABOVE / error_ratio
         tried = replace(defect.sized(size), id=defect.id)
-        headroom = sight.look(problem, expectation, dialect, [tried]).get(defect.id, 0.0)
-        if abs(headroom / sight.SEEN - 1) <= _SMALLEST_STEP:
+        error_ratio = detection.error_ratios(problem, expectation, dialect, [tried]).get(defect.id, 0.0)
+        if abs(error_ratio / detection.DETECTED_ABOVE - 1) <= _SMALLEST_STEP:
             return size
-        if not 0 < headroom < np.inf:
+        if not 0 < error_ratio < np.inf:
             return None
     return None

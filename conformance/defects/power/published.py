@@ -16,7 +16,7 @@ from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.defect import Defect, solve
 from conformance.defects.power.kill_matrix import REQUIRED, Row
-from conformance.defects.power.power import Share, seen_by
+from conformance.defects.power.power import Share, detected_by
 from conformance.defects.power.published_check import Check, Suite, Tolerance
 from conformance.defects.power.published_suites import SUITES
 from conformance.verdict.problem import make_problem
@@ -51,7 +51,7 @@ class Measured:
     def all(self) -> Share:
         """Of the whole catalogue."""
         kinds = (self.gates, self.forward, self.gradients)
-        return Share(sum(kind.seen for kind in kinds), sum(kind.applicable for kind in kinds))
+        return Share(sum(kind.detected for kind in kinds), sum(kind.applicable for kind in kinds))
 
 
 def measure(suites: Sequence[Suite] = SUITES) -> Iterator[Measured]:
@@ -62,16 +62,16 @@ def measure(suites: Sequence[Suite] = SUITES) -> Iterator[Measured]:
         except ImportError as error:
             yield replace(_measured(suite.name, suite.tolerance, frozenset()), absent=f"needs {error.name}")
             continue
-        seen = {defect.id for check in checks for defect in REQUIRED if sees(check, suite.within, defect)}
-        yield _measured(suite.name, suite.tolerance, frozenset(seen))
+        detected = {defect.id for check in checks for defect in REQUIRED if detects(check, suite.within, defect)}
+        yield _measured(suite.name, suite.tolerance, frozenset(detected))
 
 
 def ours(rows: Sequence[Row]) -> Measured:
     """The power of these cases."""
-    return _measured(f"these {len(rows)} cases", "the rounding budget, twice", seen_by(rows))
+    return _measured(f"these {len(rows)} cases", "the rounding budget, twice", detected_by(rows))
 
 
-def sees(check: Check, within: Tolerance, defect: Defect) -> bool:
+def detects(check: Check, within: Tolerance, defect: Defect) -> bool:
     """Whether a check of a suite would fail an LSTM with a defect."""
     if not defect.concerns(check.problem.case):
         return False
@@ -103,10 +103,10 @@ def _with_activations_of(defect: Defect, cell: Cell) -> Callable[[Case], Cell]:
     return made
 
 
-def _measured(name: str, tolerance: str, seen: frozenset[str]) -> Measured:
+def _measured(name: str, tolerance: str, detected: frozenset[str]) -> Measured:
     def share(kind: str) -> Share:
         ids = {defect.id for defect in REQUIRED if kinds()[defect.id] == kind}
-        return Share(len(seen & ids), len(ids))
+        return Share(len(detected & ids), len(ids))
 
     return Measured(name, tolerance, share("gates"), share("forward"), share("gradients"))
 

@@ -85,7 +85,7 @@ function head(theme) {
 function banner() {
   const there = data.rows.case.length;
   const texts = [];
-  if (data.void.length) texts.push(["void", `VOID: known to be wrong, and not found out: ${data.void.join(", ")}. No result of this run means anything.`]);
+  if (data.invalid.length) texts.push(["invalid", `INVALID: known to be wrong, and not found out: ${data.invalid.join(", ")}. No result of this run means anything.`]);
   if (!data.complete) texts.push(["incomplete", `INCOMPLETE: the run was cut short; ${many(there)} of ${many(data.planned)} results are there.`]);
   else if (there < data.planned) texts.push(["incomplete", `INCOMPLETE: ${many(there)} of ${many(data.planned)} planned results are there.`]);
   return texts.map(([kind, text]) => h(`p.${kind}`, { role: "alert" }, text));
@@ -93,7 +93,7 @@ function banner() {
 
 function foot() {
   return [
-    h("p", "k of n supported cases conform; what is unsupported or did not run is never counted as passed. Headroom: the largest |deviation| from the reference, in units of the rounding budget."),
+    h("p", "k of n supported cases conform; what is unsupported or did not run is never counted as passed. Error ratio: the largest |deviation| from the reference, in units of the rounding budget."),
     h("p", Object.entries({ suite: data.suite, ...data.machine, ...data.threads }).map(([name, value]) => `${name} ${value}`).join(" · ")),
     h("p.keys", "Keys: ", h("kbd", "/"), " search, ", h("kbd", "←↑→↓"), " between cells, ", h("kbd", "Esc"), " one view up"),
   ];

@@ -3,10 +3,10 @@
 import { breakable, h } from "./dom.js";
 import { data } from "./data.js";
 import { state, to } from "./state.js";
-import { byHarm, caseId, cell, dtypeOf, featuresOf, filtered, headroom, nameOf, reasonOf, status } from "./model.js";
+import { byHarm, caseId, cell, dtypeOf, featuresOf, filtered, errorRatio, nameOf, reasonOf, status } from "./model.js";
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
-import { badge, crumbs, divergence, headroomText, resultLink, scroll } from "./parts.js";
+import { badge, crumbs, divergence, errorRatioText, resultLink, scroll } from "./parts.js";
 import { inWords, plural } from "./words.js";
 
 const AT_ONCE = 200;
@@ -36,10 +36,10 @@ export function oneCase(id) {
 
 function summary(rows, feature) {
   const all = cell(rows, feature);
-  const headrooms = rows.map(headroom);
+  const errorRatios = rows.map(errorRatio);
   return [
     h("p.verdict", bar(all.counts, Math.max(1, rows.length)), inWords(all)),
-    headrooms.filter((each) => each !== null).length > 1 && spread(headrooms),
+    errorRatios.filter((each) => each !== null).length > 1 && spread(errorRatios),
   ];
 }
 
@@ -53,7 +53,7 @@ function list(rows, link, what) {
     const next = ordered.slice(shown, shown + AT_ONCE);
     body.append(...next.map((row) => h("tr",
       h("td", badge(status(row))), h("th.case", { scope: "row" }, link(row)), h("td", dtypeOf(row)),
-      h("td.headroom", meter(headroom(row)), headroomText(headroom(row))), h("td.reason", divergence(row) ?? reasonOf(row)))));
+      h("td.error-ratio", meter(errorRatio(row)), errorRatioText(errorRatio(row))), h("td.reason", divergence(row) ?? reasonOf(row)))));
     const first = body.rows[shown];
     if (shown) first.querySelector("a").focus();
     shown += next.length;
@@ -61,6 +61,6 @@ function list(rows, link, what) {
     more.textContent = `Show ${Math.min(AT_ONCE, ordered.length - shown)} more of ${plural(ordered.length, "result")}`;
   }
   show();
-  const titles = ["status", what, "dtype", "headroom", "reason"];
+  const titles = ["status", what, "dtype", "error ratio", "reason"];
   return [scroll("Results", h("table.list.results", h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text)))), body)), more];
 }

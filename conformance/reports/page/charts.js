@@ -1,4 +1,4 @@
-// Pictures: bars of statuses, headroom on a logarithmic scale, histograms, heat maps. Each says in words what it shows.
+// Pictures: bars of statuses, error ratio on a logarithmic scale, histograms, heat maps. Each says in words what it shows.
 
 import { h, replace, s } from "./dom.js";
 import { data, number } from "./data.js";
@@ -24,12 +24,12 @@ export function bar(counts, total) {
     h(`span.s-${name}`, { "width%": (100 * counts[name]) / total, title: `${many(counts[name])} ${name}` })));
 }
 
-// A headroom between a thousandth and a thousand; the line in the middle is the budget.
-export function meter(headroom) {
-  if (headroom === null || headroom === undefined || Number.isNaN(headroom)) return null;
-  const share = headroom > 0 ? (Math.log10(headroom) + 3) / 6 : 0;
+// An error ratio between a thousandth and a thousand; the line in the middle is the budget.
+export function meter(errorRatio) {
+  if (errorRatio === null || errorRatio === undefined || Number.isNaN(errorRatio)) return null;
+  const share = errorRatio > 0 ? (Math.log10(errorRatio) + 3) / 6 : 0;
   const width = 100 * Math.min(1, Math.max(0.02, share));
-  return h(`span.meter${headroom > 1 ? ".over" : ""}`, { "aria-hidden": "true" }, h("span", { "width%": width }));
+  return h(`span.meter${errorRatio > 1 ? ".over" : ""}`, { "aria-hidden": "true" }, h("span", { "width%": width }));
 }
 
 // Bars with their counts, blue up to the budget.
@@ -77,20 +77,20 @@ export function histogram(evidence) {
     h("figcaption", "|deviation| / budget of each element: ", many(beyond), " of ", many(all), " beyond the budget"));
 }
 
-// The largest headroom of each of several results.
-export function spread(headrooms) {
+// The largest error ratio of each of several results.
+export function spread(errorRatios) {
   const counts = new Array(16).fill(0);
-  const compared = headrooms.filter((each) => each !== null);
+  const compared = errorRatios.filter((each) => each !== null);
   for (const each of compared) {
     const bin = HALVES.findIndex((edge) => each <= edge);
     counts[bin < 0 ? 15 : bin]++;
   }
   const beyond = compared.filter((each) => each > 1).length;
-  const label = `Histogram of headroom: ${many(beyond)} of ${plural(compared.length, "result")} beyond the budget`;
-  return h("figure", bars(counts, HALVES, label, "result"), h("figcaption", "Largest headroom of each result that was compared"));
+  const label = `Histogram of error ratio: ${many(beyond)} of ${plural(compared.length, "result")} beyond the budget`;
+  return h("figure", bars(counts, HALVES, label, "result"), h("figcaption", "Largest error ratio of each result that was compared"));
 }
 
-// Where in a tensor the headroom is how large.
+// Where in a tensor the error ratio is how large.
 export function heatmap(evidence) {
   const lines = evidence.map ?? [];
   const [high, wide] = [lines.length, lines[0]?.length ?? 0];
@@ -100,9 +100,9 @@ export function heatmap(evidence) {
   const side = Math.max(6, Math.min(24, Math.floor(560 / wide), Math.floor(400 / high)));
   const top = number(evidence.map_top);
   const edges = [0.01, 0.1, 1, ...Array.from({ length: 12 }, (_, place) => top ** ((place + 1) / 13))];
-  const label = `Heat map of headroom: ${down || "one row"} down, ${across} across, ${rows} by ${columns}`;
+  const label = `Heat map of error ratio: ${down || "one row"} down, ${across} across, ${rows} by ${columns}`;
   const picture = s("svg.heat", { viewBox: `0 0 ${wide * side} ${high * side}`, width: wide * side, role: "img", "aria-label": label });
-  const told = h("output.told", "\u00a0");
+  const told = h("output.readout", "\u00a0");
   lines.forEach((line, y) => [...line].forEach((digit, x) => {
     const bin = digit === "x" ? NOT_FINITE : parseInt(digit, 16);
     picture.append(s(`rect.b${bin}`, { x: x * side, y: y * side, width: side, height: side, "data-x": x, "data-y": y, "data-bin": bin }));
@@ -116,13 +116,13 @@ export function heatmap(evidence) {
     const { x, y, bin } = event.target.dataset ?? {};
     if (bin === undefined) return;
     const place = [down && at(down, Number(y), high, rows), at(across, Number(x), wide, columns)].filter(Boolean);
-    replace(told, `${place.join(", ")}: headroom ${Number(bin) === 15 ? `${digits(edges[14])} to ${digits(top)}` : between(edges, Number(bin))}`);
+    replace(told, `${place.join(", ")}: error ratio ${Number(bin) === 15 ? `${digits(edges[14])} to ${digits(top)}` : between(edges, Number(bin))}`);
   });
   const pooled = rows > high || columns > wide ? " Neighbours share a square: the worst of them is shown." : "";
   return h("figure.heatbox",
     h("div.heatgrid", h("span.down", down ? `${down} ↓` : ""), h("span.across", `${across} →`), h("div.heatscroll", picture)),
     legend(top, lines.some((line) => line.includes("x"))), told,
-    h("figcaption", "Largest headroom at each place, over the rows of the batch.", pooled));
+    h("figcaption", "Largest error ratio at each place, over the rows of the batch.", pooled));
 }
 
 function legend(top, holes) {

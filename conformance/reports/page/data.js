@@ -13,7 +13,7 @@ export let data = null;
 
 export async function open() {
   data = await unpack("overview");
-  data.rows.headroom = data.rows.headroom.map(number);
+  data.rows.error_ratio = data.rows.error_ratio.map(number);
   return data;
 }
 

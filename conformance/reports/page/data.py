@@ -12,8 +12,9 @@ from conformance.cases.features import FEATURES
 from conformance.defects.catalogue import CATALOGUE
 from conformance.known import divergences as known
 from conformance.reports.causes import explained
-from conformance.results.record import DEVIATIONS, NOT_RUN, STATUSES, Report, Result, phases, plain
-from conformance.results.summary import by_implementation, dtypes, own_file, sees
+from conformance.results.reader import Report
+from conformance.results.record import DEVIATIONS, NOT_RUN, STATUSES, Result, phases, plain
+from conformance.results.summary import by_implementation, detection, dtypes, own_file
 
 _OF_WORST = frozenset({"index", "where", "expected", "expected_hex", "got", "got_hex", "budget"})
 
@@ -36,10 +37,10 @@ class Texts:
 
 def overview(report: Report) -> dict[str, Any]:
     """All but what belongs to one result: columns of cases and of rows, and what implementations are."""
-    seen_features = {feature for result in report.results for feature in result.features}
-    features = [feature for feature in FEATURES if feature in seen_features]
-    features += sorted(seen_features - set(FEATURES))
-    texts = {name: Texts() for name in ("reasons", "seen", "unchecked", "tags", "features", "dtypes")}
+    present = {feature for result in report.results for feature in result.features}
+    features = [feature for feature in FEATURES if feature in present]
+    features += sorted(present - set(FEATURES))
+    texts = {name: Texts() for name in ("reasons", "detected", "unchecked", "tags", "features", "dtypes")}
     return {
         "suite": report.header.get("suite"),
         "machine": report.header.get("machine", {}),
@@ -47,7 +48,7 @@ def overview(report: Report) -> dict[str, Any]:
         "selection": report.header.get("selection", ""),
         "complete": report.complete,
         "planned": sum(report.planned.values()),
-        "void": report.void,
+        "invalid": report.undetected_controls,
         "absent": report.absent,
         "own_files": sorted({file for result in report.results if (file := own_file(result.case))}),
         "statuses": STATUSES,
@@ -72,7 +73,7 @@ def details(report: Report) -> dict[str, Any]:
     return {
         "options": [plain(result.options) for result in _first_of_each_case(report.results)],
         "names": [names.place(tuple(result.tensors)) for result in report.results],
-        "headrooms": [[_short(value) for value in result.tensors.values()] for result in report.results],
+        "error_ratios": [[_short(value) for value in result.tensors.values()] for result in report.results],
         "rows": {str(row): said for row, result in enumerate(report.results) if (said := _said(result, places[row]))},
         "deviating": deviating,
         "profile": [profiles.place(result.profile) for result in report.results],
@@ -82,12 +83,12 @@ def details(report: Report) -> dict[str, Any]:
 
 
 def _implementations(report: Report) -> list[dict[str, Any]]:
-    power = sees(report)
+    power = detection(report)
     words = {defect.id: defect.what for defect in CATALOGUE}
     packages = report.header.get("packages", {})
     found = []
     for name, results in by_implementation(report.results, report.planned).items():
-        seen = power.get(name)
+        detected = power.get(name)
         found.append(
             {
                 "name": name,
@@ -96,7 +97,7 @@ def _implementations(report: Report) -> list[dict[str, Any]]:
                 "versions": packages.get(name, {}),
                 "description": report.implementations.get(name, {}),
                 "seconds": plain(phases(results)),
-                "missed": [[each, words.get(each, "")] for each in seen.missed] if seen else None,
+                "missed": [[each, words.get(each, "")] for each in detected.missed] if detected else None,
             }
         )
     return found
@@ -150,9 +151,11 @@ def _rows(report: Report, texts: Mapping[str, Texts]) -> dict[str, list[Any]]:
         "case": [cases[result.case, result.key] for result in results],
         "implementation": [names[result.implementation] for result in results],
         "status": [STATUSES.index(result.status) for result in results],
-        "headroom": [_short(result.headroom) for result in results],
+        "error_ratio": [_short(result.error_ratio) for result in results],
         "reason": [texts["reasons"].place(result.reason) for result in results],
-        "seen": [texts["seen"].place(result.seen if result.sees is not None else None) for result in results],
+        "detected": [
+            texts["detected"].place(result.detected if result.detects is not None else None) for result in results
+        ],
         "unchecked": [texts["unchecked"].place(tuple(result.unchecked)) for result in results],
     }
 
@@ -198,11 +201,11 @@ def _columns(values: list[Any]) -> Any:
     return {name: _columns([(value or {}).get(name) for value in values]) for name in names}
 
 
-def _short(headroom: float | None) -> float | str | None:
+def _short(error_ratio: float | None) -> float | str | None:
     """Three digits, as they are shown; never rounded onto the budget from beyond it."""
-    if headroom is None:
+    if error_ratio is None:
         return None
-    if not math.isfinite(headroom):
-        return str(headroom)
-    short = float(f"{headroom:.3g}")
-    return 1.01 if short == 1 and headroom > 1 else short
+    if not math.isfinite(error_ratio):
+        return str(error_ratio)
+    short = float(f"{error_ratio:.3g}")
+    return 1.01 if short == 1 and error_ratio > 1 else short

@@ -6,7 +6,7 @@ import { state, to } from "./state.js";
 import { byFeature, caseId, cell, divergenceOf, dtypeOf, filtered, largest, power, reasonOf, status } from "./model.js";
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
-import { crumbs, facts, headroomText, resultLink, scroll, thread, tile } from "./parts.js";
+import { crumbs, facts, errorRatioText, resultLink, scroll, thread, tile } from "./parts.js";
 import { inWords, many, plural } from "./words.js";
 
 export function implementation(name) {
@@ -23,7 +23,7 @@ export function implementation(name) {
     h("div.columns",
       h("section", h("h2", "By feature"), featureTable(name, rows)),
       h("div",
-        h("section", h("h2", "Headroom"), headroomTable(rows)),
+        h("section", h("h2", "Error ratio"), errorRatioTable(rows)),
         sight(about, rows),
         h("section", h("h2", "What ran"), facts({ ...about.versions, ...about.description }), cpu(about)))),
     deviations(about, rows),
@@ -35,24 +35,24 @@ function featureTable(name, rows) {
   const groups = byFeature(rows);
   const lines = data.feature_names.map((feature) => [feature, cell(groups[feature], feature)]);
   return scroll(`Features of ${name}`, h("table.list",
-    h("thead", h("tr", ["feature", "conforms", "", "largest headroom"].map((text) => h("th", { scope: "col" }, text || h("span.unseen", "in words"))))),
+    h("thead", h("tr", ["feature", "conforms", "", "largest error ratio"].map((text) => h("th", { scope: "col" }, text || h("span.unseen", "in words"))))),
     h("tbody", lines.map(([feature, each]) => h("tr", h("th", { scope: "row" }, feature), h("td.feature", tile(name, feature, each)),
-      h("td", inWords(each)), h("td.headroom", meter(largest(each.rows)), headroomText(largest(each.rows))))))));
+      h("td", inWords(each)), h("td.error-ratio", meter(largest(each.rows)), errorRatioText(largest(each.rows))))))));
 }
 
-function headroomTable(rows) {
+function errorRatioTable(rows) {
   const compared = data.dtype_names.map((dtype) => [dtype, rows.filter((row) => dtypeOf(row) === dtype)]);
-  return [spread(rows.map((row) => (status(row) === "known" ? null : data.rows.headroom[row]))),
+  return [spread(rows.map((row) => (status(row) === "known" ? null : data.rows.error_ratio[row]))),
     h("table.list", h("tbody", compared.map(([dtype, some]) => h("tr", h("th", { scope: "row" }, dtype),
-      h("td.headroom", meter(largest(some)), headroomText(largest(some)))))))];
+      h("td.error-ratio", meter(largest(some)), errorRatioText(largest(some)))))))];
 }
 
 function sight(about, rows) {
   const seen = power(rows);
   const missed = about.missed ?? [];
   return h("section", h("h2", "What its passed cases would have caught"),
-    h("p", seen === null ? "no data" : `sees ${seen} of ${data.defects} defects`),
-    missed.length > 0 && h("details", h("summary", `${plural(missed.length, "defect")} that no passed case sees`),
+    h("p", seen === null ? "no data" : `detects ${seen} of ${data.defects} defects`),
+    missed.length > 0 && h("details", h("summary", `${plural(missed.length, "defect")} that no passed case detects`),
       h("ul.plain", missed.map(([id, what]) => h("li", h("code", id), what ? ` an LSTM ${what}` : "")))));
 }
 

@@ -6,7 +6,7 @@ import { changed, go, state, to } from "./state.js";
 import { byFeature, cell, deviates, divergenceOf, family, filtered, largest, nameOf, power, reasonOf, status } from "./model.js";
 import { bar, meter } from "./charts.js";
 import { filters } from "./filters.js";
-import { headroomText, resultLink, scroll, shortened, standing, thread, tile } from "./parts.js";
+import { errorRatioText, resultLink, scroll, shortened, standing, thread, tile } from "./parts.js";
 import { beside, GLYPHS, many, ofThem, plural } from "./words.js";
 
 const THREADS = 2;
@@ -38,7 +38,7 @@ function line(about, rows) {
   const groups = byFeature(rows);
   const cells = Object.fromEntries(data.feature_names.map((name) => [name, cell(groups[name], name)]));
   const known = [...new Map(rows.map(divergenceOf).filter(Boolean).map((each) => [each.id, each])).values()];
-  return { about, name: about.name, rows, all: cell(rows), cells, known, headroom: largest(rows), power: power(rows) };
+  return { about, name: about.name, rows, all: cell(rows), cells, known, errorRatio: largest(rows), power: power(rows) };
 }
 
 function sorted(lines, by) {
@@ -48,7 +48,7 @@ function sorted(lines, by) {
   const value = {
     name: (each) => each.name.toLowerCase(),
     cases: (each) => each.all.deviating * 1e9 - each.all.passed,
-    headroom: (each) => each.headroom ?? -1,
+    errorRatio: (each) => each.errorRatio ?? -1,
     power: (each) => each.power ?? -1,
     known: (each) => each.known.length,
   }[name] ?? ((each) => (each.cells[name]?.rows.length ? each.cells[name].deviating * 1e9 + each.cells[name].known * 1e6 - each.cells[name].passed : -1e12));
@@ -70,8 +70,8 @@ function heading(id, text, kind = "") {
 
 function table(lines, features) {
   const head = h("tr",
-    heading("name", "implementation", ".name"), heading("cases", "cases that conform", ".cases"), heading("headroom", "largest headroom", ".headroom"),
-    heading("power", "sees defects", ".power"), heading("known", "known divergences", ".known"),
+    heading("name", "implementation", ".name"), heading("cases", "cases that conform", ".cases"), heading("errorRatio", "largest error ratio", ".error-ratio"),
+    heading("power", "detects", ".power"), heading("known", "known divergences", ".known"),
     features.map((name) => heading(name, name, `.feature${name === NUMERIC.find((each) => features.includes(each)) ? ".edge" : ""}`)));
   const body = h("tbody", lines.map((each) => row(each, features)));
   body.addEventListener("keydown", walk);
@@ -93,8 +93,8 @@ function row(each, features) {
       h("small", versions || family(about.name))),
     h("td.cases", { "data-label": "cases" }, bar(all.counts, all.rows.length),
       h("a", { href: to("cases", [about.name, ""]) }, h(`span.glyph.t-${standing(all)}`, GLYPHS[standing(all)] ?? "·"), ` ${ofThem(all)}`, h("small", beside({ ...all, known: 0 })))),
-    h("td.headroom", { "data-label": "headroom" }, meter(each.headroom), headroomText(each.headroom)),
-    h("td.power", { "data-label": "sees" }, each.power === null ? h("span.none", "no data") : `${each.power} of ${data.defects}`),
+    h("td.error-ratio", { "data-label": "error ratio" }, meter(each.errorRatio), errorRatioText(each.errorRatio)),
+    h("td.power", { "data-label": "detects" }, each.power === null ? h("span.none", "no data") : `${each.power} of ${data.defects}`),
     h("td.known", { "data-label": "known" }, each.known.length ? threads(about.name, each.known) : h("span.none", all.supported ? "none" : "no data")),
     features.map((name) => h(`td.feature.k-${standing(each.cells[name])}${name === edge ? ".edge" : ""}`,
       { "data-label": name }, tile(about.name, name, each.cells[name]))));
@@ -149,8 +149,8 @@ function key() {
     entry("pass", "conforms"), entry("known", "deviates as is known"), entry("fail", "deviates"), entry("error", "raises"),
     entry("crash", "crashes"), entry("timeout", "hangs"), entry("unsupported", "unsupported"), entry("not-run", "not run")),
   h("p", "k/n: k of n supported cases conform; +u: unsupported. ",
-    "Headroom: largest |deviation| / rounding budget, up to 1 conforms. ",
-    "Sees: how many wrong LSTMs of the suite's catalogue the passed cases would have told apart."));
+    "Error ratio: largest |deviation| / rounding budget, up to 1 conforms. ",
+    "Detects: how many wrong LSTMs of the suite's catalogue the passed cases would have told apart."));
 }
 
 function causes(rows) {

@@ -4,7 +4,7 @@ import { data } from "./data.js";
 import { SEVERITY } from "./words.js";
 
 export const status = (row) => data.statuses[data.rows.status[row]];
-export const headroom = (row) => data.rows.headroom[row];
+export const errorRatio = (row) => data.rows.error_ratio[row];
 export const caseOf = (row) => data.rows.case[row];
 export const caseId = (row) => data.cases.id[caseOf(row)];
 export const nameOf = (row) => data.implementations[data.rows.implementation[row]].name;
@@ -85,11 +85,11 @@ export function byFeature(rows) {
   return groups;
 }
 
-// The largest headroom; known divergences aside, as everywhere. null: nothing was compared.
+// The largest error ratio; known divergences aside, as everywhere. null: nothing was compared.
 export function largest(rows) {
   let found = null;
   for (const row of rows) {
-    const value = headroom(row);
+    const value = errorRatio(row);
     if (value !== null && status(row) !== "known" && (found === null || value > found)) found = value;
   }
   return found;
@@ -97,10 +97,10 @@ export function largest(rows) {
 
 // How many defects the passed checks would have caught. null: no row says so.
 export function power(rows) {
-  const masks = new Set(rows.map((row) => data.rows.seen[row]).filter((place) => data.texts.seen[place] !== null));
+  const masks = new Set(rows.map((row) => data.rows.detected[row]).filter((place) => data.texts.detected[place] !== null));
   if (!masks.size) return null;
   let seen = 0n;
-  for (const place of masks) seen |= BigInt(`0x${data.texts.seen[place] || "0"}`);
+  for (const place of masks) seen |= BigInt(`0x${data.texts.detected[place] || "0"}`);
   return seen.toString(2).replaceAll("0", "").length;
 }
 
@@ -114,5 +114,5 @@ export function divergenceOf(row) {
 // The worst first.
 export function byHarm(one, other) {
   const harm = SEVERITY.indexOf(status(one)) - SEVERITY.indexOf(status(other));
-  return harm || (headroom(other) ?? -1) - (headroom(one) ?? -1) || one - other;
+  return harm || (errorRatio(other) ?? -1) - (errorRatio(one) ?? -1) || one - other;
 }

@@ -37,7 +37,7 @@ export function resultLink(row, text, tensor = "") {
   return h("a", { href: to("result", parts) }, text);
 }
 
-export function headroomText(value) {
+export function errorRatioText(value) {
   return h(`span.num${value > 1 ? ".over" : ""}`, digits(value));
 }
 

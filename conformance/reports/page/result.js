@@ -3,9 +3,9 @@
 import { breakable, copier, h, outside } from "./dom.js";
 import { data, details, number, record } from "./data.js";
 import { to } from "./state.js";
-import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, headroom, reasonOf, status, tagsOf } from "./model.js";
+import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, errorRatio, reasonOf, status, tagsOf } from "./model.js";
 import { meter } from "./charts.js";
-import { badge, crumbs, facts, headroomText, scroll, thread } from "./parts.js";
+import { badge, crumbs, facts, errorRatioText, scroll, thread } from "./parts.js";
 import { tensor } from "./tensor.js";
 import { digits, quoted, yaml } from "./words.js";
 
@@ -15,7 +15,7 @@ export async function result(name, id, chosen = "", element = "") {
   const held = await details();
   const said = held.rows[row] ?? {};
   const wrong = Object.fromEntries(Object.entries(said.details ?? {}).map(([each, place]) => [each, record(held.deviating, place) ?? {}]));
-  const tensors = Object.fromEntries(held.tensors[held.names[row]].map((each, place) => [each, number(held.headrooms[row][place])]));
+  const tensors = Object.fromEntries(held.tensors[held.names[row]].map((each, place) => [each, number(held.error_ratios[row][place])]));
   for (const each of Object.keys(wrong)) tensors[each] ??= undefined;
   const shown = chosen || worstOf(tensors, wrong);
   return [
@@ -52,10 +52,10 @@ function tensorTable(parts, tensors, wrong, shown) {
   const names = Object.keys(tensors);
   if (!names.length) return h("p.none", "no data: nothing was compared.");
   return scroll("Tensors", h("table.list.tensors",
-    h("thead", h("tr", ["tensor", "headroom", ""].map((text) => h("th", { scope: "col" }, text || h("span.unseen", "verdict"))))),
+    h("thead", h("tr", ["tensor", "error ratio", ""].map((text) => h("th", { scope: "col" }, text || h("span.unseen", "verdict"))))),
     h("tbody", names.map((each) => h(`tr${each === shown ? ".chosen" : ""}`,
       h("th", { scope: "row" }, h("a", { href: to("result", [...parts, each]), "aria-current": each === shown ? "true" : null }, each)),
-      h("td.headroom", meter(tensors[each]), headroomText(tensors[each])),
+      h("td.error-ratio", meter(tensors[each]), errorRatioText(tensors[each])),
       h("td", each in wrong ? h("span.t-fail", "✗", h("span.word", " deviates")) : h("span.t-pass", "✓", h("span.word", " within"))))))));
 }
 
@@ -95,7 +95,7 @@ function repro(row) {
 function provenance(row, profile) {
   const about = data.implementations[data.rows.implementation[row]];
   return {
-    "largest headroom": digits(headroom(row)),
+    "largest error ratio": digits(errorRatio(row)),
     "budget of the profile": profile || "no data",
     ...about.versions, ...about.description,
     suite: data.suite, ...data.machine, ...data.threads,

@@ -1,4 +1,4 @@
-// One tensor of a result: how its headrooms spread, where they lie, and its worst elements.
+// One tensor of a result: how its error ratios spread, where they lie, and its worst elements.
 
 import { h } from "./dom.js";
 import { number } from "./data.js";
@@ -7,10 +7,10 @@ import { heatmap, histogram } from "./charts.js";
 import { scroll } from "./parts.js";
 import { digits, fromHex, many } from "./words.js";
 
-export function tensor(result, name, headroom, detail, element) {
+export function tensor(result, name, errorRatio, detail, element) {
   const evidence = detail?.evidence;
   return h("section.tensor", { id: "tensor", tabindex: "-1" },
-    h("h2", h("code", name), h("span.sub", headroom === undefined ? "" : ` headroom ${digits(headroom)}`)),
+    h("h2", h("code", name), h("span.sub", errorRatio === undefined ? "" : ` error ratio ${digits(errorRatio)}`)),
     detail ? h("p.reason", detail.reason) : h("p.ok", "Within budget."),
     evidence && h("div.charts", histogram(evidence), heatmap(evidence)),
     detail && (evidence ? worst(result, name, evidence.worst, element) : only(detail)),
@@ -19,7 +19,7 @@ export function tensor(result, name, headroom, detail, element) {
 }
 
 function worst([implementation, caseId], name, elements, element) {
-  const titles = ["element", "where", "expected", "got", "deviation", "budget", "headroom", "bound"];
+  const titles = ["element", "where", "expected", "got", "deviation", "budget", "error ratio", "bound"];
   return h("div", h("h3", "Worst elements"), scroll("Worst elements", h("table.list.elements",
     h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", elements.map(([index, where, expected, got, budget, bound]) => {

@@ -21,11 +21,11 @@ export function trend() {
     crumbs(["Trend"]),
     h("h1", `Over ${plural(runs.length, "run")}`),
     scroll("Implementations over runs", h("table.list.trend",
-      h("thead", h("tr", ["implementation", "headroom of cases that pass", "conforming, run by run"].map((text) => h("th", { scope: "col" }, text)))),
+      h("thead", h("tr", ["implementation", "error ratio of cases that pass", "conforming, run by run"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", names.map((name) => series(name, implementations[name], runs))))),
-    h("p.small", "Dots: the largest headroom of a run; the tick below each: its median. The dashed line is the budget. A square marks changed packages."),
+    h("p.small", "Dots: the largest error ratio of a run; the tick below each: its median. The dashed line is the budget. A square marks changed packages."),
     h("section", h("h2", "The runs"), h("ol.plain", runs.map((run) => h("li", h("code", run.path), run.began ? ` ${run.began}` : "", ` suite ${run.suite ?? "no data"}`,
-      !run.complete && h("b", " INCOMPLETE"), run.void.length > 0 && h("b", " VOID"))))),
+      !run.complete && h("b", " INCOMPLETE"), run.invalid.length > 0 && h("b", " INVALID"))))),
   ];
 }
 
@@ -38,14 +38,14 @@ function series(name, points, runs) {
 
 const conforming = (point) => !point.supported ? "no data" : `${many(point.passed)}/${many(point.supported)}${point.counts.known ? ` ~${many(point.counts.known)}` : ""}`;
 
-// Headroom from a thousandth to ten, logarithmic.
-const tall = (headroom) => BASE - ((BASE - TOP) * Math.min(4, Math.max(0, Math.log10(Math.max(headroom, 1e-9)) + 3))) / 4;
+// Error ratio from a thousandth to ten, logarithmic.
+const tall = (errorRatio) => BASE - ((BASE - TOP) * Math.min(4, Math.max(0, Math.log10(Math.max(errorRatio, 1e-9)) + 3))) / 4;
 const right = (run) => 24 + run * STEP;
 
 function chart(name, points, runs) {
-  const drawn = points.map((point) => ({ ...point, largest: number(point.headroom.largest), median: number(point.headroom.median) }));
+  const drawn = points.map((point) => ({ ...point, largest: number(point.error_ratio.largest), median: number(point.error_ratio.median) }));
   const known = drawn.filter((point) => point.largest !== null);
-  const label = `${name}: largest headroom ${known.map((point) => `${digits(point.largest)} in run ${point.run + 1}`).join(", ") || "no data"}`;
+  const label = `${name}: largest error ratio ${known.map((point) => `${digits(point.largest)} in run ${point.run + 1}`).join(", ") || "no data"}`;
   const picture = s("svg.trendline", { viewBox: `0 0 ${right(runs)} 92`, width: right(runs), role: "img", "aria-label": label },
     s("line.budget", { x1: 0, x2: right(runs), y1: tall(1), y2: tall(1) }),
     s("line.axisline", { x1: 0, x2: right(runs), y1: BASE, y2: BASE }),
@@ -60,7 +60,7 @@ function chart(name, points, runs) {
     const moved = place > 0 && JSON.stringify(point.versions) !== JSON.stringify(drawn[place - 1].versions);
     const versions = Object.entries(point.versions).map(([which, version]) => `${which} ${version}`).join(", ");
     const colour = point.largest > 1 ? "beyond" : "within";
-    const [y, title] = [tall(point.largest), s("title", `${versions}: ${conforming(point)}, largest headroom ${digits(point.largest)}`)];
+    const [y, title] = [tall(point.largest), s("title", `${versions}: ${conforming(point)}, largest error ratio ${digits(point.largest)}`)];
     picture.append(s("line.tick", { x1: x - 5, x2: x + 5, y1: tall(point.median), y2: tall(point.median) }),
       moved ? s(`rect.${colour}`, { x: x - 5, y: y - 5, width: 10, height: 10 }, title) : s(`circle.${colour}`, { cx: x, cy: y, r: 4 }, title));
   });

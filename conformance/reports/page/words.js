@@ -8,13 +8,13 @@ export const GLYPHS = {
 // The worst first: what a list begins with.
 export const SEVERITY = ["fixed", "crash", "timeout", "error", "fail", "known", "pass", "not-run", "unsupported"];
 
-export function digits(headroom) {
-  if (typeof headroom !== "number") return "no data";
-  if (headroom === Infinity) return "∞";
-  if (headroom === 0) return "0";
-  if (Number.isNaN(headroom)) return "NaN";
-  if (headroom >= 1e5 || headroom < 1e-3) return headroom.toExponential(2).replace("e+", "e");
-  return String(Number(headroom.toPrecision(3)));
+export function digits(errorRatio) {
+  if (typeof errorRatio !== "number") return "no data";
+  if (errorRatio === Infinity) return "∞";
+  if (errorRatio === 0) return "0";
+  if (Number.isNaN(errorRatio)) return "NaN";
+  if (errorRatio >= 1e5 || errorRatio < 1e-3) return errorRatio.toExponential(2).replace("e+", "e");
+  return String(Number(errorRatio.toPrecision(3)));
 }
 
 export function many(count) {

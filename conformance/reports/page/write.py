@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.reports.page.data import details, overview
 from conformance.results import atomic
-from conformance.results.record import Report
+from conformance.results.reader import Report
 
 FILES = Path(__file__).parent
 """Template, styles and scripts."""

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.adapters import registry
 from conformance.commands.cli import main
-from conformance.results.record import read
+from conformance.results.reader import read
 from tests.conftest import FAKES, ROOT
 
 
@@ -165,14 +165,14 @@ def test_a_full_disk_ends_the_run_with_three(project: Path, capsys: pytest.Captu
 def test_a_missing_implementation_does_not_stop_the_others(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {"absent": "tests.fakes:Absent", "faithful": "tests.fakes:Faithful", "dear": "tests.fakes:Dear"}
+    names = {"absent": "tests.fakes:Absent", "faithful": "tests.fakes:Faithful", "expensive": "tests.fakes:Expensive"}
     monkeypatch.setattr(registry, "registered", lambda: names)
     assert run("cases") == 0
     printed = capsys.readouterr().out
     assert "not installed, not run: absent\n  `conformance doctor` says what they need" in printed
     assert "4 pass" in printed
     report = read(project / "conformance-report" / "results.jsonl")
-    assert report.planned == {"faithful": 3, "dear": 1}
+    assert report.planned == {"faithful": 3, "expensive": 1}
     assert "a_framework_that_is_not_there" in report.header["absent"]["absent"]
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from conformance.commands.cli import main
-from conformance.defects.power import detected as seen
+from conformance.defects.power import detected
 from conformance.defects.power.kill_matrix import REQUIRED
-from conformance.results.record import read
+from conformance.results.reader import read
 from tests.conftest import FAKES
 
 
@@ -25,7 +25,7 @@ def power(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) ->
 def test_power_says_what_is_seen(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = power(capsys)
     assert found["cases"] == 3
-    assert found["power"]["applicable"] == found["power"]["seen"] + len(found["unseen"]) > 200
+    assert found["power"]["applicable"] == found["power"]["detected"] + len(found["undetected"]) > 200
     assert found["by_dtype"].keys() == {"float64", "float32"}
     assert found["by_feature"]["bidirectional"]["applicable"] < found["power"]["applicable"]
     assert "weight_hr" in " ".join(found["inapplicable"])
@@ -42,7 +42,7 @@ def test_zero_when_all_that_applies_is_seen(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conformance.defects.power.power.REQUIRED", REQUIRED[:23])
-    assert power(capsys, code=0)["power"] == {"seen": 23, "applicable": 23}
+    assert power(capsys, code=0)["power"] == {"detected": 23, "applicable": 23}
 
 
 def test_a_defect_that_no_case_sees_is_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +50,7 @@ def test_a_defect_that_no_case_sees_is_one(project: Path, capsys: pytest.Capture
         "cases:\n  blind: {input_size: 3, hidden_size: 4, seq_len: 2, batch: 2, initial_state: zero, check: [c_n]}\n"
     )
     found = power(capsys)
-    assert "h_n-never-written" in found["unseen"]
+    assert "h_n-never-written" in found["undetected"]
     assert main(["power", "cases"]) == 1
     assert "h_n-never-written: an LSTM" in capsys.readouterr().out
 
@@ -80,7 +80,7 @@ def test_the_matrix_is_written(project: Path, capsys: pytest.CaptureFixture[str]
     assert len(table) == len(lines) > 100
     assert {row["case"] for row in table} == {"cases/small.yaml::plain"}
     assert [row["defect"] for row in table] == [line["defect"] for line in lines]
-    assert all((float(line["headroom"]) > 2) == line["seen"] for line in lines)
+    assert all((float(line["error_ratio"]) > 2) == line["detected"] for line in lines)
     assert main(["power", "cases", "-k", "plain", "--matrix", "none/kills.csv"]) == 3
     assert "none/kills.csv: cannot be written" in capsys.readouterr().err
 
@@ -89,7 +89,7 @@ def test_the_matrix_is_written(project: Path, capsys: pytest.CaptureFixture[str]
 def test_published_suites_are_shown_beside_these_cases(capsys: pytest.CaptureFixture[str]) -> None:
     suites = power(capsys, "-k", "plain", "--published")["published"]
     assert [suite["suite"] for suite in suites][-1] == "these 1 cases"
-    assert suites[-1]["gates"] == {"seen": 23, "applicable": 23}
+    assert suites[-1]["gates"] == {"detected": 23, "applicable": 23}
     assert all(suite["all"]["applicable"] == len(REQUIRED) for suite in suites)
     assert main(["power", "cases", "-k", "plain", "--published"]) == 1
     printed = capsys.readouterr().out
@@ -111,15 +111,15 @@ def test_results_say_what_they_see(project: Path, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     report = read(project / "conformance-report" / "results.jsonl")
     by_status = {result.status: result for result in report.results}
-    assert by_status["unsupported"].sees is None
+    assert by_status["unsupported"].detects is None
     passed = by_status["pass"]
-    assert passed.sees is not None
-    assert tuple(report.header["defects"]) == seen.IDS
-    found = seen.names(int(passed.seen, 16))
-    assert len(found) == passed.sees > 100
+    assert passed.detects is not None
+    assert tuple(report.header["defects"]) == detected.IDS
+    found = detected.names(int(passed.detected, 16))
+    assert len(found) == passed.detects > 100
     assert "gates-read-iofg" in found
-    assert f"picky sees {passed.sees} of {len(REQUIRED)} defects" in printed
-    assert f"{passed.sees} of {len(REQUIRED)} defects" in (project / "conformance-report" / "report.md").read_text()
+    assert f"picky detects {passed.detects} of {len(REQUIRED)} defects" in printed
+    assert f"{passed.detects} of {len(REQUIRED)} defects" in (project / "conformance-report" / "report.md").read_text()
 
 
 def test_an_unchecked_gradient_costs(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -130,6 +130,6 @@ def test_an_unchecked_gradient_costs(project: Path, capfd: pytest.CaptureFixture
     assert main(["run", "cases", "-i", f"{FAKES}:Faithful", "--json"]) == 0
     summary = json.loads(capfd.readouterr().out)
     results = {result.case.split("::")[1]: result for result in read(Path(summary["results"])).results}
-    assert 0 < (results["forward"].sees or 0) < (results["all"].sees or 0)
-    union = int(results["forward"].seen, 16) | int(results["all"].seen, 16)
-    assert summary["sees"] == {"faithful": union.bit_count()}
+    assert 0 < (results["forward"].detects or 0) < (results["all"].detects or 0)
+    union = int(results["forward"].detected, 16) | int(results["all"].detected, 16)
+    assert summary["detects"] == {"faithful": union.bit_count()}

@@ -97,7 +97,7 @@ def test_it_stops_at_the_first_deviation(adapters: str, capsys: pytest.CaptureFi
 def test_without_gradients_the_forward_half_is_run(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", f"{adapters}:InferenceOnly"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("forward only: headroom") == 10
+    assert printed.count("forward only: error ratio") == 10
     assert main(["smoke", f"{adapters}:InferenceGoesWrong"]) == 1
     printed = capsys.readouterr().out
     assert "one layer in float64, forward only" in printed

@@ -8,7 +8,7 @@ import pytest
 from conformance.cases.case import Case
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.compose import compose
-from conformance.known import expected as excuse
+from conformance.known import expected
 from conformance.known.divergences import Divergence
 from conformance.known.expected import DEFECTS, Judged
 from conformance.verdict.judge import judge
@@ -66,7 +66,9 @@ def said(found: Judged, *entries: Divergence) -> str:
     """The status, and the entries that are named."""
     verdict = judge(found.problem, found.solution, found.expectation)
     failing = [tensor.name for tensor in verdict.tensors if not tensor.conforms]
-    told = excuse.for_deviation(entries, failing, found, ORACLE) if failing else excuse.for_conformance(entries, found)
+    told = (
+        expected.for_deviation(entries, failing, found, ORACLE) if failing else expected.for_conformance(entries, found)
+    )
     return f"{told.status} {told.reason.split(':')[0].split(' no longer')[0]}" if told else ""
 
 
@@ -117,9 +119,9 @@ def test_less_precise_arithmetic_keeps_its_own_budget(found: Judged, expected: s
     assert said(found, entry("coarse", profile="float32")) == expected
 
 
-def test_a_largest_headroom_is_the_largest() -> None:
-    assert said(judged(off=1e-5), entry("rough", headroom=100.0)) == "known rough"
-    assert said(judged(off=1e-2), entry("rough", headroom=100.0)) == ""
+def test_a_largest_error_ratio_is_the_largest() -> None:
+    assert said(judged(off=1e-5), entry("rough", error_ratio=100.0)) == "known rough"
+    assert said(judged(off=1e-2), entry("rough", error_ratio=100.0)) == ""
 
 
 def test_what_one_entry_leaves_open_another_does_not_open() -> None:
@@ -137,6 +139,6 @@ def test_a_tensor_of_another_shape_is_no_defect_of_the_catalogue() -> None:
 
 def test_an_error_is_the_first_of_which_the_message_tells() -> None:
     entries = [entry("other", tensors=[], error="^died"), entry("raises", tensors=[], error="no kernel"), NO_CLIP]
-    found = excuse.for_error(entries, "RuntimeError: no kernel for it")
+    found = expected.for_error(entries, "RuntimeError: no kernel for it")
     assert found == ("known", "raises: It raises.")
-    assert excuse.for_error(entries, "another") is None
+    assert expected.for_error(entries, "another") is None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from conformance.results.record import Report
+from conformance.results.reader import Report
 from tests.conformance.reports.test_markdown import FAILED, make_report
 
 HOSTILE = (

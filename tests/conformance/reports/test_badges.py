@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.reports import badges
-from conformance.results.record import Report, Result
+from conformance.results.reader import Report
+from conformance.results.record import Result
 from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, FAILED, KNOWN, NOT_RUN, PASSED, UNSUPPORTED, make_report
 
@@ -40,7 +41,7 @@ def test_nothing_good_is_said_of_a_run_cut_short() -> None:
 
 def test_nothing_good_is_said_of_a_void_run() -> None:
     void = replace(ALL, header={**ALL.header, "controls": {"wrong-gates": "pass"}})
-    assert {each["message"] for each in badges.render(void).values()} == {"void run"}
+    assert {each["message"] for each in badges.render(void).values()} == {"invalid run"}
 
 
 @pytest.mark.parametrize("report", [ALL, hostile.report()])

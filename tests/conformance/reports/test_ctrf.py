@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from conformance.reports import ctrf
-from conformance.results.record import DEVIATIONS, STATUSES, Report
+from conformance.results.reader import Report
+from conformance.results.record import DEVIATIONS, STATUSES
 from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
 
@@ -53,13 +54,13 @@ def test_a_test_says_what_deviates(tmp_path: Path) -> None:
     assert (test["name"], test["suite"], test["rawStatus"]) == ("two[fake]", ["fake", "a.yaml"], "fail")
     assert (test["status"], test["duration"], test["message"]) == ("failed", 4000, "h_n is off | <b>by</b> 1")
     assert "conformance run a.yaml -i my.py:Fake -k a.yaml::two" in test["trace"]
-    assert test["extra"]["headroom"] == "inf"
+    assert test["extra"]["error_ratio"] == "inf"
 
 
 def test_an_incomplete_run_is_not_healthy(tmp_path: Path) -> None:
     results = written(make_report(PASSED, complete=False), tmp_path / "c.json")["results"]
     assert results["environment"]["healthy"] is False
-    assert results["summary"]["extra"] == {"complete": False, "planned": 6, "void": []}
+    assert results["summary"]["extra"] == {"complete": False, "planned": 6, "invalid": []}
 
 
 def test_every_status_has_its_place() -> None:

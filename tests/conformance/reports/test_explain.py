@@ -7,7 +7,7 @@ from conformance.results.record import Result
 from tests.conformance.reports.test_markdown import ERROR, FAILED
 
 DETAIL = {
-    "reason": "h_n is off by 0.25 at layer 0, forward, row 1, unit 3: got 0.75, expected 0.5, headroom 250",
+    "reason": "h_n is off by 0.25 at layer 0, forward, row 1, unit 3: got 0.75, expected 0.5, error ratio 250",
     "where": "layer 0, forward, row 1, unit 3",
     "index": [0, 1, 3],
     "expected": 0.5,
@@ -26,7 +26,7 @@ WRONG = Result(
     "mine",
     "fail",
     str(DETAIL["reason"]),
-    headroom=250.0,
+    error_ratio=250.0,
     tensors={"output": 0.5, "h_n": 250.0, "c_n": 40.0, "grad.input": float("inf")},
     details={
         "c_n": DETAIL,
@@ -46,9 +46,9 @@ def test_what_where_by_how_much_and_how_to_run_it_again() -> None:
         "  where     layer 0, forward, row 1, unit 3",
         "  got       0.75 (0x1.8000000000000p-1)",
         "  expected  0.5 (0x1.0000000000000p-1)",
-        "  off by    0.25, budget 0.001, headroom 250 (up to 1 conforms)",
+        "  off by    0.25, budget 0.001, error ratio 250 (up to 1 conforms)",
         "  to pass   rtol 0.5, or atol 0.25",
-        "  also      c_n (headroom 40)",
+        "  also      c_n (error ratio 40)",
         "  within    output, grad.input",
         "  cause     behaves exactly like an LSTM whose gates are read i, o, f, g, with",
         "            gradients left as they were read",
@@ -61,11 +61,11 @@ def test_what_where_by_how_much_and_how_to_run_it_again() -> None:
 def test_what_is_not_finite_comes_first() -> None:
     lines = explain(WRONG).splitlines()
     assert lines[1] == "  what      grad.input is not finite in 3 of 9 elements, first nan at step 0"
-    assert lines[2] == "  also      h_n (headroom 250); c_n (headroom 40)"
+    assert lines[2] == "  also      h_n (error ratio 250); c_n (error ratio 40)"
 
 
 def test_a_headline_is_one_line() -> None:
-    assert headline(replace(WRONG, details={"h_n": DETAIL})) == "fail: h_n is off by 0.25, headroom 250"
+    assert headline(replace(WRONG, details={"h_n": DETAIL})) == "fail: h_n is off by 0.25, error ratio 250"
     assert headline(ERROR) == "error: no"
     assert headline(FAILED) == "fail: h_n is off"
 

@@ -8,7 +8,8 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
 from conformance.reports import junit
-from conformance.results.record import DEVIATIONS, STATUSES, Report
+from conformance.results.reader import Report
+from conformance.results.record import DEVIATIONS, STATUSES
 from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
 
@@ -89,7 +90,7 @@ def test_what_is_hostile_stays_text(tmp_path: Path) -> None:
         (make_report(PASSED, complete=False), "INCOMPLETE: the run was cut short; 1 of 6 results are there"),
         (
             replace(ALL, header={**ALL.header, "controls": {"wrong-gates": "pass"}}),
-            "VOID: known to be wrong, and not found out: wrong-gates. No result of this run means anything",
+            "INVALID: known to be wrong, and not found out: wrong-gates. No result of this run means anything",
         ),
     ],
 )

@@ -7,25 +7,26 @@ import pytest
 
 from conformance.errors import UserError
 from conformance.reports import markdown
-from conformance.results.record import Report, Result
+from conformance.results.reader import Report
+from conformance.results.record import Result
 
-PASSED = Result("a.yaml::one", "k1", "fake", "pass", headroom=0.25, features=("float32",), dtype="float32")
+PASSED = Result("a.yaml::one", "k1", "fake", "pass", error_ratio=0.25, features=("float32",), dtype="float32")
 FAILED = replace(
     PASSED,
     case="a.yaml::two",
     status="fail",
     reason="h_n is off | <b>by</b> 1",
-    headroom=math.inf,
+    error_ratio=math.inf,
     tensors={"h_n": math.inf, "c_n": 0.5},
     details={"h_n": {"reason": "h_n is off", "expected": 0.5, "got": "nan"}},
     seconds={"solve": 3.0, "budget": 1.0},
 )
 ERROR = replace(
-    PASSED, case="a.yaml::three", status="error", reason="no", traceback="Traceback\n```\nno", headroom=None
+    PASSED, case="a.yaml::three", status="error", reason="no", traceback="Traceback\n```\nno", error_ratio=None
 )
 KNOWN = replace(PASSED, case="a.yaml::four", status="known", reason="one: It errs.")
-UNSUPPORTED = replace(PASSED, case="a.yaml::five", status="unsupported", reason="cannot", headroom=None)
-NOT_RUN = replace(PASSED, implementation="absent", status="not-run", reason="not installed", headroom=None)
+UNSUPPORTED = replace(PASSED, case="a.yaml::five", status="unsupported", reason="cannot", error_ratio=None)
+NOT_RUN = replace(PASSED, implementation="absent", status="not-run", reason="not installed", error_ratio=None)
 
 
 def make_report(*results: Result, complete: bool = True) -> Report:

@@ -18,15 +18,18 @@ from conformance.errors import UserError
 from conformance.known.divergences import shipped
 from conformance.reports.page import write as html
 from conformance.reports.page.data import details, overview
-from conformance.results.record import Report, Result, make_header
+from conformance.results.header import make_header
+from conformance.results.reader import Report
+from conformance.results.record import Result
 from conformance.results.writer import ResultsFile
 
 PASSED = Result(
-    "a.yaml::one", "k1", "fake", "pass", headroom=0.25, tensors={"h_n": 0.25}, features=("layers", "float32"),
-    tags=("core",), dtype="float32", line=3, options={"input_size": 3}, sees=2, seen="5",
+    "a.yaml::one", "k1", "fake", "pass", error_ratio=0.25, tensors={"h_n": 0.25}, features=("layers", "float32"),
+    tags=("core",), dtype="float32", line=3, options={"input_size": 3}, detects=2, detected="5",
 )  # fmt: skip
 FAILED = replace(
-    PASSED, case="a.yaml::two", key="k2", status="fail", reason="h_n is off", headroom=math.inf, sees=None, seen="",
+    PASSED, case="a.yaml::two", key="k2", status="fail", reason="h_n is off", error_ratio=math.inf,
+    detects=None, detected="",
     tensors={"h_n": math.inf, "c_n": 1.0001}, details={"h_n": {"reason": "h_n is off", "got": math.nan}},
     diagnosis="behaves exactly like …", causes={"one": "whose gates are read i, o, f, g"}, options={"input_size": 4},
 )  # fmt: skip
@@ -125,7 +128,7 @@ def test_all_that_rows_hold_is_there() -> None:
     page = Page(html.render(ALL))
     shown, held = page.block("overview"), page.block("details")
     assert [shown["statuses"][place] for place in shown["rows"]["status"]] == ["pass", "fail", "known"]
-    assert shown["rows"]["headroom"] == [0.25, "inf", "inf"]
+    assert shown["rows"]["error_ratio"] == [0.25, "inf", "inf"]
     assert [shown["cases"]["id"][place] for place in shown["rows"]["case"]] == [
         "a.yaml::one",
         "a.yaml::two",
@@ -140,7 +143,7 @@ def test_all_that_rows_hold_is_there() -> None:
     assert {name: column[place] for name, column in held["deviating"].items()} == {"reason": "h_n is off", "got": "nan"}
     assert "0" not in held["rows"]
     assert [held["tensors"][place] for place in held["names"]] == [["h_n"], ["h_n", "c_n"], ["h_n", "c_n"]]
-    assert held["headrooms"][1] == ["inf", 1.01], "it is beyond the budget, and must not read 1"
+    assert held["error_ratios"][1] == ["inf", 1.01], "it is beyond the budget, and must not read 1"
 
 
 def test_what_deviates_alike_is_held_once_in_columns() -> None:
@@ -179,7 +182,7 @@ def test_a_case_in_two_files_is_two_cases() -> None:
 
 def test_an_incomplete_or_void_run_says_so() -> None:
     shown = overview(make_report(PASSED, complete=False, controls={"one": "pass", "two": "fail"}))
-    assert (shown["complete"], shown["planned"], shown["void"]) == (False, 3, ["one"])
+    assert (shown["complete"], shown["planned"], shown["invalid"]) == (False, 3, ["one"])
 
 
 def test_hostile_text_is_in_no_other_form_than_data() -> None:

@@ -37,19 +37,19 @@ def test_csv_has_a_row_for_each_result(tmp_path: Path) -> None:
         (result.implementation, result.case, result.status) for result in ALL.results
     ]
     failed = rows[1]
-    assert float(failed["headroom"]) == math.inf
+    assert float(failed["error_ratio"]) == math.inf
     assert failed["worst_tensor"] == "h_n"
     assert json.loads(failed["tensors"]) == {"h_n": "inf", "c_n": 0.5}
     assert json.loads(failed["options"]) == {"hidden_size": 4}
     assert (failed["versions"], failed["suite"], failed["began"]) == ("numpy==2", "1.0", BEGAN)
-    assert rows[2]["headroom"] == ""
+    assert rows[2]["error_ratio"] == ""
     assert rows[2]["tensors"] == ""
 
 
 def test_csv_is_read_by_pyarrow(tmp_path: Path) -> None:
     csvfile.write(tmp_path / "r.csv", DATED)
     table = pyarrow.csv.read_csv(tmp_path / "r.csv")
-    assert table.column("headroom").to_pylist() == [0.25, math.inf, None, 0.25, None, None]
+    assert table.column("error_ratio").to_pylist() == [0.25, math.inf, None, 0.25, None, None]
 
 
 def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_parquet_has_types(tmp_path: Path) -> None:
     assert table.num_rows == len(ALL.results)
     assert pyarrow.types.is_map(table.schema.field("tensors").type)
     row = table.to_pylist()[1]
-    assert (row["headroom"], dict(row["tensors"])) == (math.inf, {"h_n": math.inf, "c_n": 0.5})
+    assert (row["error_ratio"], dict(row["tensors"])) == (math.inf, {"h_n": math.inf, "c_n": 0.5})
     assert row["features"] == ["float32"]
-    assert table.to_pylist()[2]["headroom"] is None
+    assert table.to_pylist()[2]["error_ratio"] is None
     assert json.loads(table.schema.metadata[b"conformance"])["planned"] == {"fake": 5, "absent": 1}
 
 

@@ -32,22 +32,26 @@ def test_a_summary_holds(text: str) -> None:
 
 
 def test_of_many_implementations_each_has_a_line() -> None:
-    many = [replace(PASSED, implementation=f"mylib.Implementation{number}", sees=1, seen="1") for number in range(20)]
+    many = [
+        replace(PASSED, implementation=f"mylib.Implementation{number}", detects=1, detected="1") for number in range(20)
+    ]
     lines = summary(*many).splitlines()
-    assert any("cases" in line and "sees" in line for line in lines)
+    assert any("cases" in line and "detects" in line for line in lines)
     assert sum("mylib.Implementation7 " in line for line in lines) == 1
     assert not any("would have caught" in line and "What" in line for line in lines)
 
 
 def test_of_many_times_the_largest_are_shown() -> None:
-    many = [replace(PASSED, implementation=f"mylib.{number}", seconds={"solve": number + 10.0}) for number in range(20)]
+    names = [f"mylib.Implementation{number}" for number in range(20)]
+    many = [replace(PASSED, implementation=name, detects=1, detected="1") for name in names]
     shown = [line for line in summary(*many).splitlines() if "solve mylib." in line]
     assert len(shown) <= SHOWN_TIMES
     assert "solve mylib.19" in shown[0]
 
 
 def test_only_the_first_failures_are_listed() -> None:
-    many = [replace(FAILED, case=f"a.yaml::case-{number}") for number in range(13)]
+    names = [f"mylib.Implementation{number}" for number in range(20)]
+    many = [replace(PASSED, implementation=name, detects=1, detected="1") for name in names]
     assert "and 3 more, all in the report" in summary(*many)
 
 

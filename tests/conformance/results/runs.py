@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.results.record import Report, Result, make_header, read
+from conformance.results.header import make_header
+from conformance.results.reader import Report, read
+from conformance.results.record import Result
 from conformance.results.writer import ResultsFile
 
 
 def row(case: str, status: Any = "pass", implementation: str = "mine", **more: Any) -> Result:
     """A result whose key is its case's name, unless it is given."""
-    headroom = more.pop("headroom", 0.1 if status == "pass" else None)
-    tensors = more.pop("tensors", {"h_n": headroom} if headroom is not None else {})
+    error_ratio = more.pop("error_ratio", 0.1 if status == "pass" else None)
+    tensors = more.pop("tensors", {"h_n": error_ratio} if error_ratio is not None else {})
     reason = more.pop("reason", "" if status == "pass" else f"because {status}")
     key = more.pop("key", f"key of {case}")
-    return Result(f"a.yaml::{case}", key, implementation, status, reason, headroom, tensors, **more)
+    return Result(f"a.yaml::{case}", key, implementation, status, reason, error_ratio, tensors, **more)
 
 
 def report(path: Path, *results: Result, complete: bool = True, **header: Any) -> Report:

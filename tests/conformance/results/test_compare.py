@@ -102,7 +102,7 @@ def test_a_whole_implementation_is_lost_once(tmp_path: Path) -> None:
     assert list(found.came) == ["came"]
 
 
-def test_headroom_drifts_where_both_pass(tmp_path: Path) -> None:
+def test_error_ratio_drifts_where_both_pass(tmp_path: Path) -> None:
     names = [f"case-{number}" for number in range(100)]
     old = [row(name, tensors={"h_n": 0.01, "c_n": 0.5}) for name in names]
     new = [row(name, tensors={"h_n": 0.02, "c_n": 0.25}) for name in names]
@@ -115,10 +115,10 @@ def test_headroom_drifts_where_both_pass(tmp_path: Path) -> None:
     ]
 
 
-def test_headroom_that_was_none_has_grown_beyond_any_factor(tmp_path: Path) -> None:
-    drifts = compared(tmp_path, [row("one", headroom=0.0)], [row("one", headroom=0.1)]).drifts
+def test_error_ratio_that_was_none_has_grown_beyond_any_factor(tmp_path: Path) -> None:
+    drifts = compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.1)]).drifts
     assert drifts[0].ratio == math.inf
-    assert not compared(tmp_path, [row("one", headroom=0.0)], [row("one", headroom=0.0)]).drifts[0].moved
+    assert not compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.0)]).drifts[0].moved
 
 
 @pytest.mark.parametrize(("count", "value"), [(1, 0), (50, 49), (100, 98), (200, 197)])
@@ -127,10 +127,10 @@ def test_percentiles_are_values_that_occur(count: int, value: int) -> None:
 
 
 def test_power_is_lost_where_no_passed_check_sees_a_defect_any_more(tmp_path: Path) -> None:
-    old = [row("one", sees=2, seen="3"), row("two", sees=1, seen="4")]
-    found = compared(tmp_path, old, [row("one", sees=2, seen="3"), row("two", "fail")])
+    old = [row("one", detects=2, detected="3"), row("two", detects=1, detected="4")]
+    found = compared(tmp_path, old, [row("one", detects=2, detected="3"), row("two", "fail")])
     assert found.lost_power == {"mine": ("c",)}
-    assert compared(tmp_path, old, [row("one", sees=2, seen="3")], defects=["a", "b"]).lost_power == {}
+    assert compared(tmp_path, old, [row("one", detects=2, detected="3")], defects=["a", "b"]).lost_power == {}
 
 
 def test_provenance_that_changed_is_named(tmp_path: Path) -> None:
@@ -153,15 +153,15 @@ def test_provenance_that_changed_is_named(tmp_path: Path) -> None:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     old = [
-        row("breaks", sees=1, seen="1"),
+        row("breaks", detects=1, detected="1"),
         row("mends", "fail"),
         row("drops"),
         row("lost"),
-        row("drifts", headroom=0.01),
+        row("drifts", error_ratio=0.01),
     ]
     new = [row("breaks", "fail", reason="h_n is off " * 9), row("mends"), row("drops", "unsupported")]
     report(tmp_path / "old.jsonl", *old)
-    report(tmp_path / "new.jsonl", *new, row("drifts", headroom=0.05), packages={"mine": {"framework": "2"}})
+    report(tmp_path / "new.jsonl", *new, row("drifts", error_ratio=0.05), packages={"mine": {"framework": "2"}})
     return tmp_path
 
 
@@ -172,17 +172,17 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("", 1),
         ("new-fail", 1),
         ("none", 0),
-        ("headroom>4.5x", 1),
-        ("headroom>5x", 0),
-        ("headroom>1x,none-such", 2),
+        ("error-ratio>4.5x", 1),
+        ("error-ratio>5x", 0),
+        ("error-ratio>1x,none-such", 2),
         ("lost-power", 1),
         ("lost-case", 1),
         ("new-unsupported", 1),
         ("provenance", 1),
         ("added-fail,new-known,not-run,incomplete", 0),
         ("fixed", 1),
-        ("headroom>0.5x", 2),
-        ("headroom>2", 2),
+        ("error-ratio>0.5x", 2),
+        ("error-ratio>2", 2),
         ("none,new-fail", 2),
     ],
 )
@@ -198,9 +198,9 @@ def test_a_comparison_fails_on_what_is_asked_for(condition: str, code: int, caps
 def test_a_wrong_condition_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", "newfail"]) == 2
     assert "there is no condition 'newfail', did you mean 'new-fail'?" in capsys.readouterr().err
-    assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", "headroom>twice"]) == 2
+    assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", "error-ratio>twice"]) == 2
     assert main(["compare", "old.jsonl", "new.jsonl", "--fail-on", ""]) == 2
-    assert "headroom takes a factor: headroom>2x" in capsys.readouterr().err
+    assert "error ratio takes a factor: error-ratio>2x" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("files")
@@ -208,7 +208,7 @@ def test_the_help_names_every_condition(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["compare", "--help"])
     said = capsys.readouterr().out
-    assert all(f"  {kind}" in said or f" {kind}" in said for kind in (*KINDS, "lost-power", "headroom>2x", "none"))
+    assert all(f"  {kind}" in said or f" {kind}" in said for kind in (*KINDS, "lost-power", "error-ratio>2x", "none"))
 
 
 @pytest.mark.usefixtures("files")
@@ -239,7 +239,7 @@ def test_json_holds_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["counts"]["fixed"] == 1
     assert found["changes"][0]["new"]["status"] == "fail"
     assert found["lost_power"] == {"mine": ["a"]}
-    assert found["headroom"][0]["p99"] == [0.01, 0.05]
+    assert found["error_ratio"][0]["p99"] == [0.01, 0.05]
 
 
 def test_markdown_is_written_too(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,7 +257,7 @@ def test_runs_that_are_not_whole_say_so(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["compare", *paths]) == 0
     printed = capsys.readouterr().out
     assert "the old run: INCOMPLETE" in printed
-    assert "the new run: VOID" in printed
+    assert "the new run: INVALID" in printed
     assert main(["compare", *paths, "--fail-on", "incomplete"]) == 1
 
 

@@ -10,8 +10,9 @@ import pytest
 from conformance.commands.cli import main
 from conformance.errors import UserError
 from conformance.results.merge import FAULTS, merge
-from conformance.results.record import Report, Result, read
-from conformance.results.summary import sees
+from conformance.results.reader import Report, read
+from conformance.results.record import Result
+from conformance.results.summary import detection
 from tests.conformance.results.runs import report, row
 from tests.conftest import FAKES
 
@@ -99,13 +100,13 @@ def test_an_incomplete_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_versions_of_the_suite_are_refused_and_their_power_is_counted_by_name(tmp_path: Path) -> None:
-    one = report(tmp_path / "one.jsonl", row("a", sees=1, seen="4"), suite="1")
-    two = report(tmp_path / "two.jsonl", row("b", sees=2, seen="3"), suite="2", defects=["d", "c"])
+    one = report(tmp_path / "one.jsonl", row("a", detects=1, detected="4"), suite="1")
+    two = report(tmp_path / "two.jsonl", row("b", detects=2, detected="3"), suite="2", defects=["d", "c"])
     assert kinds(refused([one, two])) == {"suite"}
     merged, _ = merge([one, two], ["suite"])
     whole = replace(one, header=merged.header, results=tuple(merged.results))
     assert merged.header["defects"] == ["a", "b", "c", "d"]
-    assert set(sees(whole)["mine"].seen) == {"c", "d"}
+    assert set(detection(whole)["mine"].detected) == {"c", "d"}
 
 
 @pytest.mark.parametrize(

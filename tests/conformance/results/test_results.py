@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 
 from conformance.errors import UserError
-from conformance.results.record import Result, counts, make_header, plain, read
+from conformance.results.header import make_header
+from conformance.results.reader import read
+from conformance.results.record import Result, counts, plain
 from conformance.results.writer import ResultsFile
 
-PASSED = Result("a.yaml::one", "k1", "fake", "pass", headroom=0.0, tensors={"h_n": 0.0}, seconds={"solve": 0.25})
+PASSED = Result("a.yaml::one", "k1", "fake", "pass", error_ratio=0.0, tensors={"h_n": 0.0}, seconds={"solve": 0.25})
 FAILED = Result(
     "a.yaml::two",
     "k2",
     "fake",
     "fail",
     "h_n: wrong",
-    headroom=math.inf,
+    error_ratio=math.inf,
     tensors={"h_n": math.inf, "c_n": 0.5},
     details={"h_n": {"index": (0, np.int64(1)), "got": np.float32(0.5), "expected": math.nan}},
     notes=("a note",),
@@ -50,7 +52,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert report.planned == {"fake": 2}
     assert report.implementations == {"fake": {"device": "cpu"}}
     assert report.results[0] == PASSED
-    assert report.results[1].headroom == math.inf
+    assert report.results[1].error_ratio == math.inf
     assert report.results[1].details["h_n"] == {"index": [0, 1], "got": 0.5, "expected": "nan"}
     assert report.footer is not None
     assert report.footer["counts"] == {"pass": 1, "fail": 1}
@@ -121,7 +123,7 @@ def test_another_run_is_not_resumed(tmp_path: Path, part: str) -> None:
 
 
 ROW = (
-    '{"kind": "header", "planned": {}, "format": 1}\n'
+    '{"kind": "header", "planned": {}, "format": 2}\n'
     '{"kind": "row", "case": "c", "key": "k", "implementation": "i", "status": "pass", %s}\n'
 )
 
@@ -135,20 +137,20 @@ ROW = (
         ('{"kind": "row"}\n', ":1: this is not a results file"),
         ('{"kind": "header", "planned": {}, "format": 99, "suite": "9.0"}\n', "version 9.0 of the suite"),
         (
-            '{"kind": "header", "planned": {}, "format": 1}\n{"kind": "row", "case": "a"}\n',
+            '{"kind": "header", "planned": {}, "format": 2}\n{"kind": "row", "case": "a"}\n',
             ":2: .* key: Field required",
         ),
-        ('{"kind": "header", "planned": {}, "format": 1}\n{"kin\n{}\n', ":2: this is not a row"),
+        ('{"kind": "header", "planned": {}, "format": 2}\n{"kin\n{}\n', ":2: this is not a row"),
         ("[" * 10**5 + "\n", ":1: this is not a results file: too deep"),
-        ('{"kind": "header", "planned": {}, "format": 1, "machine": "fast"}\n', ":1: .*machine: Input should be"),
+        ('{"kind": "header", "planned": {}, "format": 2, "machine": "fast"}\n', ":1: .*machine: Input should be"),
         (ROW % '"seconds": 5', ":2: .*seconds: Input should be"),
-        (ROW % '"seen": "zz"', ":2: .*seen: String should match"),
-        (ROW % '"headroom": "nan"', ":2: .*headroom: Input should be"),
+        (ROW % '"detected": "zz"', ":2: .*seen: String should match"),
+        (ROW % '"error ratio": "nan"', ":2: .*error ratio: Input should be"),
         (ROW % '"line": 1' + (ROW % '"line": 1').splitlines()[1] + "\n", r":3: .*c\[i\] is there twice"),
         (ROW % '"line": 1' + (ROW % '"line": 1'), ":3: .*another run begins"),
         (ROW % '"line": 1' + '{"kind": "footer"}\n' + (ROW % '"line": 1'), ":4: .*behind the end of a run"),
         (
-            '{"kind": "header", "planned": {}, "format": 1}\n'
+            '{"kind": "header", "planned": {}, "format": 2}\n'
             '{"kind": "row", "case": "a", "key": "k", "implementation": "i", "status": "fine"}\n',
             ":2: .* status: Input should be 'pass'",
         ),

@@ -1,20 +1,20 @@
 from dataclasses import replace
 
 from conformance.results.record import Result
-from conformance.results.summary import dtypes, headrooms
+from conformance.results.summary import dtypes, error_ratios
 
-PASSED = Result("a.yaml::one", "k1", "fake", "pass", headroom=0.25, features=("float32",), dtype="float32")
+PASSED = Result("a.yaml::one", "k1", "fake", "pass", error_ratio=0.25, features=("float32",), dtype="float32")
 
 
-def test_headroom_is_the_largest_of_each_implementation_and_dtype_known_divergences_aside() -> None:
+def test_error_ratio_is_the_largest_of_each_implementation_and_dtype_known_divergences_aside() -> None:
     results = [
         PASSED,
-        replace(PASSED, headroom=0.5),
-        replace(PASSED, status="known", headroom=7.0),
-        replace(PASSED, status="unsupported", headroom=None),
-        replace(PASSED, implementation="other", status="fail", headroom=9.0, dtype="bfloat16"),
-        replace(PASSED, implementation="other", headroom=0.1, dtype="float64"),
+        replace(PASSED, error_ratio=0.5),
+        replace(PASSED, status="known", error_ratio=7.0),
+        replace(PASSED, status="unsupported", error_ratio=None),
+        replace(PASSED, implementation="other", status="fail", error_ratio=9.0, dtype="bfloat16"),
+        replace(PASSED, implementation="other", error_ratio=0.1, dtype="float64"),
     ]
-    largest = headrooms(results)
+    largest = error_ratios(results)
     assert largest == {("fake", "float32"): 0.5, ("other", "bfloat16"): 9.0, ("other", "float64"): 0.1}
     assert dtypes(largest) == ["float64", "float32", "bfloat16"]

@@ -12,13 +12,17 @@ from tests.conformance.results.runs import report, row
 def runs(folder: Path) -> list[str]:
     second = report(
         folder / "a.jsonl",
-        *(row("one", headroom=0.9), row("two", "fail"), row("three", "unsupported")),
+        *(row("one", error_ratio=0.9), row("two", "fail"), row("three", "unsupported")),
         began="2026-02-01T00:00:00+00:00",
         packages={"mine": {"framework": "2"}},
     )
     first = report(
         folder / "b.jsonl",
-        *(row("one", headroom=0.2, sees=1, seen="1"), row("two", headroom=0.1), row("one", implementation="other@7")),
+        *(
+            row("one", error_ratio=0.2, detects=1, detected="1"),
+            row("two", error_ratio=0.1),
+            row("one", implementation="other@7"),
+        ),
         began="2026-01-01T00:00:00+00:00",
     )
     third = report(folder / "c.jsonl", row("one", "known"), began="2026-03-01T00:00:00+00:00", complete=False)
@@ -32,9 +36,9 @@ def test_runs_are_in_the_order_in_which_they_began(tmp_path: Path, capsys: pytes
     assert [Path(run["path"]).name for run in found["runs"]] == ["b.jsonl", "a.jsonl", "c.jsonl"]
     mine = found["implementations"]["mine"]
     assert [(point["run"], point["passed"], point["supported"]) for point in mine] == [(0, 2, 2), (1, 1, 2), (2, 0, 1)]
-    assert mine[0]["headroom"] == {"largest": 0.2, "p99": 0.2, "median": pytest.approx(0.15)}
-    assert mine[2]["headroom"] == {"largest": None, "p99": None, "median": None}
-    assert [point["sees"] for point in mine] == [1, None, None]
+    assert mine[0]["error_ratio"] == {"largest": 0.2, "p99": 0.2, "median": pytest.approx(0.15)}
+    assert mine[2]["error_ratio"] == {"largest": None, "p99": None, "median": None}
+    assert [point["detects"] for point in mine] == [1, None, None]
     assert [point["name"] for point in found["implementations"]["other"]] == ["other@7"]
 
 
@@ -49,7 +53,7 @@ def test_the_terminal_is_told_in_80_columns(tmp_path: Path, capsys: pytest.Captu
         "    2 *2                   1/2 +1      0        1      0.9     0.9     0.9     -",
         "    3 *1                      0/1      1        0        -       -       -     -",
     ]
-    assert shown[7] == "  largest headroom  ▂█·  (full height: 1, the budget)"
+    assert shown[7] == "  largest error ratio  ▂█·  (full height: 1, the budget)"
 
 
 def test_two_versions_in_one_run_are_kept_apart(tmp_path: Path) -> None:

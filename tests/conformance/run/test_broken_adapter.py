@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conformance.commands.cli import main
-from conformance.results.record import read
+from conformance.results.reader import read
 from tests.conftest import ROOT
 
 BROKEN = ROOT / "tests" / "broken.py"

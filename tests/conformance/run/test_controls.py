@@ -8,7 +8,7 @@ import pytest
 from conformance.commands.cli import main
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.results.record import read
+from conformance.results.reader import read
 from conformance.run import controls
 from tests.conftest import FAKES, ROOT
 
@@ -39,7 +39,7 @@ def test_a_run_records_its_controls_and_counts_none_of_them(project: Path) -> No
     report = read(project / "conformance-report" / "results.jsonl")
     assert report.header["controls"] == dict.fromkeys(controls.DEFECTS, "fail")
     assert [result.implementation for result in report.results] == ["faithful"]
-    assert report.void == []
+    assert report.undetected_controls == []
 
 
 def test_a_void_run_says_so_and_fails(
@@ -47,10 +47,10 @@ def test_a_void_run_says_so_and_fails(
 ) -> None:
     monkeypatch.setattr(controls, "CATALOGUE", HARMLESS)
     assert main(RUN) == 1
-    assert "VOID" in capfd.readouterr().out
-    assert "**VOID" in (project / "conformance-report" / "report.md").read_text()
+    assert "INVALID" in capfd.readouterr().out
+    assert "**INVALID" in (project / "conformance-report" / "report.md").read_text()
     assert main([*RUN, "--json"]) == 1
-    assert json.loads(capfd.readouterr().out)["void"] == list(controls.DEFECTS)
+    assert json.loads(capfd.readouterr().out)["invalid"] == list(controls.DEFECTS)
 
 
 def test_a_void_pytest_session_fails(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_a_void_pytest_session_fails(project: Path, pytester: pytest.Pytester, m
     arguments = ("-p", "conformance.pytest.plugin", "-p", "no:randomly", "cases", "--conformance-report", "out.jsonl",
                  "--conformance-implementation", f"{FAKES}:Faithful")  # fmt: skip
     assert pytester.inline_run(*arguments).ret == 0
-    assert read(pytester.path / "out.jsonl").results[0].sees
+    assert read(pytester.path / "out.jsonl").results[0].detects
     monkeypatch.setattr(controls, "CATALOGUE", HARMLESS)
     assert pytester.inline_run(*arguments).ret == 1
-    assert read(pytester.path / "out.jsonl").void == list(controls.DEFECTS)
+    assert read(pytester.path / "out.jsonl").undetected_controls == list(controls.DEFECTS)

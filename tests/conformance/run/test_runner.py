@@ -58,7 +58,7 @@ def test_each_fault_has_one_status(adapter: type[Adapter], status: Status, reaso
     assert (result.status, reason in result.reason) == (status, True), result
     assert bool(result.details) == (status == "fail")
     assert bool(result.traceback) == (status == "error")
-    assert (result.headroom is not None) == (status in ("pass", "fail"))
+    assert (result.error_ratio is not None) == (status in ("pass", "fail"))
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_all_deviating_tensors_are_reported_at_once() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Wrong())
     assert set(result.details) == {"h_n", "grad.input"}
     assert result.tensors["h_n"] > 1 > result.tensors["output"]
-    assert result.headroom == max(result.tensors.values())
+    assert result.error_ratio == max(result.tensors.values())
 
 
 def test_bad_luck_in_one_draw_is_noted() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.OnceBorderline())
     assert result.status == "pass"
-    assert result.headroom is not None
-    assert result.headroom <= 1, "it is that of the draws that decided"
+    assert result.error_ratio is not None
+    assert result.error_ratio <= 1, "it is that of the draws that decided"
     assert "in the case's own draw, within budget in two others" in result.notes[0]
 
 

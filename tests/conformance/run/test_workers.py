@@ -15,7 +15,8 @@ from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.commands.cli import main
 from conformance.known.divergences import Divergence
-from conformance.results.record import Result, read
+from conformance.results.reader import read
+from conformance.results.record import Result
 from conformance.run import implementations, pool
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle

@@ -9,7 +9,7 @@ from conformance.verdict.evidence import EDGES, SIDE, WORST, evidence
 
 
 def kept(got: Any, axes: tuple[str, ...], **changes: Any) -> dict[str, Any]:
-    """Of a tensor whose expected values are all 0 and whose budget is 1: its elements are its headrooms."""
+    """Of a tensor whose expected values are all 0 and whose budget is 1: its elements are its error ratios."""
     got = np.asarray(got, float)
     ones = np.ones(got.shape)
     given: dict[str, Any] = {
@@ -17,7 +17,7 @@ def kept(got: Any, axes: tuple[str, ...], **changes: Any) -> dict[str, Any]:
         "values": np.zeros(got.shape),
         "budget": ones,
         "bound": 2 * ones,
-        "headrooms": np.where(np.isfinite(got), np.abs(got), np.inf),
+        "error_ratios": np.where(np.isfinite(got), np.abs(got), np.inf),
         "axes": axes,
         "where": lambda index: f"at {index}",
     }
@@ -39,10 +39,10 @@ def test_what_is_not_finite_comes_before_all_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headroom", "place"), [(0, 0), (0.01, 0), (0.5, 2), (1.0, 2), (1.001, 3), (10.0, 3), (1e12, 14), (1e300, 15)]
+    ("error_ratio", "place"), [(0, 0), (0.01, 0), (0.5, 2), (1.0, 2), (1.001, 3), (10.0, 3), (1e12, 14), (1e300, 15)]
 )
-def test_a_bin_ends_at_its_edge(headroom: float, place: int) -> None:
-    counts = kept([headroom], ("unit",))["histogram"]
+def test_a_bin_ends_at_its_edge(error_ratio: float, place: int) -> None:
+    counts = kept([error_ratio], ("unit",))["histogram"]
     assert [bin_ for bin_, count in enumerate(counts) if count] == [place]
     assert EDGES[2] == 1
 
@@ -62,7 +62,7 @@ def test_a_map_tells_apart_what_is_far_beyond_the_budget() -> None:
 
 def test_where_nothing_is_compared_nothing_is_wrong() -> None:
     budget = np.array([np.inf, 1.0])
-    found = kept([np.nan, 5.0], ("unit",), budget=budget, headrooms=np.array([0.0, 5.0]))
+    found = kept([np.nan, 5.0], ("unit",), budget=budget, error_ratios=np.array([0.0, 5.0]))
     assert found["not_finite"] == 0
     assert found["worst"][0][0] == [1]
 

@@ -39,7 +39,7 @@ def only_failure(verdict: Verdict) -> str:
 def test_the_reference_conforms_with_all_of_its_tensors() -> None:
     problem, _, verdict = attempt()
     assert verdict.conforms
-    assert verdict.headroom == 0
+    assert verdict.error_ratio == 0
     assert [tensor.name for tensor in verdict.tensors] == list(problem.expected_shapes())
 
 
@@ -49,7 +49,7 @@ def test_the_budget_is_the_line(share: float, conforms: bool) -> None:
     moved = {name: lambda array, name=name: array + share * budget[name] for name in ("h_n", "grad.weight_hh_l1")}
     verdict = attempt(moved)[2]
     assert verdict.conforms is conforms
-    assert verdict.headroom == pytest.approx(share, rel=1e-3)
+    assert verdict.error_ratio == pytest.approx(share, rel=1e-3)
 
 
 def test_beyond_the_rigorous_bound_a_failure_is_proven() -> None:
@@ -103,7 +103,7 @@ def test_structure_is_judged_first_and_in_words(tensor: str, change: Any, option
     verdict = attempt({tensor: change}, **options)[2]
     assert only_failure(verdict) == reason
     assert verdict.proven
-    assert math.isinf(verdict.headroom)
+    assert math.isinf(verdict.error_ratio)
 
 
 def moved(index: tuple[int, ...], by: float = 1.0) -> Any:
@@ -169,4 +169,4 @@ def test_what_is_not_finite_never_conforms(value: float) -> None:
 
 def test_padding_that_must_be_0_has_no_budget() -> None:
     verdict = attempt({"output": moved((5, 2, 0), 1e-30)}, lengths=[6, 3, 1, 2, 4])[2]
-    assert "headroom inf (1 of 240 elements)" in only_failure(verdict)
+    assert "error ratio inf (1 of 240 elements)" in only_failure(verdict)

@@ -51,9 +51,9 @@ def test_what_is_shown_follows_the_order_of_the_output(
     assert shown is not None
     assert shown.shape == problem.input.shape[:2]
     assert (shown.T if batch_first else shown)[0].tolist() == first
-    unseen = problem.under(dialect).cotangents["output"][~shown]
-    assert unseen.size
-    assert not unseen.any()
+    undetected = problem.under(dialect).cotangents["output"][~shown]
+    assert undetected.size
+    assert not undetected.any()
 
 
 def digest(problem: Problem) -> str:

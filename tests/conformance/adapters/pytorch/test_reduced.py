@@ -47,7 +47,7 @@ def test_only_weights_are_rounded_to_float16(case: Callable[..., Case], options:
     solution = adapter.solve(problem)
     assert judged(problem, solution, FLOAT16_WEIGHTS).conforms
     # It is float16 indeed: in float32 it would not do.
-    assert judged(problem, solution, PROFILES["float32"]).headroom > 10
+    assert judged(problem, solution, PROFILES["float32"]).error_ratio > 10
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.power.detection import SEEN, look
+from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
@@ -69,9 +69,9 @@ def test_sized_ones_are_made_in_other_sizes() -> None:
 def test_each_is_seen_by_a_shipped_case(defect: Defect, dtype: str) -> None:
     cases = [case for case in shipped() if case.dtype == dtype and defect.concerns(case)]
     if defect.equivalent:
-        assert all(look(*answered(case), Dialect(), [defect])[defect.id] <= SEEN for case in cases)
+        assert all(error_ratios(*answered(case), Dialect(), [defect])[defect.id] <= DETECTED_ABOVE for case in cases)
         return
     if dtype == "float32" and not cases:
         assert any(defect.concerns(case) for case in shipped())
         return
-    assert any(look(*answered(case), Dialect(), [defect])[defect.id] > SEEN for case in cases)
+    assert any(error_ratios(*answered(case), Dialect(), [defect])[defect.id] > DETECTED_ABOVE for case in cases)

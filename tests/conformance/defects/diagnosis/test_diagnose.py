@@ -13,7 +13,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.compose import compose, unreturned
 from conformance.defects.diagnosis.diagnose import Diagnosis, diagnose
-from conformance.defects.power.detection import SEEN, look
+from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
@@ -77,9 +77,13 @@ def tanh_off(size: float) -> Defect:
 )
 def test_the_cause_is_among_those_named(options: dict[str, Any]) -> None:
     problem = make_problem(make_case(**options), draw=5)
-    visible = look(problem, expect(problem), Dialect(), CATALOGUE)
+    visible = error_ratios(problem, expect(problem), Dialect(), CATALOGUE)
     # Rounding could hide what is barely seen.
-    chosen = [defect for defect in CATALOGUE[::12] if visible.get(defect.id, 0.0) > 2 * SEEN and not defect.equivalent]
+    chosen = [
+        defect
+        for defect in CATALOGUE[::12]
+        if visible.get(defect.id, 0.0) > 2 * DETECTED_ABOVE and not defect.equivalent
+    ]
     missed = [d.id for d in chosen if d.id not in ids(explain(problem, observed(d, problem), pairs=False))]
     assert len(chosen) > 10
     assert not missed

@@ -27,7 +27,7 @@ def test_a_good_case_sees_each_element(dtype: str) -> None:
     assert found.tried == found.elements == GOOD.model.parameter_count()
 
 
-def test_the_smallest_change_has_a_headroom_of_one() -> None:
+def test_the_smallest_change_has_a_error_ratio_of_one() -> None:
     problem = make_problem(GOOD)
     expectation = Oracle(None).expect(problem, PROFILES["float32"], Dialect())
     smallest = []
@@ -38,7 +38,7 @@ def test_the_smallest_change_has_a_headroom_of_one() -> None:
             changed[index] += element.smallest
             values = {**problem.parameters, name: changed}
             wrong = solve(replace(problem, parameters=values), Dialect())
-            assert judge(problem, wrong, expectation).headroom == pytest.approx(1, rel=0.02)
+            assert judge(problem, wrong, expectation).error_ratio == pytest.approx(1, rel=0.02)
             smallest.append(element.smallest)
     assert certify(GOOD, Oracle(None)).worst.smallest == max(smallest)
 

@@ -9,10 +9,10 @@ from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.power import detected as seen
+from conformance.defects.power import detected
 from conformance.defects.power import kill_matrix as matrix
 from conformance.defects.power.kill_matrix import REQUIRED, Row, View
-from conformance.defects.power.power import Power, unseen
+from conformance.defects.power.power import Power, undetected
 from conformance.reports.power import as_json
 from conformance.verdict.oracle import default_cache
 from reference import PROFILES, Profile
@@ -31,14 +31,14 @@ def shipped(dtype: str) -> list[Case]:
 
 
 def test_the_shipped_cases_see_every_defect_in_float64() -> None:
-    missed, impossible = unseen(shipped("float64"), REQUIRED)
+    missed, impossible = undetected(shipped("float64"), REQUIRED)
     assert [defect.id for defect in missed] == []
     # Of the others float64 is the wrong dtype: whatever has no case in it must have one in float32.
-    assert [defect.id for defect in unseen(shipped("float32"), impossible)[1]] == []
+    assert [defect.id for defect in undetected(shipped("float32"), impossible)[1]] == []
 
 
 def test_the_shipped_cases_see_nearly_every_defect_in_float32() -> None:
-    missed, impossible = unseen(shipped("float32"), REQUIRED)
+    missed, impossible = undetected(shipped("float32"), REQUIRED)
     assert len(missed) <= 0.01 * (len(REQUIRED) - len(impossible))
     assert [defect.id for defect in missed if defect.size is None or defect.size > 1e-5] == []
 
@@ -46,22 +46,22 @@ def test_the_shipped_cases_see_nearly_every_defect_in_float32() -> None:
 @pytest.mark.parametrize("defect", [*EQUIVALENT, RIGHT], ids=lambda defect: defect.id)
 def test_no_case_sees_what_is_said_to_be_equivalent(defect: Defect) -> None:
     for dtype in ("float64", "float32"):
-        missed, impossible = unseen(shipped(dtype), [defect])
+        missed, impossible = undetected(shipped(dtype), [defect])
         assert missed + impossible == [defect]
 
 
 def test_what_the_shipped_cases_see_is_kept_in_the_package_and_current() -> None:
-    views = {view.key: view for view in seen.shipped_views()}
-    kept = seen.shipped()
+    views = {view.key: view for view in detected.shipped_views()}
+    kept = detected.shipped()
     assert kept.keys() == views.keys(), "out of date: run `conformance power --write`"
     # Any few will do: a fixed stride over the keys, which are hashes.
     for key in sorted(views)[:: max(1, len(views) // 6)]:
         if views[key].case.model.parameter_count() < 5000:
-            assert kept[key] == seen.mask(matrix.row(views[key], None))
+            assert kept[key] == detected.mask(matrix.row(views[key], None))
 
 
-def rows(**headrooms: dict[str, float]) -> list[Row]:
-    return [Row(SMALL.model_copy(update={"name": name}), found) for name, found in headrooms.items()]
+def rows(**error_ratios: dict[str, float]) -> list[Row]:
+    return [Row(SMALL.model_copy(update={"name": name}), found) for name, found in error_ratios.items()]
 
 
 def ids(count: int) -> list[str]:
@@ -71,8 +71,8 @@ def ids(count: int) -> list[str]:
 def test_a_power_counts_what_applies_and_is_seen() -> None:
     a, b, c = ids(3)
     power = Power(rows(one={a: 5.0, b: 1.9}, two={b: 0.0}))
-    assert (power.total.seen, power.total.applicable) == (1, 2)
-    assert [defect.id for defect in power.unseen] == [b]
+    assert (power.total.detected, power.total.applicable) == (1, 2)
+    assert [defect.id for defect in power.undetected] == [b]
     assert c in {defect.id for defect in power.inapplicable}
     assert str(power.by_dtype()["float32"]) == "1/2"
     assert power.by_dtype().keys() == {"float32"}
@@ -104,9 +104,9 @@ def test_the_smallest_visible_size_is_just_seen() -> None:
         assert visible.dtype == "float32"
         assert visible.size < 1e-3
         assert defect.sized is not None
-        for factor, sees in ((0.9, False), (1.1, True)):
-            left = unseen([SMALL], [defect.sized(factor * visible.size)])[0]
-            assert (not left) == sees, visible
+        for factor, detects in ((0.9, False), (1.1, True)):
+            left = undetected([SMALL], [defect.sized(factor * visible.size)])[0]
+            assert (not left) == detects, visible
 
 
 # --------------------------------------------------------------------------- the matrix and its cache
@@ -135,7 +135,7 @@ def test_a_damaged_row_is_computed_anew(tmp_path: Path, damage: bytes) -> None:
 
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert matrix.row(View.of(SMALL), tmp_path / "file").seen
+    assert matrix.row(View.of(SMALL), tmp_path / "file").detected
 
 
 def test_a_view_depends_on_what_the_implementation_declares() -> None:
@@ -145,21 +145,21 @@ def test_a_view_depends_on_what_the_implementation_declares() -> None:
 
     plain, coarse = View.of(SMALL, Faithful()), View.of(SMALL, Coarse())
     assert plain.key == View.of(SMALL).key != coarse.key
-    assert matrix.row(coarse, None).seen < matrix.row(plain, None).seen
-    eyes = seen.Eyes(None)
-    assert set(seen.names(eyes.mask(SMALL, Coarse()))) == matrix.row(coarse, None).seen
+    assert matrix.row(coarse, None).detected < matrix.row(plain, None).detected
+    detector = detected.Detector(None)
+    assert set(detected.names(detector.mask(SMALL, Coarse()))) == matrix.row(coarse, None).detected
 
 
 def test_what_is_kept_for_other_code_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view = View.of(SMALL)
-    monkeypatch.setattr(seen, "SHIPPED", tmp_path / "seen.json")
-    seen.write({view.key: Row(SMALL, {REQUIRED[0].id: 9.0})})
-    assert seen.shipped() == {view.key: 1}
-    seen.SHIPPED.write_text(seen.SHIPPED.read_text().replace(matrix.code(), "0" * 16))
-    seen.shipped.cache_clear()
-    assert seen.shipped() == {}
-    seen.SHIPPED.write_text("{")
-    seen.shipped.cache_clear()
-    assert seen.shipped() == {}
+    monkeypatch.setattr(detected, "SHIPPED", tmp_path / "detected.json")
+    detected.write({view.key: Row(SMALL, {REQUIRED[0].id: 9.0})})
+    assert detected.shipped() == {view.key: 1}
+    detected.SHIPPED.write_text(detected.SHIPPED.read_text().replace(matrix.code(), "0" * 16))
+    detected.shipped.cache_clear()
+    assert detected.shipped() == {}
+    detected.SHIPPED.write_text("{")
+    detected.shipped.cache_clear()
+    assert detected.shipped() == {}
     monkeypatch.undo()
-    seen.shipped.cache_clear()
+    detected.shipped.cache_clear()

@@ -71,7 +71,7 @@ def test_onnx_numbers_are_reproduced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("suite", "defect", "seen"),
+    ("suite", "defect", "detected"),
     [
         ("WebNN lstm", "gates-read-iofg", False),
         ("WebNN lstm", "biases-ignored", True),
@@ -87,12 +87,12 @@ def test_onnx_numbers_are_reproduced() -> None:
 )
 def test_what_a_suite_sees(suite: str, defect: str, seen: bool) -> None:
     checks, within = BY_NAME[suite].checks(), BY_NAME[suite].within
-    assert any(published.sees(check, within, BY_ID[defect]) for check in checks) == seen
+    assert any(published.detects(check, within, BY_ID[defect]) for check in checks) == seen
 
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.name != "ONNX node tests"], ids=lambda s: s.name)
 def test_a_suite_passes_what_is_right(suite: Suite) -> None:
-    assert not any(published.sees(check, suite.within, RIGHT) for check in suite.checks())
+    assert not any(published.detects(check, suite.within, RIGHT) for check in suite.checks())
 
 
 def test_a_suite_that_is_not_installed_is_said_to_be_absent() -> None:
@@ -101,13 +101,13 @@ def test_a_suite_that_is_not_installed_is_said_to_be_absent() -> None:
 
     (measured,) = published.measure([Suite("theirs", "none", close(0, 0), absent)])
     assert measured.absent == "needs onnx"
-    assert measured.all.seen == 0
+    assert measured.all.detected == 0
 
 
 def test_ours_counts_kinds_of_defects() -> None:
     measured = published.ours([Row(SMALL, {"gates-read-iofg": 9.0, "biases-ignored": 9.0, "grad-ignores-h_n": 9.0})])
     assert str(measured.gates) == "1/23"
-    assert (measured.forward.seen, measured.gradients.seen) == (1, 1)
+    assert (measured.forward.detected, measured.gradients.detected) == (1, 1)
     assert measured.all == (3, len(REQUIRED))
 
 
