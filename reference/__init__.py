@@ -1,4 +1,10 @@
-"""The oracle: a float64 NumPy LSTM, forward and backward through time, with the rounding budget of a correct run."""
+"""Reference LSTM in float64 NumPy: forward pass, backward pass through time, and the budget of a correct run.
+
+Example:
+    model = Model(input_size=3, hidden_sizes=(5,))
+    trace = forward(model, parameters, input)                  # trace.outputs: output, h_n, c_n
+    gradients = backward(trace, cotangents)                    # grad.input, grad.weight_ih_l0, …
+"""
 
 from reference.layer import Dialect
 from reference.model import Model

@@ -1,7 +1,8 @@
-"""Activations, with their derivatives written in terms of the activation's own value.
+"""Activation functions and their derivatives.
 
-Names and formulas are ONNX's, https://onnx.ai/onnx/operators/onnx__LSTM.html; the constants of those that take some are
-fixed here, so that a name says all.
+A derivative is a function of the activation's value y = f(z), so that the backward pass needs no pre-activations.
+Names and formulas follow https://onnx.ai/onnx/operators/onnx__LSTM.html. The constants α and β are fixed here, so that
+a name identifies a function.
 """
 
 from collections.abc import Callable
@@ -13,112 +14,119 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Activation:
-    """A nonlinearity. It never falls.
+    """A non-decreasing elementwise function f.
 
     Attributes:
-        name: the field's name for it.
-        value: f(z), elementwise, for any NumPy floating-point or complex dtype.
+        name: name in case files.
+        value: f(z) for any NumPy floating-point or complex dtype.
         slope: f'(z) as a function of y = f(z).
-        constants: α and β, where it takes some.
-        steepest: the largest slope of one that is made of pieces: there it may be constant, and is then exact; None for
-            a smooth one, whose slope must be largest at 0 and fall with |z|. The error analysis relies on both.
-        reach: how far apart two of its values can be.
-        built_on: the function that it is a multiple of: an approximation of that errs with one sign.
+        constants: α and β; empty if f has none.
+        max_slope: largest derivative of a piecewise f. Such an f may be constant on an interval, where it is exact.
+            None for a smooth f; its derivative must be largest at 0 and decrease with |z|. The error analysis relies on
+            these properties.
+        max_difference: upper bound of |f(z_1) - f(z_2)|.
+        built_on: function of which f is a multiple, ``sigmoid`` or ``tanh``; empty for none. The error analysis assumes
+            that approximations of this function err with one sign.
     """
 
     name: str
     value: Callable[[Any], Any]
     slope: Callable[[Any], Any]
     constants: tuple[float, ...] = ()
-    steepest: float | None = None
-    reach: float = 2.0
+    max_slope: float | None = None
+    max_difference: float = 2.0
     built_on: str = ""
 
     def __call__(self, z: Any) -> Any:
-        """f(z), for an array or for numbers that carry their error (``reference.rounding``)."""
+        """Returns f(z) for a NumPy array or a ``reference.arithmetic.Rounded`` array."""
         return self.value(z) if isinstance(z, np.ndarray) else z.activate(self)
 
 
+def between(y: Any, low: float = 0.0, high: float = np.inf) -> Any:
+    """Returns 1 where low < y < high, else 0, for a NumPy array or a ``Rounded`` array."""
+    return ((y > low) & (y < high)) * 1.0 if isinstance(y, np.ndarray) else y.between(low, high)
+
+
 def _sigmoid(z: Any) -> Any:
-    """1 / (1 + e^-z): accurate in relative terms for every z; e^-z may overflow to the correct limit."""
+    """Returns 1 / (1 + e^-z) with full relative accuracy for every z. If e^-z overflows, the result is a correct 0."""
     y = np.exp(np.negative(z))
     y += 1.0
     return np.reciprocal(y, out=y)
-
-
-def between(y: Any, low: float = 0.0, high: float = np.inf) -> Any:
-    """1 where low < y < high, else 0: for an array, or for numbers that carry their error."""
-    return ((y > low) & (y < high)) * 1.0 if isinstance(y, np.ndarray) else y.between(low, high)
 
 
 sigmoid = Activation("sigmoid", _sigmoid, lambda y: y * (1.0 - y), built_on="sigmoid")
 tanh = Activation("tanh", np.tanh, lambda y: 1.0 - np.square(y), built_on="tanh")
 
 
-# Comparisons look at the real part, so that a complex step goes through.
+# Comparisons use the real part, so that these functions also accept the complex arrays of a complex-step derivative.
 
 
 def _relu() -> Activation:
-    """max(z, 0)."""
-    return Activation("relu", lambda z: np.where(z.real > 0, z, 0.0), between, steepest=1.0, reach=np.inf)
+    """Returns the activation max(z, 0)."""
+    return Activation("relu", lambda z: np.where(z.real > 0, z, 0.0), between, max_slope=1.0, max_difference=np.inf)
 
 
 def _leaky_relu(alpha: float) -> Activation:
-    """z, or α z where z < 0."""
+    """Returns the activation z if z ≥ 0, else α z."""
     return Activation(
         "leaky_relu",
         lambda z: np.where(z.real > 0, z, alpha * z),
         lambda y: (1.0 - alpha) * between(y) + alpha,
         (alpha,),
-        steepest=1.0,
-        reach=np.inf,
+        max_slope=1.0,
+        max_difference=np.inf,
     )
 
 
 def _elu(alpha: float) -> Activation:
-    """z, or α (e^z - 1) where z < 0."""
+    """Returns the activation z if z ≥ 0, else α (e^z - 1)."""
     return Activation(
         "elu",
         lambda z: np.where(z.real > 0, z, alpha * np.expm1(np.where(z.real > 0, 0.0, z))),
         lambda y: (1.0 - between(y)) * (y + alpha) + between(y),
         (alpha,),
-        steepest=max(1.0, alpha),
-        reach=np.inf,
+        max_slope=max(1.0, alpha),
+        max_difference=np.inf,
     )
 
 
 def _affine(alpha: float, beta: float) -> Activation:
-    """α z + β."""
+    """Returns the activation α z + β."""
     return Activation(
-        "affine", lambda z: alpha * z + beta, lambda y: y * 0.0 + alpha, (alpha, beta), steepest=alpha, reach=np.inf
+        "affine",
+        lambda z: alpha * z + beta,
+        lambda y: y * 0.0 + alpha,
+        (alpha, beta),
+        max_slope=alpha,
+        max_difference=np.inf,
     )
 
 
 def _hard_sigmoid(name: str, alpha: float, beta: float) -> Activation:
-    """α z + β, cut at 0 and 1."""
+    """Returns the activation min(max(α z + β, 0), 1)."""
     return Activation(
         name,
         lambda z: np.where(z.real * alpha + beta > 0, np.where(z.real * alpha + beta < 1, z * alpha + beta, 1.0), 0.0),
         lambda y: between(y, 0.0, 1.0) * alpha,
         (alpha, beta),
-        steepest=alpha,
+        max_slope=alpha,
     )
 
 
 def _scaled_tanh(alpha: float, beta: float) -> Activation:
-    """α tanh(β z)."""
+    """Returns the activation α tanh(β z)."""
     return Activation(
         "scaled_tanh",
         lambda z: alpha * np.tanh(beta * z),
         lambda y: (alpha - np.square(y) * (1.0 / alpha)) * beta,
         (alpha, beta),
-        reach=2.0 * alpha,
+        max_difference=2.0 * alpha,
         built_on="tanh",
     )
 
 
 def _softsign() -> Activation:
-    """Z / (1 + |z|)."""
+    """Returns the activation z / (1 + |z|)."""
     return Activation(
         "softsign",
         lambda z: z / (1.0 + np.where(z.real > 0, z, -z)),
@@ -127,8 +135,8 @@ def _softsign() -> Activation:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    each.name: each
-    for each in (
+    activation.name: activation
+    for activation in (
         sigmoid,
         tanh,
         _relu(),
@@ -141,4 +149,4 @@ ACTIVATIONS: dict[str, Activation] = {
         _softsign(),
     )
 }
-"""All of them by name. ``hard_sigmoid`` has the slope that ONNX and Keras 2 default to, ``hard_sigmoid_6`` Keras 3."""
+"""Activations by name. ``hard_sigmoid`` has the slope of ONNX and Keras 2, ``hard_sigmoid_6`` that of Keras 3."""

@@ -1,9 +1,10 @@
-"""Arrays that carry what rounding does to them, so that the reference itself, run on them, yields its error analysis.
+"""Arrays that carry a model of their rounding error. Running the reference on them yields its error analysis.
 
-They override NumPy's operations (NEP 13 and NEP 18); the models of rounding are in ``reference.error_models``.
+``Rounded`` overrides NumPy's operations through ``__array_ufunc__`` (NEP 13) and ``__array_function__`` (NEP 18).
+``reference.error_models`` contains the models of rounding.
 
-A sum, and a matrix product is one, stays *open* until something else than a sum uses it: implementations add the terms
-of W_ih x + b_ih + W_hh h + b_hh in whatever order they like, so it is one sum of all its terms.
+A sum, including a matrix product, stays *open* until an operation other than a sum uses it. Implementations add the
+terms of W_ih x + b_ih + W_hh h + b_hh in any order, so the whole expression counts as one sum.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,38 +20,43 @@ from reference.profile import Profile
 Array = NDArray[np.float64]
 
 
-def over_time(total: Any) -> Any:
-    """Marks a sum over all time steps, which some implementations accumulate in storage precision."""
+def mark_over_time(total: Any) -> Any:
+    """Marks a sum as running over all time steps. Some implementations accumulate such sums in storage precision."""
     if isinstance(total, Rounded):
         total.over_time = True
     return total
 
 
-def held(array: Any, bound: float) -> tuple[Any, Any]:
-    """An array held within ±bound, and its derivative: 1 where it was free, else 0."""
+def clip_with_slope(array: Any, bound: float) -> tuple[Any, Any]:
+    """Returns an array clipped to ±bound, and the derivative of the clip: 1 where |x| < bound, else 0."""
     if isinstance(array, Rounded):
-        return array.held(bound), array.between(-bound, bound)
-    free = np.abs(array.real) < bound
-    return np.where(free, array, np.copysign(bound, array.real)), free * 1.0
+        return array.clip(bound), array.between(-bound, bound)
+    unclipped = np.abs(array.real) < bound
+    return np.where(unclipped, array, np.copysign(bound, array.real)), unclipped * 1.0
 
 
-def reused(array: Any) -> Any:
-    """Room of the same shape for other numbers: the array's own, unless errors of its elements are still to come."""
+def buffer_like(array: Any) -> Any:
+    """Returns an array of the same shape to overwrite: a plain array itself, a new array for a ``Rounded`` one."""
     return np.empty_like(array, shape=array.shape) if isinstance(array, Rounded) else array
 
 
 class Rounded(NDArrayOperatorsMixin):
-    """What all models share: structure (indexing, stacking, masks) and which rule an operation goes to.
+    """An array with a model of its rounding error. Subclasses define the model.
+
+    This class implements indexing, shapes, masks and the choice of the rounding rule for each NumPy operation.
 
     Attributes:
-        value: the float64 value, (…) or (K, …) when ``lead`` is 1.
-        error: what the class says of its error, shaped like the value; None when it is exact.
-        weight: of an open sum, what its terms add up to in size (the class says how); None when it is settled.
-        terms: how many terms an open sum has.
+        profile: rounding constants.
+        value: float64 values (…), or (K, …) with K samples if ``lead`` is 1.
+        error: error of each value, shaped like ``value``. The subclass defines its meaning. None if exact.
+        weight: for an open sum, the total weight of its terms, shaped like ``value``. The subclass defines the weight
+            of a term. None if no sum is open.
+        terms: number of terms of an open sum.
+        over_time: whether the open sum runs over all time steps.
     """
 
     lead = 0
-    """Axes in front of the array's own."""
+    """Number of sample axes in front of the array's own axes."""
 
     def __init__(
         self, profile: Profile, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0
@@ -58,130 +64,131 @@ class Rounded(NDArrayOperatorsMixin):
         self.profile, self.value, self.error, self.weight, self.terms = profile, value, error, weight, terms
         self.over_time = False
 
-    # What each class defines.
+    # The rounding model. Subclasses override these methods.
 
-    def size(self) -> Array:
-        """A single term's contribution to an open sum's weight."""
+    def _term_weight(self) -> Array:
+        """Returns the weight of this array as one term of an open sum."""
         raise NotImplementedError
 
-    def closed(self, terms: int, weight: Array) -> Self:
-        """This sum, rounded."""
+    def _round_sum(self, terms: int, weight: Array) -> Self:
+        """Returns an open sum with its rounding error added."""
         raise NotImplementedError
 
     def rounded(self) -> Self:
-        """This elementwise result, rounded once."""
+        """Returns the result of an elementwise operation with one rounding error added."""
         raise NotImplementedError
 
     def times(self, other: Self) -> Self:
-        """The product, unrounded."""
+        """Returns the elementwise product before rounding."""
         raise NotImplementedError
 
     def matmul(self, other: Self) -> Self:
-        """The matrix product as an open sum."""
+        """Returns the matrix product as an open sum."""
         raise NotImplementedError
 
     def squared(self) -> Self:
-        """The square, unrounded."""
+        """Returns the elementwise square before rounding."""
         raise NotImplementedError
 
     def activate(self, activation: Activation) -> Self:
-        """The activation's value, with its own error."""
+        """Returns the activation's value, including the error of its evaluation."""
         raise NotImplementedError
 
     def between(self, low: float, high: float) -> Self:
-        """1 where it lies between two bounds, else 0."""
-        own = self.settled()
-        return own.new(((own.value > low) & (own.value < high)).astype(np.float64))
+        """Returns 1 where low < value < high, else 0."""
+        closed = self.close_sum()
+        return closed.new(((closed.value > low) & (closed.value < high)).astype(np.float64))
 
-    def held(self, bound: float) -> Self:
-        """This number held within ±bound."""
-        own = self.settled()
-        error = None if own.error is None else np.where(np.abs(own.value) > bound, 0.0, own.error)
-        value: Array = np.clip(own.value, -bound, bound)
-        return own.new(value, error)
+    def clip(self, bound: float) -> Self:
+        """Returns this array clipped to ±bound. Clipped elements are exact."""
+        closed = self.close_sum()
+        error = None if closed.error is None else np.where(np.abs(closed.value) > bound, 0.0, closed.error)
+        value: Array = np.clip(closed.value, -bound, bound)
+        return closed.new(value, error)
 
-    # What they share.
+    # Shared by all models.
 
     def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
-        """A number of the same kind."""
+        """Returns an array of the same class and profile."""
         return type(self)(self.profile, value, error, weight, terms)
 
     def exact(self, array: Any) -> Self:
-        """An array without error."""
+        """Converts an array to this class without error. Returns arrays of this class unchanged."""
         if isinstance(array, type(self)):
             return array
         return self.new(np.asarray(array, np.float64)[(None,) * self.lead])
 
-    def settled(self) -> Self:
-        """This number with its sum closed."""
-        return self if self.weight is None else self.closed(self.terms, self.weight)
+    def close_sum(self) -> Self:
+        """Rounds the open sum. Returns the array unchanged if no sum is open."""
+        return self if self.weight is None else self._round_sum(self.terms, self.weight)
 
     def plus(self, other: Self) -> Self:
-        """The sum: open if one of the two is, with the other as its last term; else rounded."""
-        value, error = self.value + other.value, add(self.error, other.error)
+        """Returns the sum of two arrays: an open sum if one of them is an open sum, else a rounded one."""
+        value, error = self.value + other.value, add_errors(self.error, other.error)
         error = None if error is None else np.broadcast_to(error, value.shape)
         if self.weight is None and other.weight is None:
             return self.new(value, error).rounded()
-        weights = [each.size() if each.weight is None else each.weight for each in (self, other)]
+        weights = [part._term_weight() if part.weight is None else part.weight for part in (self, other)]
         return self.new(value, error, weights[0] + weights[1], max(self.terms, 1) + max(other.terms, 1))
 
     def sum(self, axis: int) -> Self:
-        """The open sum over an axis."""
-        own = self.settled()
-        axis, error = axis + self.lead, own.error
-        size = np.broadcast_to(own.size(), own.value.shape)
+        """Returns the open sum over an axis."""
+        closed = self.close_sum()
+        axis, error = axis + self.lead, closed.error
+        weight = np.broadcast_to(closed._term_weight(), closed.value.shape)
         error = None if error is None else error.sum(axis)
-        return self.new(own.value.sum(axis), error, size.sum(axis), own.value.shape[axis])
+        return self.new(closed.value.sum(axis), error, weight.sum(axis), closed.value.shape[axis])
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The array's own shape."""
+        """Shape without the sample axes."""
         return self.value.shape[self.lead :]
 
     @property
     def T(self) -> Self:  # noqa: N802 - NumPy's name
-        """The matrix, transposed."""
+        """Transpose of the last two axes."""
         return self.swapaxes(-2, -1)
 
     def swapaxes(self, first: int, second: int) -> Self:
-        """Two axes exchanged."""
+        """Returns the array with two axes swapped."""
         first, second = (axis + self.lead if axis >= 0 else axis for axis in (first, second))
-        return self._each(lambda part: part.swapaxes(first, second))
+        return self._map(lambda part: part.swapaxes(first, second))
 
     def reshape(self, *shape: int) -> Self:
-        """The same elements in another shape."""
-        return self._each(lambda part: part.reshape(*part.shape[: self.lead], *shape))
+        """Returns the array with a new shape."""
+        return self._map(lambda part: part.reshape(*part.shape[: self.lead], *shape))
 
     def __getitem__(self, index: Any) -> Self:
         index = index if isinstance(index, tuple) else (index,)
-        return self._each(lambda part: part[(slice(None),) * self.lead + index])
+        return self._map(lambda part: part[(slice(None),) * self.lead + index])
 
     def __setitem__(self, index: Any, number: Any) -> None:
-        number = self.exact(number).settled()
+        number = self.exact(number).close_sum()
         index = (slice(None),) * self.lead + (index if isinstance(index, tuple) else (index,))
         self.value[index] = number.value
         if self.error is not None:
             self.error[index] = 0.0 if number.error is None else number.error
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
-        """Room for numbers to come."""
+        """Returns an uninitialized array."""
         return self.new(np.empty(shape), np.empty(shape))
 
-    def _each(self, change: Callable[[Array], Array]) -> Self:
+    def _map(self, change: Callable[[Array], Array]) -> Self:
+        """Applies a function to the value, the error and the weight."""
         error, weight = (None if part is None else change(part) for part in (self.error, self.weight))
         return self.new(change(self.value), error, weight, self.terms)
 
-    def _join(self, change: Callable[[Sequence[Array]], Array], numbers: Sequence[Self]) -> Self:
-        """Several numbers made one, by the same operation on their values and on their errors."""
-        numbers = [number.settled() for number in numbers]
-        value = change(self._alike([number.value for number in numbers]))
+    def _join(self, combine: Callable[[Sequence[Array]], Array], numbers: Sequence[Self]) -> Self:
+        """Combines several arrays into one by applying a function to their values and to their errors."""
+        numbers = [number.close_sum() for number in numbers]
+        value = combine(self._match_samples([number.value for number in numbers]))
         if all(number.error is None for number in numbers):
             return self.new(value)
         errors = [np.zeros(n.value.shape) if n.error is None else n.error for n in numbers]
-        return self.new(value, change(self._alike(errors)))
+        return self.new(value, combine(self._match_samples(errors)))
 
-    def _alike(self, arrays: list[Array]) -> list[Array]:
-        """Arrays with the same leading axes."""
+    def _match_samples(self, arrays: list[Array]) -> list[Array]:
+        """Broadcasts the sample axis of several arrays to the same size."""
         if not self.lead:
             return arrays
         samples = max(array.shape[0] for array in arrays)
@@ -195,19 +202,19 @@ class Rounded(NDArrayOperatorsMixin):
             return NotImplemented
         numbers = [self.exact(operand) for operand in operands]
         if self.lead and ufunc is not np.matmul:
-            most = max(len(number.shape) for number in numbers)
-            numbers = [number.reshape(*(1,) * (most - len(number.shape)), *number.shape) for number in numbers]
+            ndim = max(len(number.shape) for number in numbers)
+            numbers = [number.reshape(*(1,) * (ndim - len(number.shape)), *number.shape) for number in numbers]
         if ufunc is np.add:
             return numbers[0].plus(numbers[1])
-        settled = [number.settled() for number in numbers]
+        closed = [number.close_sum() for number in numbers]
         if ufunc is np.subtract:
-            return settled[0].plus(settled[1].new(-settled[1].value, settled[1].error))
+            return closed[0].plus(closed[1].new(-closed[1].value, closed[1].error))
         if ufunc is np.multiply:
-            return settled[0].times(settled[1]).rounded()
+            return closed[0].times(closed[1]).rounded()
         if ufunc is np.square:
-            return settled[0].squared().rounded()
+            return closed[0].squared().rounded()
         if ufunc is np.matmul:
-            return settled[0].matmul(settled[1])
+            return closed[0].matmul(closed[1])
         return NotImplemented
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -222,8 +229,8 @@ class Rounded(NDArrayOperatorsMixin):
         return NotImplemented
 
 
-def add(first: Array | None, second: Array | None) -> Array | None:
-    """The sum of two errors, either of which may be none."""
+def add_errors(first: Array | None, second: Array | None) -> Array | None:
+    """Returns the sum of two errors. None stands for an exact value."""
     if first is None or second is None:
         return second if first is None else first
     return first + second

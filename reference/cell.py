@@ -1,11 +1,16 @@
 """One time step of an LSTM and its adjoint.
 
-    i = σ(z_i)   f = σ(z_f)   g = tanh(z_g)   o = σ(z_o)      z = W_ih x + b_ih + W_hh h' + b_hh
-    c = f c' + i g
-    m = o tanh(c)                                             h = m, or W_hr m with a projection
+    z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh         z = (z_i, z_f, z_g, z_o)
+    i_t = σ(z_i)   f_t = σ(z_f)   g_t = tanh(z_g)   o_t = σ(z_o)
+    c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t
+    m_t = o_t ⊙ tanh(c_t)
+    h_t = m_t, or W_hr m_t with a projection
 
-A prime marks the previous step. Sources: Hochreiter & Schmidhuber (1997), Gers et al. (2000) for the forget gate,
-Sak et al. (2014) for the projection; notation of https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html.
+``reference.layer`` computes z_t and h_t. In code, ``c_previous`` is c_{t-1} and ``d_c`` is δc, the gradient with
+respect to c.
+
+Sources: Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000) for the forget gate; Sak, Senior & Beaufays
+(2014) for the projection. Notation of https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html.
 """
 
 from dataclasses import dataclass
@@ -17,34 +22,45 @@ from reference.activations import Activation, sigmoid, tanh
 
 
 class Step(NamedTuple):
-    """What the adjoint of a step needs of it; over a whole sequence, the same with time in front."""
+    """Activations of one time step, for the backward pass. For a sequence, each array has a leading time axis."""
 
     gates: Any
-    """i, f, g, o (…, B, 4H)"""
+    """Gates i, f, g, o (…, B, 4H)."""
     squashed: Any
-    """tanh(c) (…, B, H)"""
-    free: Any = None
-    """Of a cell that clips: 1 where i, f, g, o, c and the c that goes out were not held back, else 0 (…, B, 6H)"""
+    """tanh(c) (…, B, H)."""
+    unclipped: Any = None
+    """1 where a clip had no effect, else 0, for z_i, z_f, z_g, z_o, c and the argument of tanh (…, B, 6H). None if the
+    cell does not clip."""
 
 
 class Sensitivity(NamedTuple):
-    """How a step's results answer to small changes, each (…, B, H); see ``Cell.sensitivity``."""
+    """Partial derivatives of c_t and m_t, each (…, B, H)."""
 
     c_by_i: Any
-    """∂c/∂z_i; likewise for the gates f and g."""
+    """∂c_t/∂z_i."""
     c_by_f: Any
+    """∂c_t/∂z_f."""
     c_by_g: Any
+    """∂c_t/∂z_g."""
     m_by_o: Any
-    """∂m/∂z_o."""
+    """∂m_t/∂z_o."""
     m_by_c: Any
-    """∂m/∂c."""
+    """∂m_t/∂c_t."""
     c_by_previous: Any
-    """∂c/∂c'."""
+    """∂c_t/∂c_{t-1}."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The cell's nonlinearities: one for each gate, and one for the cell state on its way out."""
+    """An LSTM cell.
+
+    Attributes:
+        input_gate: activation of the input gate i.
+        forget_gate: activation of the forget gate f.
+        candidate: activation of the candidate g.
+        output_gate: activation of the output gate o.
+        cell_state: activation of the cell state in m_t = o_t ⊙ tanh(c_t).
+    """
 
     input_gate: Activation = sigmoid
     forget_gate: Activation = sigmoid
@@ -54,36 +70,36 @@ class Cell:
 
     @property
     def clips(self) -> bool:
-        """Whether ``step`` says what was held back."""
+        """Whether ``step`` returns ``Step.unclipped``."""
         return False
 
     def with_peephole(self, peephole: Any) -> Self:
-        """The same cell with peepholes (3H,), if it has any use for them."""
+        """Returns this cell with peephole weights (3H,). A cell without peepholes ignores them."""
         del peephole
         return self
 
     def peephole_gradient(self, d_z: Any, c_previous: Any, c: Any) -> Any:
-        """The gradient by the peepholes (3H,).
+        """Returns the gradient with respect to the peephole weights (3H,), summed over n steps.
 
         Args:
-            d_z: gradient by z of any number of steps (n, 4H).
-            c_previous: the cell states before them (n, H).
-            c: the cell states after them (n, H).
+            d_z: gradient with respect to z_t (n, 4H).
+            c_previous: cell states c_{t-1} (n, H).
+            c: cell states c_t (n, H).
         """
         raise NotImplementedError
 
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """One step forward.
+        """Computes one time step.
 
         Args:
-            z: the gates' pre-activations (B, 4H), in the order i, f, g, o.
-            c_previous: the cell state before (B, H).
+            z: pre-activations z_t (B, 4H) in the order i, f, g, o.
+            c_previous: cell state c_{t-1} (B, H).
 
         Returns:
-            m, the hidden state before any projection (B, H); c (B, H); what the adjoint needs.
+            m_t (B, H), c_t (B, H), and the activations for the backward pass.
         """
         hidden = c_previous.shape[-1]
-        # One call for all four gates, though not all of it is used, costs less than one call each.
+        # Applying the input gate's activation to all four blocks costs less than one call for each block.
         gates = self.input_gate(z)
         i, f, g, o = blocks(gates, hidden)
         g[...] = self.candidate(z[..., 2 * hidden : 3 * hidden])
@@ -96,7 +112,15 @@ class Cell:
         return o * squashed, c, Step(gates, squashed)
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
-        """The partial derivatives of any number of steps at once: none depends on the way back through time."""
+        """Computes the partial derivatives of one step, or of several steps with a leading time axis.
+
+            ∂c_t/∂z_i = g_t ⊙ σ'(z_i)        ∂c_t/∂z_f = c_{t-1} ⊙ σ'(z_f)       ∂c_t/∂z_g = i_t ⊙ tanh'(z_g)
+            ∂m_t/∂z_o = tanh(c_t) ⊙ σ'(z_o)  ∂m_t/∂c_t = o_t ⊙ tanh'(c_t)        ∂c_t/∂c_{t-1} = f_t
+
+        Args:
+            step: activations of the forward pass.
+            c_previous: cell state c_{t-1} (…, B, H).
+        """
         i, f, g, o = blocks(step.gates, c_previous.shape[-1])
         squashed = step.squashed
         return Sensitivity(
@@ -109,15 +133,19 @@ class Cell:
         )
 
     def step_back(self, by: Sensitivity, d_m: Any, d_c: Any) -> tuple[Any, Any]:
-        """The adjoint of one step.
+        """Computes the adjoint of one time step.
+
+            δc_t ← δc_t + δm_t ⊙ ∂m_t/∂c_t
+            δz_k = δc_t ⊙ ∂c_t/∂z_k  for k = i, f, g        δz_o = δm_t ⊙ ∂m_t/∂z_o
+            δc_{t-1} = δc_t ⊙ ∂c_t/∂c_{t-1}
 
         Args:
-            by: the step's partial derivatives.
-            d_m: gradient with respect to m (B, H).
-            d_c: gradient with respect to c that comes from the step after (B, H).
+            by: partial derivatives of the step.
+            d_m: gradient δm_t (B, H).
+            d_c: gradient δc_t from step t + 1 (B, H).
 
         Returns:
-            Gradients with respect to z (B, 4H) and c' (B, H).
+            δz_t (B, 4H) and δc_{t-1} (B, H).
         """
         d_c = d_c + d_m * by.m_by_c
         d_z = np.concatenate((d_c * by.c_by_i, d_c * by.c_by_f, d_c * by.c_by_g, d_m * by.m_by_o), axis=-1)
@@ -125,7 +153,7 @@ class Cell:
 
 
 def blocks(gates: Any, hidden: int) -> tuple[Any, Any, Any, Any]:
-    """The four gates' parts (…, H) of an array (…, 4H)."""
+    """Splits an array (…, 4H) into the blocks (…, H) of the gates i, f, g and o."""
     return (
         gates[..., :hidden],
         gates[..., hidden : 2 * hidden],

@@ -1,7 +1,15 @@
 """One direction of one layer through time, forward and backward.
 
-Written once for whatever numbers it is given, see ``reference.network``. What does not depend on the step before is
-computed for many steps at once: the inputs' share of the gates, and the partial derivatives.
+For each time step (equations of one step: ``reference.cell``):
+
+    z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+    m_t, c_t = step(z_t, c_{t-1})
+    h_t = m_t, or W_hr m_t with a projection
+
+A padded step keeps the state: h_t = h_{t-1}, c_t = c_{t-1}.
+
+The functions accept every kind of array listed in ``reference.network``. Terms that do not depend on the previous step
+are computed for many steps at once: W_ih x_t + b_ih + b_hh, and the partial derivatives.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,11 +19,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.arithmetic import reused
+from reference.arithmetic import buffer_like
 from reference.cell import Cell, Sensitivity, Step
 
-_BLOCK = 8192
-"""Elements of each partial derivative that are computed at once: few enough to stay in the processor's cache."""
+_BLOCK_ELEMENTS = 8192
+"""Elements of each partial derivative to compute at once. A block of this size fits in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +31,14 @@ class Dialect:
     """Documented conventions in which correct implementations differ.
 
     Attributes:
-        padding: what ``output`` holds at steps that do not count: 0, or the last valid output again (``repeat``; 0
-            where there was none yet, as in a direction that meets the padding first). Where its documentation does not
-            say (``unspecified``), nothing is compared there, and nothing flows back from there.
-        zero_length: ``h_n`` and ``c_n`` of a row without a valid step: its initial state, or 0.
-        clip: what ``clip`` bounds: all that ``activations`` read, the cell state on its way out among it, or what those
-            of the ``gates`` read.
-        reverse_output: the order of the output of a layer that runs in reverse only: the ``input``'s, or that of
-            ``processing``, last step first.
+        padding: content of ``output`` at padded steps. ``zero``: 0. ``repeat``: the last valid output in the order of
+            processing, or 0 before the first valid step. ``unspecified``: the implementation's documentation does not
+            say; these elements are not compared and have no cotangent.
+        zero_length: content of ``h_n`` and ``c_n`` for a row without valid steps: its initial state, or 0.
+        clip: arguments that the option ``clip`` bounds. ``activations``: those of all activations. ``gates``: all
+            except c_t in tanh(c_t).
+        reverse_output: step order of ``output`` if the direction is ``reverse``. ``input``: the order of the input.
+            ``processing``: last step first.
     """
 
     padding: Literal["zero", "repeat", "unspecified"] = "zero"
@@ -40,103 +48,134 @@ class Dialect:
 
 
 class Time:
-    """The order of steps in one direction, and where a state lies in the T + 1 states of a sequence."""
+    """Step order of one direction, and positions in its sequence of T + 1 states.
+
+    Attributes:
+        suffix: suffix of the direction's parameter names.
+        order: indices of the steps in the order of processing.
+        start: position of the initial state.
+        end: position of the final state.
+        offset: position of the state after step t, minus t.
+        before: positions of the states before each step, as a slice.
+        after: positions of the states after each step, as a slice.
+    """
 
     def __init__(self, steps: int, suffix: str) -> None:
         reverse = suffix == "_reverse"
         self.suffix = suffix
         self.order = range(steps - 1, -1, -1) if reverse else range(steps)
         self.start, self.end = (steps, 0) if reverse else (0, steps)
-        self.after = 0 if reverse else 1
-        """From a step's index to that of the state it leaves."""
-        past, later = slice(0, steps), slice(1, steps + 1)
-        self.initials, self.results = (later, past) if reverse else (past, later)
-        """The states before each step, and after it."""
+        self.offset = 0 if reverse else 1
+        first, last = slice(0, steps), slice(1, steps + 1)
+        self.before, self.after = (last, first) if reverse else (first, last)
+
+
+class LayerDirection(NamedTuple):
+    """Configuration of one direction of one layer."""
+
+    time: Time
+    weights: Mapping[str, Any]
+    """Parameters by name without layer and direction: ``weight_ih``, ``weight_hh``, ``bias_ih``, …"""
+    cell: Cell
+    recurrent_mask: Any = None
+    """Dropout mask of h_{t-1} before the recurrent weights (B, ·); None for no dropout."""
 
 
 class Pass(NamedTuple):
-    """One direction of one layer, as it ran."""
+    """Forward pass of one direction of one layer, recorded for the backward pass."""
 
     time: Time
-    x: Any
-    """What it read, flat: (T · B, ·)."""
-    h: Any
-    """Hidden states (T + 1, B, ·), the initial one included."""
-    c: Any
-    """Cell states (T + 1, B, H)."""
-    m: Any
-    """Hidden states before projection (T, B, H); None without one."""
-    parts: Step
     weights: Mapping[str, Any]
     cell: Cell
     recurrent_mask: Any
-    """What the hidden state is multiplied by before the recurrent weights (B, ·); None for nothing."""
+    x: Any
+    """Input of the layer (T · B, ·)."""
+    h: Any
+    """Hidden states, including the initial state (T + 1, B, ·)."""
+    c: Any
+    """Cell states, including the initial state (T + 1, B, H)."""
+    m: Any
+    """Hidden states before the projection (T, B, H); None without a projection."""
+    steps: Step
+    """Activations of all steps, with a leading time axis."""
 
 
 class Adjoint(NamedTuple):
     """Gradients of one direction of one layer."""
 
     d_z: Any
-    """By the gates' pre-activations, flat: (T · B, 4H)."""
+    """Gradient with respect to the pre-activations (T · B, 4H)."""
     d_h: Any
-    """By the projected hidden state, flat: (T · B, P); None without projection."""
+    """Gradient with respect to the projected hidden states (T · B, P); None without a projection."""
     d_h_0: Any
+    """Gradient with respect to the initial hidden state (B, ·)."""
     d_c_0: Any
+    """Gradient with respect to the initial cell state (B, H)."""
 
 
 @dataclass(frozen=True)
 class Padding:
-    """Which steps of a padded batch count. Each mask is (T, B, 1), or (B, 1) for whole rows."""
+    """Masks of a padded batch.
+
+    Attributes:
+        valid: True at valid steps (T, B, 1).
+        shown: for each direction suffix, True where ``output`` contains h_t instead of 0 (T, B, 1).
+        keeps_initial: True for rows that start from their initial state instead of 0 (B, 1).
+    """
 
     valid: NDArray[np.bool_]
     shown: dict[str, NDArray[np.bool_]]
-    """By direction: where the output holds the hidden state, else 0."""
-    starts: NDArray[np.bool_]
-    """Rows whose initial state counts."""
+    keeps_initial: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], dialect: Dialect) -> "Padding":
-        """The masks for a batch of which these steps count (T, B)."""
+    def from_mask(cls, mask: NDArray[np.bool_], dialect: Dialect) -> "Padding":
+        """Creates the masks from a mask (T, B) that is True at valid steps."""
         valid = mask[..., None]
         shown = {"": valid, "_reverse": valid}
         if dialect.padding == "repeat":
             shown = {"": np.maximum.accumulate(valid), "_reverse": np.maximum.accumulate(valid[::-1])[::-1]}
-        starts = np.ones_like(valid[0]) if dialect.zero_length == "initial" else np.any(valid, axis=0)
-        return cls(valid, shown, starts)
+        keeps_initial = np.ones_like(valid[0]) if dialect.zero_length == "initial" else np.any(valid, axis=0)
+        return cls(valid, shown, keeps_initial)
 
 
-def through_time(
-    cell: Cell,
-    weights: Mapping[str, Any],
-    x: Any,
-    h_0: Any,
-    c_0: Any,
-    time: Time,
-    padding: Padding | None,
-    recurrent_mask: Any = None,
+def propagate_forward(
+    direction: LayerDirection, x: Any, h_0: Any, c_0: Any, padding: Padding | None
 ) -> tuple[Pass, Any]:
-    """One direction of one layer: what it did, and its output (T · B, ·)."""
+    """Runs one direction of one layer forward through time.
+
+    Args:
+        direction: parameters, cell and step order.
+        x: input of the layer (T · B, ·).
+        h_0: initial hidden state (B, ·).
+        c_0: initial cell state (B, H).
+        padding: masks of a padded batch; None if all steps are valid.
+
+    Returns:
+        The forward pass, and the output (T · B, ·).
+    """
+    time, weights, cell, recurrent_mask = direction
     rows, width = h_0.shape
-    inputs = x @ weights["weight_ih"].T
+    z_input = x @ weights["weight_ih"].T
     if "bias_ih" in weights:
-        inputs += weights["bias_ih"] + weights["bias_hh"]
-    inputs = inputs.reshape(-1, rows, inputs.shape[-1])
-    steps = inputs.shape[0]
+        z_input += weights["bias_ih"] + weights["bias_hh"]
+    z_input = z_input.reshape(-1, rows, z_input.shape[-1])
+    steps = z_input.shape[0]
     recurrent = weights["weight_hh"].T
     projection = weights["weight_hr"].T if "weight_hr" in weights else None
 
     h, c = np.empty_like(h_0, shape=(steps + 1, rows, width)), np.empty_like(c_0, shape=(steps + 1, *c_0.shape))
     h[time.start], c[time.start] = h_0, c_0
-    free = np.empty_like(c_0, shape=(steps, rows, 6 * c_0.shape[-1])) if cell.clips else None
-    parts = Step(reused(inputs), np.empty_like(c_0, shape=(steps, *c_0.shape)), free)
+    unclipped = np.empty_like(c_0, shape=(steps, rows, 6 * c_0.shape[-1])) if cell.clips else None
+    # The gates of a step overwrite its z_input, which no later step reads.
+    record = Step(buffer_like(z_input), np.empty_like(c_0, shape=(steps, *c_0.shape)), unclipped)
     m = None if projection is None else np.empty_like(c_0, shape=(steps, *c_0.shape))
     h_t, c_t = h_0, c_0
     for t in time.order:
         h_read = h_t if recurrent_mask is None else h_t * recurrent_mask
-        m_t, c_next, step = cell.step(inputs[t] + h_read @ recurrent, c_t)
-        parts.gates[t], parts.squashed[t] = step.gates, step.squashed
-        if free is not None:
-            free[t] = step.free
+        m_t, c_next, step = cell.step(z_input[t] + h_read @ recurrent, c_t)
+        record.gates[t], record.squashed[t] = step.gates, step.squashed
+        if unclipped is not None:
+            unclipped[t] = step.unclipped
         if m is not None:
             m[t] = m_t
         h_next = m_t if projection is None else m_t @ projection
@@ -145,62 +184,69 @@ def through_time(
         else:
             valid = padding.valid[t]
             h_t, c_t = np.where(valid, h_next, h_t), np.where(valid, c_next, c_t)
-        h[t + time.after], c[t + time.after] = h_t, c_t
+        h[t + time.offset], c[t + time.offset] = h_t, c_t
 
-    y = h[time.results]
+    y = h[time.after]
     if padding is not None:
         y = np.where(padding.shown[time.suffix], y, 0.0)
-    return Pass(time, x, h, c, m, parts, weights, cell, recurrent_mask), y.reshape(steps * rows, width)
+    return Pass(*direction, x, h, c, m, record), y.reshape(steps * rows, width)
 
 
-def back_through_time(one: Pass, d_y: Any, d_h: Any, d_c: Any, padding: Padding | None) -> Adjoint:
-    """One direction of one layer.
+def propagate_backward(forward: Pass, d_y: Any, d_h: Any, d_c: Any, padding: Padding | None) -> Adjoint:
+    """Runs one direction of one layer backward through time.
+
+        δh_t = δy_t + δh_t from step t + 1
+        δm_t = W_hrᵀ δh_t with a projection, else δh_t
+        δz_t, δc_{t-1} = adjoint of the step, from δm_t and δc_t
+        δh_{t-1} = W_hhᵀ δz_t
+
+    At a padded step δz_t = 0, δh_{t-1} = δh_t and δc_{t-1} = δc_t.
 
     Args:
-        one: what it did.
-        d_y: cotangents of its output (T, B, ·).
-        d_h: cotangent of its h_n (B, ·).
-        d_c: cotangent of its c_n (B, ·).
-        padding: which steps count.
+        forward: forward pass.
+        d_y: cotangent of the output (T, B, ·).
+        d_h: cotangent of h_n (B, ·).
+        d_c: cotangent of c_n (B, H).
+        padding: masks of a padded batch; None if all steps are valid.
     """
-    projection, recurrent = one.weights.get("weight_hr"), one.weights["weight_hh"]
+    projection, recurrent = forward.weights.get("weight_hr"), forward.weights["weight_hh"]
     steps, rows, _ = d_y.shape
     if padding is not None:
-        d_y = np.where(padding.shown[one.time.suffix], d_y, 0.0)
+        d_y = np.where(padding.shown[forward.time.suffix], d_y, 0.0)
     d_z = np.empty_like(d_c, shape=(steps, rows, recurrent.shape[0]))
     d_hs = None if projection is None else np.empty_like(d_h, shape=d_y.shape)
-    for t, by in _sensitivities(one):
+    for t, by in _sensitivities(forward):
         d_h = d_y[t] + d_h
-        d_z_t, d_c_previous = one.cell.step_back(by, d_h if projection is None else d_h @ projection, d_c)
+        d_z_t, d_c_previous = forward.cell.step_back(by, d_h if projection is None else d_h @ projection, d_c)
         if d_hs is not None:
             d_hs[t] = d_h if padding is None else np.where(padding.valid[t], d_h, 0.0)
         valid = None if padding is None else padding.valid[t]
         if valid is not None:
             d_z_t = np.where(valid, d_z_t, 0.0)
         d_h_previous = d_z_t @ recurrent
-        if one.recurrent_mask is not None:
-            d_h_previous = d_h_previous * one.recurrent_mask
+        if forward.recurrent_mask is not None:
+            d_h_previous = d_h_previous * forward.recurrent_mask
         if valid is None:
             d_h, d_c = d_h_previous, d_c_previous
         else:
             d_h, d_c = np.where(valid, d_h_previous, d_h), np.where(valid, d_c_previous, d_c)
         d_z[t] = d_z_t
     if padding is not None:
-        d_h, d_c = np.where(padding.starts, d_h, 0.0), np.where(padding.starts, d_c, 0.0)
+        d_h, d_c = np.where(padding.keeps_initial, d_h, 0.0), np.where(padding.keeps_initial, d_c, 0.0)
     return Adjoint(d_z.reshape(steps * rows, -1), None if d_hs is None else d_hs.reshape(steps * rows, -1), d_h, d_c)
 
 
-def _sensitivities(one: Pass) -> Iterator[tuple[int, Sensitivity]]:
-    """The partial derivatives of each step, last step first: as many at once as stay in the processor's cache."""
-    steps, rows, hidden = one.parts.squashed.shape
-    c_previous = one.c[one.time.initials]
-    block = max(1, _BLOCK // (rows * hidden))
-    backwards = one.time.order[::-1]
+def _sensitivities(forward: Pass) -> Iterator[tuple[int, Sensitivity]]:
+    """Yields each step and its partial derivatives, last step first. Computes ``_BLOCK_ELEMENTS`` elements at once."""
+    steps, rows, hidden = forward.steps.squashed.shape
+    c_previous = forward.c[forward.time.before]
+    block = max(1, _BLOCK_ELEMENTS // (rows * hidden))
+    backwards = forward.time.order[::-1]
     for first in range(0, steps, block):
         times = backwards[first : first + block]
         low, high = min(times), max(times) + 1
-        # Counted from the end where it runs down, so that -1 is one before the first step, not the last one.
+        # A descending slice cannot stop before index 0, so it uses negative indices: t - steps instead of t.
         span = slice(low, high) if times.step > 0 else slice(high - steps - 1, low - steps - 1, -1)
-        step = Step(*(part if part is None else part[span] for part in one.parts))
-        by = one.cell.sensitivity(step, c_previous[span])
+        step = Step(*(part if part is None else part[span] for part in forward.steps))
+        by = forward.cell.sensitivity(step, c_previous[span])
         yield from zip(times, map(Sensitivity, *by), strict=True)

@@ -1,7 +1,7 @@
-"""Layers × directions through time, forward and backward.
+"""A stack of LSTM layers and directions through time, forward and backward.
 
-Written once for whatever numbers it is given: float64 arrays (the reference), long double or complex ones (its
-verification), and the arrays of ``reference.arithmetic`` that carry their rounding error (the budget).
+The code is independent of the kind of array. The reference runs on float64 arrays, its verification on long double and
+complex arrays, and the budget on the arrays of ``reference.arithmetic``, which carry their rounding error.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,26 +11,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.arithmetic import over_time
+from reference.arithmetic import mark_over_time
 from reference.cell import Cell
-from reference.layer import Dialect, Padding, Pass, Time, back_through_time, through_time
+from reference.layer import (
+    Adjoint,
+    Dialect,
+    LayerDirection,
+    Padding,
+    Pass,
+    Time,
+    propagate_backward,
+    propagate_forward,
+)
 from reference.model import Model
 
 Lift = Callable[[NDArray[np.floating]], Any]
+"""Converts a NumPy array to the kind of array to compute with."""
 Clock = Callable[[int, str], Time]
+"""Creates the step order from the number of steps and the direction's suffix."""
 
 
 def float64(array: ArrayLike) -> NDArray[np.float64]:
-    """The reference's own numbers."""
+    """Converts an array to float64, the dtype of the reference."""
     return np.asarray(array, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A forward run: its results, and what the way back needs.
+    """Results of a forward pass, and its intermediate values for the backward pass.
 
     Attributes:
-        outputs: ``output``, ``h_n`` and ``c_n`` (or ``h_n_l0`` … where hidden sizes differ).
+        model: options of the LSTM.
+        outputs: ``output``, ``h_n`` and ``c_n``. If hidden sizes differ, ``h_n_l0``, ``h_n_l1``, … replace ``h_n``, and
+            the same for ``c_n``.
     """
 
     model: Model
@@ -39,15 +52,13 @@ class Trace:
     _passes: list[list[Pass]] = field(repr=False)
     _masks: Mapping[str, NDArray[np.floating]]
     _padding: Padding | None
-    _steps: tuple[int, int]
-    _batched: bool
-    _flipped: bool
+    _layout: "_Layout"
 
 
 def forward(
     model: Model,
     parameters: Mapping[str, ArrayLike],
-    input: ArrayLike,  # noqa: A002 - the field's name for it
+    input: ArrayLike,  # noqa: A002 - torch's name for it
     initial_state: Mapping[str, ArrayLike] | None = None,
     *,
     lengths: ArrayLike | None = None,
@@ -60,40 +71,47 @@ def forward(
 ) -> Trace:
     """Runs an LSTM over a batch of sequences.
 
+    For the equations see ``reference.cell`` and https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html.
+
     Args:
-        model: the architecture.
-        parameters: by canonical name, see ``Model.parameter_shapes``.
-        input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
-        initial_state: ``h_0`` and ``c_0``, see ``Model.state_shapes``; None for zeros.
-        lengths: valid steps of each row (B,); what lies beyond is not read.
-        mask: instead of lengths, which steps of each row count (T, B).
-        dropout_masks: what is multiplied by 0 or 1 / (1 - p): a layer's output (T, B, ·) before the next layer, by
-            ``l0``, ``l1`` …; what a layer reads (B, ·), the same at each step, by ``input_l0``, ``input_l0_reverse`` …;
-            and its hidden state before the recurrent weights (B, ·), by ``recurrent_l0`` ….
-        dialect: conventions.
-        cell: the cell, or those of each direction by the suffix of its parameters' names.
-        clock: makes the order of steps from their number and the direction's suffix.
-        lift: makes the numbers to compute with from an array.
+        model: options of the LSTM.
+        parameters: arrays by name, with the shapes of ``Model.parameter_shapes``.
+        input: input sequence (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
+        initial_state: ``h_0`` and ``c_0``, with the shapes of ``Model.state_shapes``; None for zeros.
+        lengths: number of valid steps of each row (B,). Steps after them are padding, which is never read.
+        mask: True at valid steps (T, B); replaces ``lengths``.
+        dropout_masks: factors 0 or 1 / (1 - p). ``l0``, ``l1``, …: for the output of that layer (T, B, ·) on its way to
+            the next layer. ``input_l0``, ``input_l0_reverse``, …: for the input of that layer and direction (B, ·),
+            the same at each step. ``recurrent_l0``, …: for its h_{t-1} before the recurrent weights (B, ·).
+        dialect: conventions; None for the defaults.
+        cell: cell, or the cell of each direction by suffix; None for the standard LSTM cell.
+        clock: creates the step order of a direction.
+        lift: converts arrays to the kind of array to compute with.
 
     Raises:
-        ValueError: a parameter is missing or an array has the wrong shape.
+        ValueError: a parameter or state is missing or unexpected, an array has the wrong shape, or a length is outside
+            of 0 … T.
     """
     x = np.asarray(input)
     if x.ndim not in (2, 3):
-        raise ValueError(f"input must have 3 axes, or 2 unbatched, not {x.ndim}")
-    batched = x.ndim == 3
-    x = x[:, None] if not batched else np.moveaxis(x, 0, 1) if model.batch_first else x
-    steps, rows, _ = x.shape
-    _check_shapes(model, parameters, initial_state, x, rows if batched else None)
-
+        raise ValueError(f"input must have 3 axes, or 2 if unbatched, got shape {x.shape}")
     dialect = dialect or Dialect()
+    layout = _Layout(
+        batched=x.ndim == 3,
+        batch_first=model.batch_first,
+        flipped=model.direction == "reverse" and dialect.reverse_output == "processing",
+    )
+    x = layout.to_time_major(x)
+    steps, rows, _ = x.shape
+    _check_shapes(model, parameters, initial_state, x.shape[-1], rows if layout.batched else None)
+
     padding = None
     if lengths is not None:
-        mask = _counted(np.asarray(lengths), steps, rows)
+        mask = _mask_from_lengths(np.asarray(lengths), steps, rows)
     if mask is not None:
         if mask.shape != (steps, rows):
             raise ValueError(f"mask has shape {mask.shape}, expected {(steps, rows)}")
-        padding = Padding.of(mask, dialect)
+        padding = Padding.from_mask(mask, dialect)
         x = np.where(padding.valid, x, np.zeros((), x.dtype))
     weights = {name: lift(np.asarray(array)) for name, array in parameters.items()}
     cells = cell if isinstance(cell, Mapping) else dict.fromkeys(model.suffixes, cell or Cell())
@@ -103,133 +121,170 @@ def forward(
         if initial_state is None:
             return lift(np.zeros((rows, width)))
         state = lift(np.asarray(model.state(initial_state, name, layer, direction)).reshape(rows, width))
-        return state if padding is None else np.where(padding.starts, state, 0.0)
+        return state if padding is None else np.where(padding.keeps_initial, state, 0.0)
 
     x = lift(np.ascontiguousarray(x).reshape(steps * rows, -1))
     passes: list[list[Pass]] = []
-    finals: dict[str, list[list[Any]]] = {"h_n": [], "c_n": []}
-    # exp(-z) overflows to infinity for a saturated gate, and 1 / (1 + infinity) is the right 0.
+    h_n: list[list[Any]] = []
+    c_n: list[list[Any]] = []
+    # For a saturated gate exp(-z) overflows to infinity, and 1 / (1 + infinity) is the correct 0.
     with np.errstate(over="ignore"):
         for layer, hidden in enumerate(model.hidden_sizes):
-            outputs, h_n, c_n, ran = [], [], [], []
+            layer_passes, outputs = [], []
             for direction, suffix in enumerate(model.suffixes):
-                end = f"_l{layer}{suffix}"
-                own = {name.removesuffix(end): w for name, w in weights.items() if name.endswith(end)}
+                key = f"l{layer}{suffix}"
+                own = {name.removesuffix(f"_{key}"): w for name, w in weights.items() if name.endswith(f"_{key}")}
                 own_cell = cells[suffix].with_peephole(own["peephole"]) if "peephole" in own else cells[suffix]
+                configuration = LayerDirection(clock(steps, suffix), own, own_cell, masks.get(f"recurrent_{key}"))
                 h_0 = initial("h_0", layer, direction, model.state_size(layer))
                 c_0 = initial("c_0", layer, direction, hidden)
-                read = _masked(x, masks.get(f"input{end}"), steps)
-                dropped = masks.get(f"recurrent{end}")
-                one, y = through_time(own_cell, own, read, h_0, c_0, clock(steps, suffix), padding, dropped)
+                masked = _apply_mask(x, masks.get(f"input_{key}"), steps)
+                layer_pass, y = propagate_forward(configuration, masked, h_0, c_0, padding)
+                layer_passes.append(layer_pass)
                 outputs.append(y)
-                h_n.append(one.h[one.time.end])
-                c_n.append(one.c[one.time.end])
-                ran.append(one)
-            passes.append(ran)
-            finals["h_n"].append(h_n)
-            finals["c_n"].append(c_n)
+            passes.append(layer_passes)
+            h_n.append([each.h[each.time.end] for each in layer_passes])
+            c_n.append([each.c[each.time.end] for each in layer_passes])
             x = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
             if f"l{layer}" in masks:
                 x = x * masks[f"l{layer}"].reshape(steps * rows, -1)
 
-    output = x.reshape(steps, rows, -1)
-    flipped = model.direction == "reverse" and dialect.reverse_output == "processing"
-    output = output[::-1] if flipped else output
-    output = output[:, 0] if not batched else output.swapaxes(0, 1) if model.batch_first else output
-    results = {"output": output}
-    for name, layers in finals.items():
-        results |= _stack(model, name, layers, batched)
-    return Trace(model, results, lift, passes, masks, padding, (steps, rows), batched, flipped)
+    results = {"output": layout.from_time_major(layout.flip(x.reshape(steps, rows, -1)))}
+    results |= _stack_states(model, "h_n", h_n, layout.batched) | _stack_states(model, "c_n", c_n, layout.batched)
+    return Trace(model, results, lift, passes, masks, padding, layout)
 
 
 def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any]:
-    """Back-propagation through time.
+    """Runs back-propagation through time.
+
+    With L = Σ ⟨cotangent, output⟩ over ``output``, ``h_n`` and ``c_n``, the gradients of one direction of one layer are
+
+        ∂L/∂W_ih = Σ_t δz_t x_tᵀ     ∂L/∂W_hh = Σ_t δz_t h_{t-1}ᵀ     ∂L/∂b_ih = ∂L/∂b_hh = Σ_t δz_t
+        ∂L/∂W_hr = Σ_t δh_t m_tᵀ     ∂L/∂x_t = W_ihᵀ δz_t
+
+    See ``reference.layer.propagate_backward`` for δz_t and δh_t.
 
     Args:
-        trace: a forward run.
-        cotangents: of each of ``trace.outputs``, shaped like it.
+        trace: result of ``forward``.
+        cotangents: cotangents of all ``trace.outputs``, with the same names and shapes.
 
     Returns:
-        Gradients of Σ ⟨cotangent, output⟩: ``grad.input``, ``grad.h_0``, ``grad.c_0`` and ``grad.`` with each
-        parameter's name, shaped like what they are the gradient of.
+        Gradients of L: ``grad.input``, ``grad.h_0``, ``grad.c_0`` and ``grad.`` followed by the name of each parameter.
+        Each has the shape of the array to which it belongs.
     """
-    model, (steps, rows) = trace.model, trace._steps
-    d_output = np.asarray(cotangents["output"])
-    d_output = (
-        d_output[:, None] if not trace._batched else np.moveaxis(d_output, 0, 1) if model.batch_first else d_output
-    )
-    d_output = d_output[::-1] if trace._flipped else d_output
+    model, layout = trace.model, trace._layout
+    d_output = layout.flip(layout.to_time_major(np.asarray(cotangents["output"])))
+    steps, rows, _ = d_output.shape
     d_y = trace._lift(np.ascontiguousarray(d_output).reshape(steps * rows, -1))
 
     gradients: dict[str, Any] = {}
-    initials: dict[str, list[list[Any]]] = {"grad.h_0": [], "grad.c_0": []}
+    d_h_0: list[list[Any]] = []
+    d_c_0: list[list[Any]] = []
     for layer in reversed(range(model.num_layers)):
         if f"l{layer}" in trace._masks:
             d_y = d_y * trace._masks[f"l{layer}"].reshape(steps * rows, -1)
         width = model.state_size(layer)
-        d_x, d_h_0, d_c_0 = None, [], []
+        d_x, adjoints = None, []
         for direction, suffix in enumerate(model.suffixes):
-            one = trace._passes[layer][direction]
+            key = f"l{layer}{suffix}"
+            layer_pass = trace._passes[layer][direction]
             d_h_n, d_c_n = (
                 trace._lift(np.asarray(model.state(cotangents, name, layer, direction)).reshape(rows, -1))
                 for name in ("h_n", "c_n")
             )
-            share = d_y[:, direction * width : (direction + 1) * width].reshape(steps, rows, width)
-            adjoint = back_through_time(one, share, d_h_n, d_c_n, trace._padding)
-            d_h_0.append(adjoint.d_h_0)
-            d_c_0.append(adjoint.d_c_0)
-            h_previous = one.h[one.time.initials]
-            if one.recurrent_mask is not None:
-                h_previous = h_previous * one.recurrent_mask
-            h_previous = h_previous.reshape(steps * rows, width)
-            own = {"weight_ih": adjoint.d_z.T @ one.x, "weight_hh": adjoint.d_z.T @ h_previous}
-            if model.bias:
-                own["bias_ih"] = own["bias_hh"] = adjoint.d_z.sum(axis=0)
-            if model.peepholes:
-                before, after = (
-                    one.c[part].reshape(steps * rows, -1) for part in (one.time.initials, one.time.results)
-                )
-                own["peephole"] = one.cell.peephole_gradient(adjoint.d_z, before, after)
-            if model.proj_size:
-                own["weight_hr"] = adjoint.d_h.T @ one.m.reshape(steps * rows, -1)
-            gradients |= {f"grad.{name}_l{layer}{suffix}": over_time(total) for name, total in own.items()}
-            by_input = adjoint.d_z @ one.weights["weight_ih"]
-            by_input = _masked(by_input, trace._masks.get(f"input_l{layer}{suffix}"), steps)
-            d_x = by_input if d_x is None else d_x + by_input
-        initials["grad.h_0"].insert(0, d_h_0)
-        initials["grad.c_0"].insert(0, d_c_0)
+            own_d_y = d_y[:, direction * width : (direction + 1) * width].reshape(steps, rows, width)
+            adjoint = propagate_backward(layer_pass, own_d_y, d_h_n, d_c_n, trace._padding)
+            adjoints.append(adjoint)
+            for name, gradient in _parameter_gradients(model, layer_pass, adjoint).items():
+                gradients[f"grad.{name}_{key}"] = mark_over_time(gradient)
+            own_d_x = adjoint.d_z @ layer_pass.weights["weight_ih"]
+            own_d_x = _apply_mask(own_d_x, trace._masks.get(f"input_{key}"), steps)
+            d_x = own_d_x if d_x is None else d_x + own_d_x
+        d_h_0.insert(0, [adjoint.d_h_0 for adjoint in adjoints])
+        d_c_0.insert(0, [adjoint.d_c_0 for adjoint in adjoints])
         d_y = d_x
 
-    d_input = d_y.reshape(steps, rows, -1)
-    d_input = d_input[:, 0] if not trace._batched else d_input.swapaxes(0, 1) if model.batch_first else d_input
-    results = {"grad.input": d_input}
-    for name, layers in initials.items():
-        results |= _stack(model, name, layers, trace._batched)
-    return results | {f"grad.{name}": gradients[f"grad.{name}"] for name in model.parameter_shapes()}
+    return (
+        {"grad.input": layout.from_time_major(d_y.reshape(steps, rows, -1))}
+        | _stack_states(model, "grad.h_0", d_h_0, layout.batched)
+        | _stack_states(model, "grad.c_0", d_c_0, layout.batched)
+        | {f"grad.{name}": gradients[f"grad.{name}"] for name in model.parameter_shapes()}
+    )
 
 
-def _stack(model: Model, name: str, layers: list[list[Any]], batched: bool) -> dict[str, Any]:
-    """States of all layers and directions as one tensor (L · D, B, ·), or one a layer where hidden sizes differ."""
+@dataclass(frozen=True)
+class _Layout:
+    """Axes and step order of ``input`` and ``output``.
 
-    def stacked(parts: list[Any]) -> Any:
-        rows, width = parts[0].shape
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=0)
-        return whole.reshape(*((len(parts), rows) if batched else (len(parts),)), width)
+    Attributes:
+        batched: whether there is a batch axis.
+        batch_first: whether the batch axis comes before the time axis.
+        flipped: whether ``output`` is in the order of processing, last step first.
+    """
+
+    batched: bool
+    batch_first: bool
+    flipped: bool
+
+    def to_time_major(self, array: Any) -> Any:
+        """Returns a sequence as (T, B, ·)."""
+        if not self.batched:
+            return array[:, None]
+        return array.swapaxes(0, 1) if self.batch_first else array
+
+    def from_time_major(self, array: Any) -> Any:
+        """Returns a sequence (T, B, ·) in this layout."""
+        if not self.batched:
+            return array[:, 0]
+        return array.swapaxes(0, 1) if self.batch_first else array
+
+    def flip(self, output: Any) -> Any:
+        """Converts ``output`` (T, B, ·) between the step orders of the layer and of the dialect."""
+        return output[::-1] if self.flipped else output
+
+
+def _parameter_gradients(model: Model, layer_pass: Pass, adjoint: Adjoint) -> dict[str, Any]:
+    """Returns the parameter gradients of one direction of one layer, by name without layer and direction."""
+    h_previous = layer_pass.h[layer_pass.time.before]
+    if layer_pass.recurrent_mask is not None:
+        h_previous = h_previous * layer_pass.recurrent_mask
+    h_previous = h_previous.reshape(adjoint.d_z.shape[0], -1)
+    gradients = {"weight_ih": adjoint.d_z.T @ layer_pass.x, "weight_hh": adjoint.d_z.T @ h_previous}
+    if model.bias:
+        gradients["bias_ih"] = gradients["bias_hh"] = adjoint.d_z.sum(axis=0)
+    if model.peepholes:
+        c_previous, c = (
+            layer_pass.c[positions].reshape(adjoint.d_z.shape[0], -1)
+            for positions in (layer_pass.time.before, layer_pass.time.after)
+        )
+        gradients["peephole"] = layer_pass.cell.peephole_gradient(adjoint.d_z, c_previous, c)
+    if model.proj_size:
+        gradients["weight_hr"] = adjoint.d_h.T @ layer_pass.m.reshape(adjoint.d_z.shape[0], -1)
+    return gradients
+
+
+def _stack_states(model: Model, name: str, layers: list[list[Any]], batched: bool) -> dict[str, Any]:
+    """Joins the states (B, ·) of all layers and directions into the tensors that ``Model.state_shapes`` describes."""
+
+    def stack(states: list[Any]) -> Any:
+        rows, width = states[0].shape
+        joined = states[0] if len(states) == 1 else np.concatenate(states, axis=0)
+        return joined.reshape(*((len(states), rows) if batched else (len(states),)), width)
 
     if model.is_uniform:
-        return {name: stacked([part for layer in layers for part in layer])}
-    return {f"{name}_l{k}": stacked(layer) for k, layer in enumerate(layers)}
+        return {name: stack([state for layer in layers for state in layer])}
+    return {f"{name}_l{k}": stack(layer) for k, layer in enumerate(layers)}
 
 
-def _counted(lengths: NDArray[np.integer], steps: int, rows: int) -> NDArray[np.bool_]:
-    """Which steps count (T, B), for rows of these lengths (B,)."""
+def _mask_from_lengths(lengths: NDArray[np.integer], steps: int, rows: int) -> NDArray[np.bool_]:
+    """Returns a mask (T, B) that is True for the first ``lengths`` (B,) steps of each row."""
     if lengths.shape != (rows,) or not ((lengths >= 0) & (lengths <= steps)).all():
-        raise ValueError(f"lengths must be {rows} numbers from 0 to {steps}, not {lengths.tolist()}")
+        raise ValueError(f"lengths must be {rows} integers from 0 to {steps}, got {lengths.tolist()}")
     return np.arange(steps)[:, None] < lengths
 
 
-def _masked(x: Any, mask: NDArray[np.floating] | None, steps: int) -> Any:
-    """A sequence (T · B, ·) times a mask (B, ·), the same at each step."""
+def _apply_mask(x: Any, mask: NDArray[np.floating] | None, steps: int) -> Any:
+    """Multiplies each step of a sequence (T · B, ·) by a mask (B, ·)."""
     if mask is None:
         return x
     return (x.reshape(steps, *mask.shape) * mask).reshape(-1, mask.shape[-1])
@@ -239,22 +294,24 @@ def _check_shapes(
     model: Model,
     parameters: Mapping[str, ArrayLike],
     initial_state: Mapping[str, ArrayLike] | None,
-    x: NDArray[Any],
+    input_size: int,
     rows: int | None,
 ) -> None:
-    if x.shape[-1] != model.input_size:
-        raise ValueError(f"input has {x.shape[-1]} features, the model reads {model.input_size}")
+    """Raises ``ValueError`` if a tensor is missing or unexpected or has the wrong shape."""
+    if input_size != model.input_size:
+        raise ValueError(f"input has {input_size} features, expected {model.input_size}")
     expected = dict(model.parameter_shapes())
-    given = {name: np.shape(array) for name, array in parameters.items()}
+    actual = {name: np.shape(array) for name, array in parameters.items()}
     if initial_state is not None:
         expected |= {**model.state_shapes("h_0", rows), **model.state_shapes("c_0", rows)}
-        given |= {name: np.shape(array) for name, array in initial_state.items()}
-    if given == expected:
+        actual |= {name: np.shape(array) for name, array in initial_state.items()}
+    if actual == expected:
         return
     for name, shape in expected.items():
-        if name not in given:
-            raise ValueError(f"{name} is missing, expected with shape {shape}")
-        if given[name] != shape:
-            raise ValueError(f"{name} has shape {given[name]}, expected {shape}")
-    for name in given.keys() - expected.keys():
-        raise ValueError(f"{name} is not a tensor of this model")
+        if name not in actual:
+            raise ValueError(f"{name} is missing, expected shape {shape}")
+        if actual[name] != shape:
+            raise ValueError(f"{name} has shape {actual[name]}, expected {shape}")
+    for name in actual:
+        if name not in expected:
+            raise ValueError(f"{name} is not a parameter or state of this model")

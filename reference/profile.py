@@ -1,21 +1,22 @@
-"""Numerics profiles: how an implementation rounds, in the constants that the error analysis needs."""
+"""Numerics profiles: how an implementation rounds."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How results are rounded. All u are unit roundoffs (half a unit in the last place of 1).
+    """Constants of the error analysis. Every u is a unit roundoff: half a unit in the last place of 1.
 
     Attributes:
-        name: the profile's name.
-        u: rounding of an elementwise operation's result.
-        u_acc: rounding of each addition inside a matrix product.
-        u_op: rounding of a matrix product's operands (0: used as they are; 2^-11 for TF32).
-        k_r: an activation f errs by at most (k_r · |f| + k_a) · u: the relative part.
-        k_a: the absolute part.
-        n_store: how often a matrix product's result is rounded to storage precision.
-        u_accw: extra rounding of each addition where weight gradients accumulate over time in storage precision.
+        name: name of the profile.
+        u: unit roundoff of an elementwise operation.
+        u_acc: unit roundoff of each addition in a matrix product.
+        u_op: unit roundoff of the operands of a matrix product; 0 if they are used unrounded, 2^-11 for TF32.
+        k_r: relative error of an activation in units of u. An activation f errs by at most (k_r · |f| + k_a) · u.
+        k_a: absolute error of an activation in units of u.
+        n_store: number of times that the result of a matrix product is rounded to storage precision.
+        u_accw: additional unit roundoff of each addition over time, if weight gradients accumulate in storage
+            precision; else 0.
         floor: absolute error of a result that underflows.
     """
 
@@ -31,7 +32,7 @@ class Profile:
 
 
 def _half(name: str, u: float, floor: float) -> Profile:
-    """16 bits: rounded after every operation, accumulated in float32."""
+    """Returns the profile of a 16-bit dtype: rounded after every operation, matrix products accumulated in float32."""
     return Profile(name, u=u, u_acc=2.0**-24, k_r=2.0, k_a=1.0, n_store=4, u_accw=u, floor=floor)
 
 
@@ -42,4 +43,4 @@ PROFILES: dict[str, Profile] = {
     "float16": _half("float16", u=2.0**-11, floor=2.0**-25),
     "bfloat16": _half("bfloat16", u=2.0**-8, floor=2.0**-126),
 }
-"""The generic profile of each dtype; ``tf32`` must be declared by the adapter that uses it."""
+"""Generic profiles: one for each dtype, and ``tf32``, which applies only to adapters that declare it."""

@@ -1,10 +1,11 @@
-"""The budget: how far a correct run in a given precision may stray from the reference, element by element.
+"""The budget: how far a correct run in a given precision may deviate from the reference, for each element.
 
     budget = min(R, z · φ · σ + s),   z = 5
 
-σ is the spread that independent rounding errors cause (``Spread``), φ what Monte Carlo runs say it is short of because
-errors meet again (``Perturbed``), s what activations add that err everywhere with one sign (``Skewed``), and R the
-bound that no allowed evaluation exceeds (``Ball``). All four come from running the reference itself on such numbers.
+σ is the standard deviation due to independent rounding errors (``Spread``). φ ≥ 1 corrects σ for correlated errors and
+comes from Monte Carlo runs (``Perturbed``). s is the effect of activations that err with one sign everywhere
+(``Skewed``). R is the bound that no allowed evaluation exceeds (``Ball``). Running the reference on arrays of these
+classes computes all four.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,26 +20,29 @@ from reference.network import Lift
 from reference.profile import Profile
 
 Z = 5.0
-"""How many standard deviations a correct run may be off."""
-SAMPLES = 4
-"""Monte Carlo runs behind φ."""
-CHAOTIC = 1e4
-"""A condition beyond which no rule is both sound and useful."""
-_MEASURABLE = 2.0**-36
+"""Number of standard deviations φ · σ that a correct run may deviate, z."""
+MONTE_CARLO_RUNS = 4
+"""Number of Monte Carlo runs that determine φ, K."""
+MAX_CONDITION = 1e4
+"""Largest condition at which a case can be judged. Beyond it the case is chaotic: correct runs disagree."""
+_MIN_SIMULATED_ROUNDOFF = 2.0**-36
+"""Smallest unit roundoff that a simulation in float64 measures accurately."""
+_MIN_RELATIVE_SIGMA = 0.1
+"""Smallest σ of an element, relative to the rms σ of its tensor."""
 
 Evaluate = Callable[[Lift], Mapping[str, Any]]
-"""Runs the reference on the numbers that a lift makes, and returns its results by name."""
+"""Runs the reference on arrays that a lift creates. Returns the results by name."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a correct run may do, for each tensor of a solution, shaped like it.
+    """Allowed deviations, by tensor name. Each array has the shape of its tensor.
 
     Attributes:
-        budget: largest |deviation| that conforms; 0 where the value must be met exactly.
-        bound: R: a deviation beyond it is proven wrong.
-        condition: by how much rounding is amplified, at worst: the largest rms(σ φ) / (u · rms value) of a
-            tensor, where u is the coarsest rounding of the profile.
+        budget: largest |deviation| that conforms; 0 where the value must be exact.
+        bound: rigorous bound R. A larger deviation is proven wrong.
+        condition: largest amplification of rounding in any tensor: rms(σ φ) / (u · rms(value)), where u is the larger
+            of the profile's ``u`` and ``u_op``.
     """
 
     budget: dict[str, Array]
@@ -47,42 +51,43 @@ class Budget:
 
 
 def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) -> Budget:
-    """The budget of a correct run under a profile.
+    """Returns the budget of a correct run.
 
     Args:
-        evaluate: the computation, see ``Evaluate``.
-        values: what it gives in float64.
-        profile: how the implementation under test rounds.
+        evaluate: computation to analyse.
+        values: results of the computation in float64, by tensor name.
+        profile: rounding constants of the implementation under test.
     """
-    spread = _settled(evaluate(Spread(profile, np.zeros(1)).exact))
-    # A radius that grows without end overflows, and then bounds nothing.
+    spread = _close_sums(evaluate(Spread(profile, np.zeros(1)).exact))
+    # An exploding radius overflows to infinity or NaN, which means no bound.
     with np.errstate(over="ignore", invalid="ignore"):
-        ball = _settled(evaluate(Ball(profile, np.zeros(1)).exact))
-    # Float64 arithmetic would blur errors of its own size; to first order, larger ones differ in size alone.
-    larger = max(1.0, _MEASURABLE / profile.u)
+        ball = _close_sums(evaluate(Ball(profile, np.zeros(1)).exact))
+    # Simulated errors near the roundoff of float64 would drown in it. To first order, deviations scale with the unit
+    # roundoff, so a larger one is simulated and the deviations are divided by the factor.
+    scale = max(1.0, _MIN_SIMULATED_ROUNDOFF / profile.u)
     scaled = replace(
         profile,
-        u=larger * profile.u,
-        u_acc=larger * profile.u_acc,
-        u_op=larger * profile.u_op,
-        u_accw=larger * profile.u_accw,
+        u=scale * profile.u,
+        u_acc=scale * profile.u_acc,
+        u_op=scale * profile.u_op,
+        u_accw=scale * profile.u_accw,
     )
-    # The generator's state is part of the budget: the same problem has the same one in every run.
-    perturbed = _settled(evaluate(Perturbed.source(scaled, SAMPLES, np.random.default_rng(0))))
-    skewed = [_settled(evaluate(Skewed.source(scaled, kind))) for kind in ("sigmoid", "tanh")]
+    # The fixed seed makes the budget a pure function of the problem.
+    perturbed = _close_sums(evaluate(Perturbed.make_lift(scaled, MONTE_CARLO_RUNS, np.random.default_rng(0))))
+    skewed = [_close_sums(evaluate(Skewed.make_lift(scaled, kind))) for kind in ("sigmoid", "tanh")]
 
     budgets: dict[str, Array] = {}
     bounds: dict[str, Array] = {}
     condition = 0.0
     for name, value in values.items():
         variance = _error(spread[name])
-        sigma = np.sqrt(variance) * _phi(name, (perturbed[name].value - value) / larger, variance)
-        systematic = sum(np.abs(run[name].value - value) / larger for run in skewed)
+        sigma = np.sqrt(variance) * _phi(name, (perturbed[name].value - value) / scale, variance)
+        systematic = sum(np.abs(run[name].value - value) / scale for run in skewed)
         rms_value, rms_sigma = _rms(value), _rms(sigma)
         if rms_value > 0:
             condition = max(condition, rms_sigma / (max(profile.u, profile.u_op) * rms_value))
-        # First order says nothing where a slope is 0; no element's σ is taken below a tenth of its tensor's.
-        sigma = np.maximum(sigma, 0.1 * rms_sigma)
+        # A first-order analysis underestimates the error of an element whose derivatives are near 0.
+        sigma = np.maximum(sigma, _MIN_RELATIVE_SIGMA * rms_sigma)
         inexact = variance > 0
         radius = _error(ball[name])
         bounds[name] = np.where(np.isnan(radius), np.inf, radius)
@@ -90,8 +95,8 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) ->
     return Budget(budgets, bounds, condition)
 
 
-def _settled(results: Mapping[str, Rounded]) -> dict[str, Rounded]:
-    return {name: number.settled() for name, number in results.items()}
+def _close_sums(results: Mapping[str, Rounded]) -> dict[str, Rounded]:
+    return {name: number.close_sum() for name, number in results.items()}
 
 
 def _error(number: Rounded) -> Array:
@@ -99,9 +104,15 @@ def _error(number: Rounded) -> Array:
 
 
 def _phi(name: str, deviations: Array, variance: Array) -> Array:
-    """How much larger samples deviate (K, …) than σ says, and at least 1: for a tensor, or each step of a sequence.
+    """Returns φ = max(1, rms(deviations) / rms(σ)), broadcastable to the tensor.
 
-    The two sequences are (T, …); with ``batch_first`` the slices are rows instead, which serve as well.
+    ``output`` and ``grad.input`` have one φ for each index of the first axis (time, or row with ``batch_first``). Other
+    tensors have a single φ.
+
+    Args:
+        name: name of the tensor.
+        deviations: deviations of the Monte Carlo runs from the reference (K, …).
+        variance: σ² of the tensor (…).
     """
     axes = tuple(range(1, variance.ndim)) if name in ("output", "grad.input") else tuple(range(variance.ndim))
     measured = np.mean(np.square(deviations), axis=(0, *(axis + 1 for axis in axes)), keepdims=True)[0]

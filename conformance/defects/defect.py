@@ -166,7 +166,7 @@ def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:
 
 def _plain(value: Any) -> Any:
     """The values of numbers that carry something else beside them."""
-    return value if isinstance(value, np.ndarray) else value.settled().value
+    return value if isinstance(value, np.ndarray) else value.close_sum().value
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from conformance.verdict import tensors
 from conformance.verdict.problem import Problem, cells, concerning
 from reference import Dialect, Profile
 from reference.network import Lift
-from reference.rounding import CHAOTIC
+from reference.rounding import MAX_CONDITION
 
 _LARGEST = 64 << 20
 """Expectations of more bytes than this are cheaper to compute again than to keep."""
@@ -79,9 +79,9 @@ class Oracle:
         if self._last is None or self._last[0] != key:
             self._last = key, self._load(key) or self._compute(key, problem, profile, dialect)
         expectation = self._last[1]
-        if expectation.condition > CHAOTIC:
+        if expectation.condition > MAX_CONDITION:
             raise ChaoticCaseError(
-                f"rounding in {profile.name} is amplified {expectation.condition:.0e} times (more than {CHAOTIC:.0e}): "
+                f"rounding in {profile.name} is amplified {expectation.condition:.0e} times (more than {MAX_CONDITION:.0e}): "
                 "no verdict would mean anything; use smaller weights or fewer steps"
             )
         return expectation

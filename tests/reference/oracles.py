@@ -1,4 +1,4 @@
-"""Two other ways to the same results: scalar loops in 50 digits, and torch's autograd in float64."""
+"""Two independent implementations: scalar loops in 50-digit arithmetic, and torch's autograd in float64."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +14,11 @@ def _sigmoid(z: Any) -> Any:
     return 1 / (1 + mp.exp(-z))
 
 
-def _held(z: Any, bound: float | None) -> Any:
+def _clip(z: Any, bound: float | None) -> Any:
     return z if bound is None else max(-mpf(bound), min(mpf(bound), z))
 
 
-# The constants again, as ONNX and Keras document them: nothing is shared with the reference.
+# The constants of ONNX and Keras, repeated so that nothing is shared with the reference.
 _SCALAR: dict[str, Callable[[Any], Any]] = {
     "sigmoid": _sigmoid,
     "tanh": mp.tanh,
@@ -33,30 +33,30 @@ _SCALAR: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def scalar_forward(of: Problem) -> dict[str, Any]:
-    """An LSTM written with scalars and loops, as a textbook does: `output`, `h_n` and `c_n` of a time-major problem."""
+def scalar_forward(problem: Problem) -> dict[str, Any]:
+    """Computes ``output``, ``h_n`` and ``c_n`` of a time-major problem with scalars and loops, in 50 digits."""
     mp.dps = 50
-    case, model = of.case, of.case.model
-    sequence = [[[mpf(float(v)) for v in row] for row in step] for step in of.input]
+    case, model = problem.case, problem.case.model
+    sequence = [[[mpf(float(v)) for v in row] for row in step] for step in problem.input]
     finals: dict[str, list[Any]] = {"h_n": [], "c_n": []}
     for layer, hidden in enumerate(case.hidden_sizes):
         outputs: list[list[list[Any]]] = [[[] for _ in step] for step in sequence]
         for direction, suffix in enumerate(model.suffixes):
             p = {
-                name: of.parameters[f"{name}_l{layer}{suffix}"].tolist()
+                name: problem.parameters[f"{name}_l{layer}{suffix}"].tolist()
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", *["peephole"] * case.peepholes)
             }
             p.setdefault("peephole", [0.0] * 3 * hidden)
             names = case.activations[3 * direction :] or case.activations
             gate, candidate, cell_state = (_SCALAR[name] for name in names[:3])
             index = layer * model.num_directions + direction
-            last_h, last_c = [], []
+            final_h, final_c = [], []
             for row in range(len(sequence[0])):
-                h = [mpf(v) for v in of.initial_state["h_0"][index, row].tolist()]  # type: ignore[index]
-                c = [mpf(v) for v in of.initial_state["c_0"][index, row].tolist()]  # type: ignore[index]
+                h = [mpf(v) for v in problem.initial_state["h_0"][index, row].tolist()]  # type: ignore[index]
+                c = [mpf(v) for v in problem.initial_state["c_0"][index, row].tolist()]  # type: ignore[index]
                 times = range(len(sequence)) if suffix == "" else reversed(range(len(sequence)))
                 for t in times:
-                    if of.mask is not None and not of.mask[t, row]:
+                    if problem.mask is not None and not problem.mask[t, row]:
                         outputs[t][row] += [mpf(0)] * hidden
                         continue
                     x = sequence[t][row]
@@ -70,24 +70,24 @@ def scalar_forward(of: Problem) -> dict[str, Any]:
                     for j in range(hidden):
                         p_i, p_f, p_o = (mpf(p["peephole"][k * hidden + j]) for k in range(3))
                         z_i, z_f, z_g, z_o = (z[k * hidden + j] for k in range(4))
-                        i = gate(_held(z_i + p_i * c[j], case.clip))
-                        f = gate(_held(z_f + mpf(case.forget_bias) + p_f * c[j], case.clip))
-                        g = candidate(_held(z_g, case.clip))
-                        c[j] = _held((1 - i if case.coupled_gates else f) * c[j] + i * g, case.cell_clip)
-                        o = gate(_held(z_o + p_o * c[j], case.clip))
-                        h[j] = o * cell_state(_held(c[j], case.clip))
+                        i = gate(_clip(z_i + p_i * c[j], case.clip))
+                        f = gate(_clip(z_f + mpf(case.forget_bias) + p_f * c[j], case.clip))
+                        g = candidate(_clip(z_g, case.clip))
+                        c[j] = _clip((1 - i if case.coupled_gates else f) * c[j] + i * g, case.cell_clip)
+                        o = gate(_clip(z_o + p_o * c[j], case.clip))
+                        h[j] = o * cell_state(_clip(c[j], case.clip))
                     outputs[t][row] += h
-                last_h.append(h)
-                last_c.append(c)
-            finals["h_n"].append(last_h)
-            finals["c_n"].append(last_c)
+                final_h.append(h)
+                final_c.append(c)
+            finals["h_n"].append(final_h)
+            finals["c_n"].append(final_c)
         sequence = outputs
     return {name: np.array(values, dtype=object) for name, values in {"output": sequence, **finals}.items()}
 
 
-def torch_solution(of: Problem) -> dict[str, Any]:
-    """`torch.nn.LSTM` in float64 with autograd, for problems without dropout that it supports."""
-    model = of.case.model
+def torch_solution(problem: Problem) -> dict[str, Any]:
+    """Solves a problem without dropout with ``torch.nn.LSTM`` in float64 and autograd."""
+    model = problem.case.model
     lstm = torch.nn.LSTM(
         model.input_size,
         model.hidden_sizes[0],
@@ -98,20 +98,20 @@ def torch_solution(of: Problem) -> dict[str, Any]:
         proj_size=model.proj_size,
         dtype=torch.float64,
     )
-    lstm.load_state_dict({name: torch.tensor(array) for name, array in of.parameters.items()})
-    x = torch.tensor(of.input, requires_grad=True)
-    states = {name: torch.tensor(array, requires_grad=True) for name, array in (of.initial_state or {}).items()}
-    lengths = None if of.lengths is None else torch.tensor(of.lengths)
-    read: Any = x
+    lstm.load_state_dict({name: torch.tensor(array) for name, array in problem.parameters.items()})
+    x = torch.tensor(problem.input, requires_grad=True)
+    states = {name: torch.tensor(array, requires_grad=True) for name, array in (problem.initial_state or {}).items()}
+    lengths = None if problem.lengths is None else torch.tensor(problem.lengths)
+    sequence: Any = x
     if lengths is not None:
-        read = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, model.batch_first, enforce_sorted=False)
-    output, (h_n, c_n) = lstm(read, tuple(states.values()) or None)
+        sequence = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, model.batch_first, enforce_sorted=False)
+    output, (h_n, c_n) = lstm(sequence, tuple(states.values()) or None)
     if lengths is not None:
-        steps = of.case.seq_len
+        steps = problem.case.seq_len
         output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, model.batch_first, total_length=steps)
     outputs = {"output": output, "h_n": h_n, "c_n": c_n}
     sources = {"input": x, **states, **dict(lstm.named_parameters())}
-    cotangents = [torch.tensor(of.cotangents[name]) for name in outputs]
+    cotangents = [torch.tensor(problem.cotangents[name]) for name in outputs]
     gradients = torch.autograd.grad(list(outputs.values()), list(sources.values()), cotangents)
     results = outputs | {f"grad.{name}": g for name, g in zip(sources, gradients, strict=True)}
     return {name: tensor.detach().numpy() for name, tensor in results.items()}

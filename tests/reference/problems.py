@@ -1,4 +1,4 @@
-"""Small problems for the reference's own tests."""
+"""Small problems for the tests of the reference, and helpers that run and compare them."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
         "activations": ["hard_sigmoid_6", "leaky_relu", "scaled_tanh", "sigmoid", "softsign", "affine"],
         "direction": "bidirectional",
     },
-    "all-of-it": {
+    "all-options": {
         "activations": ["hard_sigmoid", "softsign", "scaled_tanh"],
         "peepholes": True,
         "coupled_gates": True,
@@ -55,23 +55,23 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def problem(name: str, **options: Any) -> Problem:
-    """The problem of one of ``CASES``, with some options changed."""
+def small_problem(name: str, **options: Any) -> Problem:
+    """Returns the problem of one of ``CASES``, with some options replaced."""
     return make_problem(Case(**(SMALL | CASES[name] | options)))
 
 
-def run(of: Problem, lift: Lift = float64, dialect: Dialect | None = None) -> dict[str, Any]:
-    """The reference on a problem: the tensors that a solution of it holds."""
-    results = solve(of, dialect or Dialect(), lift)
-    return {name: results[name] for name in of.expected_shapes()}
+def run(problem: Problem, lift: Lift = float64, dialect: Dialect | None = None) -> dict[str, Any]:
+    """Runs the reference on a problem. Returns the tensors of a solution."""
+    results = solve(problem, dialect or Dialect(), lift)
+    return {name: results[name] for name in problem.expected_shapes()}
 
 
-def loss(of: Problem, outputs: dict[str, Any]) -> Any:
-    """Σ ⟨cotangent, output⟩."""
-    return sum(np.sum(outputs[name] * cotangent) for name, cotangent in of.cotangents.items())
+def loss(problem: Problem, outputs: dict[str, Any]) -> Any:
+    """Returns Σ ⟨cotangent, output⟩."""
+    return sum(np.sum(outputs[name] * cotangent) for name, cotangent in problem.cotangents.items())
 
 
-def relative(got: Any, expected: Any) -> float:
-    """Largest deviation, relative to the largest element."""
+def relative_deviation(actual: Any, expected: Any) -> float:
+    """Returns the largest deviation divided by the largest element of ``expected``."""
     size = float(np.abs(expected).max(initial=0.0))
-    return float(np.abs(np.asarray(got - expected)).max(initial=0.0)) / (size or 1.0)
+    return float(np.abs(np.asarray(actual - expected)).max(initial=0.0)) / (size or 1.0)

@@ -8,21 +8,23 @@ from reference import Model
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("proj_size", [0, 2])
-def test_parameters_are_those_of_torch(num_layers: int, bidirectional: bool, bias: bool, proj_size: int) -> None:
+def test_parameter_names_and_shapes_equal_those_of_torch(
+    num_layers: int, bidirectional: bool, bias: bool, proj_size: int
+) -> None:
     model = Model(3, (5,) * num_layers, "bidirectional" if bidirectional else "forward", bias, proj_size)
-    torchs = torch.nn.LSTM(3, 5, num_layers, bias=bias, bidirectional=bidirectional, proj_size=proj_size)
-    assert list(model.parameter_shapes().items()) == [(name, tuple(p.shape)) for name, p in torchs.named_parameters()]
-    assert model.parameter_count() == sum(p.numel() for p in torchs.parameters())
+    lstm = torch.nn.LSTM(3, 5, num_layers, bias=bias, bidirectional=bidirectional, proj_size=proj_size)
+    assert list(model.parameter_shapes().items()) == [(name, tuple(p.shape)) for name, p in lstm.named_parameters()]
+    assert model.parameter_count() == sum(p.numel() for p in lstm.parameters())
 
 
-def test_a_reverse_layer_is_named_as_the_second_direction() -> None:
+def test_reverse_layer_has_the_suffix_of_the_second_direction() -> None:
     assert list(Model(3, (5,), "reverse", bias=False).parameter_shapes()) == [
         "weight_ih_l0_reverse",
         "weight_hh_l0_reverse",
     ]
 
 
-def test_sizes_per_layer_chain() -> None:
+def test_hidden_size_determines_the_input_size_of_the_next_layer() -> None:
     shapes = Model(3, (5, 7), "bidirectional").parameter_shapes()
     assert shapes["weight_ih_l1"] == (28, 10)
     assert shapes["weight_hh_l1_reverse"] == (28, 7)

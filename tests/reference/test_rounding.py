@@ -1,4 +1,4 @@
-"""The budget: never exceeded by a correct run, always by an undeclared loss of precision."""
+"""Correct runs stay within the budget. Undeclared loss of precision exceeds it."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Budget, Profile, budget
-from reference.arithmetic import Rounded, over_time
+from reference.arithmetic import Rounded, mark_over_time
 from reference.error_models import Perturbed, Spread
-from reference.rounding import CHAOTIC
-from tests.reference.problems import CASES, problem, run
-from tests.reference.variants import LEGITIMATE, Single, Tf32
+from reference.rounding import MAX_CONDITION
+from tests.reference.problems import CASES, run, small_problem
+from tests.reference.variants import CORRECT_VARIANTS, Single, Tf32
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"input_size": 4, "hidden_size": 5, "seq_len": 7},
@@ -24,9 +24,9 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def budget_of(of: Problem, profile: str = "float32") -> tuple[dict[str, Any], Budget]:
-    values = run(of)
-    return values, budget(lambda lift: run(of, lift), values, PROFILES[profile])
+def budget_of(problem: Problem, profile: str = "float32") -> tuple[dict[str, Any], Budget]:
+    values = run(problem)
+    return values, budget(lambda lift: run(problem, lift), values, PROFILES[profile])
 
 
 def error_ratio(got: dict[str, Any], values: dict[str, Any], allowed: dict[str, Any]) -> float:
@@ -38,92 +38,92 @@ def error_ratio(got: dict[str, Any], values: dict[str, Any], allowed: dict[str, 
     return worst
 
 
-def numbers(of: Problem, variant: type[Single]) -> dict[str, Any]:
-    return {name: number.value for name, number in run(of, variant.lift).items()}
+def numbers(problem: Problem, variant: type[Single]) -> dict[str, Any]:
+    return {name: number.value for name, number in run(problem, variant.lift).items()}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_correct_variants_stay_within_the_budget(shape: str) -> None:
-    of = problem("one-layer", dtype="float32", **SHAPES[shape])
-    values, found = budget_of(of)
-    for variant in LEGITIMATE:
-        assert error_ratio(numbers(of, variant), values, found.budget) <= 1, variant.__name__
+    problem = small_problem("one-layer", dtype="float32", **SHAPES[shape])
+    values, found = budget_of(problem)
+    for variant in CORRECT_VARIANTS:
+        assert error_ratio(numbers(problem, variant), values, found.budget) <= 1, variant.__name__
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_undeclared_tf32_exceeds_it_and_declared_tf32_does_not(shape: str) -> None:
-    of = problem("one-layer", dtype="float32", **SHAPES[shape])
-    got = numbers(of, Tf32)
-    values, found = budget_of(of)
+def test_tf32_exceeds_the_float32_budget_but_not_the_tf32_budget(shape: str) -> None:
+    problem = small_problem("one-layer", dtype="float32", **SHAPES[shape])
+    got = numbers(problem, Tf32)
+    values, found = budget_of(problem)
     assert error_ratio(got, values, found.budget) > 1
-    assert error_ratio(got, values, budget_of(of, "tf32")[1].budget) <= 1
+    assert error_ratio(got, values, budget_of(problem, "tf32")[1].budget) <= 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_variant_exceeds_the_bound(shape: str) -> None:
-    of = problem("one-layer", dtype="float32", **SHAPES[shape])
-    values, found = budget_of(of)
-    for variant in LEGITIMATE:
-        assert error_ratio(numbers(of, variant), values, found.bound) <= 1, variant.__name__
+def test_correct_variants_stay_within_the_bound(shape: str) -> None:
+    problem = small_problem("one-layer", dtype="float32", **SHAPES[shape])
+    values, found = budget_of(problem)
+    for variant in CORRECT_VARIANTS:
+        assert error_ratio(numbers(problem, variant), values, found.bound) <= 1, variant.__name__
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_budget_is_positive_exactly_where_rounding_can_act(name: str) -> None:
-    of = problem(name, dtype="float32")
-    _, found = budget_of(of)
+def test_budget_is_positive_exactly_where_rounding_occurs(name: str) -> None:
+    problem = small_problem(name, dtype="float32")
+    _, found = budget_of(problem)
     for tensor, allowed in found.budget.items():
         assert np.isfinite(allowed).all(), tensor
         assert (allowed <= found.bound[tensor]).all(), tensor
         assert (allowed >= 0).all(), tensor
-    if of.lengths is not None:
-        beyond = np.arange(of.case.seq_len)[:, None] >= of.lengths
+    if problem.lengths is not None:
+        beyond = np.arange(problem.case.seq_len)[:, None] >= problem.lengths
         assert not found.budget["output"][beyond].any()
         assert not found.budget["grad.input"][beyond].any()
         assert (found.budget["output"][~beyond] > 0).all()
 
 
-def test_budgets_scale_with_the_precision() -> None:
-    of = problem("two-layers-bidirectional")
-    sizes = {name: float(np.median(budget_of(of, name)[1].budget["output"])) for name in PROFILES}
+def test_budget_scales_with_the_precision() -> None:
+    problem = small_problem("two-layers-bidirectional")
+    sizes = {name: float(np.median(budget_of(problem, name)[1].budget["output"])) for name in PROFILES}
     assert sizes["float32"] / sizes["float64"] == pytest.approx(2.0**29, rel=0.01)
     assert sizes["float32"] < sizes["tf32"] < sizes["bfloat16"]
     assert sizes["float16"] * 7 < sizes["bfloat16"] < sizes["float16"] * 9
 
 
-def test_the_same_problem_has_the_same_budget() -> None:
-    of = problem("ragged", dtype="float32")
-    first, second = (budget_of(of)[1] for _ in range(2))
+def test_budget_is_deterministic() -> None:
+    problem = small_problem("ragged", dtype="float32")
+    first, second = (budget_of(problem)[1] for _ in range(2))
     for name, allowed in first.budget.items():
         np.testing.assert_array_equal(allowed, second.budget[name])
 
 
-def test_a_chaotic_problem_is_recognised() -> None:
-    tame = problem("one-layer", seq_len=60, hidden_size=8, dtype="float32")
+def test_chaotic_problem_exceeds_the_maximum_condition() -> None:
+    tame = small_problem("one-layer", seq_len=60, hidden_size=8, dtype="float32")
     wild = replace(tame, parameters={name: array * np.float32(16) for name, array in tame.parameters.items()})
-    assert budget_of(tame)[1].condition < CHAOTIC < budget_of(wild)[1].condition
+    assert budget_of(tame)[1].condition < MAX_CONDITION < budget_of(wild)[1].condition
 
 
-def test_samples_keep_correlations_that_variances_ignore() -> None:
-    """In x + x, the error of x adds up to twice itself, 4 times its variance; as two independent ones it is twice."""
+def test_samples_preserve_correlations_that_variances_ignore() -> None:
+    """The error of x counts twice in x + x, so its variance counts 4 times. ``Spread`` counts it 2 times."""
     profile = PROFILES["float32"]
 
     def twice(lift: Any) -> Any:
         x = lift(np.full((1, 1000), 0.5)) * lift(np.full((1, 1000), 1.1))
-        return (x + x).settled()
+        return (x + x).close_sum()
 
     spread = twice(Spread(profile, np.zeros(1)).exact)
-    samples = twice(Perturbed.source(profile, 4, np.random.default_rng(1)))
+    samples = twice(Perturbed.make_lift(profile, 4, np.random.default_rng(1)))
     deviations = samples.value - spread.value
-    # The sum's own rounding weighs 4 times that of x: (4 + 4) / (2 + 4).
+    # The rounding of the sum has 4 times the variance of x, hence (4 + 4) / (2 + 4).
     assert np.mean(np.square(deviations)) / np.mean(spread.error) == pytest.approx(8 / 6, rel=0.1)
 
 
-def test_sums_over_time_in_storage_precision_cost_more() -> None:
+def test_sum_over_time_in_storage_precision_has_a_larger_variance() -> None:
     profile = PROFILES["bfloat16"]
 
     def total(marked: bool) -> Rounded:
         number = Spread(profile, np.zeros(1)).exact(np.ones((50, 3))).sum(0)
-        return (over_time(number) if marked else number).settled()
+        return (mark_over_time(number) if marked else number).close_sum()
 
     marked, plain = total(True).error, total(False).error
     assert marked is not None
@@ -131,16 +131,18 @@ def test_sums_over_time_in_storage_precision_cost_more() -> None:
     assert (marked > 5 * plain).all()
 
 
-def test_every_weight_gradient_is_a_sum_over_time() -> None:
-    of = problem("one-layer", input_size=2, hidden_size=3, seq_len=20, peepholes=True)
-    values = run(of)
+def test_exactly_the_parameter_gradients_are_sums_over_time() -> None:
+    problem = small_problem("one-layer", input_size=2, hidden_size=3, seq_len=20, peepholes=True)
+    values = run(problem)
     coarse = replace(PROFILES["float32"], u_accw=2.0**-16)
-    plain, marked = (budget(lambda lift: run(of, lift), values, each).budget for each in (PROFILES["float32"], coarse))
+    plain, marked = (
+        budget(lambda lift: run(problem, lift), values, each).budget for each in (PROFILES["float32"], coarse)
+    )
     for name in values:
         grown = float((marked[name] / plain[name]).max())
         assert (grown > 2) == name.startswith(("grad.weight", "grad.bias", "grad.peephole")), (name, grown)
 
 
-def test_profiles_declare_what_they_say() -> None:
+def test_profile_constants() -> None:
     assert PROFILES["tf32"] == Profile("tf32", u=2.0**-24, u_acc=2.0**-23, u_op=2.0**-11, floor=2.0**-126)
     assert PROFILES["bfloat16"].u_accw == 2.0**-8

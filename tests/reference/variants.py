@@ -1,4 +1,4 @@
-"""Correct LSTMs in float32 that round differently: the reference itself, run on numbers with other habits."""
+"""Float32 LSTMs that round in different ways: the reference, run on arrays with different rounding rules."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -13,18 +13,18 @@ U = PROFILES["float32"].u
 
 
 class Single(Rounded):
-    """Float32, every operation rounded, a matrix product summed term by term in an order of its own."""
+    """Float32 array. Every operation rounds. Sums and matrix products add their terms one by one."""
 
     order: Callable[[Any], Any] = staticmethod(lambda terms: terms)
-    """Puts the terms of a sum (…, n) in the order in which they are added."""
+    """Sorts the terms of a sum (…, n) into the order of addition."""
     operand: Callable[[Any], Any] = staticmethod(lambda values: values)
-    """Rounds the operands of a matrix product."""
+    """Rounds an operand of a matrix product."""
     activation: Callable[[Activation, Any], Any] = staticmethod(lambda activation, z: activation(z))
-    """Evaluates an activation."""
+    """Evaluates an activation at z."""
 
     @classmethod
     def lift(cls, array: Any) -> Self:
-        """An array as such numbers."""
+        """Converts an array to this class."""
         return cls(PROFILES["float32"], np.asarray(array, np.float32))
 
     def exact(self, array: Any) -> Self:
@@ -43,13 +43,13 @@ class Single(Rounded):
         return self.new(np.square(self.value))
 
     def sum(self, axis: int) -> Self:
-        return self.new(self._added(np.moveaxis(self.value, axis, -1)))
+        return self.new(self._accumulate(np.moveaxis(self.value, axis, -1)))
 
     def matmul(self, other: Self) -> Self:
         left, right = self.operand(self.value), self.operand(other.value)
-        return self.new(self._added(left[..., :, None, :] * np.swapaxes(right, -1, -2)[..., None, :, :]))
+        return self.new(self._accumulate(left[..., :, None, :] * np.swapaxes(right, -1, -2)[..., None, :, :]))
 
-    def _added(self, terms: Any) -> Any:
+    def _accumulate(self, terms: Any) -> Any:
         return np.add.accumulate(self.order(terms), axis=-1, dtype=np.float32)[..., -1]
 
     def activate(self, activation: Activation) -> Self:
@@ -75,33 +75,34 @@ class Descending(Single):
 
 
 class TanhThroughSigmoid(Single):
-    """tanh(z) as 2 σ(2z) - 1, as several runtimes compute it."""
+    """Computes tanh(z) as 2 σ(2z) - 1, as several runtimes do."""
 
     activation = staticmethod(lambda f, z: 2 * sigmoid(2 * z) - 1 if f.name == "tanh" else f(z))
 
 
 class ActivationsHigh(Single):
-    """Every activation 5 u too large in relative terms, everywhere."""
+    """Multiplies every activation by 1 + 5 u."""
 
     activation = staticmethod(lambda f, z: f(z.astype(np.float64)) * (1 + 5 * U))
 
 
 class ActivationsLow(Single):
-    """Every activation 5 u too small in relative terms, everywhere."""
+    """Multiplies every activation by 1 - 5 u."""
 
     activation = staticmethod(lambda f, z: f(z.astype(np.float64)) * (1 - 5 * U))
 
 
-def _tf32(values: Any) -> Any:
-    """11 significant bits."""
+def _round_to_tf32(values: Any) -> Any:
+    """Rounds values to 11 significant bits."""
     mantissa, exponent = np.frexp(values)
     return np.ldexp(np.round(mantissa * 2.0**11) / 2.0**11, exponent).astype(np.float32)
 
 
 class Tf32(Single):
-    """Operands of matrix products rounded to TF32: correct only where it is declared."""
+    """Rounds operands of matrix products to TF32. Correct only for an adapter that declares it."""
 
-    operand = staticmethod(_tf32)
+    operand = staticmethod(_round_to_tf32)
 
 
-LEGITIMATE = [Single, Reversed, Ascending, Descending, TanhThroughSigmoid, ActivationsHigh, ActivationsLow]
+CORRECT_VARIANTS = [Single, Reversed, Ascending, Descending, TanhThroughSigmoid, ActivationsHigh, ActivationsLow]
+"""Variants that must stay within the float32 budget."""

@@ -25,7 +25,7 @@ class _FreeOnTheWayBack(OnnxCell):
     """The gradient passes where a bound held a value back."""
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
-        return super().sensitivity(step._replace(free=None), c_previous)
+        return super().sensitivity(step._replace(unclipped=None), c_previous)
 
 
 def _on_the_way_out(cell: Any, bound: str) -> Any:

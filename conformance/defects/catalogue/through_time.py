@@ -112,7 +112,7 @@ def _without_last_row(one: Pass, case: Case) -> Pass:
 def _h_after_each_step(one: Pass, case: Case) -> Pass:
     del case
     h = one.h.copy()
-    h[one.time.initials] = one.h[one.time.results]
+    h[one.time.before] = one.h[one.time.after]
     return one._replace(h=h)
 
 

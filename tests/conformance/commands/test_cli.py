@@ -115,7 +115,7 @@ def test_a_wrong_command_line_is_two(arguments: list[str], capsys: pytest.Captur
 def test_a_chaotic_case_is_refused_by_run_and_check(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conformance.verdict.oracle.CHAOTIC", 1.0)
+    monkeypatch.setattr("conformance.verdict.oracle.MAX_CONDITION", 1.0)
     assert run("cases", *fake("Zeros")) == 2
     assert main(["check", "cases"]) == 2
     printed = capsys.readouterr().err

@@ -189,7 +189,7 @@ def test_known_divergences_are_expected_and_fixed_ones_fail(pytester: pytest.Pyt
 
 
 def test_a_chaotic_case_fails_with_its_reason(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("import conformance.verdict.oracle\nconformance.oracle.CHAOTIC = 1.0\n")
+    pytester.makeconftest("import conformance.verdict.oracle\nconformance.verdict.oracle.MAX_CONDITION = 1.0\n")
     done = run(pytester, "-k", "plain", "--conformance-report=r.jsonl", fakes="Zeros")
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["cases/small.yaml:4: plain cannot be judged: *"])

@@ -119,7 +119,7 @@ def test_an_interrupt_is_no_result() -> None:
 
 
 def test_a_chaotic_case_is_refused_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.verdict.oracle.CHAOTIC", 1.0)
+    monkeypatch.setattr("conformance.verdict.oracle.MAX_CONDITION", 1.0)
     refusing = Runner(Oracle(None))
     with pytest.raises(RefusedCaseError, match=r"^a\.yaml:7: plain cannot be judged: rounding"):
         refusing.check(make_case(name="plain", line=7), fakes.Zeros())
