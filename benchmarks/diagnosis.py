@@ -28,8 +28,9 @@ from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.diagnose import diagnose
-from conformance.defects.diagnosis.observation import nudged
+from conformance.defects.diagnosis.observation import perturbed_by_rounding
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
@@ -83,7 +84,7 @@ def observed(defect: Defect, problem: Problem, dialect: Dialect) -> dict[str, ND
     """What an implementation with a defect would answer in float32."""
     own = defect if defect.lift is not reference.float64 else replace(defect, lift=_single)
     with np.errstate(all="ignore"):
-        answer = solve(own, nudged(problem, _DRAW), dialect)
+        answer = solve(own, perturbed_by_rounding(problem, _DRAW), dialect)
         return {name: np.asarray(array, np.float32) for name, array in answer.items()}
 
 
@@ -103,7 +104,7 @@ def measure(case: Case, rates: Rates, defects: tuple[Defect, ...] = CATALOGUE) -
             continue
         solution = observed(defect, problem, dialect)
         start = time.process_time()
-        diagnosis = diagnose(problem, solution, expectation, dialect, CATALOGUE)
+        diagnosis = diagnose(JudgedSolution(problem, solution, expectation, dialect), CATALOGUE)
         rates.seconds.append(time.process_time() - start)
         if diagnosis is None:
             continue  # It conforms here: rounding hides what little there was to see.
@@ -115,7 +116,8 @@ def measure(case: Case, rates: Rates, defects: tuple[Defect, ...] = CATALOGUE) -
             rates.missed.append(f"{defect.id} ({visible[defect.id]:.2g}): {', '.join(names) or 'unexplained'}")
     for size in _NOISE:
         rates.clean += 1
-        diagnosis = diagnose(problem, _noisy(expectation, size), expectation, dialect, CATALOGUE)
+        noisy = JudgedSolution(problem, _noisy(expectation, size), expectation, dialect)
+        diagnosis = diagnose(noisy, CATALOGUE)
         rates.false += diagnosis is not None and bool(diagnosis.causes)
 
 

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
 from conformance.defects.catalogue import CATALOGUE  # noqa: E402
 from conformance.defects.defect import solve  # noqa: E402
-from conformance.defects.power.kill_matrix import View, matrix  # noqa: E402
+from conformance.defects.power.kill_matrix import View, compute_matrix  # noqa: E402
 from conformance.verdict.oracle import Oracle  # noqa: E402
 from conformance.verdict.problem import make_problem  # noqa: E402
 from reference import PROFILES, Dialect  # noqa: E402
@@ -38,9 +38,9 @@ def main() -> None:
     views = [View.of(case) for case in cases]
     jobs = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        cold = _seconds(lambda: matrix(views, Path(folder), jobs))
-        warm = _seconds(lambda: matrix(views, Path(folder), jobs))
-    single = _seconds(lambda: matrix(views, None, 1))
+        cold = _seconds(lambda: compute_matrix(views, Path(folder), jobs))
+        warm = _seconds(lambda: compute_matrix(views, Path(folder), jobs))
+    single = _seconds(lambda: compute_matrix(views, None, 1))
     naive = _seconds(lambda: _naive(views))
     cells = len(cases) * len(CATALOGUE)
     print(f"{len(cases)} cases × {len(CATALOGUE)} defects\n")

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from conformance.adapters import Solution
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.compose import compose
@@ -13,20 +12,12 @@ from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.known.divergences import Divergence
 from conformance.results.record import Status
 from conformance.verdict.judge import judge
-from conformance.verdict.oracle import ChaoticCaseError, Expectation, Oracle
+from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.oracle import ChaoticCaseError, Oracle
 from conformance.verdict.problem import Problem
-from reference import PROFILES, Dialect
+from reference import PROFILES
 
 DEFECTS = {defect.id: defect for defect in CATALOGUE}
-
-
-class Judged(NamedTuple):
-    """A solution, and what it was judged by."""
-
-    problem: Problem
-    solution: Solution
-    expectation: Expectation
-    dialect: Dialect
 
 
 class Outcome(NamedTuple):
@@ -47,7 +38,7 @@ def for_error(expected: Sequence[Divergence], message: str) -> Outcome | None:
 
 
 def for_deviation(
-    expected: Sequence[Divergence], failing: Collection[str], judged: Judged, oracle: Oracle
+    expected: Sequence[Divergence], failing: Collection[str], judged: JudgedSolution, oracle: Oracle
 ) -> Outcome | None:
     """The divergences that together are what deviates, if any are; or one that should show beside them and does not.
 
@@ -65,7 +56,7 @@ def for_deviation(
     return None
 
 
-def for_conformance(expected: Sequence[Divergence], judged: Judged) -> Outcome | None:
+def for_conformance(expected: Sequence[Divergence], judged: JudgedSolution) -> Outcome | None:
     """The divergence that no longer happens, if one should have shown."""
     for entry in expected:
         if entry.always and _shows(entry, judged):
@@ -88,7 +79,7 @@ def _choices(entries: Sequence[Divergence], failing: Collection[str]) -> Iterato
                 yield chosen
 
 
-def _met(chosen: Sequence[Divergence], judged: Judged, oracle: Oracle) -> bool:
+def _met(chosen: Sequence[Divergence], judged: JudgedSolution, oracle: Oracle) -> bool:
     """Whether the solution is what those divergences make of it, as far as they say what that is."""
     problem, solution, expectation, dialect = judged
     free = [entry for entry in chosen if not entry.predicts]
@@ -108,14 +99,14 @@ def _met(chosen: Sequence[Divergence], judged: Judged, oracle: Oracle) -> bool:
             wrong = wrong and compose(wrong, other)
         if wrong is None:
             return False
-        error_ratios = misfits(problem, solution, expectation, dialect, wrong)
+        error_ratios = misfits(JudgedSolution(problem, solution, expectation, dialect), wrong)
     else:
         error_ratios = {each.name: each.error_ratio for each in judge(problem, solution, expectation).tensors}
     most = max((entry.error_ratio for entry in chosen if entry.error_ratio), default=1.0)
     return all(error_ratios.get(name, most + 1) <= most for name in bound)
 
 
-def _shows(entry: Divergence, judged: Judged) -> bool:
+def _shows(entry: Divergence, judged: JudgedSolution) -> bool:
     """Whether a divergence that behaves like a defect would be seen in this problem; any other one always is."""
     if not entry.defects:
         return True

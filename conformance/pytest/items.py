@@ -157,7 +157,7 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
 
 def _runner(config: pytest.Config) -> "Runner":
     if _RUNNER not in config.stash:
-        from conformance.defects.power.detected import Detector
+        from conformance.defects.power.bitmasks import Detector
         from conformance.known import divergences as known
         from conformance.run.runner import Runner
         from conformance.verdict.oracle import Oracle

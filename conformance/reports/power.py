@@ -1,7 +1,8 @@
-"""The power of a set of cases, on a terminal and as JSON."""
+"""Power of a set of cases, printed on a terminal or as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,22 +12,23 @@ from rich.text import Text
 
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.power.power import Power, Visible
-from conformance.defects.power.published import Measured
+from conformance.defects.power.power import Power, SmallestSize
+from conformance.defects.power.published.suite_power import SuitePower
 
-_SHOWN = 20
+_MAX_CASES = 20
+"""Cases to list on a terminal."""
 
 
 @dataclass(frozen=True)
 class Against:
-    """What the cases that one implementation supports would catch in it.
+    """Power of the cases that one implementation supports.
 
     Attributes:
-        name: the implementation.
-        supported: cases that it supports.
-        cases: all of them.
-        power: of those that it supports.
-        lost: by the reason for which cases are unsupported, the defects that only such cases see.
+        name: name of the implementation.
+        supported: number of supported cases.
+        cases: number of all cases.
+        power: power of the supported cases.
+        lost: ids of the defects that only unsupported cases detect, by the reason why those are unsupported.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Against:
     lost: Mapping[str, Sequence[str]]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Returns the fields as JSON values."""
         return {
             "implementation": self.name,
             "supported": self.supported,
@@ -46,45 +48,33 @@ class Against:
         }
 
 
-def show(console: Console, power: Power) -> None:
-    """Prints all that a kill matrix says."""
+def print_power(console: Console, power: Power) -> None:
+    """Prints the power of a set of cases: shares, undetected defects, smallest sizes and cases that add nothing."""
     equivalent = [defect for defect in CATALOGUE if defect.equivalent]
     console.print(
-        f"{len(CATALOGUE)} defects on {len(power.rows)} cases; {len(equivalent)} of them cannot be told from a "
-        "correct LSTM\n",
+        f"{len(CATALOGUE)} defects on {len(power.rows)} cases; {len(equivalent)} defects are equivalent to a correct "
+        "LSTM\n",
         soft_wrap=True,
     )
-    console.print(Text(f"Power: {power.total} of the defects that apply are detected", style="bold"))
-    table = _table("by dtype", "detected/apply", "by feature", "detected/apply")
-    left, right = list(power.by_dtype().items()), list(power.by_feature().items())
-    for place in range(max(len(left), len(right))):
-        cells = [*(left[place] if place < len(left) else ("", "")), *(right[place] if place < len(right) else ("", ""))]
-        table.add_row(*map(str, cells))
+    console.print(Text(f"Power: {power.total} of the applicable defects are detected", style="bold"))
+    table = _table("by dtype", "detected/applicable", "by feature", "detected/applicable")
+    for left, right in zip_longest(power.by_dtype().items(), power.by_feature().items(), fillvalue=("", "")):
+        table.add_row(*map(str, (*left, *right)))
     console.print(table)
-    _list(console, "Seen by no case", power.undetected, "bold red")
-    _list(console, "No case has what these take", power.inapplicable, "bold yellow")
-    _list(console, "Said to be equivalent to a correct LSTM, yet detected", power.contradicted, "bold red")
+    _print_defects(console, "Detected by no case", power.undetected, "bold red")
+    _print_defects(console, "Applicable to no case", power.inapplicable, "bold yellow")
+    _print_defects(console, "Marked as equivalent to a correct LSTM, but detected", power.contradicted, "bold red")
     if equivalent:
         console.print(Text("Equivalent to a correct LSTM", style="bold"))
         for defect in equivalent:
             console.print(f"  {defect.id}: {defect.equivalent}", soft_wrap=True, markup=False)
         console.print()
-    _show_smallest(console, power.smallest())
-    sufficient = power.sufficient()
-    console.print(Text("Cases that add nothing", style="bold"))
-    console.print(
-        f"  {len(sufficient)} cases see all that the {len(power.rows)} see, in every dtype; the other "
-        f"{len(power.rows) - len(sufficient)} add nothing that this catalogue knows of. Those {len(sufficient)}:",
-        soft_wrap=True,
-    )
-    for row in sufficient[:_SHOWN]:
-        console.print(f"  {row.case.id}", soft_wrap=True, markup=False)
-    if len(sufficient) > _SHOWN:
-        console.print(f"  and {len(sufficient) - _SHOWN} more, all in --json")
+    _print_smallest_sizes(console, power.smallest_sizes())
+    _print_redundancy(console, power)
 
 
-def show_against(console: Console, against: Against) -> None:
-    """Prints what one implementation's unsupported options cost."""
+def print_against(console: Console, against: Against) -> None:
+    """Prints the power of the cases that one implementation supports, and the defects lost with the others."""
     power = against.power
     console.print()
     console.print(
@@ -95,12 +85,12 @@ def show_against(console: Console, against: Against) -> None:
     console.print("  " + ", ".join(f"{dtype} {share}" for dtype, share in power.by_dtype().items()), soft_wrap=True)
     for reason, ids in against.lost.items():
         if ids:
-            console.print(f"  not detected, since {reason}: {', '.join(ids)}", soft_wrap=True, markup=False)
-    _list(console, "  detected by no supported case", power.undetected, "red")
+            console.print(f"  not detected because {reason}: {', '.join(ids)}", soft_wrap=True, markup=False)
+    _print_defects(console, "  detected by no supported case", power.undetected, "red")
 
 
-def show_suites(console: Console, suites: Sequence[Measured]) -> None:
-    """Prints the power of several suites, side by side."""
+def print_suites(console: Console, suites: Sequence[SuitePower]) -> None:
+    """Prints the power of several suites as a table."""
     table = _table("suite", "tolerance", "gate orders", "other forward", "gradients", "all")
     for suite in suites:
         cells = [str(suite.gates), str(suite.forward), str(suite.gradients), str(suite.all)]
@@ -110,8 +100,8 @@ def show_suites(console: Console, suites: Sequence[Measured]) -> None:
 
 
 def as_json(power: Power) -> dict[str, Any]:
-    """All that a kill matrix says, as JSON values."""
-    sufficient = {id(row) for row in power.sufficient()}
+    """Returns the power of a set of cases as JSON values."""
+    sufficient = {id(row) for row in power.sufficient_rows()}
     return {
         "defects": len(CATALOGUE),
         "cases": len(power.rows),
@@ -119,14 +109,14 @@ def as_json(power: Power) -> dict[str, Any]:
         "inapplicable": [defect.id for defect in power.inapplicable],
         "contradicted": [defect.id for defect in power.contradicted],
         "equivalent": {defect.id: defect.equivalent for defect in CATALOGUE if defect.equivalent},
-        "smallest": [vars(visible) for visible in power.smallest()],
+        "smallest": [asdict(smallest) for smallest in power.smallest_sizes()],
         "sufficient": [row.case.id for row in power.rows if id(row) in sufficient],
         "adding_nothing": [row.case.id for row in power.rows if id(row) not in sufficient],
     }
 
 
-def suite_as_json(suite: Measured) -> dict[str, Any]:
-    """A suite's power as JSON values."""
+def suite_as_json(suite: SuitePower) -> dict[str, Any]:
+    """Returns a suite's power as JSON values."""
     shares = {name: getattr(suite, name)._asdict() for name in ("gates", "forward", "gradients", "all")}
     return {"suite": suite.name, "tolerance": suite.tolerance, "absent": suite.absent, **shares}
 
@@ -140,7 +130,7 @@ def _shares(power: Power) -> dict[str, Any]:
     }
 
 
-def _list(console: Console, title: str, defects: Sequence[Defect], style: str) -> None:
+def _print_defects(console: Console, title: str, defects: Sequence[Defect], style: str) -> None:
     if not defects:
         return
     console.print(Text(title, style=style))
@@ -149,16 +139,31 @@ def _list(console: Console, title: str, defects: Sequence[Defect], style: str) -
     console.print()
 
 
-def _show_smallest(console: Console, found: Sequence[Visible]) -> None:
-    dtypes = list(dict.fromkeys(visible.dtype for visible in found))
+def _print_smallest_sizes(console: Console, found: Sequence[SmallestSize]) -> None:
+    dtypes = list(dict.fromkeys(smallest.dtype for smallest in found))
     if not dtypes:
         return
-    table = _table("smallest visible size", *dtypes)
-    sizes = {(visible.defect, visible.dtype): visible.size for visible in found}
-    for name in dict.fromkeys(visible.defect for visible in found):
+    table = _table("smallest detected size", *dtypes)
+    sizes = {(smallest.defect, smallest.dtype): smallest.size for smallest in found}
+    for name in dict.fromkeys(smallest.defect for smallest in found):
         cells = [sizes.get((name, dtype)) for dtype in dtypes]
         table.add_row(name, *("-" if size is None else f"{size:.1e}" for size in cells))
     console.print(table)
+
+
+def _print_redundancy(console: Console, power: Power) -> None:
+    sufficient = power.sufficient_rows()
+    console.print(Text("Cases that add nothing", style="bold"))
+    console.print(
+        f"  {len(sufficient)} cases detect everything that all {len(power.rows)} cases detect, in every dtype. The "
+        f"other {len(power.rows) - len(sufficient)} detect no further defect of this catalogue. The {len(sufficient)} "
+        "cases:",
+        soft_wrap=True,
+    )
+    for row in sufficient[:_MAX_CASES]:
+        console.print(f"  {row.case.id}", soft_wrap=True, markup=False)
+    if len(sufficient) > _MAX_CASES:
+        console.print(f"  and {len(sufficient) - _MAX_CASES} more; `--json` lists all")
 
 
 def _table(*columns: str) -> Table:

@@ -15,13 +15,13 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.diagnosis.locate import locate
-from conformance.defects.power.detected import Detector
+from conformance.defects.power.bitmasks import Detector
 from conformance.errors import UserError, message_of, short_traceback
 from conformance.known import divergences as known
 from conformance.known import expected
-from conformance.known.expected import Judged
 from conformance.results.record import Result, Status
 from conformance.verdict.judge import Verdict, judge
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import ChaoticCaseError, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import WorkerAdapter
@@ -48,7 +48,7 @@ class _Attempt:
     def __init__(self, adapter: Adapter) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
-        self.judged: Judged | None = None
+        self.judged: JudgedSolution | None = None
         self.profile = ""
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
         # Beside workers several threads may run; here, a framework may have threads of its own.
@@ -172,7 +172,7 @@ class Runner:
             self.descriptions[adapter.name] = dict(attempt.call(adapter.describe))
             self._packages[adapter.name] = installed.versions(adapter)
 
-    def _verdict(self, case: Case, adapter: Adapter, attempt: _Attempt, draw: int) -> tuple[Verdict, Judged]:
+    def _verdict(self, case: Case, adapter: Adapter, attempt: _Attempt, draw: int) -> tuple[Verdict, JudgedSolution]:
         problem = make_problem(case, draw)
         attempt.charge("problem")
         profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
@@ -189,9 +189,9 @@ class Runner:
         attempt.charge_to({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
         verdict = judge(problem, solution, expectation)
         attempt.charge("judging")
-        return verdict, Judged(problem, solution, expectation, dialect)
+        return verdict, JudgedSolution(problem, solution, expectation, dialect)
 
-    def _judged(self, draft: Result, case: Case, verdict: Verdict, judged: Judged) -> Result:
+    def _judged(self, draft: Result, case: Case, verdict: Verdict, judged: JudgedSolution) -> Result:
         failing = [tensor for tensor in verdict.tensors if tensor.reason]
         result = replace(
             draft,
@@ -209,12 +209,12 @@ class Runner:
         names = [tensor.name for tensor in failing]
         return _as_known(result, expected.for_deviation(entries, names, judged, self.oracle))
 
-    def _diagnosed(self, result: Result, adapter: Adapter, judged: Judged) -> Result:
+    def _diagnosed(self, result: Result, adapter: Adapter, judged: JudgedSolution) -> Result:
         name = result.implementation
         suspects = self._suspects.setdefault(name, [])
         patience = self._patience.get(name, UNEXPLAINED_CPU_SECONDS)
         start = time.process_time()
-        diagnosis = diagnose(*judged, CATALOGUE, suspects, pairs=patience > 0)
+        diagnosis = diagnose(judged, CATALOGUE, suspects, pairs=patience > 0)
         if diagnosis is None:
             return result
         found = [cause.defect for cause in diagnosis.causes]
@@ -222,7 +222,7 @@ class Runner:
         suspects += [defect for defect in found if defect.id not in known_ids]
         words = str(diagnosis)
         if not found:
-            where = locate(adapter, *judged)
+            where = locate(adapter, judged)
             words += f"; {where}" if where else ""
             self._patience[name] = patience - (time.process_time() - start)
         return replace(result, diagnosis=words, causes={defect.id: defect.what for defect in found})

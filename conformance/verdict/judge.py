@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
+from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.evidence import evidence
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem
@@ -104,10 +105,10 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
         where = place(case, name, first)
         reason = f"is not finite in {len(bad)} of {got.size} elements, first {got[first]} at {where}"
         detail = {"where": where, "index": list(first), "wrong": len(bad), "of": got.size}
-        error_ratios = np.where(finite, _error_ratios(np.abs(got - values), budget), math.inf)
+        error_ratios = np.where(finite, elementwise_error_ratios(np.abs(got - values), budget), math.inf)
         return _wrong(name, reason, detail | {"evidence": _evidence(case, name, got, error_ratios, expectation)})
     deviation = np.abs(got - values)
-    error_ratios = _error_ratios(deviation, budget)
+    error_ratios = elementwise_error_ratios(deviation, budget)
     error_ratio = float(error_ratios.max(initial=0.0))
     if error_ratio <= 1:
         return TensorVerdict(name, error_ratio)
@@ -136,11 +137,6 @@ def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expec
     )
     proven = bool((deviation > expectation.bound[name]).any())
     return TensorVerdict(name, error_ratio, f"{name} {reason}", proven, detail)
-
-
-def _error_ratios(deviation: NDArray[np.float64], budget: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((deviation == 0) | np.isinf(budget), 0.0, deviation / budget)
 
 
 def _evidence(

@@ -1,1 +1,1 @@
-"""Diagnosis: why an implementation fails a case."""
+"""Diagnosis: finds out why an implementation fails."""

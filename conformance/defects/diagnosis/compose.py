@@ -1,4 +1,4 @@
-"""Defects made of others: two at once, and the same one with its gradients left where they were read."""
+"""Defects made of other defects."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -7,20 +7,25 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.defects.defect import Arrays, Defect, Wiring
 
-_WORDS = frozenset({"id", "what", "stands_for", "applies", "size", "sized", "equivalent"})
-_MECHANISMS = {item.name: item.default for item in fields(Defect) if item.name not in _WORDS}
-_NAMED = frozenset({"reads", "answers"})
-"""Mechanisms that give back only the tensors that they change."""
-_IN_TURN = frozenset(
+_DESCRIPTIVE = frozenset({"id", "what", "stands_for", "applies", "size", "sized", "equivalent"})
+"""Fields of a defect that do not change the computation."""
+_MECHANISMS = {item.name: item.default for item in fields(Defect) if item.name not in _DESCRIPTIVE}
+"""Fields of a defect that change the computation, with their defaults."""
+_PARTIAL = frozenset({"reads", "answers"})
+"""Mechanisms that return only the tensors that they change."""
+_COMPLETE = frozenset(
     {"scales", "shifts", "masks", "masks_back", "lengths", "mask", "cells", "cotangents", "gradients", "recalls"}
 )
-"""Mechanisms of two defects of which one can be applied to what the other gives."""
-_ON_THE_WAY_BACK = frozenset({"masks_back", "recalls", "cotangents", "gradients"})
-"""Mechanisms that change gradients alone."""
+"""Mechanisms that return all tensors; the second defect's can be applied to the first one's result."""
+_BACKWARD = frozenset({"masks_back", "recalls", "cotangents", "gradients"})
+"""Mechanisms that change only gradients."""
 
 
 def compose(first: Defect, second: Defect) -> Defect | None:
-    """An LSTM with both defects; None where they cannot be had at once, or where the other order is the same."""
+    """Returns a defect that combines two others.
+
+    Returns None if the two cannot be combined, or if the order does not matter and this is not the canonical one.
+    """
     changed = {}
     shared = False
     for name, default in _MECHANISMS.items():
@@ -28,14 +33,14 @@ def compose(first: Defect, second: Defect) -> Defect | None:
         if one is default or other is default:
             changed[name] = other if one is default else one
             continue
-        if name not in _NAMED | _IN_TURN:
+        if name not in _PARTIAL | _COMPLETE:
             return None
         shared = True
-        changed[name] = _in_turn(one, other, name in _NAMED)
+        changed[name] = _chain_partial(one, other) if name in _PARTIAL else _chain(one, other)
     if changed["cell"] and changed["cells"]:
         return None
     if changed["lift"] is not _MECHANISMS["lift"] and (changed["cell"] or changed["recalls"]):
-        return None  # What is written for arrays cannot be had on other numbers.
+        return None  # These are written for arrays and do not run on lifted numbers.
     if not shared and first.id > second.id:
         return None
     return Defect(
@@ -46,16 +51,16 @@ def compose(first: Defect, second: Defect) -> Defect | None:
     )
 
 
-def errs_on_the_way_back_only(defect: Defect) -> bool:
-    """Whether it is plain from its mechanisms that its results are right."""
-    forward = _MECHANISMS.keys() - _ON_THE_WAY_BACK
+def changes_only_gradients(defect: Defect) -> bool:
+    """Returns whether all mechanisms of a defect change only gradients."""
+    forward = _MECHANISMS.keys() - _BACKWARD
     return all(getattr(defect, name) is _MECHANISMS[name] for name in forward)
 
 
-def unreturned(defect: Defect) -> Defect | None:
-    """The same defect with each gradient where the parameter was read, as a wrong loader leaves it.
+def with_gradients_as_read(defect: Defect) -> Defect | None:
+    """Returns a defect whose gradients stay in the wrong places that its parameters are read from.
 
-    None where the defect reads nothing in the wrong place.
+    A wrong weight loader has this defect. Returns None if the defect reads nothing in the wrong place.
     """
     reads = defect.reads
     if reads is None or defect.gradients is not None:
@@ -72,11 +77,13 @@ def unreturned(defect: Defect) -> Defect | None:
     )
 
 
-def _in_turn(one: Callable[..., Any], other: Callable[..., Any], named: bool) -> Callable[[Any, Case], Any]:
-    def both(what: Any, case: Case) -> Any:
-        if not named:
-            return other(one(what, case), case)
-        read = what | one(dict(what), case)
+def _chain(one: Callable[..., Any], other: Callable[..., Any]) -> Callable[[Any, Case], Any]:
+    return lambda what, case: other(one(what, case), case)
+
+
+def _chain_partial(one: Callable[..., Any], other: Callable[..., Any]) -> Callable[[Arrays, Case], Arrays]:
+    def both(tensors: Arrays, case: Case) -> Arrays:
+        read = tensors | one(dict(tensors), case)
         return read | other(dict(read), case)
 
     return both

@@ -1,160 +1,189 @@
-"""Where a failure that no defect explains first departs from the reference.
+"""Locates the first deviation of a failure that no defect explains.
 
-Where the implementation can run a single step from given states, it is fed its own states, and each of its steps is
-compared with one step of the reference from the same ones: what went wrong earlier does not blur what goes wrong next.
+If the implementation can run a single step from given states, it runs step by step from its own states. Each step is
+compared with one step of the reference from the same states, so that earlier errors do not blur later ones.
 """
 
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import Adapter
+from conformance.verdict.error_ratio import elementwise_error_ratios
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, round_to
 from reference import Dialect
 
-SECONDS = 0.4
-"""CPU seconds after which no further step is taken."""
+MAX_CPU_SECONDS = 0.4
+"""CPU time after which no further single step is run."""
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def locate(
-    adapter: Adapter, problem: Problem, solution: Tensors, expectation: Expectation, dialect: Dialect
-) -> str:  # fmt: skip
-    """The first layer, direction, step and tensor that are wrong, in words; empty where nothing can be said."""
-    departed = _departed(problem, solution, expectation)
-    if any(name.startswith(("output", "h_n", "c_n")) for name in departed):
-        found = _single_steps(adapter, problem, dialect)
-        return "; ".join(part for part in (found, _in_output(problem, solution, expectation)) if part)
-    if not departed:
+def locate(adapter: Adapter, judged: JudgedSolution) -> str:
+    """Describes where a solution first deviates: layer, direction, step and tensor. Empty if nothing is known."""
+    deviating = _deviating_tensors(judged)
+    if any(name.startswith(("output", "h_n", "c_n")) for name in deviating):
+        found = _follow_single_steps(adapter, judged.problem, judged.dialect)
+        return "; ".join(part for part in (found, _first_output_steps(judged)) if part)
+    if not deviating:
         return ""
-    layers = [name for name in departed if "_l" in name]
-    last = max(layers, key=lambda name: int(name.split("_l")[1].split("_")[0]), default=departed[0])
-    return f"all results are right, on the way back {last} is the first that is not"
+    of_layers = [name for name in deviating if "_l" in name]
+    first = max(of_layers, key=lambda name: int(name.split("_l")[1].split("_")[0]), default=deviating[0])
+    return f"all outputs are correct; {first} is the first wrong gradient of the backward pass"
 
 
-def _departed(problem: Problem, solution: Tensors, expectation: Expectation) -> list[str]:
-    """The tensors that can be compared and do not conform, in order."""
+def _deviating_tensors(judged: JudgedSolution) -> list[str]:
+    """Returns the names of the comparable tensors that do not conform, in the order of comparison."""
     comparable = [
         name
-        for name, shape in problem.expected_shapes().items()
-        if name in solution and np.shape(solution[name]) == shape
+        for name, shape in judged.problem.expected_shapes().items()
+        if name in judged.solution and np.shape(judged.solution[name]) == shape
     ]
-    return [name for name in comparable if (_error_ratios(name, solution, expectation) > 1).any()]
+    return [name for name in comparable if _is_wrong(name, judged).any()]
 
 
-def _error_ratios(name: str, solution: Tensors, expectation: Expectation) -> NDArray[np.float64]:
-    deviation = np.abs(np.asarray(solution[name], np.float64) - expectation.values[name])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        open_or_met = (deviation == 0) | np.isinf(expectation.budget[name])
-        error_ratios = np.where(open_or_met, 0.0, deviation / expectation.budget[name])
-    # What is not finite departs, whatever the budget.
-    return np.where(np.isnan(error_ratios), np.inf, error_ratios)
+def _is_wrong(name: str, judged: JudgedSolution) -> NDArray[np.bool_]:
+    deviation = np.abs(np.asarray(judged.solution[name], np.float64) - judged.expectation.values[name])
+    return elementwise_error_ratios(deviation, judged.expectation.budget[name]) > 1
 
 
-def _in_output(problem: Problem, solution: Tensors, expectation: Expectation) -> str:
-    """The first wrong step of each direction of the output, in the order in which that direction takes them."""
-    case, model = problem.case, problem.case.model
-    if "output" not in expectation.values or np.shape(solution.get("output", 0.0)) != problem.output_shape:
+def _first_output_steps(judged: JudgedSolution) -> str:
+    """Describes the first wrong step of ``output`` in each direction, in the order that the direction runs in."""
+    case, model = judged.problem.case, judged.problem.case.model
+    if "output" not in judged.expectation.values:
         return ""
-    wrong = _error_ratios("output", solution, expectation) > 1
+    if np.shape(judged.solution.get("output", 0.0)) != judged.problem.output_shape:
+        return ""
+    wrong = _is_wrong("output", judged)
     wrong = wrong.swapaxes(0, 1) if case.batch_first and case.rows else wrong
-    words = []
-    for direction, part in zip(model.suffixes, np.split(wrong, model.num_directions, axis=-1), strict=True):
+    places = []
+    for suffix, part in zip(model.suffixes, np.split(wrong, model.num_directions, axis=-1), strict=True):
         steps = np.flatnonzero(part.reshape(case.seq_len, -1).any(-1))
         if steps.size:
-            words.append(f"step {steps[-1]}, reverse" if direction else f"step {steps[0]}, forward")
-    return f"output departs at {' and '.join(words)}" if words else ""
+            places.append(f"step {steps[-1]} (reverse)" if suffix else f"step {steps[0]} (forward)")
+    return f"output first deviates at {' and '.join(places)}" if places else ""
 
 
-def _single_steps(adapter: Adapter, problem: Problem, dialect: Dialect) -> str:
-    """Follows the implementation a step at a time; empty where it cannot."""
+def _follow_single_steps(adapter: Adapter, problem: Problem, dialect: Dialect) -> str:
+    """Describes the first wrong step of an implementation that runs step by step; empty if it cannot do that."""
     case, model = problem.case, problem.case.model
     if model.num_directions > 1 or case.drops:
         return ""
-    changes = {"seq_len": 1, "lengths": None, "mask": "right", "initial_state": "random", "check": ("h_n", "c_n")}
-    single = replace(problem, case=case.model_copy(update=changes), lengths=None, mask=None)
-    until = time.process_time() + SECONDS
+    steps = _SingleSteps(adapter, problem, dialect)
+    deadline = time.process_time() + MAX_CPU_SECONDS
     taken = 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if adapter.supports(single.case) is not None:
+            if adapter.supports(steps.case) is not None:
                 return ""
-            for step, valid, got, expected in _steps(adapter, single, problem, dialect):
+            for step in steps:
                 for layer in range(model.num_layers):
                     for name in ("c_n", "h_n"):
-                        off, error_ratio = _worst(problem, name, layer, valid, got, expected)
+                        deviation, error_ratio = step.largest_deviation(name, layer)
                         if error_ratio > 1:
                             return (
-                                f"first departs at layer {layer}, step {step} ({name} off by {off:.3g}, "
-                                f"error ratio {error_ratio:.3g}), when run a step at a time from its own states"
+                                f"first deviates at layer {layer}, step {step.number} ({name} off by {deviation:.3g}, "
+                                f"error ratio {error_ratio:.3g}) when run one step at a time from its own states"
                             )
                 taken += 1
-                if time.process_time() > until:
+                if time.process_time() > deadline:
                     break
-    except Exception:  # An implementation that cannot do this raises whatever it likes.
+    except Exception:  # An implementation that cannot run single steps may raise any exception.
         return ""
     which = "each step" if taken == case.seq_len else f"each of the first {taken} steps"
-    return f"{which} is right when run alone from its own states"
+    return f"{which} is correct when run alone from its own states"
 
 
-def _steps(
-    adapter: Adapter, single: Problem, problem: Problem, dialect: Dialect
-) -> Iterator[tuple[int, NDArray[np.bool_], Tensors, Expectation]]:
-    """Each step in the order in which it is taken: which rows it counts for, what came out, what should have."""
-    case, model = problem.case, problem.case.model
-    first = {name: f"{name[0]}_0{name[3:]}" for part in ("h_n", "c_n") for name in _names(problem, part)}
-    state = {
-        name: np.zeros(shape) if problem.initial_state is None else np.asarray(problem.initial_state[name])
-        for part in ("h_0", "c_0")
-        for name, shape in model.state_shapes(part, case.rows).items()
-    }
-    axis = 1 if case.batch_first and case.rows else 0
-    order = range(case.seq_len) if model.suffixes == ("",) else range(case.seq_len - 1, -1, -1)
-    for step in order:
-        valid = np.ones(case.rows or 1, bool) if problem.mask is None else problem.mask[step]
-        one = _at_step(single, problem, axis, step, valid, state)
-        got = {name: np.asarray(value, np.float64) for name, value in adapter.solve(one).items()}
-        yield step, valid, got, Oracle(None).expect(one, adapter.profile(one.case), dialect)
-        for name, before in first.items():
-            kept = valid[:, None] if case.rows else valid
-            state[before] = np.where(kept, got[name], state[before])
+class _SingleStep(NamedTuple):
+    """Results of one step.
+
+    Attributes:
+        number: number of the step.
+        problem: problem that consists of this step.
+        rows: rows in which the step is valid, (B,); one element if unbatched.
+        got: the implementation's tensors.
+        expected: the reference's tensors and budgets.
+    """
+
+    number: int
+    problem: Problem
+    rows: NDArray[np.bool_]
+    got: Tensors
+    expected: Expectation
+
+    def largest_deviation(self, name: str, layer: int) -> tuple[float, float]:
+        """Returns the largest |deviation| and error ratio of one layer's ``h_n`` or ``c_n`` in the valid rows."""
+        model = self.problem.case.model
+        parts = (self.got, self.expected.values, self.expected.budget)
+        got, expected, budget = (model.state(part, name, layer, 0) for part in parts)
+        rows = self.rows if self.problem.case.rows else slice(None)
+        deviation = np.abs(got - expected)[rows]
+        error_ratios = elementwise_error_ratios(deviation, budget[rows])
+        return float(deviation.max(initial=0.0)), float(error_ratios.max(initial=0.0))
 
 
-def _at_step(
-    single: Problem, problem: Problem, axis: int, step: int, valid: NDArray[np.bool_], state: Tensors
-) -> Problem:
-    dtype = problem.case.dtype
-    x = np.take(problem.input, [step], axis=axis)
-    if problem.case.rows:
-        x = np.where(np.expand_dims(valid, (axis, 2)), x, np.zeros((), x.dtype))
-    cotangents = dict(problem.cotangents) | {"output": np.take(problem.cotangents["output"], [step], axis=axis)}
-    given = {name: np.ascontiguousarray(round_to(dtype, np.asarray(value))) for name, value in state.items()}
-    return replace(single, input=np.ascontiguousarray(x), initial_state=given, cotangents=cotangents)
+class _SingleSteps:
+    """Runs an implementation one step at a time, from its own states.
+
+    Attributes:
+        case: case with a single step.
+    """
+
+    def __init__(self, adapter: Adapter, problem: Problem, dialect: Dialect) -> None:
+        changes = {"seq_len": 1, "lengths": None, "mask": "right", "initial_state": "random", "check": ("h_n", "c_n")}
+        self.case = problem.case.model_copy(update=changes)
+        self._adapter, self._problem, self._dialect = adapter, problem, dialect
+        self._axis = 1 if self.case.batch_first and self.case.rows else 0
+
+    def __iter__(self) -> Iterator[_SingleStep]:
+        """Yields each step in the order in which the layer runs it."""
+        problem, case = self._problem, self._problem.case
+        state = self._initial_state()
+        for number in range(case.seq_len) if case.model.suffixes == ("",) else reversed(range(case.seq_len)):
+            rows = np.ones(case.rows or 1, bool) if problem.mask is None else problem.mask[number]
+            single = self._problem_of_step(number, rows, state)
+            got = {name: np.asarray(value, np.float64) for name, value in self._adapter.solve(single).items()}
+            expected = Oracle(None).expect(single, self._adapter.profile(self.case), self._dialect)
+            yield _SingleStep(number, single, rows, got, expected)
+            kept = rows[:, None] if case.rows else rows
+            state = {name: np.where(kept, got[_final(name)], array) for name, array in state.items()}
+
+    def _initial_state(self) -> Tensors:
+        model, given = self._problem.case.model, self._problem.initial_state
+        shapes = {
+            name: shape
+            for part in ("h_0", "c_0")
+            for name, shape in model.state_shapes(part, self._problem.case.rows).items()
+        }
+        return {name: np.zeros(shape) if given is None else np.asarray(given[name]) for name, shape in shapes.items()}
+
+    def _problem_of_step(self, number: int, rows: NDArray[np.bool_], state: Tensors) -> Problem:
+        """Returns a problem that consists of one step; its input is zero in rows where the step is padding."""
+        problem, axis = self._problem, self._axis
+        x = np.take(problem.input, [number], axis=axis)
+        if problem.case.rows:
+            x = np.where(np.expand_dims(rows, (axis, 2)), x, np.zeros((), x.dtype))
+        return replace(
+            problem,
+            case=self.case,
+            lengths=None,
+            mask=None,
+            input=np.ascontiguousarray(x),
+            initial_state={
+                name: np.ascontiguousarray(round_to(self.case.dtype, array)) for name, array in state.items()
+            },
+            cotangents={**problem.cotangents, "output": np.take(problem.cotangents["output"], [number], axis=axis)},
+        )
 
 
-def _names(problem: Problem, state: str) -> list[str]:
-    return list(problem.case.model.state_shapes(state, problem.case.rows))  # type: ignore[arg-type]
-
-
-def _worst(
-    problem: Problem, name: str, layer: int, valid: NDArray[np.bool_], got: Tensors, expected: Expectation
-) -> tuple[float, float]:
-    """The largest deviation of one layer's state, in the rows that count, and its error ratio."""
-    model = problem.case.model
-    value, right, budget = (model.state(part, name, layer, 0) for part in (got, expected.values, expected.budget))
-    rows = valid if problem.case.rows else slice(None)
-    deviation = np.abs(value - right)[rows]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error_ratio = np.where(deviation == 0, 0.0, deviation / budget[rows])
-    if not deviation.size:
-        return 0.0, 0.0
-    worst = np.inf if np.isnan(error_ratio).any() else float(error_ratio.max())
-    return float(deviation.max()), worst
+def _final(initial: str) -> str:
+    """Returns the name of the final state that belongs to an initial state: ``h_n_l1`` for ``h_0_l1``."""
+    return f"{initial[0]}_n{initial[3:]}"

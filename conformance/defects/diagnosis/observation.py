@@ -1,7 +1,7 @@
-"""A failed solution, and how far it is from what a correct or a wrong LSTM would answer.
+"""Observed solutions and their distance from predictions.
 
-Which places a defect moves values to, the budget of the right computation does not know; so each tensor has one
-tolerance, the largest budget among its elements, grown with the tensor where the defect makes that larger.
+A defect can move values to positions where the reference's budget is too small or zero. Each tensor therefore has a
+single tolerance: the largest budget of its elements. The tolerance grows with the tensor if the defect makes it larger.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,24 +11,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.verdict.oracle import Expectation
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.problem import Problem
 from reference import PROFILES
 
-_ROUNDINGS = 1000.0
-"""What a tensor of a defect's may be off by, where the right one is exact throughout, as all of it is 0."""
+_DEFAULT_TOLERANCE_ROUNDINGS = 1000.0
+"""Relative tolerance, in units of the dtype's rounding error, if all budgets or all values are zero."""
 
 
 class Observation:
-    """A failed solution, and what it is compared by."""
+    """A failed solution with one tolerance per tensor.
 
-    def __init__(self, problem: Problem, solution: Mapping[str, Any], expectation: Expectation) -> None:
+    Tensors that are missing or have a wrong shape or dtype are left out: the judge has reported them.
+
+    Attributes:
+        problem: the failing problem.
+        dialect: the implementation's conventions.
+        shapes: shapes of all expected tensors, by name.
+        values: the reference's tensors by name.
+        got: the solution's comparable tensors by name.
+        finite: whether the comparable tensors contain neither NaN nor infinity.
+        deviates: whether a comparable tensor deviates from the reference by more than its budget.
+        reference_misfits: misfit of the reference itself for each comparable tensor.
+    """
+
+    def __init__(self, judged: JudgedSolution) -> None:
+        problem, solution, expectation, dialect = judged
         self.problem = problem
+        self.dialect = dialect
         self.shapes = problem.expected_shapes()
         self.values = expectation.values
-        # Where a tensor is missing or shaped wrongly, the judge has said so; the others may still tell why.
         self.got = {
-            name: _where_told(np.asarray(solution[name], np.float64), self.values[name], expectation.budget[name])
+            name: _without_open_elements(
+                np.asarray(solution[name], np.float64), self.values[name], expectation.budget[name]
+            )
             for name, shape in self.shapes.items()
             if name in solution and np.shape(solution[name]) == shape and np.asarray(solution[name]).dtype.kind == "f"
         }
@@ -36,64 +52,75 @@ class Observation:
         self.deviates = not self.finite or any(
             bool((np.abs(got - self.values[name]) > expectation.budget[name]).any()) for name, got in self.got.items()
         )
-        self._budget = {name: _size(expectation.budget[name]) for name in self.got}
-        self._size = {name: _size(self.values[name]) for name in self.got}
-        relative = [self._budget[name] / size for name, size in self._size.items() if size and self._budget[name]]
-        self._relative = float(np.median(relative)) if relative else _ROUNDINGS * PROFILES[problem.case.dtype].u
-        self.reference = self.misfits(self.values)
+        self._tolerance = {name: _largest(expectation.budget[name]) for name in self.got}
+        self._size = {name: _largest(self.values[name]) for name in self.got}
+        relative = [self._tolerance[name] / size for name, size in self._size.items() if size and self._tolerance[name]]
+        self._relative_tolerance = (
+            float(np.median(relative)) if relative else _DEFAULT_TOLERANCE_ROUNDINGS * PROFILES[problem.case.dtype].u
+        )
+        self.reference_misfits = self.misfits(self.values)
 
     def misfits(self, prediction: Mapping[str, Any]) -> dict[str, float]:
-        """How far each tensor is from a prediction of it, in tolerances."""
+        """Returns the misfit of each comparable tensor of a prediction."""
         return {
             name: self.misfit(name, self.got[name], value) for name, value in prediction.items() if name in self.got
         }
 
     def misfit(self, name: str, got: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
-        """How far apart two versions of a tensor are, in tolerances of the second; infinite where only one is NaN."""
+        """Returns the largest |deviation| of a tensor from a prediction, in tolerances.
+
+        The misfit is infinite if the two are not finite in the same elements.
+        """
         finite = np.isfinite(prediction)
         if not np.array_equal(finite, np.isfinite(got)):
             return np.inf
         deviation = float(np.abs(got - prediction, where=finite, out=np.zeros_like(got)).max(initial=0.0))
         if deviation == 0:
             return 0.0
-        tolerance, size = self._budget[name], self._size[name]
-        predicted = _size(prediction)
+        tolerance, size = self._tolerance[name], self._size[name]
+        predicted_size = _largest(prediction)
         if tolerance and size:
-            tolerance *= max(1.0, predicted / size)
+            tolerance *= max(1.0, predicted_size / size)
         else:
-            tolerance = self._relative * predicted
+            tolerance = self._relative_tolerance * predicted_size
         return deviation / tolerance if tolerance else np.inf
 
-    def deviations(self, answer: Mapping[str, Any], names: Iterable[str]) -> NDArray[np.float64]:
-        """How far an answer is from the reference, in tolerances, all tensors in a row."""
-        compared = [name for name in names if name in self.got and self._budget[name]]
-        parts = [(answer[name] - self.values[name]).ravel() / self._budget[name] for name in compared]
+    def scaled_deviations(self, tensors: Mapping[str, Any], names: Iterable[str]) -> NDArray[np.float64]:
+        """Returns the signed deviations of tensors from the reference, in tolerances, as one flat array."""
+        compared = [name for name in names if name in self.got and self._tolerance[name]]
+        parts = [(tensors[name] - self.values[name]).ravel() / self._tolerance[name] for name in compared]
         return np.concatenate(parts) if parts else np.zeros(1)
 
 
-def nudged(problem: Problem, draw: int) -> Problem:
-    """The problem with all that is read off by about a rounding."""
+def perturbed_by_rounding(problem: Problem, draw: int) -> Problem:
+    """Returns a problem whose parameters, input and states carry a random relative error of about one rounding.
+
+    Args:
+        problem: the problem.
+        draw: seed of the random errors.
+    """
     random = np.random.default_rng(draw)
     u = PROFILES[problem.case.dtype].u
 
-    def nudge(array: NDArray[np.floating]) -> NDArray[np.floating]:
+    def perturb(array: NDArray[np.floating]) -> NDArray[np.floating]:
         return array.astype(np.float64) * (1 + u * random.standard_normal(array.shape))
 
     state = problem.initial_state
     return replace(
         problem,
-        parameters={name: nudge(array) for name, array in problem.parameters.items()},
-        input=nudge(problem.input),
-        initial_state=state and {name: nudge(array) for name, array in state.items()},
+        parameters={name: perturb(array) for name, array in problem.parameters.items()},
+        input=perturb(problem.input),
+        initial_state=state and {name: perturb(array) for name, array in state.items()},
     )
 
 
-def _where_told(
+def _without_open_elements(
     got: NDArray[np.float64], expected: NDArray[np.float64], budget: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A tensor with what the dialect leaves open as expected, whatever stands there."""
+    """Replaces the elements whose value the dialect leaves open by the expected ones."""
     return np.where(np.isinf(budget), expected, got)
 
 
-def _size(array: NDArray[np.float64]) -> float:
+def _largest(array: NDArray[np.float64]) -> float:
+    """Returns the largest finite |element|; 0 if there is none."""
     return float(np.abs(array, where=np.isfinite(array), out=np.zeros_like(array)).max(initial=0.0))

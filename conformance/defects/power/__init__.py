@@ -1,1 +1,1 @@
-"""Power: which defects a set of cases detects."""
+"""Power: the share of the applicable defects that a set of cases detects."""

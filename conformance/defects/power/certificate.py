@@ -1,7 +1,6 @@
-"""A case's certificate: the smallest change of each parameter's element that the case sees.
+"""Certificate of a case: the smallest detected change of each parameter element.
 
-A case that would not see an element change by 1e-3 does not see a part of its weights: whatever an implementation
-does with that element, it passes.
+If a case does not detect a change of an element by 1e-3, an implementation can misuse that element and still pass.
 """
 
 from collections.abc import Iterator
@@ -11,48 +10,48 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.power import detection
+from conformance.defects.power.detection import FlatExpectation
 from conformance.verdict.judge import place
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.oracle import solve as reference_solve
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 
-WORST = 1e-3
-"""A case that cannot see a change of this size is warned of."""
-ELEMENTS = 2000
-"""Elements of a case that are tried; of more, every so many."""
+MAX_UNDETECTED_CHANGE = 1e-3
+"""Change of a parameter element that a case should detect; ``conformance check --certify`` warns otherwise."""
+MAX_ELEMENTS = 2000
+"""Number of elements to change per case. If a case has more, evenly spaced ones are chosen."""
 _CHANGE = 1e-6
-"""What is added to an element: small enough for the deviation to be linear in it."""
-_WORK = 4e9
-"""Products of all runs of a case, beyond which fewer elements are tried, though at least ``_FEWEST``."""
-_FEWEST = 50
+"""Amount added to an element, so small that the deviation is linear in it."""
+_MAX_MULTIPLICATIONS = 4e9
+"""Multiplications of all runs of a case above which fewer elements are changed, but at least ``_MIN_ELEMENTS``."""
+_MIN_ELEMENTS = 50
 
 
 @dataclass(frozen=True)
 class Element:
-    """A parameter's element.
+    """One element of a parameter.
 
     Attributes:
-        name: the parameter.
-        where: the element in words.
-        smallest: the smallest change that has an error ratio of 1; infinite where none has.
+        name: name of the parameter.
+        where: position of the element in words.
+        smallest_change: change of the element that has an error ratio of 1; infinite if no change deviates.
     """
 
     name: str
     where: str
-    smallest: float
+    smallest_change: float
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a case sees of its weights.
+    """How sensitive a case is to changes of its parameters.
 
     Attributes:
         case: the case.
-        worst: the element that it sees least.
-        tried: elements that were tried.
-        elements: all of them.
+        worst: element with the largest undetected change.
+        tried: number of elements that were changed.
+        elements: number of elements of all parameters.
     """
 
     case: Case
@@ -62,36 +61,36 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether all that was tried is seen."""
-        return self.worst.smallest <= WORST
+        """Whether the case detects a change by ``MAX_UNDETECTED_CHANGE`` of every element that was tried."""
+        return self.worst.smallest_change <= MAX_UNDETECTED_CHANGE
 
     def __str__(self) -> str:
-        sampled = "" if self.tried == self.elements else f" (of {self.tried} tried of {self.elements})"
-        size = "no change at all" if np.isinf(self.worst.smallest) else f"no change below {self.worst.smallest:.1e}"
-        return f"it sees {size} of {self.worst.name} at {self.worst.where}{sampled}"
+        undetectable = np.isinf(self.worst.smallest_change)
+        size = "no change" if undetectable else f"no change below {self.worst.smallest_change:.1e}"
+        tried = "" if self.tried == self.elements else f" (tried {self.tried} of {self.elements} elements)"
+        return f"detects {size} of {self.worst.name} at {self.worst.where}{tried}"
 
 
 def certify(case: Case, oracle: Oracle) -> Certificate:
-    """Changes a case's parameters, element by element.
+    """Changes the parameters of a case, one element at a time, and measures the error ratios.
 
     Raises:
-        ChaoticCaseError: rounding is amplified too much for any verdict.
+        ChaoticCaseError: the case amplifies rounding too much for any verdict.
     """
     problem = make_problem(case)
-    expectation = oracle.expect(problem, PROFILES[case.dtype], Dialect())
+    flat = FlatExpectation(oracle.expect(problem, PROFILES[case.dtype], Dialect()))
     count = sum(array.size for array in problem.parameters.values())
-    run = case.seq_len * (case.rows or 1) * count
-    stride = -(-count // max(_FEWEST, min(ELEMENTS, int(_WORK / run))))
-    compared = detection.Compared(expectation)
-    found = [_smallest(problem, compared, name, index) for name, index in _elements(problem, stride)]
-    return Certificate(case, max(found, key=lambda element: element.smallest), len(found), count)
+    multiplications = case.seq_len * (case.rows or 1) * count
+    stride = -(-count // max(_MIN_ELEMENTS, min(MAX_ELEMENTS, int(_MAX_MULTIPLICATIONS / multiplications))))
+    found = [_measure(problem, flat, name, index) for name, index in _elements(problem, stride)]
+    return Certificate(case, max(found, key=lambda element: element.smallest_change), len(found), count)
 
 
 def _elements(problem: Problem, stride: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every so many of all elements that are read, counted through all parameters."""
+    """Yields every stride-th element of all parameters, except those that the problem's LSTM does not read."""
     number = 0
     for name, array in problem.parameters.items():
-        # Of coupled gates, the forget gate's block is not: the second of four, or of a peephole's three.
+        # Coupled gates do not read the forget gate's block: the second of four gates, or of three peepholes.
         block = array.size // (3 if name.startswith("peephole") else 4)
         unread = range(block, 2 * block) if problem.case.coupled_gates and not name.startswith("weight_hr") else ()
         for flat in range(array.size):
@@ -100,9 +99,10 @@ def _elements(problem: Problem, stride: int) -> Iterator[tuple[str, tuple[int, .
             number += 1
 
 
-def _smallest(problem: Problem, compared: detection.Compared, name: str, index: tuple[int, ...]) -> Element:
+def _measure(problem: Problem, flat: FlatExpectation, name: str, index: tuple[int, ...]) -> Element:
+    """Changes one element and extrapolates the change that has an error ratio of 1."""
     changed: Any = np.array(problem.parameters[name], dtype=np.float64)
     changed[index] += _CHANGE
     wrong = replace(problem, parameters={**problem.parameters, name: changed})
-    error_ratio = compared.error_ratio(reference_solve(wrong, Dialect()))
+    error_ratio = flat.error_ratio(reference_solve(wrong, Dialect()))
     return Element(name, place(problem.case, name, index), _CHANGE / error_ratio if error_ratio > 0 else np.inf)

@@ -1,4 +1,4 @@
-"""Which defects the checks of one case would see."""
+"""Detection of defects by one case: the error ratio of each defect on the case's problem."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,46 +6,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.defects.defect import Defect, solve
+from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem
 from reference import Dialect
 
 DETECTED_ABOVE = 2.0
-"""An error ratio beyond which a defect is seen: rounding of up to one budget against it cannot hide it."""
+"""Error ratio above which a case detects a defect. Rounding by up to one budget cannot hide such a deviation."""
 
 
 def error_ratios(
     problem: Problem, expectation: Expectation, dialect: Dialect, defects: Iterable[Defect]
 ) -> dict[str, float]:
-    """The error ratio that an LSTM with each defect would have on a problem, by the defect's id.
+    """Returns the error ratio of each applicable defect on a problem, by the defect's id.
 
-    Only those that apply are in it. Their deviations are exact: computed in float64, and judged by the budget of the
-    case's dtype.
+    The defects are computed exactly, in float64, and compared with the budget of the case's dtype.
     """
-    compared = Compared(expectation)
+    flat = FlatExpectation(expectation)
     return {
-        defect.id: compared.error_ratio(solve(defect, problem, dialect))
+        defect.id: flat.error_ratio(solve(defect, problem, dialect))
         for defect in defects
         if defect.concerns(problem.case)
     }
 
 
-class Compared:
-    """All tensors of an expectation as one, since a problem is compared with hundreds of solutions."""
+class FlatExpectation:
+    """An expectation with all tensors concatenated into one array, for fast comparison with hundreds of solutions."""
 
     def __init__(self, expectation: Expectation) -> None:
         self._names = list(expectation.values)
-        self._values = self._flat(expectation.values)
-        self._budget = self._flat(expectation.budget)
+        self._values = self._flatten(expectation.values)
+        self._budget = self._flatten(expectation.budget)
 
-    def _flat(self, tensors: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    def _flatten(self, tensors: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.concatenate([tensors[name].ravel() for name in self._names])
 
     def error_ratio(self, solution: Mapping[str, NDArray[np.float64]]) -> float:
-        """The largest of a solution; infinite where it is not finite."""
-        found = self._flat(solution)
-        deviation = np.where(np.isnan(found) & np.isnan(self._values), 0.0, np.abs(found - self._values))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            error_ratio = np.where((deviation == 0) | np.isinf(self._budget), 0.0, deviation / self._budget)
-        # What is not finite is seen whatever the budget.
-        return float(np.where(np.isnan(error_ratio), np.inf, error_ratio).max(initial=0.0))
+        """Returns the largest error ratio of a solution; infinite if a value is unexpectedly NaN or infinite."""
+        got = self._flatten(solution)
+        both_nan = np.isnan(got) & np.isnan(self._values)
+        deviation = np.where(both_nan, 0.0, np.abs(got - self._values))
+        return float(elementwise_error_ratios(deviation, self._budget).max(initial=0.0))

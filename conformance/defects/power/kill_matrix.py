@@ -1,4 +1,4 @@
-"""The kill matrix: the error ratio that each defect would have on each case. Computed once, kept on disk by content."""
+"""The kill matrix: the error ratio of each defect on each case. Rows are cached on disk by content."""
 
 import ast
 import hashlib
@@ -17,6 +17,7 @@ import numpy as np
 
 import conformance.cases.case
 import conformance.defects.catalogue
+import conformance.verdict.error_ratio
 import conformance.verdict.oracle
 import conformance.verdict.problem
 import reference
@@ -32,18 +33,21 @@ from conformance.verdict.problem import concerning, make_problem
 from reference import PROFILES, Dialect, Profile
 
 Progress = Callable[[int, int], None]
-"""Is told how many rows are there, and how many there will be."""
+"""Callback for progress; its arguments are the number of finished rows and the number of all rows."""
 
-REQUIRED: tuple[Defect, ...] = tuple(one for one in CATALOGUE if not one.equivalent)
-"""The defects that can be told from a correct LSTM: those that power is measured by."""
+REQUIRED: tuple[Defect, ...] = tuple(each for each in CATALOGUE if not each.equivalent)
+"""Defects that power counts: all that are not equivalent to a correct LSTM."""
 
-_WORTH_A_PROCESS = 8
-"""Rows below which starting processes costs more than it saves."""
+_MIN_ROWS_FOR_PROCESSES = 8
+"""Number of missing rows from which starting processes pays."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A case as one implementation is judged on it: which defects are seen depends on the budget and the dialect."""
+    """A case together with the rounding profile and dialect of an implementation.
+
+    All three determine the row of the kill matrix.
+    """
 
     case: Case
     profile: Profile
@@ -51,25 +55,25 @@ class View:
 
     @classmethod
     def of(cls, case: Case, adapter: Adapter | None = None) -> Self:
-        """The view on a case of an implementation; without one, of its dtype's generic profile."""
+        """Returns an implementation's view of a case; without an adapter, uses the dtype's generic profile."""
         if adapter is None:
             return cls(case, PROFILES[case.dtype], Dialect())
         return cls(case, adapter.profile(case), concerning(case, adapter.dialect(case)))
 
     @property
     def key(self) -> str:
-        """A hash of all of it, 16 hexadecimal digits."""
+        """Hash of case, profile and dialect: 16 hexadecimal digits."""
         content = repr((self.case.canonical, astuple(self.profile), astuple(self.dialect)))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one case sees.
+    """One case's row of the kill matrix.
 
     Attributes:
         case: the case.
-        error_ratios: by id, of every defect that applies; beyond ``DETECTED_ABOVE`` it is seen.
+        error_ratios: error ratio of each applicable defect, by the defect's id.
     """
 
     case: Case
@@ -77,18 +81,18 @@ class Row:
 
     @property
     def detected(self) -> frozenset[str]:
-        """The ids of the defects that are seen."""
+        """Ids of the defects that the case detects."""
         return frozenset(
             name for name, error_ratio in self.error_ratios.items() if error_ratio > detection.DETECTED_ABOVE
         )
 
 
-def row(view: View, folder: Path | None) -> Row:
-    """One row, from the cache if it is there.
+def compute_row(view: View, folder: Path | None) -> Row:
+    """Returns one row of the kill matrix, from the cache if possible.
 
     Args:
-        view: the case, and how it is judged.
-        folder: where rows are kept; None for nowhere.
+        view: the case and how it is judged.
+        folder: cache folder; None to compute without a cache.
 
     Raises:
         UserError: the case is chaotic.
@@ -96,36 +100,36 @@ def row(view: View, folder: Path | None) -> Row:
     return Row(view.case, _load(view, folder) or _compute(view, folder))
 
 
-def matrix(views: Sequence[View], folder: Path | None, jobs: int = 1, progress: Progress | None = None) -> list[Row]:
-    """Rows in the order of the views.
+def compute_matrix(
+    views: Sequence[View], folder: Path | None, jobs: int = 1, progress: Progress | None = None
+) -> list[Row]:  # fmt: skip
+    """Returns the rows of the kill matrix in the order of the views.
 
     Args:
-        views: the cases, and how they are judged.
-        folder: where rows are kept; None for nowhere.
-        jobs: processes to compute on those that are not there yet.
-        progress: is called after each row.
+        views: the cases and how they are judged.
+        folder: cache folder; None to compute without a cache.
+        jobs: number of processes for rows that are not in the cache.
+        progress: callback after each row.
 
     Raises:
         UserError: a case is chaotic.
     """
-    found = {place: kept for place, view in enumerate(views) if (kept := _load(view, folder)) is not None}
-    # The dearest first, so that no process is left alone with one at the end.
-    absent = sorted(
-        (place for place in range(len(views)) if place not in found), key=lambda place: -_cost(views[place])
-    )
-    tell = progress or (lambda *_: None)
-    tell(len(found), len(views))
-    for place, error_ratios in zip(absent, _computed([views[place] for place in absent], folder, jobs), strict=True):
-        found[place] = error_ratios
-        tell(len(found), len(views))
-    return [Row(view.case, found[place]) for place, view in enumerate(views)]
+    report = progress or (lambda *_: None)
+    found = {i: cached for i, view in enumerate(views) if (cached := _load(view, folder)) is not None}
+    report(len(found), len(views))
+    # The most expensive rows first, so that no process is left computing one at the end.
+    missing = sorted((i for i in range(len(views)) if i not in found), key=lambda i: -_cost(views[i]))
+    for i, error_ratios in zip(missing, _compute_all([views[i] for i in missing], folder, jobs), strict=True):
+        found[i] = error_ratios
+        report(len(found), len(views))
+    return [Row(view.case, found[i]) for i, view in enumerate(views)]
 
 
-def _computed(views: Sequence[View], folder: Path | None, jobs: int) -> Iterable[dict[str, float]]:
-    if jobs == 1 or len(views) < _WORTH_A_PROCESS:
+def _compute_all(views: Sequence[View], folder: Path | None, jobs: int) -> Iterable[dict[str, float]]:
+    if jobs == 1 or len(views) < _MIN_ROWS_FOR_PROCESSES:
         yield from (_compute(view, folder) for view in views)
         return
-    # Spawned: a fork would copy the threads of whatever framework runs here.
+    # Spawn instead of fork: a fork would copy the threads of an imported framework.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         yield from pool.map(_compute, views, [folder] * len(views))
 
@@ -136,23 +140,23 @@ def _compute(view: View, folder: Path | None) -> dict[str, float]:
         expectation = Oracle(folder).expect(problem, view.profile, view.dialect)
     except ChaoticCaseError as error:
         raise UserError(f"{view.case.file}:{view.case.line}: {view.case.name} cannot be judged: {error}") from error
-    with np.errstate(all="ignore"):  # What a wrong LSTM overflows to is seen, not warned of.
+    with np.errstate(all="ignore"):  # A defect that overflows is detected; NumPy's warning adds nothing.
         error_ratios = detection.error_ratios(problem, expectation, view.dialect, CATALOGUE)
     _store(view, folder, error_ratios)
     return error_ratios
 
 
 def _cost(view: View) -> int:
-    """Roughly: the products of all steps."""
+    """Estimates the cost of a row: the number of multiplications of one forward pass."""
     return view.case.seq_len * (view.case.rows or 1) * view.case.model.parameter_count()
 
 
 # --------------------------------------------------------------------------- the cache
 
 
-def path(view: View, folder: Path) -> Path:
-    """Where a row is kept."""
-    key = hashlib.sha256(f"{code()} {np.__version__} {view.key}".encode()).hexdigest()
+def cache_path(view: View, folder: Path) -> Path:
+    """Returns the path of a row in the cache."""
+    key = hashlib.sha256(f"{code_hash()} {np.__version__} {view.key}".encode()).hexdigest()
     return folder / key[:2] / key
 
 
@@ -160,17 +164,17 @@ def _load(view: View, folder: Path | None) -> dict[str, float] | None:
     if folder is None:
         return None
     try:
-        content = json.loads(path(view, folder).read_bytes())
+        content = json.loads(cache_path(view, folder).read_bytes())
         return {str(name): float(error_ratio) for name, error_ratio in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
-        return None  # Not there, or damaged: computed again, and written anew.
+        return None  # A missing or damaged row is computed again.
 
 
 def _store(view: View, folder: Path | None, error_ratios: dict[str, float]) -> None:
-    """Keeps a row if it can: a cache that cannot be written costs time, not correctness."""
+    """Writes a row to the cache. Ignores a cache that cannot be written: it costs only time."""
     if folder is None:
         return
-    target = path(view, folder)
+    target = cache_path(view, folder)
     partial = target.with_suffix(f".{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -182,9 +186,16 @@ def _store(view: View, folder: Path | None, error_ratios: dict[str, float]) -> N
 
 
 @cache
-def code() -> str:
-    """A hash of the code that a row depends on: the reference, the problems, the defects."""
-    modules = (conformance.cases.case, conformance.verdict.problem, conformance.verdict.oracle, defect, detection)
+def code_hash() -> str:
+    """Returns a hash of the code that determines a row: reference, problems, budgets and defects."""
+    modules = (
+        conformance.cases.case,
+        conformance.verdict.problem,
+        conformance.verdict.oracle,
+        conformance.verdict.error_ratio,
+        defect,
+        detection,
+    )
     folders = (Path(reference.__file__).parent, Path(conformance.defects.catalogue.__file__).parent)
     paths = [Path(str(module.__file__)) for module in modules]
     paths += [path for folder in folders for path in sorted(folder.glob("*.py"))]
@@ -199,6 +210,6 @@ def _statements(source: str) -> str:
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if docstring or isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.stmt) and (docstring or isinstance(node, ast.Import | ast.ImportFrom)):
             lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
     return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))

@@ -1,6 +1,6 @@
-"""Power: the share of the defects that apply to a set of cases which these cases see, and what follows from it."""
+"""Power of a set of cases, computed from its kill matrix."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, get_args
 
@@ -16,14 +16,14 @@ from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import make_problem
 from reference import PROFILES, Dialect
 
-_TRIES = 4
-"""Sizes that are tried until a defect is just seen; one is enough where deviations grow linearly."""
-_SMALLEST_STEP = 0.05
-"""By how much the error ratio of the smallest visible size may differ from what is just seen."""
+_MAX_SCALINGS = 4
+"""Attempts to find a defect's smallest detected size; one suffices if the deviation grows linearly with the size."""
+_ERROR_RATIO_TOLERANCE = 0.05
+"""Relative difference between ``DETECTED_ABOVE`` and the error ratio of the smallest detected size."""
 
 
 class Share(NamedTuple):
-    """How many of the defects that apply are seen."""
+    """Numbers of detected and of applicable defects."""
 
     detected: int
     applicable: int
@@ -33,14 +33,14 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Visible:
-    """The smallest size at which a defect is seen in a dtype.
+class SmallestSize:
+    """The smallest size at which a defect is detected in a dtype.
 
     Attributes:
-        defect: its id.
-        dtype: of the case.
-        size: just seen; None where the error ratio does not follow the size, so that there is no such number.
-        case: the case that sees it best.
+        defect: id of the defect.
+        dtype: dtype of the case.
+        size: smallest detected size; None if the error ratio does not grow with the size.
+        case: id of the case with the largest error ratio.
     """
 
     defect: str
@@ -51,108 +51,113 @@ class Visible:
 
 @dataclass(frozen=True)
 class Power:
-    """What a kill matrix says."""
+    """Power of a set of cases.
+
+    Attributes:
+        rows: kill matrix of the cases.
+    """
 
     rows: Sequence[Row]
 
     @property
     def applicable(self) -> list[Defect]:
-        """The defects to be seen that apply to some case."""
-        there = {name for row in self.rows for name in row.error_ratios}
-        return [defect for defect in REQUIRED if defect.id in there]
+        """Required defects that apply to some case."""
+        ids = {name for row in self.rows for name in row.error_ratios}
+        return [defect for defect in REQUIRED if defect.id in ids]
 
     @property
     def undetected(self) -> list[Defect]:
-        """Those of them that no case sees."""
+        """Applicable defects that no case detects."""
         detected = detected_by(self.rows)
         return [defect for defect in self.applicable if defect.id not in detected]
 
     @property
     def inapplicable(self) -> list[Defect]:
-        """The defects to be seen for which there is no case."""
-        there = {defect.id for defect in self.applicable}
-        return [defect for defect in REQUIRED if defect.id not in there]
+        """Required defects that apply to no case."""
+        ids = {defect.id for defect in self.applicable}
+        return [defect for defect in REQUIRED if defect.id not in ids]
 
     @property
     def contradicted(self) -> list[Defect]:
-        """The defects marked as equivalent to a correct LSTM that some case sees nevertheless."""
+        """Defects that are marked as equivalent to a correct LSTM although some case detects them."""
         detected = detected_by(self.rows)
         return [defect for defect in CATALOGUE if defect.equivalent and defect.id in detected]
 
     @property
     def total(self) -> Share:
-        """Over all cases."""
-        return share(self.rows)
+        """Power of all cases."""
+        return count_detected(self.rows)
 
     def by_dtype(self) -> dict[str, Share]:
-        """Of the cases of each dtype."""
+        """Returns the power of the cases of each dtype."""
         return {
-            dtype: share(rows)
+            dtype: count_detected(rows)
             for dtype in get_args(DType)
             if (rows := [row for row in self.rows if row.case.dtype == dtype])
         }
 
     def by_feature(self) -> dict[str, Share]:
-        """Of the cases with each feature."""
-        having = {name: [row for row in self.rows if name in features(row.case)] for name in FEATURES}
-        return {name: share(rows) for name, rows in having.items() if rows}
+        """Returns the power of the cases with each feature."""
+        by_name = {name: [row for row in self.rows if name in features(row.case)] for name in FEATURES}
+        return {name: count_detected(rows) for name, rows in by_name.items() if rows}
 
-    def sufficient(self) -> list[Row]:
-        """Few cases that see, in every dtype, all that all of them see: taken greedily, in the order of the rows."""
-        missing = {(row.case.dtype, name) for row in self.rows for name in row.detected}
-        new = {id(row): {(row.case.dtype, name) for name in row.detected} for row in self.rows}
-        taken = []
+    def sufficient_rows(self) -> list[Row]:
+        """Returns the rows of a small subset of the cases that detects as much as all cases, in every dtype.
+
+        The subset is chosen greedily; of equally good cases, the first row wins.
+        """
+        pairs = {id(row): {(row.case.dtype, name) for name in row.detected} for row in self.rows}
+        missing = {pair for detected in pairs.values() for pair in detected}
+        chosen = []
         while missing:
-            best = max(self.rows, key=lambda row: len(new[id(row)] & missing))
-            taken.append(best)
-            missing -= new[id(best)]
-        # What was taken early may have become superfluous.
-        for row in list(taken):
-            others = {pair for other in taken if other is not row for pair in new[id(other)]}
-            if new[id(row)] <= others:
-                taken.remove(row)
-        return taken
+            best = max(self.rows, key=lambda row: len(pairs[id(row)] & missing))
+            chosen.append(best)
+            missing -= pairs[id(best)]
+        # Later choices can make an earlier one redundant.
+        for row in list(chosen):
+            others = {pair for other in chosen if other is not row for pair in pairs[id(other)]}
+            if pairs[id(row)] <= others:
+                chosen.remove(row)
+        return chosen
 
-    def smallest(self, dialects: Mapping[str, Dialect] | None = None) -> list[Visible]:
-        """The smallest visible size of each defect that has one, in each dtype, found and then verified by running it.
+    def smallest_sizes(self) -> list[SmallestSize]:
+        """Returns the smallest detected size of each defect with a size, in each dtype.
 
-        Args:
-            dialects: by a case's key, where they are not the default.
+        Each size is found by scaling and verified by running the defect with that size.
         """
         found = []
         for defect in (defect for defect in REQUIRED if defect.size and defect.sized):
             for dtype in get_args(DType):
-                rows = [
-                    row for row in self.rows if row.case.dtype == dtype and row.error_ratios.get(defect.id, 0.0) > 0
+                finite = [
+                    row
+                    for row in self.rows
+                    if row.case.dtype == dtype and 0 < row.error_ratios.get(defect.id, 0.0) < np.inf
                 ]
-                finite = [row for row in rows if np.isfinite(row.error_ratios[defect.id])]
                 if finite:
                     best = max(finite, key=lambda row: row.error_ratios[defect.id])
-                    dialect = (dialects or {}).get(best.case.key, Dialect())
-                    size = _just_seen(defect, best, dialect)
-                    found.append(Visible(defect.id, dtype, size, best.case.id))
+                    found.append(SmallestSize(defect.id, dtype, _smallest_size(defect, best), best.case.id))
         return found
 
 
 def detected_by(rows: Iterable[Row]) -> frozenset[str]:
-    """The ids of the defects that some row sees."""
+    """Returns the ids of the defects that at least one row detects."""
     return frozenset().union(*(row.detected for row in rows))
 
 
-def share(rows: Sequence[Row]) -> Share:
-    """How many of the defects that apply to these cases they see; equivalent ones do not count."""
+def count_detected(rows: Sequence[Row]) -> Share:
+    """Counts the required defects that apply to some row, and those of them that some row detects."""
     required = {defect.id for defect in REQUIRED}
     applicable = required.intersection(*[{name for row in rows for name in row.error_ratios}])
     return Share(len(applicable & detected_by(rows)), len(applicable))
 
 
-def undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[Defect], list[Defect]]:
-    """The defects that no case detection, and those that no case has what it takes for.
+def find_undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[Defect], list[Defect]]:
+    """Returns the defects that apply but that no case detects, and the defects that apply to no case.
 
-    Each defect is tried only until a case sees it, so this costs little beside a kill matrix.
+    Much cheaper than a kill matrix: a defect that one case detects is not run on the following cases.
     """
     left = list(defects)
-    tried: set[str] = set()
+    applicable: set[str] = set()
     for case in cases:
         if not left:
             break
@@ -160,23 +165,24 @@ def undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[D
         expectation = Oracle().expect(problem, PROFILES[case.dtype], Dialect())
         with np.errstate(all="ignore"):
             error_ratios = detection.error_ratios(problem, expectation, Dialect(), left)
-        tried |= error_ratios.keys()
+        applicable |= error_ratios.keys()
         left = [defect for defect in left if error_ratios.get(defect.id, 0.0) <= detection.DETECTED_ABOVE]
-    return [defect for defect in left if defect.id in tried], [defect for defect in left if defect.id not in tried]
+    undetected = [defect for defect in left if defect.id in applicable]
+    return undetected, [defect for defect in left if defect.id not in applicable]
 
 
-def _just_seen(defect: Defect, row: Row, dialect: Dialect) -> float | None:
-    """The size whose error ratio is just what is seen."""
+def _smallest_size(defect: Defect, row: Row) -> float | None:
+    """Scales a defect's size until its error ratio is ``DETECTED_ABOVE``; returns None if that fails."""
     assert defect.size is not None
     assert defect.sized is not None
-    problem = make_problem(row.case).under(dialect)
-    expectation = Oracle().expect(problem, PROFILES[row.case.dtype], dialect)
+    problem = make_problem(row.case)
+    expectation = Oracle().expect(problem, PROFILES[row.case.dtype], Dialect())
     size, error_ratio = defect.size, row.error_ratios[defect.id]
-    for _ in range(_TRIES):
+    for _ in range(_MAX_SCALINGS):
         size *= detection.DETECTED_ABOVE / error_ratio
-        tried = replace(defect.sized(size), id=defect.id)
-        error_ratio = detection.error_ratios(problem, expectation, dialect, [tried]).get(defect.id, 0.0)
-        if abs(error_ratio / detection.DETECTED_ABOVE - 1) <= _SMALLEST_STEP:
+        resized = replace(defect.sized(size), id=defect.id)
+        error_ratio = detection.error_ratios(problem, expectation, Dialect(), [resized]).get(defect.id, 0.0)
+        if abs(error_ratio / detection.DETECTED_ABOVE - 1) <= _ERROR_RATIO_TOLERANCE:
             return size
         if not 0 < error_ratio < np.inf:
             return None

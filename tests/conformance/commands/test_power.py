@@ -1,4 +1,4 @@
-"""``conformance power``: what it prints, its exit codes, and what it writes."""
+"""Output, exit codes and files of ``conformance power``."""
 
 import csv
 import json
@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from conformance.commands.cli import main
-from conformance.defects.power import detected
+from conformance.defects.power import bitmasks
 from conformance.defects.power.kill_matrix import REQUIRED
 from conformance.results.reader import read
 from tests.conftest import FAKES
 
 
 def power(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) -> dict[str, Any]:
-    """These three cases see nearly all, not all."""
+    """Runs ``conformance power --json``. The three cases of the project miss some defects, hence exit code 1."""
     assert main(["power", "cases", "--json", *arguments]) == code
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["exit_code"] == code
     return found
 
 
-def test_power_says_what_is_seen(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_power_counts_detected_defects(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = power(capsys)
     assert found["cases"] == 3
     assert found["power"]["applicable"] == found["power"]["detected"] + len(found["undetected"]) > 200
@@ -32,22 +32,22 @@ def test_power_says_what_is_seen(project: Path, capsys: pytest.CaptureFixture[st
     assert len(found["sufficient"]) + len(found["adding_nothing"]) == 3
     assert main(["power", str(project / "cases")]) == 1
     printed = capsys.readouterr().out
-    assert f"Power: {found['power']['seen']}/{found['power']['applicable']}" in printed
-    for title in ("by dtype", "smallest visible size", "Cases that add nothing", "No case has what these take"):
+    assert f"Power: {found['power']['detected']}/{found['power']['applicable']}" in printed
+    for title in ("by dtype", "smallest detected size", "Cases that add nothing", "Applicable to no case"):
         assert title in printed
 
 
 @pytest.mark.usefixtures("project")
-def test_zero_when_all_that_applies_is_seen(
+def test_exit_code_is_zero_if_all_applicable_defects_are_detected(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conformance.defects.power.power.REQUIRED", REQUIRED[:23])
     assert power(capsys, code=0)["power"] == {"detected": 23, "applicable": 23}
 
 
-def test_a_defect_that_no_case_sees_is_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_code_is_one_if_a_defect_is_undetected(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "cases" / "small.yaml").write_text(
-        "cases:\n  blind: {input_size: 3, hidden_size: 4, seq_len: 2, batch: 2, initial_state: zero, check: [c_n]}\n"
+        "cases:\n  weak: {input_size: 3, hidden_size: 4, seq_len: 2, batch: 2, initial_state: zero, check: [c_n]}\n"
     )
     found = power(capsys)
     assert "h_n-never-written" in found["undetected"]
@@ -56,22 +56,22 @@ def test_a_defect_that_no_case_sees_is_one(project: Path, capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("project")
-def test_an_implementation_is_measured_by_what_it_supports(capsys: pytest.CaptureFixture[str]) -> None:
+def test_against_measures_only_supported_cases(capsys: pytest.CaptureFixture[str]) -> None:
     (against,) = power(capsys, "--against", f"{FAKES}:Picky")["against"]
     assert (against["implementation"], against["supported"], against["cases"]) == ("picky", 1, 3)
     assert set(against["lost"]) == {"only plain LSTMs"}
     assert any("reverse" in name for name in against["lost"]["only plain LSTMs"])
     assert main(["power", "cases", "--against", f"{FAKES}:Picky"]) == 1
-    assert "not seen, since only plain LSTMs" in capsys.readouterr().out
+    assert "not detected because only plain LSTMs" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("project")
-def test_an_adapter_that_cannot_tell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_supports_names_the_adapter(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["power", "cases", "--against", f"{FAKES}:CannotTell"]) == 3
     assert "cannot-tell cannot say whether it supports" in capsys.readouterr().err
 
 
-def test_the_matrix_is_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_kill_matrix_is_written_as_csv_and_json_lines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     power(capsys, "-k", "plain", "--matrix", "kills.csv")
     power(capsys, "-k", "plain", "--matrix", "kills.jsonl")
     with (project / "kills.csv").open(newline="") as file:
@@ -82,11 +82,11 @@ def test_the_matrix_is_written(project: Path, capsys: pytest.CaptureFixture[str]
     assert [row["defect"] for row in table] == [line["defect"] for line in lines]
     assert all((float(line["error_ratio"]) > 2) == line["detected"] for line in lines)
     assert main(["power", "cases", "-k", "plain", "--matrix", "none/kills.csv"]) == 3
-    assert "none/kills.csv: cannot be written" in capsys.readouterr().err
+    assert "cannot write none/kills.csv: folder none does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("project")
-def test_published_suites_are_shown_beside_these_cases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_published_suites_are_compared_with_the_cases(capsys: pytest.CaptureFixture[str]) -> None:
     suites = power(capsys, "-k", "plain", "--published")["published"]
     assert [suite["suite"] for suite in suites][-1] == "these 1 cases"
     assert suites[-1]["gates"] == {"detected": 23, "applicable": 23}
@@ -98,15 +98,15 @@ def test_published_suites_are_shown_beside_these_cases(capsys: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("project")
-def test_no_case_is_two(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_code_is_two_without_a_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["power", "cases", "-k", "nothing-like-it"]) == 2
     assert "no case is selected" in capsys.readouterr().err
 
 
-# --------------------------------------------------------------------------- results say what they see
+# --------------------------------------------------------------------------- detected defects in results
 
 
-def test_results_say_what_they_see(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_contain_the_detected_defects(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "cases", "-i", f"{FAKES}:Picky"]) == 0
     printed = capsys.readouterr().out
     report = read(project / "conformance-report" / "results.jsonl")
@@ -114,15 +114,15 @@ def test_results_say_what_they_see(project: Path, capsys: pytest.CaptureFixture[
     assert by_status["unsupported"].detects is None
     passed = by_status["pass"]
     assert passed.detects is not None
-    assert tuple(report.header["defects"]) == detected.IDS
-    found = detected.names(int(passed.detected, 16))
+    assert report.header.defects == bitmasks.IDS
+    found = bitmasks.names(int(passed.detected, 16))
     assert len(found) == passed.detects > 100
     assert "gates-read-iofg" in found
     assert f"picky detects {passed.detects} of {len(REQUIRED)} defects" in printed
     assert f"{passed.detects} of {len(REQUIRED)} defects" in (project / "conformance-report" / "report.md").read_text()
 
 
-def test_an_unchecked_gradient_costs(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unchecked_gradients_reduce_the_detected_defects(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     case = "input_size: 3, hidden_size: 4, seq_len: 3, batch: 2"
     (project / "cases" / "small.yaml").write_text(
         f"cases:\n  all: {{{case}}}\n  forward: {{{case}, check: [output, h_n, c_n]}}\n"

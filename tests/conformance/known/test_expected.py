@@ -10,8 +10,9 @@ from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.compose import compose
 from conformance.known import expected
 from conformance.known.divergences import Divergence
-from conformance.known.expected import DEFECTS, Judged
+from conformance.known.expected import DEFECTS
 from conformance.verdict.judge import judge
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import make_problem, round_to
 from reference import PROFILES, Dialect
@@ -42,7 +43,9 @@ NO_CLIP = entry("no-clip", defects=["clip-ignored"])
 NO_LENGTHS = entry("no-lengths", defects=["lengths-ignored"])
 
 
-def judged(*defects: str, off: float = 0.0, dtype: str = "float32", computed: str = "", **options: Any) -> Judged:
+def judged(
+    *defects: str, off: float = 0.0, dtype: str = "float32", computed: str = "", **options: Any
+) -> JudgedSolution:  # fmt: skip
     """A solution by an LSTM with these defects, one tensor of which is off by so much."""
     case = Case.model_validate(
         {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2, "dtype": dtype, "padding": "random"} | options
@@ -59,10 +62,10 @@ def judged(*defects: str, off: float = 0.0, dtype: str = "float32", computed: st
         if name in problem.expected_shapes()
     }
     solution["h_n"] = solution["h_n"] + off
-    return Judged(problem, solution, ORACLE.expect(problem, PROFILES[dtype], Dialect()), Dialect())
+    return JudgedSolution(problem, solution, ORACLE.expect(problem, PROFILES[dtype], Dialect()), Dialect())
 
 
-def said(found: Judged, *entries: Divergence) -> str:
+def said(found: JudgedSolution, *entries: Divergence) -> str:
     """The status, and the entries that are named."""
     verdict = judge(found.problem, found.solution, found.expectation)
     failing = [tensor.name for tensor in verdict.tensors if not tensor.conforms]
@@ -83,7 +86,7 @@ def said(found: Judged, *entries: Divergence) -> str:
     ],
     ids=["itself", "something else beside it", "in another size", "gone", "not to be seen here"],
 )
-def test_one_that_behaves_like_a_defect_is_that_defect(found: Judged, expected: str) -> None:
+def test_one_that_behaves_like_a_defect_is_that_defect(found: JudgedSolution, expected: str) -> None:
     assert said(found, NO_CLIP) == expected
 
 
@@ -115,7 +118,7 @@ def test_one_that_depends_on_values_is_no_news_when_it_is_gone() -> None:
     ],
     ids=["float32", "float16", "and a defect", "float64"],
 )
-def test_less_precise_arithmetic_keeps_its_own_budget(found: Judged, expected: str) -> None:
+def test_less_precise_arithmetic_keeps_its_own_budget(found: JudgedSolution, expected: str) -> None:
     assert said(found, entry("coarse", profile="float32")) == expected
 
 

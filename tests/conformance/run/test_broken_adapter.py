@@ -24,7 +24,7 @@ def run(name: str, *arguments: str) -> int:
     [
         ("WrongGates", f"{GATES}, with gradients left as they were read (10 of 10 tensors within "),
         ("WrongGatesPutBack", f"{GATES} (10 of 10 tensors within "),
-        ("Odd", "unexplained: no known defect behaves like this; first departs at layer 0, step 0 (c_n off by "),
+        ("Odd", "unexplained: no known defect behaves like this; first deviates at layer 0, step 0 (c_n off by "),
     ],
 )
 def test_a_failure_is_explained_as_it_happens(capsys: pytest.CaptureFixture[str], name: str, words: str) -> None:

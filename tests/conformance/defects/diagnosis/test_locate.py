@@ -1,4 +1,4 @@
-"""Where a failure that nothing explains first departs."""
+"""``locate`` finds the first deviation of an unexplained failure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ import reference
 from conformance.adapters import Solution
 from conformance.cases.case import Case
 from conformance.defects.diagnosis.locate import locate
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem, make_problem, round_to
 from reference import PROFILES, Dialect
@@ -20,7 +21,7 @@ LIMIT = 0.9
 
 
 class _Limited(Cell):
-    """Holds the cell state within a limit: wrong from the first step that goes beyond it."""
+    """Clips the cell state: wrong from the first step whose cell state exceeds the limit."""
 
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         _, c, parts = super().step(z, c_previous)
@@ -57,7 +58,7 @@ class RaisesOnOneStep(Limited):
 
 
 class WrongAtTheEnd(Faithful):
-    """Right step by step."""
+    """Correct in single steps; h_n of a longer sequence is wrong."""
 
     def solve(self, problem: Problem) -> Solution:
         solution = dict(super().solve(problem))
@@ -74,11 +75,12 @@ def make_case(**options: Any) -> Case:
 def where(adapter: Faithful, case: Case, change: Mapping[str, Any] | None = None) -> str:
     problem = make_problem(case)
     expectation = Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
-    return locate(adapter, problem, {**adapter.solve(problem), **(change or {})}, expectation, Dialect())
+    solution = {**adapter.solve(problem), **(change or {})}
+    return locate(adapter, JudgedSolution(problem, solution, expectation, Dialect()))
 
 
-def first_step_beyond(case: Case) -> int:
-    """The first step whose cell state is beyond the limit, found with sequences cut there."""
+def first_step_above_limit(case: Case) -> int:
+    """Returns the first step whose cell state exceeds the limit, found with truncated sequences."""
     problem = make_problem(case)
     order = range(case.seq_len) if case.direction == "forward" else range(case.seq_len - 1, -1, -1)
     for step in order:
@@ -86,15 +88,15 @@ def first_step_beyond(case: Case) -> int:
         c_n = reference.forward(case.model, problem.parameters, part, problem.initial_state).outputs["c_n"]
         if (np.abs(c_n) > LIMIT).any():
             return step
-    raise AssertionError("never beyond")
+    raise AssertionError("no cell state exceeds the limit")
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_the_step_is_found_with_the_implementations_own_states(direction: str) -> None:
+def test_single_steps_find_the_first_wrong_step(direction: str) -> None:
     case = make_case(direction=direction)
-    step = first_step_beyond(case)
-    assert 0 < step < 5, "the case shall go wrong on the way"
-    assert where(Limited(), case).startswith(f"first departs at layer 0, step {step} (c_n off by ")
+    step = first_step_above_limit(case)
+    assert 0 < step < 5, "the case must become wrong in the middle of the sequence"
+    assert where(Limited(), case).startswith(f"first deviates at layer 0, step {step} (c_n off by ")
 
 
 @pytest.mark.parametrize(
@@ -109,37 +111,37 @@ def test_the_step_is_found_with_the_implementations_own_states(direction: str) -
         {"initial_state": "random"},
     ],
 )
-def test_single_steps_are_fed_in_every_layout(options: dict[str, Any]) -> None:
-    assert "when run a step at a time from its own states" in where(Limited(), make_case(**options))
+def test_single_steps_run_in_every_layout(options: dict[str, Any]) -> None:
+    assert "when run one step at a time from its own states" in where(Limited(), make_case(**options))
 
 
 @pytest.mark.parametrize("adapter", [WholeSequencesOnly(), RaisesOnOneStep()])
-def test_without_single_steps_the_output_tells(adapter: Limited) -> None:
+def test_without_single_steps_the_output_gives_the_first_wrong_step(adapter: Limited) -> None:
     case = make_case()
-    assert where(adapter, case) == f"output departs at step {first_step_beyond(case)}, forward"
+    assert where(adapter, case) == f"output first deviates at step {first_step_above_limit(case)} (forward)"
 
 
-def test_each_direction_departs_on_its_own_way() -> None:
+def test_each_direction_has_its_own_first_wrong_step() -> None:
     case = make_case(direction="bidirectional")
     got = Oracle(None).expect(make_problem(case), PROFILES["float32"], Dialect()).values["output"].copy()
     got[2:5, :, :4] += 0.5
     got[1:4, :, 4:] += 0.5
-    assert where(Faithful(), case, {"output": got}) == "output departs at step 2, forward and step 3, reverse"
+    assert where(Faithful(), case, {"output": got}) == "output first deviates at step 2 (forward) and step 3 (reverse)"
 
 
-def test_a_wrong_result_of_right_steps_is_told() -> None:
-    assert where(WrongAtTheEnd(), make_case()) == "each step is right when run alone from its own states"
+def test_correct_single_steps_with_a_wrong_result_are_reported() -> None:
+    assert where(WrongAtTheEnd(), make_case()) == "each step is correct when run alone from its own states"
 
 
-def test_gradients_are_wrong_from_the_last_layer_on() -> None:
+def test_the_first_wrong_gradient_is_that_of_the_last_wrong_layer() -> None:
     case = make_case(num_layers=3)
     right = Faithful().solve(make_problem(case))
     change = {f"grad.weight_hh_l{layer}": right[f"grad.weight_hh_l{layer}"] * 2 for layer in (0, 1)}
     assert (
         where(Faithful(), case, change)
-        == "all results are right, on the way back grad.weight_hh_l1 is the first that is not"
+        == "all outputs are correct; grad.weight_hh_l1 is the first wrong gradient of the backward pass"
     )
 
 
-def test_nothing_is_said_of_what_conforms() -> None:
+def test_a_conforming_solution_has_no_location() -> None:
     assert where(Faithful(), make_case()) == ""

@@ -1,19 +1,21 @@
+"""Rows of the kill matrix depend only on the statements of the code that computes them."""
+
 from conformance.defects.power.kill_matrix import _statements
 
 SOURCE = '''
 """Module."""
 
 x = 1
-"""What x is,
+"""Constant,
 in two lines."""
 
-# Why.
+# Comment.
 def f() -> str:
     """Function."""
     return "text"
 '''
 
 
-def test_a_row_depends_on_statements_not_on_words_about_them() -> None:
+def test_the_code_hash_ignores_docstrings_comments_and_imports() -> None:
     assert _statements(SOURCE) == 'x = 1\ndef f() -> str:\n    return "text"'
     assert _statements(SOURCE) != _statements(SOURCE.replace('"text"', '"other"'))

@@ -1,4 +1,4 @@
-"""Published suites: what is restated reproduces the numbers that they publish, and is measured as it is."""
+"""Published suites: the restated checks reproduce the published numbers, and their power is measured correctly."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,16 @@ from numpy.typing import NDArray
 
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
-from conformance.defects.power import published
 from conformance.defects.power.kill_matrix import REQUIRED, Row
-from conformance.defects.power.published_check import Check, Suite, close, ulps
-from conformance.defects.power.published_suites import SUITES, onnx_tests
+from conformance.defects.power.published import suite_power
+from conformance.defects.power.published.check import Check, Suite, allclose, ulps
+from conformance.defects.power.published.suites import SUITES, onnx_tests
 from tests.conformance.defects.power.test_power import SMALL
 
 BY_NAME = {suite.name: suite for suite in SUITES}
 BY_ID = {defect.id: defect for defect in CATALOGUE}
 RIGHT = Defect(id="none", what="without a defect")
-# The first numbers of each comparison, as published, row by row.
+# First published numbers of each comparison.
 KERAS = [
     [0.6288687, 0.6288687, 0.6288687, 0.86899155],
     [0.35622165, 0.35622165, 0.35622165, 0.74789524],
@@ -39,33 +39,33 @@ WEBNN: dict[tuple[int, str], list[float]] = {
 }
 
 
-def answers(check: Check) -> dict[str, NDArray[np.float64]]:
+def solution_of(check: Check) -> dict[str, NDArray[np.float64]]:
     cell = check.cell
     return solve(Defect(id="", what="", cell=(lambda _: cell) if cell else None), check.problem, check.dialect)
 
 
-def test_keras_numbers_are_reproduced() -> None:
+def test_keras_checks_reproduce_the_published_numbers() -> None:
     checks = BY_NAME["Keras lstm_test"].checks()
     assert len(checks) == len(KERAS)
     for check, expected in zip(checks, KERAS, strict=True):
-        got = answers(check)[check.compared[0]].ravel()
+        got = solution_of(check)[check.compared[0]].ravel()
         np.testing.assert_allclose(got[: len(expected)], expected, rtol=1e-5, atol=1e-7)
 
 
-def test_webnn_numbers_are_reproduced() -> None:
+def test_webnn_checks_reproduce_the_published_numbers() -> None:
     for check in BY_NAME["WebNN lstm"].checks():
-        got = answers(check)
+        got = solution_of(check)
         for name in check.compared:
             expected = WEBNN[check.problem.case.seq_len, name]
             np.testing.assert_allclose(got[name].ravel(), expected, rtol=2e-7)
 
 
-def test_onnx_numbers_are_reproduced() -> None:
+def test_onnx_checks_reproduce_the_published_numbers() -> None:
     pytest.importorskip("onnx")
     tests, checks = onnx_tests(), BY_NAME["ONNX node tests"].checks()
     assert len(checks) == len(tests) == 6
     for test, check in zip(tests, checks, strict=True):
-        got = answers(check)
+        got = solution_of(check)
         for name, expected in zip(check.compared, test.data_sets[0][1], strict=True):
             np.testing.assert_allclose(got[name].ravel(), expected.ravel(), rtol=1e-6)
 
@@ -85,32 +85,34 @@ def test_onnx_numbers_are_reproduced() -> None:
         ("torch against Keras, sum(output)", "grad-h_0-zero", False),
     ],
 )
-def test_what_a_suite_sees(suite: str, defect: str, seen: bool) -> None:
+def test_a_suite_detects_only_some_defects(suite: str, defect: str, detected: bool) -> None:
     checks, within = BY_NAME[suite].checks(), BY_NAME[suite].within
-    assert any(published.detects(check, within, BY_ID[defect]) for check in checks) == seen
+    assert any(suite_power.detects(check, within, BY_ID[defect]) for check in checks) == detected
 
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.name != "ONNX node tests"], ids=lambda s: s.name)
-def test_a_suite_passes_what_is_right(suite: Suite) -> None:
-    assert not any(published.detects(check, suite.within, RIGHT) for check in suite.checks())
+def test_a_suite_passes_a_correct_lstm(suite: Suite) -> None:
+    assert not any(suite_power.detects(check, suite.within, RIGHT) for check in suite.checks())
 
 
-def test_a_suite_that_is_not_installed_is_said_to_be_absent() -> None:
+def test_a_suite_that_is_not_installed_is_reported_as_absent() -> None:
     def absent() -> list[Check]:
         raise ImportError(name="onnx")
 
-    (measured,) = published.measure([Suite("theirs", "none", close(0, 0), absent)])
+    (measured,) = suite_power.measure_published([Suite("theirs", "none", allclose(0, 0), absent)])
     assert measured.absent == "needs onnx"
     assert measured.all.detected == 0
 
 
-def test_ours_counts_kinds_of_defects() -> None:
-    measured = published.ours([Row(SMALL, {"gates-read-iofg": 9.0, "biases-ignored": 9.0, "grad-ignores-h_n": 9.0})])
+def test_kinds_of_defects_are_counted_separately() -> None:
+    measured = suite_power.measure_cases(
+        [Row(SMALL, {"gates-read-iofg": 9.0, "biases-ignored": 9.0, "grad-ignores-h_n": 9.0})]
+    )
     assert str(measured.gates) == "1/23"
     assert (measured.forward.detected, measured.gradients.detected) == (1, 1)
     assert measured.all == (3, len(REQUIRED))
 
 
-def test_tolerances() -> None:
-    assert close(1e-3, 1e-7)(np.array([-2.0])) == pytest.approx(2e-3 + 1e-7)
+def test_tolerances_follow_their_definitions() -> None:
+    assert allclose(1e-3, 1e-7)(np.array([-2.0])) == pytest.approx(2e-3 + 1e-7)
     assert ulps(2)(np.array([1.0])) == 2 * 2.0**-23

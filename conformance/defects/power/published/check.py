@@ -1,4 +1,4 @@
-"""What a test of a published suite is: a problem, what is compared of it, and the suite's own tolerance."""
+"""Checks of a published suite: a problem, the compared tensors and the suite's own tolerance."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from reference.cell import Cell
 
 Values = NDArray[np.floating]
 Tolerance = Callable[[Values], Values]
-"""The largest deviation that passes, for each expected value."""
+"""Function from expected values to the largest deviations that pass."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Check:
     """One comparison of a published suite.
 
     Attributes:
-        problem: its configuration and values.
-        compared: the tensors that are compared, or how their names begin.
-        dialect: the padding convention.
-        cell: the cell, where it is not the usual one.
+        problem: the check's configuration and values.
+        compared: names, or prefixes of names, of the tensors that the check compares.
+        dialect: padding convention.
+        cell: cell of the LSTM; None for the usual one.
     """
 
     problem: Problem
@@ -36,7 +36,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Suite:
-    """A published suite."""
+    """A published suite.
+
+    Attributes:
+        name: name of the suite.
+        tolerance: the tolerance in words.
+        within: the tolerance as a function.
+        checks: function that builds the checks; raises ImportError if a package is missing.
+    """
 
     name: str
     tolerance: str
@@ -44,8 +51,13 @@ class Suite:
     checks: Callable[[], Sequence[Check]]
 
 
-def make(case: Case, values: Mapping[str, Any]) -> Problem:
-    """A problem with a suite's values: parameters, ``input``, states and cotangents by name, the rest zero."""
+def problem_with_values(case: Case, values: Mapping[str, Any]) -> Problem:
+    """Returns a problem with a suite's values.
+
+    Args:
+        case: configuration of the problem.
+        values: parameters, ``input``, states, and cotangents as ``cotangent.NAME``, by name. Missing ones are zero.
+    """
     drawn = make_problem(case)
     parameters = {
         name: np.broadcast_to(np.asarray(values.get(name, 0.0), dtype=np.float32), array.shape)
@@ -57,18 +69,18 @@ def make(case: Case, values: Mapping[str, Any]) -> Problem:
     }
     x = np.asarray(values["input"], dtype=np.float32)
     if x.shape != drawn.input.shape:
-        raise ValueError(f"input has shape {x.shape}, the case's is {drawn.input.shape}")
+        raise ValueError(f"input has shape {x.shape}, but the case requires {drawn.input.shape}")
     cotangents = {
         name: np.full(array.shape, values.get(f"cotangent.{name}", 0.0)) for name, array in drawn.cotangents.items()
     }
     return replace(drawn, parameters=parameters, input=x, initial_state=states or None, cotangents=cotangents)
 
 
-def close(rtol: float, atol: float) -> Tolerance:
-    """NumPy's rule."""
+def allclose(rtol: float, atol: float) -> Tolerance:
+    """Returns the tolerance of ``numpy.allclose``: atol + rtol · |expected|."""
     return lambda expected: atol + rtol * np.abs(expected)
 
 
 def ulps(count: int) -> Tolerance:
-    """Units in the last place of float32."""
+    """Returns a tolerance of some units in the last place of float32."""
     return lambda expected: count * np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)

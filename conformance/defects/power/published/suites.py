@@ -1,7 +1,8 @@
-"""The published suites: what each of their tests computes and compares.
+"""Checks of published suites.
 
-ONNX's are read from the installed package. WebNN's are ``webnn/conformance_tests/lstm.https.any.js`` of
-web-platform-tests, Keras's ``keras/src/layers/rnn/lstm_test.py`` of Keras 3.15.
+The ONNX checks are read from the installed ``onnx`` package. The WebNN checks restate
+``webnn/conformance_tests/lstm.https.any.js`` of web-platform-tests, and the Keras checks restate
+``keras/src/layers/rnn/lstm_test.py`` of Keras 3.15.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import numpy as np
 
 from conformance.adapters.layout import ONNX
 from conformance.cases.case import Case
-from conformance.defects.power.published_check import Check, Suite, close, make, ulps
+from conformance.defects.power.published.check import Check, Suite, allclose, problem_with_values, ulps
 from conformance.verdict.problem import make_problem
 from reference import Dialect
 from reference.activations import ACTIVATIONS
@@ -24,13 +25,13 @@ _FORWARD: tuple[Literal["output", "h_n", "c_n"], ...] = ("output", "h_n", "c_n")
 _DIRECTIONS = {"forward": ("",), "reverse": ("_reverse",), "bidirectional": ("", "_reverse")}
 
 
-def _onnx() -> Sequence[Check]:
-    return [_of_onnx(test) for test in onnx_tests()]
+def _onnx_checks() -> Sequence[Check]:
+    return [_onnx_check(test) for test in onnx_tests()]
 
 
 def onnx_tests() -> list[Any]:
-    """The node tests for LSTM of the installed package."""
-    # The package builds the tests of all operators at once, and prints and warns as it does.
+    """Returns the LSTM node tests of the installed ``onnx`` package."""
+    # The package builds the tests of all operators at once, with prints and warnings.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         from onnx.backend.test.case.node import collect_testcases
@@ -38,7 +39,7 @@ def onnx_tests() -> list[Any]:
         return list(collect_testcases("LSTM"))
 
 
-def _of_onnx(test: Any) -> Check:
+def _onnx_check(test: Any) -> Check:
     node = test.model.graph.node[0]
     options = {item.name: item.s.decode() if item.s else item.i for item in node.attribute}
     given = dict(zip((name for name in node.input if name), test.data_sets[0][0], strict=True))
@@ -60,21 +61,24 @@ def _of_onnx(test: Any) -> Check:
         check=_FORWARD,
     )
     values: dict[str, Any] = {"input": given["X"]}
-    for place, suffix in enumerate(_DIRECTIONS[direction]):
-        arrays = {name: given[name][place] for name in ("W", "R", "P") if name in given}
+    for number, suffix in enumerate(_DIRECTIONS[direction]):
+        arrays = {name: given[name][number] for name in ("W", "R", "P") if name in given}
         if "B" in given:
-            arrays |= dict(zip(("Wb", "Rb"), np.split(given["B"][place], 2), strict=True))
+            arrays |= dict(zip(("Wb", "Rb"), np.split(given["B"][number], 2), strict=True))
         canonical = ONNX.unpack(arrays, case.input_size)
         values |= {f"{name}_l0{suffix}": array for name, array in canonical.items()}
     if "initial_h" in given:
         values |= {"h_0": given["initial_h"], "c_0": given["initial_c"]}
     names = {"Y": "output", "Y_h": "h_n", "Y_c": "c_n"}
     compared = tuple(names[name] for name in node.output if name)
-    return Check(make(case, values), compared)
+    return Check(problem_with_values(case, values), compared)
 
 
-def _webnn() -> Sequence[Check]:
-    """Fourteen tests, of four kinds: one step or two backwards, with and without the sequence."""
+def _webnn_checks() -> Sequence[Check]:
+    """Builds the checks of WebNN's fourteen tests.
+
+    The tests are of four kinds: one forward step or two reverse steps, each with and without the output sequence.
+    """
     values = {
         "weight_ih_l0": np.reshape([1, -1, 2, -2] * 4, (8, 2)),
         "weight_hh_l0": 0.1,
@@ -96,38 +100,43 @@ def _webnn() -> Sequence[Check]:
             check=_FORWARD,
         )
         given = values | {"input": rows[:steps]}
-        # As a plain cell of other activations, and as a cell whose option they are: the defects of both are tried.
+        # Each test becomes two checks, so that the defects of both apply: a plain cell that runs other activations, and
+        # a case with the option ``activations``.
         chosen = case.model_copy(update={"activations": ("relu", "relu", "relu")})
         for compared in (("h_n", "c_n"), _FORWARD):
-            checks += [Check(make(case, given), compared, cell=cell), Check(make(chosen, given), compared)]
+            checks.append(Check(problem_with_values(case, given), compared, cell=cell))
+            checks.append(Check(problem_with_values(chosen, given), compared))
     return checks
 
 
-def _keras() -> Sequence[Check]:
-    """``test_correctness``, ``test_statefulness``, ``test_pass_initial_state`` and ``test_masking``."""
+def _keras_checks() -> Sequence[Check]:
+    """Builds the checks of four Keras tests.
+
+    They are ``test_correctness``, ``test_statefulness``, ``test_pass_initial_state`` and ``test_masking``.
+    """
     long = _steps((3, 6, 4))
-    stateful = np.tile(_steps((2, 3, 4)), (1, 2, 1))  # The second call goes on from the state of the first.
+    stateful = np.tile(_steps((2, 3, 4)), (1, 2, 1))  # The second call starts from the state of the first.
     short = _steps((2, 4, 3))
     state = np.arange(4).reshape(1, 2, 2)
-    # A mask whose valid steps come last, run backwards, is one whose valid steps come first.
+    # The Keras test pads before the valid steps. In a reverse run that equals padding after them.
     late = np.stack([np.roll(row, -start, axis=0) for row, start in zip(short, (1, 2), strict=True)])
     last = ("h_n",)
     return [
-        _of_keras(long, 3, last),
-        _of_keras(long, 3, last, direction="reverse"),
-        _of_keras(long, 3, last, forget_bias=0.03),
-        _of_keras(long, 3, last, bias=False),
-        _of_keras(stateful, 4, last),
-        _of_keras(short, 2, last, states=state),
-        _of_keras(short, 2, last, states=state, direction="reverse"),
-        _of_keras(short, 2, last, lengths=(3, 2)),
-        _of_keras(short, 2, ("output",), lengths=(3, 2), dialect=Dialect(padding="repeat")),
-        _of_keras(short, 2, ("output",), lengths=(3, 2)),
-        _of_keras(late, 2, last, lengths=(3, 2), direction="reverse"),
+        _keras_check(long, 3, last),
+        _keras_check(long, 3, last, direction="reverse"),
+        _keras_check(long, 3, last, forget_bias=0.03),
+        _keras_check(long, 3, last, bias=False),
+        _keras_check(stateful, 4, last),
+        _keras_check(short, 2, last, states=state),
+        _keras_check(short, 2, last, states=state, direction="reverse"),
+        _keras_check(short, 2, last, lengths=(3, 2)),
+        _keras_check(short, 2, ("output",), lengths=(3, 2), dialect=Dialect(padding="repeat")),
+        _keras_check(short, 2, ("output",), lengths=(3, 2)),
+        _keras_check(late, 2, last, lengths=(3, 2), direction="reverse"),
     ]
 
 
-def _of_keras(
+def _keras_check(
     x: Any,
     units: int,
     compared: tuple[str, ...],
@@ -137,7 +146,7 @@ def _of_keras(
     dialect: Dialect | None = None,
     **options: Any,
 ) -> Check:
-    """Kernel 0.01, recurrent kernel 0.02, bias 0.03 save the forget gate's."""
+    """Builds a check with kernel 0.01, recurrent kernel 0.02 and bias 0.03, except for the forget gate's bias."""
     case = Case(
         input_size=x.shape[2],
         hidden_size=units,
@@ -154,15 +163,18 @@ def _of_keras(
     for suffix in _DIRECTIONS[case.direction]:
         names = {"weight_ih_l0": 0.01, "weight_hh_l0": 0.02, "bias_ih_l0": bias}
         values |= {name + suffix: value for name, value in names.items()}
-    return Check(make(case, values), compared, dialect or Dialect())
+    return Check(problem_with_values(case, values), compared, dialect or Dialect())
 
 
 def _steps(shape: tuple[int, int, int]) -> Any:
     return np.arange(np.prod(shape)).reshape(shape)
 
 
-def _customary() -> Sequence[Check]:
-    """What ports are usually checked with: initial weights, zero states, the gradients of ``output.sum()``."""
+def _port_checks() -> Sequence[Check]:
+    """Builds the checks that ports between frameworks usually run.
+
+    They use freshly initialised weights, zero states and the gradients of ``output.sum()``.
+    """
     checks = []
     for layers, direction in ((1, "forward"), (2, "bidirectional")):
         case = Case(
@@ -177,15 +189,15 @@ def _customary() -> Sequence[Check]:
             initial_state="omitted",
         )
         drawn = make_problem(case)
-        problem = make(case, {**drawn.parameters, "input": drawn.input, "cotangent.output": 1.0})
+        problem = problem_with_values(case, {**drawn.parameters, "input": drawn.input, "cotangent.output": 1.0})
         checks.append(Check(problem, ("output", "grad.weight", "grad.bias")))
     return checks
 
 
 SUITES = (
-    Suite("ONNX node tests", "rtol 1e-3, atol 1e-7", close(1e-3, 1e-7), _onnx),
-    Suite("WebNN lstm", "1 ULP", ulps(1), _webnn),
-    Suite("Keras lstm_test", "rtol 1e-5, atol 1e-5", close(1e-5, 1e-5), _keras),
-    Suite("torch against Keras, sum(output)", "rtol 1e-5, atol 1e-5", close(1e-5, 1e-5), _customary),
+    Suite("ONNX node tests", "rtol 1e-3, atol 1e-7", allclose(1e-3, 1e-7), _onnx_checks),
+    Suite("WebNN lstm", "1 ULP", ulps(1), _webnn_checks),
+    Suite("Keras lstm_test", "rtol 1e-5, atol 1e-5", allclose(1e-5, 1e-5), _keras_checks),
+    Suite("torch against Keras, sum(output)", "rtol 1e-5, atol 1e-5", allclose(1e-5, 1e-5), _port_checks),
 )
-"""In the order in which they are shown."""
+"""Published suites in the order in which ``conformance power --published`` prints them."""

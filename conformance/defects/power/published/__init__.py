@@ -1,0 +1,1 @@
+"""Published LSTM test suites and their power."""
