@@ -1,33 +1,85 @@
-"""Which packages an adapter needs, and which of them are installed. Nothing here imports a framework."""
+"""Checks the packages that an adapter requires: whether they are installed, and in a supported version.
+
+Nothing here imports a framework.
+"""
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
+
 from conformance.adapters.adapter import Adapter
+from conformance.adapters.registry import BUILT_IN
+
+REQUIREMENTS: Mapping[str, str] = {
+    "MNN": "MNN>=3.0",
+    "ai_edge_litert": "ai-edge-litert>=2.0",
+    "cv2": "opencv-python-headless>=4.12",
+    "equinox": "equinox>=0.13",
+    "flax": "flax>=0.12",
+    "haiku": "dm-haiku>=0.0.15",
+    "jax": "jax>=0.8",
+    "keras": "keras>=3.6",
+    "mlx": "mlx>=0.30",
+    "ncnn": "ncnn>=1.0.20250503",
+    "onnx": "onnx>=1.17",
+    "onnxruntime": "onnxruntime>=1.20",
+    "onnxscript": "onnxscript>=0.5",
+    "openvino": "openvino>=2025.0",
+    "paddle": "paddlepaddle>=3.0",
+    "tensorflow": "tensorflow>=2.18",
+    "tinygrad": "tinygrad>=0.11",
+    "torch": "torch>=2.4",
+}
+"""Requirements of the extras in ``pyproject.toml``, by module. A worker in another environment needs them too, and may
+lack the metadata of this package. Modules without an extra accept every version."""
 
 
 def missing(adapter: Adapter) -> str | None:
-    """What an adapter needs that is not installed, and the command that installs it. Imports none of it."""
+    """Returns why an adapter's packages do not suffice: not installed, or a wrong version. None if they suffice."""
+    return not_installed(adapter) or wrong_version(adapter)
+
+
+def not_installed(adapter: Adapter) -> str | None:
+    """Returns which required modules are not installed and the command that installs them; None if all are."""
     absent = [module for module in adapter.requires if not _is_installed(module)]
     if not absent:
         return None
-    how = "" if adapter.install.startswith("see ") else "install with: "
-    hint = f"; {how}{adapter.install}" if adapter.install else ""
-    return f"{adapter.name} needs {' and '.join(absent)}, which {_is(absent)} not installed{hint}"
+    verb = "is" if len(absent) == 1 else "are"
+    prefix = "" if adapter.install.startswith("see ") else "install with: "
+    hint = f"; {prefix}{adapter.install}" if adapter.install else ""
+    return f"{adapter.name} needs {' and '.join(absent)}, which {verb} not installed{hint}"
+
+
+def wrong_version(adapter: Adapter) -> str | None:
+    """Returns the first requirement that an installed version violates; None if there is none.
+
+    For example ``flax.linen.LSTMCell needs flax>=0.12, found 0.10.2``. Only built-in adapters are checked: the extras
+    say nothing about the versions that other adapters need.
+    """
+    name = adapter.name.partition("@")[0]
+    if name not in BUILT_IN:
+        return None
+    for module, found in versions(adapter).items():
+        requirement = REQUIREMENTS.get(module)
+        if requirement and not _satisfies(found, requirement):
+            return f"{name} needs {requirement}, found {found}"
+    return None
 
 
 def versions(adapter: Adapter) -> dict[str, str]:
-    """Returns the versions of the packages that an adapter requires, from its own environment if it has one."""
+    """Returns the versions of the modules that an adapter requires, from its own environment if it has one."""
     return dict(adapter.packages) or {module: version(module) for module in adapter.requires}
 
 
 @cache
 def version(module: str) -> str:
-    """The version of the distribution that a top-level module comes from; empty when there is none."""
-    # A wheel may be named otherwise than its module: tensorflow comes in tensorflow-cpu too.
+    """Returns the version of the distribution that provides a top-level module; empty if there is none."""
+    # Some wheels have another name than their module: tensorflow-cpu provides tensorflow.
     for distribution in (module, f"{module}-cpu", *metadata.packages_distributions().get(module, ())):
         try:
             return metadata.version(distribution)
@@ -36,12 +88,17 @@ def version(module: str) -> str:
     return ""
 
 
+@cache
+def _satisfies(found: str, requirement: str) -> bool:
+    """Returns whether a version is in a requirement's range. Prereleases count; an unknown version is accepted."""
+    try:
+        return Requirement(requirement).specifier.contains(Version(found), prereleases=True)
+    except InvalidVersion:
+        return True
+
+
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return module in sys.modules
-
-
-def _is(things: Sequence[str]) -> str:
-    return "is" if len(things) == 1 else "are"

@@ -14,7 +14,7 @@ from conformance.adapters import installed
 from conformance.errors import UserError
 from conformance.run import implementations
 
-_CHILD = "import sys; sys.path[:] = sys.argv[3:]; from conformance import checkup; checkup.answer(*sys.argv[1:3])"
+_CHILD = "import sys; sys.path[:] = sys.argv[3:]; from conformance.run import checkup; checkup.answer(*sys.argv[1:3])"
 _LAST_LINES = 5
 
 
@@ -26,7 +26,8 @@ class Checkup:
         spec: how it was named.
         name: how it names itself.
         versions: of what it requires and what is installed, without importing it.
-        missing: what it requires that is not installed, and the command that installs it, in a sentence.
+        missing: a sentence that says which required package is not installed or has the wrong version.
+        wrong_version: whether ``missing`` is about a version.
         install: that command alone.
         trouble: why it cannot run although nothing is missing.
         description: what it says about itself; empty unless it was asked.
@@ -36,6 +37,7 @@ class Checkup:
     name: str
     versions: dict[str, str] = field(default_factory=dict)
     missing: str = ""
+    wrong_version: bool = False
     install: str = ""
     trouble: str = ""
     description: dict[str, str] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Checkup:
     def state(self) -> str:
         """In a word or two."""
         if self.missing:
-            return "not installed"
+            return "wrong version" if self.wrong_version else "not installed"
         return "broken" if self.trouble else "works" if self.description else "installed"
 
     def as_json(self) -> dict[str, Any]:
@@ -64,7 +66,15 @@ def look(spec: str) -> Checkup:
     except UserError as error:
         return Checkup(spec, spec, trouble=str(error))
     versions = {module: version for module, version in installed.versions(adapter).items() if version}
-    return Checkup(spec, adapter.name, versions, installed.missing(adapter) or "", adapter.install)
+    absent, wrong = installed.not_installed(adapter), installed.wrong_version(adapter)
+    return Checkup(
+        spec,
+        adapter.name,
+        versions,
+        missing=absent or wrong or "",
+        wrong_version=bool(wrong and not absent),
+        install=adapter.install,
+    )
 
 
 def ask(spec: str, deadline: float) -> Checkup:

@@ -253,10 +253,13 @@ def program(command: str) -> WorkerAdapter:
 
 
 def elsewhere(python: str, name: str) -> WorkerAdapter:
-    """An adapter run by another environment's interpreter; its name ends with its first package's version.
+    """Returns an adapter that another environment's interpreter runs.
+
+    Its name ends with the version of its first package, which defines the implementation: ``torch.nn.LSTM@2.9``. A
+    package of the wrong version is no error here: ``installed.missing`` reports it.
 
     Raises:
-        UserError: it cannot be started, or lacks what the adapter needs.
+        UserError: the process cannot be started, or a package that the adapter requires is not installed there.
     """
     if not name:
         raise UserError(f"python:{python} needs an implementation's name: python:{python}:torch.nn.LSTM")

@@ -140,12 +140,11 @@ def _kind(who: str, value: Any, kind: type[_T], words: str) -> _T:
 
 
 def _started(adapter: Adapter) -> Started:
-    """What the adapter is. Describing it imports the framework."""
-    missing = installed.missing(adapter)
+    """Returns the answer to ``start``. Describing the adapter imports its framework, unless its version is wrong."""
     return Started(
         name=adapter.name,
-        describe={} if missing else dict(adapter.describe()),
+        describe={} if installed.missing(adapter) else dict(adapter.describe()),
         packages=installed.versions(adapter),
-        missing=missing or "",
+        missing=installed.not_installed(adapter) or "",
         draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
     )

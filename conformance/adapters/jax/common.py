@@ -1,4 +1,4 @@
-"""What the JAX adapters share: a problem as pytrees, and a compiled function for an architecture, with gradients."""
+"""Base class of the JAX adapters. It converts problems to pytrees and compiles a function with its gradients."""
 
 import os
 from abc import abstractmethod
@@ -23,7 +23,14 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Options:
-    """What a function is traced for, besides the shapes of its arguments."""
+    """Static options of a compiled function. JAX traces it for each combination of options and argument shapes.
+
+    Attributes:
+        model: architecture of the LSTM.
+        dtype: name of the dtype, such as ``float32``.
+        batched: whether the input has a batch axis.
+        activations: names of the activations, three per direction or three for both.
+    """
 
     model: Model
     dtype: str
@@ -32,35 +39,35 @@ class Options:
 
     @property
     def time_major(self) -> bool:
-        """Whether time is the first axis of the input."""
+        """Returns whether time is the first axis of the input."""
         return not (self.batched and self.model.batch_first)
 
 
 class JaxAdapter(Adapter):
-    """An adapter of a library on JAX, which says how a stack is run; the rest is here."""
+    """Adapter for an LSTM in JAX. Subclasses implement ``run``, which applies the library's layers to traced arrays."""
 
     layout: ClassVar[Layout]
     default_tag = "core"
 
     def layout_of(self, case: Case) -> Layout:
-        """How the weights of a case are stored."""
+        """Returns the layout in which the library stores the weights of a case."""
         del case
         return self.layout
 
     @abstractmethod
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """The implementation's output, and (h, c) for each layer and direction. Traced by JAX.
+        """Returns the output, and (h, c) of the last step for each layer and direction. JAX traces this method.
 
         Args:
-            options: the architecture.
-            weights: for each layer and direction, arrays by their names in ``layout``.
-            x: the input as the case has it.
-            initial: (h, c) for each layer and direction, or None.
-            lengths: valid steps of each row (B,), or None.
+            options: architecture, dtype and axes.
+            weights: arrays by their names in ``layout``, for each layer and direction.
+            x: input (T, B, I), (B, T, I) or (T, I), as in the case.
+            initial: (h, c) for each layer and direction; None if the case omits the initial state.
+            lengths: number of valid steps of each row (B,); None if all steps are valid.
         """
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs the compiled function, and names its results."""
+        """Runs the compiled function and returns its results under their canonical names."""
         import jax
 
         case, model, layout = problem.case, problem.case.model, self.layout_of(problem.case)
@@ -76,38 +83,41 @@ class JaxAdapter(Adapter):
         inputs = [[arrays.packed(problem, layout, layer) for layer in layers], problem.input, initial]
         cotangents = (problem.cotangents["output"], pairs(problem.cotangents, ("h_n", "c_n")))
         lengths = None if problem.lengths is None else problem.lengths.astype(np.int32)
-        # Without x64 JAX makes every array float32; with it, no float32 case would be as its users run it.
+        # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
         with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
             tensors, weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), (inputs, cotangents))
-            function = compiled(self.run, options, differentiates)
+            function = compile_run(self.run, options, differentiates)
             found = function(*tensors, lengths, *([weights] if differentiates else []))
             (output, finals), *gradients = jax.tree.map(_to_array, found)
-        results = {"output": output, **_named(model, "{}_n", finals)}
+        results = {"output": output, **_name_states(model, "{}_n", finals)}
         if gradients:
             own, results["grad.input"], states = gradients
-            results |= _named(model, "grad.{}_0", states) if states is not None else {}
+            results |= _name_states(model, "grad.{}_0", states) if states is not None else {}
             for layer, of_layer in enumerate(own):
                 results |= arrays.weight_gradients(model, layout, layer, of_layer)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Versions, device and threads, and how the function is made."""
+        """Returns versions, device, threads, and how outputs and gradients are computed."""
         import jax
 
         return {
             "jax": jax.__version__,
             "jaxlib": version("jaxlib"),
             "device": jax.devices("cpu")[0].device_kind,
-            "threads": f"XLA's pool, on {os.cpu_count()} processors",
+            "threads": f"XLA's thread pool on {os.cpu_count()} processors",
             "float64": "jax.enable_x64, for float64 cases only",
             "gradients": "jax.vjp",
-            "path": "jax.jit around output, final states and their gradients, once for each shape",
+            "path": "jax.jit of outputs, final states and gradients, compiled once per shape",
         }
 
 
 @lru_cache(maxsize=16)
-def compiled(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
-    """A function of weights, input, initial states, lengths and cotangents; it is compiled for each shape."""
+def compile_run(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
+    """Returns a jitted function of weights, input, initial states and lengths. JAX compiles it once per shape.
+
+    If it differentiates, it also takes cotangents, and returns the gradients of weights, input and initial states.
+    """
     import jax
 
     def forward(weights: Any, x: Any, initial: Any, lengths: Any) -> Any:
@@ -121,12 +131,12 @@ def compiled(run: Callable[..., Any], options: Options, differentiates: bool) ->
 
 
 def _to_array(tensor: Any) -> Array:
-    """A fresh NumPy array; bfloat16, which NumPy lacks, as float32."""
+    """Copies a tensor to a NumPy array. bfloat16, which NumPy lacks, becomes float32."""
     return np.array(tensor, dtype=np.float32 if tensor.dtype.name == "bfloat16" else tensor.dtype, order="C")
 
 
-def _named(model: Model, name: str, states: Any) -> dict[str, Array]:
-    """(h, c) of each layer and direction under their canonical names."""
+def _name_states(model: Model, name: str, states: Any) -> dict[str, Array]:
+    """Returns (h, c) of each layer and direction under their canonical names."""
     return {
         tensor: array
         for position, state in enumerate("hc")

@@ -1,4 +1,4 @@
-"""``equinox.nn.LSTMCell``, scanned over time and mapped over rows."""
+"""Adapter for ``equinox.nn.LSTMCell``, with ``jax.lax.scan`` over time and ``jax.vmap`` over rows."""
 
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
@@ -8,10 +8,10 @@ from conformance.adapters.layout import EQUINOX, Layout
 
 
 class EquinoxLSTMCell(JaxAdapter):
-    """Drives ``equinox.nn.LSTMCell`` the way its documentation does: ``jax.lax.scan``, under ``jax.vmap``."""
+    """Drives ``equinox.nn.LSTMCell`` as its documentation does: ``jax.lax.scan`` under ``jax.vmap``."""
 
     name = "equinox.nn.LSTMCell"
-    requires = ("jax", "equinox")
+    requires = ("equinox", "jax")
     install = "pip install 'lstm-conformance[jax]'"
 
     features: ClassVar[Set[str]] = frozenset(
@@ -19,13 +19,13 @@ class EquinoxLSTMCell(JaxAdapter):
          "gradients", "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "equinox.nn.LSTMCell takes one time step of one row and has no lengths",
-        "state omitted": "equinox.nn.LSTMCell must be given its state",
+        "lengths": "equinox.nn.LSTMCell processes one time step of one row and has no lengths",
+        "state omitted": "equinox.nn.LSTMCell requires an initial state",
     }
     layout: ClassVar[Layout] = EQUINOX
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """Scans a cell for each layer and direction."""
+        """Scans one cell over time for each layer and direction."""
         import jax
 
         del lengths
@@ -33,7 +33,7 @@ class EquinoxLSTMCell(JaxAdapter):
         for layer, size in enumerate(model.hidden_sizes):
             outputs, ends = [], []
             for own, state, suffix in zip(weights[layer], initial[layer], model.suffixes, strict=True):
-                scan = _scan(_cell(model.layer_input_size(layer), size, own), reverse=bool(suffix))
+                scan = _make_scan(_make_cell(model.layer_input_size(layer), size, own), reverse=bool(suffix))
                 if options.batched:
                     scan = jax.vmap(scan, in_axes=(0, 1 - time), out_axes=(0, 1 - time))
                 end, output = scan(state, x)
@@ -44,17 +44,18 @@ class EquinoxLSTMCell(JaxAdapter):
         return x, finals
 
     def describe(self) -> dict[str, str]:
-        """Versions, device and threads, and what runs the cell."""
+        """Returns versions, device, threads, and how the cell is applied to a sequence."""
         import equinox
 
         return super().describe() | {
             "equinox": equinox.__version__,
-            "stacked": "jax.lax.scan over time and jax.vmap over rows, for each layer and direction, one cell each",
+            "stacked": "one cell per layer and direction, under jax.lax.scan over time and jax.vmap over rows",
             "reverse": "jax.lax.scan(reverse=True)",
         }
 
 
-def _cell(input_size: int, hidden_size: int, weights: Mapping[str, Any]) -> Any:
+def _make_cell(input_size: int, hidden_size: int, weights: Mapping[str, Any]) -> Any:
+    """Returns a cell with the given weights."""
     import equinox
     import jax
 
@@ -68,8 +69,8 @@ def _cell(input_size: int, hidden_size: int, weights: Mapping[str, Any]) -> Any:
     )
 
 
-def _scan(cell: Any, reverse: bool) -> Any:
-    """A function of (h, c) and the steps (T, I) of one row: its last (h, c), and h of every step."""
+def _make_scan(cell: Any, reverse: bool) -> Any:
+    """Returns a function of (h, c) and one row's steps (T, I) that returns the last (h, c) and h (T, H)."""
     import jax
 
     def step(state: Any, x: Any) -> Any:

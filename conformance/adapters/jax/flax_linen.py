@@ -1,4 +1,4 @@
-"""``flax.linen.LSTMCell`` and ``OptimizedLSTMCell``, under ``flax.linen.RNN`` and ``Bidirectional``."""
+"""Adapters for ``flax.linen.LSTMCell`` and ``OptimizedLSTMCell``, in ``flax.linen.RNN`` and ``Bidirectional``."""
 
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from conformance.adapters.layout import FLAX, Layout
 from conformance.cases.case import Case
 from reference import Dialect
 
-FUNCTIONS = {
+ACTIVATIONS = {
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "relu": "relu",
@@ -16,14 +16,14 @@ FUNCTIONS = {
     "hard_sigmoid_6": "hard_sigmoid",
     "softsign": "soft_sign",
 }
-"""What ``flax.linen`` and ``flax.nnx`` call activations; ``leaky_relu`` has another slope there."""
+"""Names of activations in ``flax.linen`` and ``flax.nnx``. Their ``leaky_relu`` is left out: it has another slope."""
 
 
 class FlaxLinenLSTMCell(JaxAdapter):
-    """Drives ``flax.linen.RNN`` around the cell, ``flax.linen.Bidirectional`` around two of them."""
+    """Drives ``flax.linen.LSTMCell`` in ``flax.linen.RNN``, and two of these in ``flax.linen.Bidirectional``."""
 
     name = "flax.linen.LSTMCell"
-    requires = ("jax", "flax")
+    requires = ("flax", "jax")
     install = "pip install 'lstm-conformance[jax]'"
     module: str = "flax.linen"
     cell: str = "LSTMCell"
@@ -34,78 +34,76 @@ class FlaxLinenLSTMCell(JaxAdapter):
          "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "left mask": "flax's seq_lengths are for padding at the end",
-        "holed mask": "flax's seq_lengths are for padding at the end",
+        "left mask": "flax's seq_lengths allow padding at the end only",
+        "holed mask": "flax's seq_lengths allow padding at the end only",
     }
     layout: ClassVar[Layout] = FLAX
 
     def supports(self, case: Case) -> str | None:
-        """Cells take a ``gate_fn``, and an ``activation_fn`` for both the candidate and the cell state."""
+        """Refuses activations that the cell's ``gate_fn`` and ``activation_fn`` cannot express."""
         if reason := super().supports(case):
             return reason
-        if foreign := [name for name in case.activations if name not in FUNCTIONS]:
-            return f"{self.module} has no activation {foreign[0]} with such constants"
+        if foreign := [name for name in case.activations if name not in ACTIVATIONS]:
+            return f"{self.module} has no activation {foreign[0]} with these constants"
         if case.activations[1::3] != case.activations[2::3]:
-            return "activation_fn is the same for the candidate and the cell state"
+            return "activation_fn applies to both the candidate and the cell state, which differ in this case"
         return None
 
     def dialect(self, case: Case) -> Dialect:
-        """Padding "will be ignored", and its outputs "are NOT zeroed out": what is written there is left open."""
+        """Leaves outputs at padded steps unspecified: Flax documents that they "are NOT zeroed out", no more."""
         del case
         return Dialect(padding="unspecified")
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """Applies a layer after the other; a carry is (c, h)."""
+        """Applies the layers in turn. Flax's carry is (c, h)."""
         import flax.linen as nn
 
         model, finals = options.model, []
         both, backwards = model.direction == "bidirectional", model.direction == "reverse"
         for layer, size in enumerate(model.hidden_sizes):
-            cells = [
-                getattr(nn, self.cell)(size, param_dtype=options.dtype, **functions(nn, options.activations, k))
-                for k in range(model.num_directions)
-            ]
+            activations = [activation_arguments(nn, options.activations, k) for k in range(model.num_directions)]
+            cells = [getattr(nn, self.cell)(size, param_dtype=options.dtype, **each) for each in activations]
             rnns = [nn.RNN(cell, reverse=backwards, keep_order=backwards) for cell in cells]
-            params = [{"cell": _nested(own)} for own in weights[layer]]
+            params = [{"cell": _nest(own)} for own in weights[layer]]
             carries = [None if initial is None else initial[layer][k][::-1] for k in range(len(rnns))]
-            how = {"seq_lengths": lengths, "return_carry": True, "time_major": options.time_major}
+            arguments = {"seq_lengths": lengths, "return_carry": True, "time_major": options.time_major}
             if both:
                 tree = dict(zip(("forward_rnn", "backward_rnn"), params, strict=True))
                 carry = None if initial is None else carries
-                ends, x = nn.Bidirectional(*rnns).apply({"params": tree}, x, initial_carry=carry, **how)
+                ends, x = nn.Bidirectional(*rnns).apply({"params": tree}, x, initial_carry=carry, **arguments)
             else:
-                end, x = rnns[0].apply({"params": params[0]}, x, initial_carry=carries[0], **how)
+                end, x = rnns[0].apply({"params": params[0]}, x, initial_carry=carries[0], **arguments)
                 ends = [end]
             finals.append([(h, c) for c, h in ends])
         return x, finals
 
     def describe(self) -> dict[str, str]:
-        """Versions, device and threads, and what runs the cell."""
+        """Returns versions, device, threads, and the modules around the cell."""
         import flax
 
         return super().describe() | {
             "flax": flax.__version__,
-            "stacked": f"{self.module}.RNN around each cell, Bidirectional where both ways, one layer after the other",
+            "stacked": f"{self.module}.RNN around each cell, Bidirectional around two of them, layers in turn",
             "lengths": "seq_lengths",
             "reverse": "reverse=True, keep_order=True",
         }
 
 
 class FlaxLinenOptimizedLSTMCell(FlaxLinenLSTMCell):
-    """The same with the cell that joins its products."""
+    """Drives the cell that computes the products of all gates at once."""
 
     name = "flax.linen.OptimizedLSTMCell"
     cell = "OptimizedLSTMCell"
 
 
-def functions(module: Any, activations: Sequence[str], direction: int) -> dict[str, Any]:
-    """The activations of one direction's cell, as its arguments."""
+def activation_arguments(module: Any, activations: Sequence[str], direction: int) -> dict[str, Any]:
+    """Returns the keyword arguments that set the activations of one direction's cell."""
     gate, candidate, _ = activations[3 * direction : 3 * direction + 3] or activations
-    return {"gate_fn": getattr(module, FUNCTIONS[gate]), "activation_fn": getattr(module, FUNCTIONS[candidate])}
+    return {"gate_fn": getattr(module, ACTIVATIONS[gate]), "activation_fn": getattr(module, ACTIVATIONS[candidate])}
 
 
-def _nested(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """``ii/kernel`` and so on as Flax nests them."""
+def _nest(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns arrays named ``ii/kernel``, ``hf/bias`` … as Flax's nested parameters."""
     tree: dict[str, dict[str, Any]] = {}
     for path, array in weights.items():
         module, name = path.split("/")

@@ -1,4 +1,4 @@
-"""``haiku.LSTM``, unrolled over time."""
+"""Adapter for ``haiku.LSTM``, with ``haiku.dynamic_unroll`` over time."""
 
 from collections.abc import Mapping, Set
 from dataclasses import replace
@@ -10,10 +10,10 @@ from conformance.cases.case import Case
 
 
 class HaikuLSTM(JaxAdapter):
-    """Drives ``haiku.LSTM`` by ``haiku.dynamic_unroll``; ``haiku.DeepRNN`` around a stack of one direction."""
+    """Drives ``haiku.LSTM`` in ``haiku.DeepRNN``, with ``haiku.dynamic_unroll`` over time."""
 
     name = "haiku.LSTM"
-    requires = ("jax", "haiku")
+    requires = ("haiku", "jax")
     install = "pip install 'lstm-conformance[jax]'"
 
     features: ClassVar[Set[str]] = frozenset(
@@ -24,16 +24,16 @@ class HaikuLSTM(JaxAdapter):
     layout: ClassVar[Layout] = HAIKU
 
     def supports(self, case: Case) -> str | None:
-        """A forget bias of 1 is what it always adds; of 0, what its weights make up for."""
+        """Refuses forget biases other than 1, which Haiku always adds, and 0, which ``layout_of`` compensates."""
         other = f"haiku.LSTM adds 1 to the forget gate, not {case.forget_bias:g}"
         return super().supports(case) or (None if case.forget_bias in (0.0, 1.0) else other)
 
     def layout_of(self, case: Case) -> Layout:
-        """The stored bias is less by what Haiku adds and the case does not."""
+        """Returns Haiku's layout. Its stored bias is smaller by the part of Haiku's added 1 that the case lacks."""
         return replace(HAIKU, forget_bias=1.0 - case.forget_bias)
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """Unrolls the stack at once, or a layer after the other where each runs both ways."""
+        """Unrolls the whole stack at once, or layer by layer if it is bidirectional."""
         import haiku as hk
         import jax
 
@@ -69,11 +69,11 @@ class HaikuLSTM(JaxAdapter):
         return hk.transform(unroll).apply(params, None, x)  # type: ignore[no-any-return]
 
     def describe(self) -> dict[str, str]:
-        """Versions, device and threads, and what unrolls the core."""
+        """Returns versions, device, threads, and how the core is unrolled."""
         import haiku
 
         return super().describe() | {
             "haiku": haiku.__version__,
-            "stacked": "haiku.DeepRNN where all layers run one way, else a layer after the other",
+            "stacked": "haiku.DeepRNN of the whole stack, or of one layer at a time if it is bidirectional",
             "reverse": "haiku.dynamic_unroll(reverse=True)",
         }

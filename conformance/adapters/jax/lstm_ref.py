@@ -1,4 +1,4 @@
-"""``jax.experimental.rnn.lstm_ref``, what JAX checks its cuDNN LSTM by."""
+"""Adapter for ``jax.experimental.rnn.lstm_ref``, the reference that JAX compares its cuDNN LSTM with."""
 
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class JaxLSTMRef(JaxAdapter):
-    """Drives ``lstm_ref``; ``jax.experimental.rnn.lstm`` itself is for GPUs only."""
+    """Drives ``lstm_ref``. ``jax.experimental.rnn.lstm`` itself runs on GPUs only."""
 
     name = "jax.experimental.rnn.lstm_ref"
     requires = ("jax",)
@@ -23,7 +23,7 @@ class JaxLSTMRef(JaxAdapter):
     layout: ClassVar[Layout] = TORCH
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """One call; each layer's reverse direction is a pseudo-layer of its own."""
+        """Calls the function once. It counts each direction of a layer as a layer."""
         import jax
         from jax.experimental import rnn
 
@@ -42,8 +42,8 @@ class JaxLSTMRef(JaxAdapter):
         return y.swapaxes(0, 1) if options.time_major else y, finals
 
     def describe(self) -> dict[str, str]:
-        """Versions, device and threads, and what is done around the function."""
+        """Returns versions, device, threads, and what the adapter does before and after the call."""
         return super().describe() | {
             "lengths": "seq_lengths",
-            "time-major": "input and output are transposed: lstm_ref has (batch, time, features) only",
+            "time-major": "input and output are transposed: lstm_ref takes (batch, time, features) only",
         }

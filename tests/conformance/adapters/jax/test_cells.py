@@ -1,4 +1,4 @@
-"""equinox.nn.LSTMCell, haiku.LSTM and jax.experimental.rnn.lstm_ref: against the reference, option by option."""
+"""Compares equinox.nn.LSTMCell, haiku.LSTM and jax.experimental.rnn.lstm_ref with the reference for each option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: JaxAdapt
     ("adapter", "options", "words"),
     [
         (EQUINOX, {"lengths": "ragged"}, "has no lengths"),
-        (EQUINOX, {"initial_state": "omitted"}, "must be given its state"),
+        (EQUINOX, {"initial_state": "omitted"}, "requires an initial state"),
         (HAIKU, {"lengths": "ragged"}, "have no lengths"),
         (HAIKU, {"bias": False}, "always has biases"),
         (HAIKU, {"forget_bias": 0.5}, "adds 1 to the forget gate, not 0.5"),
@@ -52,14 +52,14 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: JaxAdapt
         (REF, {"dropout": 0.5, "num_layers": 2}, "refuses dropout"),
     ],
 )
-def test_says_what_it_lacks(
+def test_refuses_unsupported_options_with_a_reason(
     case: Callable[..., Case], adapter: JaxAdapter, options: dict[str, Any], words: str
 ) -> None:
     assert words in (adapter.supports(case(**options)) or "")
 
 
 @pytest.mark.parametrize("adapter", [EQUINOX, HAIKU, REF], ids=lambda adapter: adapter.name)
-def test_keeps_the_contract(adapter: JaxAdapter) -> None:
+def test_passes_the_adapter_check(adapter: JaxAdapter) -> None:
     few = [case for case in EXAMPLES if case.name in ("one layer", "one layer, other values", "lengths")]
     assert check_adapter(adapter, few) == []
 
@@ -67,7 +67,7 @@ def test_keeps_the_contract(adapter: JaxAdapter) -> None:
 @pytest.mark.parametrize(
     ("adapter", "package"), [(EQUINOX, "equinox"), (HAIKU, "haiku"), (REF, "jax")], ids=lambda each: str(each)
 )
-def test_describes_the_run(adapter: JaxAdapter, package: str) -> None:
+def test_describe_reports_versions_and_method(adapter: JaxAdapter, package: str) -> None:
     described = adapter.describe()
     assert described[package]
     assert "jax.vjp" in described["gradients"]

@@ -1,4 +1,4 @@
-"""flax.linen's and flax.nnx's LSTM cells: against the reference, option by option."""
+"""Compares the LSTM cells of flax.linen and flax.nnx with the reference for each option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,13 +46,13 @@ def test_equals_the_reference(
     ("options", "words"),
     [
         ({"bias": False}, "always has biases"),
-        ({"activations": ("sigmoid", "tanh", "relu")}, "the same for the candidate and the cell state"),
+        ({"activations": ("sigmoid", "tanh", "relu")}, "both the candidate and the cell state"),
         ({"activations": ("sigmoid", "leaky_relu", "leaky_relu")}, "no activation leaky_relu"),
         ({"lengths": "ragged", "mask": "left"}, "padding at the end"),
         ({"dropout": 0.5, "num_layers": 2}, "no dropout"),
     ],
 )
-def test_says_what_it_lacks(
+def test_refuses_unsupported_options_with_a_reason(
     case: Callable[..., Case], adapter: FlaxLinenLSTMCell, options: dict[str, Any], words: str
 ) -> None:
     assert words in (adapter.supports(case(**options)) or "")
@@ -63,7 +63,7 @@ def test_says_what_it_lacks(
     [(LINEN, ("one layer", "one layer, other values", "bfloat16")), (NNX_OPTIMIZED, ("unbatched",))],
     ids=str,
 )
-def test_keeps_the_contract(adapter: FlaxLinenLSTMCell, names: tuple[str, ...]) -> None:
+def test_passes_the_adapter_check(adapter: FlaxLinenLSTMCell, names: tuple[str, ...]) -> None:
     assert check_adapter(adapter, [case for case in EXAMPLES if case.name in names]) == []
 
 
@@ -76,7 +76,7 @@ def test_lower_precisions_are_computed_in_their_own_dtype(
         assert np.array_equal(array, round_to(dtype, array))
 
 
-def test_a_function_is_compiled_once_for_a_shape(case: Callable[..., Case]) -> None:
+def test_a_function_is_compiled_once_per_shape(case: Callable[..., Case]) -> None:
     import jax
 
     compiled: list[str] = []
@@ -85,20 +85,20 @@ def test_a_function_is_compiled_once_for_a_shape(case: Callable[..., Case]) -> N
     )
     problem = make_problem(case(hidden_size=6))
     LINEN.solve(problem)
-    functions, count = _jax.compiled.cache_info().misses, len(compiled)
+    functions, count = _jax.compile_run.cache_info().misses, len(compiled)
     assert count > 0
     LINEN.solve(make_problem(case(hidden_size=6, values="scale-2")))
-    assert (_jax.compiled.cache_info().misses, len(compiled)) == (functions, count)
+    assert (_jax.compile_run.cache_info().misses, len(compiled)) == (functions, count)
 
 
-def test_leaves_jax_as_it_was(case: Callable[..., Case]) -> None:
+def test_solve_restores_the_configuration_of_jax(case: Callable[..., Case]) -> None:
     import jax
 
     LINEN.solve(make_problem(case(hidden_size=6)))
     assert not jax.config.jax_enable_x64
 
 
-def test_describes_the_run() -> None:
+def test_describe_reports_versions_and_method() -> None:
     import flax
     import jax
 
