@@ -1,1 +1,1 @@
-"""Adapters for engines that run ONNX models."""
+"""Adapters for runtimes that execute ONNX models."""

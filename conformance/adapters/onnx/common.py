@@ -1,4 +1,4 @@
-"""ONNX models of cases, and what the adapters of runtimes share that read them."""
+"""Builds ONNX models of problems. Contains the base class of the adapters for ONNX runtimes."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence, Set
@@ -31,14 +31,14 @@ NAMES = {
     "scaled_tanh": "ScaledTanh",
     "softsign": "Softsign",
 }
-"""ONNX's names of activations."""
+"""Names of activations in ONNX."""
 
 OPSET = 22
-"""The newest that has a new LSTM."""
+"""Newest opset that changed the LSTM operator."""
 
 
 class OnnxAdapter(Adapter):
-    """A runtime that takes ONNX models. It says what it supports and runs a model; inference only."""
+    """Adapter for a runtime of ONNX models, forward only. Subclasses implement ``run``."""
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first",
@@ -48,58 +48,62 @@ class OnnxAdapter(Adapter):
         "projection": "ONNX's LSTM has no projection",
         "dropout": "ONNX's LSTM has no dropout",
         "unbatched": "ONNX's LSTM needs a batch axis",
-        "cell clip": "ONNX's LSTM clips what activations read, not the cell state",
-        "forget bias": "ONNX's LSTM has no forget bias beside B",
-        "left mask": "ONNX's LSTM has sequence_lens, and so padding at the end only",
-        "holed mask": "ONNX's LSTM has sequence_lens, and so padding at the end only",
+        "cell clip": "ONNX's LSTM clips the arguments of activations, not the cell state",
+        "forget bias": "ONNX's LSTM has no forget bias besides B",
+        "left mask": "ONNX's LSTM has only sequence_lens, which allows padding at the end only",
+        "holed mask": "ONNX's LSTM has only sequence_lens, which allows padding at the end only",
     }
     layout: ClassVar[Layout] = ONNX
     batchwise: ClassVar[bool] = False
-    """Whether a batch-first case sets the operator's attribute ``layout`` to 1."""
+    """Whether batch-first cases set the operator's attribute ``layout`` to 1, instead of transposing."""
 
     def supports(self, case: Case) -> str | None:
-        """The operator's options, as far as the runtime takes them."""
-        return super().supports(case) or refusal(self, case)
+        """Refuses options that the operator lacks, and activations that the runtime rejects."""
+        return super().supports(case) or try_activations(self, case)
 
     def solve(self, problem: Problem) -> Solution:
-        """Writes the problem's model and runs it."""
-        outputs = self.run(model(problem, self.batchwise), feeds(problem, self.batchwise), problem.case)
-        return solution(problem, outputs, self.batchwise)
+        """Builds the problem's model and runs it."""
+        outputs = self.run(build_model(problem, self.batchwise), build_feeds(problem, self.batchwise), problem.case)
+        return read_solution(problem, outputs, self.batchwise)
 
     @abstractmethod
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """The outputs of an ``onnx.ModelProto``, by name."""
+        """Returns the outputs of an ``onnx.ModelProto`` by name."""
 
     def describe(self) -> dict[str, str]:
-        """Versions, and what the models are like."""
+        """Returns versions and the structure of the models."""
         import onnx
 
         transposed = "Transpose nodes around the stack, as exporters write them"
         return {
             "onnx": onnx.__version__,
             "device": "cpu",
-            "model": f"opset {OPSET}, an LSTM node for each layer with Transpose and Reshape between",
+            "model": f"opset {OPSET}, one LSTM node per layer with Transpose and Reshape in between",
             "batch first": "layout=1" if self.batchwise else transposed,
             "lengths": "sequence_lens",
         }
 
 
-class ZeroLengthIsZero(OnnxAdapter):
-    """A runtime whose Y_h and Y_c of a row of length 0 are 0."""
+class ZeroStateOnnxAdapter(OnnxAdapter):
+    """Adapter for a runtime that returns zeros as Y_h and Y_c of a row of length 0."""
 
     def dialect(self, case: Case) -> Dialect:
-        """Y_h is "the last output value": a row without any has 0, which onnxruntime's tests pin (its #28052)."""
+        """Declares zero final states for rows of length 0.
+
+        ONNX defines Y_h as "the last output value", which such a row lacks; onnxruntime's tests pin 0
+        (microsoft/onnxruntime#28052).
+        """
         del case
         return Dialect(zero_length="zero")
 
 
-def refusal(adapter: Adapter, case: Case) -> str | None:
-    """What a runtime says if it does not take a case's activations; None if it takes them."""
-    return _refusal(adapter, case.activations, case.direction) if "activations" in features(case) else None
+def try_activations(adapter: Adapter, case: Case) -> str | None:
+    """Returns the runtime's error message if it rejects a case's activations, else None. Solves a small problem."""
+    return _try_activations(adapter, case.activations, case.direction) if "activations" in features(case) else None
 
 
 @cache
-def _refusal(adapter: Adapter, activations: Sequence[str], direction: str) -> str | None:
+def _try_activations(adapter: Adapter, activations: Sequence[str], direction: str) -> str | None:
     options = {"input_size": 2, "hidden_size": 2, "seq_len": 2, "batch": 1, "check": ("output",)}
     small = Case.model_validate({**options, "activations": activations, "direction": direction})
     try:
@@ -110,15 +114,15 @@ def _refusal(adapter: Adapter, activations: Sequence[str], direction: str) -> st
     return None
 
 
-def model(problem: Problem, batchwise: bool = False) -> Any:
-    """The ``onnx.ModelProto`` of a problem, its weights as initializers.
+def build_model(problem: Problem, batchwise: bool = False) -> Any:
+    """Returns a problem as an ``onnx.ModelProto`` with its weights as initializers.
 
-    Inputs: ``input``, and where given ``sequence_lens`` (B,) and ``h_0_l0``, ``c_0_l0`` … (D, B, H).
+    Inputs: ``input``, and if the problem has them ``sequence_lens`` (B,) and ``h_0_l0``, ``c_0_l0`` … (D, B, H).
     Outputs: ``output``, and ``h_n_l0``, ``c_n_l0`` … (D, B, H).
 
     Args:
-        problem: gives options, shapes and weights.
-        batchwise: whether batch-first cases set ``layout=1``, which puts B before D in states, too.
+        problem: options, shapes and weights.
+        batchwise: whether batch-first cases set ``layout=1``. States are then (B, D, H).
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -153,7 +157,7 @@ def model(problem: Problem, batchwise: bool = False) -> Any:
         while not given[-1]:
             given.pop()
         results = [f"Y_l{layer}", f"h_n_l{layer}", f"c_n_l{layer}"]
-        options = _options(case) | ({"layout": 1} if batch_first else {})
+        options = _attributes(case) | ({"layout": 1} if batch_first else {})
         nodes.append(
             helper.make_node("LSTM", given, results, hidden_size=hidden, direction=case.direction, **options)
         )  # fmt: skip
@@ -170,8 +174,8 @@ def model(problem: Problem, batchwise: bool = False) -> Any:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
 
 
-def feeds(problem: Problem, batchwise: bool = False) -> dict[str, Array]:
-    """A model's inputs by name."""
+def build_feeds(problem: Problem, batchwise: bool = False) -> dict[str, Array]:
+    """Returns the inputs of a problem's model by name. ``batchwise`` as in ``build_model``."""
     case, lstm = problem.case, problem.case.model
     given: dict[str, Array] = {"input": problem.input.copy()}
     if problem.lengths is not None:
@@ -183,8 +187,8 @@ def feeds(problem: Problem, batchwise: bool = False) -> dict[str, Array]:
     return given
 
 
-def solution(problem: Problem, outputs: Mapping[str, Array], batchwise: bool = False) -> Solution:
-    """A model's outputs under their canonical names and in their canonical shapes."""
+def read_solution(problem: Problem, outputs: Mapping[str, Array], batchwise: bool = False) -> Solution:
+    """Returns a model's outputs under their canonical names and in their canonical shapes."""
     case, lstm = problem.case, problem.case.model
     results = {"output": np.array(outputs["output"], order="C")}
     for name in ("h_n", "c_n"):
@@ -195,8 +199,8 @@ def solution(problem: Problem, outputs: Mapping[str, Array], batchwise: bool = F
     return {name: results[name] for name in problem.expected_shapes()}
 
 
-def _options(case: Case) -> dict[str, Any]:
-    """The operator's attributes beyond size and direction; those at their default are left out, as exporters do."""
+def _attributes(case: Case) -> dict[str, Any]:
+    """Returns the operator's attributes besides size and direction. Defaults are left out, as exporters do."""
     options: dict[str, Any] = {}
     if case.coupled_gates:
         options["input_forget"] = 1
@@ -206,19 +210,19 @@ def _options(case: Case) -> dict[str, Any]:
         both = case.activations * 2 if case.direction == "bidirectional" else case.activations
         used = [ACTIVATIONS[name] for name in both[: 3 * case.model.num_directions]]
         options["activations"] = [NAMES[each.name] for each in used]
-        for attribute, given in zip(("activation_alpha", "activation_beta"), constants(used), strict=True):
+        for attribute, given in zip(("activation_alpha", "activation_beta"), split_constants(used), strict=True):
             options |= {attribute: given} if given else {}
     return options
 
 
-def constants(activations: Sequence[Activation]) -> tuple[list[float], list[float]]:
-    """α and β of those that take some, in turn, as the operator consumes them."""
+def split_constants(activations: Sequence[Activation]) -> tuple[list[float], list[float]]:
+    """Returns all α and all β of a list of activations. Activations without a constant have no entry, as in ONNX."""
     alpha, beta = ([each.constants[place] for each in activations if len(each.constants) > place] for place in (0, 1))
     return alpha, beta
 
 
 def _weights(problem: Problem, layer: int) -> dict[str, Array]:
-    """One layer's W (D, 4H, I), R (D, 4H, H) and, where it has them, B (D, 8H) and P (D, 3H)."""
+    """Returns one layer's W (D, 4H, I), R (D, 4H, H) and, if present, B (D, 8H) and P (D, 3H)."""
     directions = arrays.packed(problem, ONNX, layer)
     weights = {name: np.stack([one[name] for one in directions]) for name in ("W", "R")}
     if problem.case.bias:

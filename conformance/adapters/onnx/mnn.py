@@ -1,4 +1,4 @@
-"""``MNN``: its converter of ONNX models and its modules, with the loop that the converter writes or one operator."""
+"""Adapters for MNN. Its converter turns an ONNX LSTM into a While loop or into MNN's LSTM operator."""
 
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from conformance.cases.case import Case
 
 
 class Mnn(OnnxAdapter):
-    """Drives ``mnnconvert`` and ``MNN.nn`` on the CPU; an LSTM becomes a While loop."""
+    """Drives ``mnnconvert`` and ``MNN.nn`` on the CPU. The converter turns an LSTM into a While loop."""
 
     name = "MNN"
     requires = ("MNN", "onnx")
@@ -26,11 +26,11 @@ class Mnn(OnnxAdapter):
         "peepholes": 'mnnconvert: "MNN LSTM not support 8th input (peepholes)"',
     }
     options: ClassVar[tuple[str, ...]] = ()
-    """Of ``mnnconvert``."""
+    """Additional command-line options of ``mnnconvert``."""
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Converts a model by way of files, as the converter wants it, and runs it."""
-        # MNN.tools.mnnconvert calls no more than this, but runs pip when it is imported.
+        """Converts a model through temporary files, which the converter requires, and runs it."""
+        # MNN.tools.mnnconvert only wraps this module, but runs pip when it is imported.
         import _tools
         import MNN.expr
         import MNN.nn
@@ -49,11 +49,11 @@ class Mnn(OnnxAdapter):
         inputs = [
             MNN.expr.const(array, array.shape, MNN.expr.NCHW, kinds[array.dtype]) for array in feeds.values()
         ]  # fmt: skip
-        # What read() gives lives no longer than the module.
+        # The memory behind read() is freed with the module.
         return {name: np.array(output.read()) for name, output in zip(names, module.forward(inputs), strict=True)}
 
     def describe(self) -> dict[str, str]:
-        """Versions, threads, and how models are converted."""
+        """Returns versions, threads, and the command that converts the models."""
         import MNN
 
         command = " ".join(["mnnconvert -f ONNX", *self.options])
@@ -61,7 +61,7 @@ class Mnn(OnnxAdapter):
 
 
 class MnnOrigin(Mnn):
-    """The same with MNN's LSTM operator."""
+    """Drives MNN with the converter's option that keeps the LSTM as one operator."""
 
     name = "MNN[useOriginRNNImpl]"
     options = ("--useOriginRNNImpl",)

@@ -1,4 +1,4 @@
-"""``opencv.dnn``: OpenCV's ONNX importer and its LSTM."""
+"""Adapter for ``opencv.dnn``: OpenCV's ONNX importer and LSTM layer."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -20,11 +20,11 @@ class OpenCvDnn(OnnxAdapter):
     features = OnnxAdapter.features - {"activations", "activations per direction"}
     lacks: ClassVar[Mapping[str, str]] = {
         **OnnxAdapter.lacks,
-        "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported", and so others',
+        "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported"; nor are others',
     }
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Reads and runs a model."""
+        """Imports a model and runs it."""
         import cv2
 
         del case
@@ -35,7 +35,7 @@ class OpenCvDnn(OnnxAdapter):
         return {name: array.copy() for name, array in zip(names, net.forward(names), strict=True)}
 
     def describe(self) -> dict[str, str]:
-        """Versions and threads."""
+        """Returns versions and threads."""
         import cv2
 
         return super().describe() | {"opencv": cv2.__version__, "threads": str(cv2.getNumThreads())}

@@ -1,4 +1,4 @@
-"""``onnx.reference``: ONNX's own evaluator, in NumPy."""
+"""Adapter for ``onnx.reference``, ONNX's own evaluator in NumPy."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class OnnxReference(OnnxAdapter):
     batchwise = True
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """One evaluator for each model."""
+        """Runs a model in an evaluator of its own."""
         from onnx.reference import ReferenceEvaluator
 
         del case

@@ -1,4 +1,4 @@
-"""onnxruntime sessions on the CPU, for ONNX models from anywhere."""
+"""Runs ONNX models in ONNX Runtime on the CPU. The exporters' adapters use it too."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,16 +11,16 @@ NO_BFLOAT16 = 'onnxruntime: "Could not find an implementation for LSTM" in bfloa
 
 
 def run(model: bytes, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """A model's outputs by name.
+    """Runs a model in a new session and returns its outputs by name.
 
     Args:
-        model: an ONNX model.
-        feeds: its inputs by name; those that it does not read are left out.
+        model: serialised ONNX model.
+        feeds: inputs by name. Names that the model does not have are ignored.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # What it logs as an error it raises, too.
+    # onnxruntime raises every error that it logs.
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     read = {value.name for value in session.get_inputs()}
@@ -30,11 +30,11 @@ def run(model: bytes, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
 
 
 def describe() -> dict[str, str]:
-    """Version, device and threads."""
+    """Returns the version of ONNX Runtime, device and threads."""
     import onnxruntime
 
     return {
         "onnxruntime": onnxruntime.__version__,
         "device": "CPUExecutionProvider",
-        "threads": "onnxruntime's default: one for each core",
+        "threads": "onnxruntime's default: one per core",
     }

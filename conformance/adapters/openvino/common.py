@@ -1,4 +1,4 @@
-"""OpenVINO models: compiled for the CPU in a case's precision, and run."""
+"""Compiles OpenVINO models for the CPU in a given precision and runs them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,18 @@ from typing import Any
 from conformance.adapters.onnx.common import Array
 
 PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": "bf16"}
-"""What the CPU plug-in is told to infer in. Its own choice is bfloat16 where the processor has it; it has no double."""
+"""Precision hints for the CPU plug-in, by dtype. Without a hint it uses bfloat16 if the processor supports that. It has
+no float64."""
 
 
 def run(model: Any, inputs: Sequence[Array], dtype: str = "") -> list[Array]:
-    """A model's outputs, fresh arrays in the model's order; without a dtype in the plug-in's own precision."""
+    """Compiles and runs a model and returns copies of its outputs, in the model's order.
+
+    Args:
+        model: OpenVINO model.
+        inputs: arrays in the model's order.
+        dtype: dtype whose precision is requested; empty for the plug-in's default precision.
+    """
     import openvino
 
     hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]} if dtype else {}
@@ -18,15 +25,15 @@ def run(model: Any, inputs: Sequence[Array], dtype: str = "") -> list[Array]:
     return [array.copy() for array in compiled(list(inputs)).to_tuple()]
 
 
-def own_precision() -> str:
-    """What the CPU plug-in infers in if it is told nothing: f32, or bf16 where the processor has it."""
+def default_precision() -> str:
+    """Returns the CPU plug-in's default precision: ``bf16`` if the processor supports it, else ``f32``."""
     import openvino
 
     return openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()  # type: ignore[no-any-return]
 
 
 def describe() -> dict[str, str]:
-    """Versions, device, threads and precision."""
+    """Returns the version of OpenVINO, device, threads and precision."""
     import openvino
 
     core = openvino.Core()
@@ -34,5 +41,5 @@ def describe() -> dict[str, str]:
         "openvino": openvino.__version__,
         "device": core.get_property("CPU", "FULL_DEVICE_NAME"),
         "threads": str(core.get_property("CPU", "INFERENCE_NUM_THREADS") or "default"),
-        "precision": f"INFERENCE_PRECISION_HINT bf16 for bfloat16, else f32; by itself it is {own_precision()} here",
+        "precision": f"INFERENCE_PRECISION_HINT bf16 for bfloat16, else f32; the default here is {default_precision()}",
     }

@@ -1,4 +1,4 @@
-"""``openvino[LSTMSequence]``: OpenVINO's own operator, with no model of another format in between."""
+"""Adapter for OpenVINO's operator ``LSTMSequence``, without a model of another format."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from reference.activations import ACTIVATIONS
 
 
 class OpenVinoSequence(Adapter):
-    """Drives ``opset5.lstm_sequence``, a chain of them where there are layers."""
+    """Drives ``opset5.lstm_sequence``, one node per layer."""
 
     name = "openvino[LSTMSequence]"
     requires = ("openvino",)
@@ -31,16 +31,16 @@ class OpenVinoSequence(Adapter):
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "activations per direction": "LSTMSequence has one list of activations for both directions",
-        "cell clip": "LSTMSequence clips what activations read, not the cell state",
+        "cell clip": "LSTMSequence clips the arguments of activations, not the cell state",
     }
     layout: ClassVar[Layout] = OPENVINO
 
     def supports(self, case: Case) -> str | None:
-        """The operator's options, as far as the CPU plug-in takes them."""
-        return super().supports(case) or _onnx.refusal(self, case)
+        """Refuses options that the operator lacks, and activations that the CPU plug-in rejects."""
+        return super().supports(case) or _onnx.try_activations(self, case)
 
     def solve(self, problem: Problem) -> Solution:
-        """Builds, compiles and runs the chain; states go in and come out as (B, D, H)."""
+        """Builds, compiles and runs the chain of nodes. Its states are (B, D, H)."""
         import openvino
         from openvino import opset5 as ops
 
@@ -49,7 +49,7 @@ class OpenVinoSequence(Adapter):
         rows, directions = case.rows or 1, lstm.num_directions
         lengths = np.full(rows, case.seq_len) if problem.lengths is None else problem.lengths
         used = [ACTIVATIONS[name] for name in case.activations]
-        options = ([_onnx.NAMES[each.name].lower() for each in used], *_onnx.constants(used), case.clip or 0.0)
+        options = ([_onnx.NAMES[each.name].lower() for each in used], *_onnx.split_constants(used), case.clip or 0.0)
         inputs: list[NDArray[Any]] = [arrays.batch_major(problem.input, case)]
         parameters = [ops.parameter(inputs[0].shape, kind)]
         sequence, finals = parameters[0], []
@@ -72,14 +72,14 @@ class OpenVinoSequence(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Versions and device, and what the adapter does around the operator."""
+        """Returns versions, device, and what the adapter does before and after the operator."""
         return _openvino.describe() | {
-            "stacked": "one LSTMSequence after the other, with Transpose and Reshape between",
-            "time-major": "input and output are transposed: LSTMSequence has (batch, time, features) only",
-            "lengths": "sequence_lengths, T for every row where the case has none",
+            "stacked": "one LSTMSequence per layer, with Transpose and Reshape in between",
+            "time-major": "input and output are transposed: LSTMSequence takes (batch, time, features) only",
+            "lengths": "sequence_lengths; T for every row if the case has no lengths",
         }
 
     def dialect(self, case: Case) -> Dialect:
-        """As of OpenVINO's ONNX front end, which runs this operator."""
+        """Declares zero final states for rows of length 0, like OpenVINO's ONNX front end, which uses this operator."""
         del case
         return Dialect(zero_length="zero")

@@ -1,1 +1,1 @@
-"""Adapters for families with a single implementation."""
+"""Adapters for frameworks with one LSTM each."""

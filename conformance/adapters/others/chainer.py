@@ -1,4 +1,4 @@
-"""``chainer.functions.n_step_lstm`` and ``n_step_bilstm``."""
+"""Adapter for ``chainer.functions.n_step_lstm`` and ``n_step_bilstm``."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -20,7 +20,7 @@ _ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class ChainerNStepLSTM(Adapter):
-    """Drives the functions on NumPy. They take a list of time steps, of rows sorted by their length."""
+    """Drives the functions on NumPy. They take a list of time steps, with rows sorted by decreasing length."""
 
     name = "chainer.functions.n_step_lstm"
     requires = ("chainer",)
@@ -31,25 +31,25 @@ class ChainerNStepLSTM(Adapter):
         {"layers", "bidirectional", "lengths", "batch first", "gradients", "float64", "float32"}
     )
     lacks: ClassVar[Mapping[str, str]] = {
-        "dropout": "n_step_lstm draws masks for each direction and step, and does not tell them"
+        "dropout": "n_step_lstm draws masks for each direction and step, and does not return them"
     }
-    # Each gate has arrays of its own, four of each kind, in this order: its documentation has the last two swapped.
+    # Chainer stores one array per gate, in this order. Its documentation swaps the last two gates.
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Stacks of layers with biases and initial states, unless no row has a step."""
+        """Refuses options that the functions lack, and batches without a valid step."""
         if reason := super().supports(case):
             return reason
         empty = isinstance(case.lengths, tuple) and not any(case.lengths)
-        return "n_step_lstm reads sizes off its first time step, and there is none" if empty else None
+        return "n_step_lstm reads sizes from its first time step, and this case has no valid step" if empty else None
 
     def dialect(self, case: Case) -> Dialect:
-        """A list of time steps has no padding."""
+        """Leaves padding unspecified: a list of time steps holds valid rows only."""
         del case
         return Dialect(padding="unspecified")
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs a function on variables, one for each time step and each gate's weights."""
+        """Runs a function on one variable per time step and one per gate's weight or bias."""
         chainer = _chainer()
         case, model, rows = problem.case, problem.case.model, _Rows(problem)
 
@@ -77,26 +77,27 @@ class ChainerNStepLSTM(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, and what the adapter does around the functions."""
+        """Returns versions, device, and what the adapter does before and after the functions."""
         return {
             "chainer": _chainer().__version__,
             "numpy": np.__version__,
             "device": "cpu",
-            "rows": "sorted by length, as the functions ask; a time step holds those that reach it",
+            "rows": "sorted by decreasing length, as the functions require; a time step holds the rows valid there",
             "gradients": "chainer.grad",
         }
 
 
 def _chainer() -> Any:
+    """Imports Chainer without its warnings."""
     with warnings.catch_warnings():
-        # It is older than the NumPy and the Python that it runs on.
+        # Chainer is older than its Python and NumPy, and triggers their deprecation warnings.
         warnings.simplefilter("ignore")
         import chainer
     return chainer
 
 
 class _Rows:
-    """Arrays as lists of time steps of sorted rows, and back."""
+    """Converts arrays to lists of time steps with sorted rows, and back."""
 
     def __init__(self, problem: Problem) -> None:
         self._case = case = problem.case
@@ -106,12 +107,12 @@ class _Rows:
         self._back = np.argsort(self._order, kind="stable")
 
     def steps(self, array: Array) -> list[Array]:
-        """An input or output as a list of steps (rows that reach it, ·)."""
+        """Returns an input or output as a list of time steps (rows valid there, ·)."""
         whole = arrays.time_major(array, self._case)[:, self._order]
         return [whole[step, : (self._lengths > step).sum()].copy() for step in range(self._lengths.max())]
 
     def whole(self, steps: Sequence[Array]) -> Array:
-        """Such a list as the case has it, with zeros where there is none."""
+        """Returns such a list as one array with the case's axes, with zeros in the padding."""
         result = np.zeros((self._case.seq_len, len(self._lengths), steps[0].shape[1]), steps[0].dtype)
         for step, own in enumerate(steps):
             result[step, : len(own)] = own
@@ -119,16 +120,16 @@ class _Rows:
         return np.array(result.swapaxes(0, 1) if self._case.batch_first else result, order="C")
 
     def sorted(self, state: Array) -> Array:
-        """A state (·, B, ·) with its rows sorted."""
+        """Returns a state (·, B, ·) with its rows sorted."""
         return np.array(state[:, self._order], order="C")
 
     def unsorted(self, state: Array) -> Array:
-        """The opposite of ``sorted``."""
+        """Returns a state with its rows in the case's order, the inverse of ``sorted``."""
         return np.array(state[:, self._back], order="C")
 
 
 def _gradients(problem: Problem, rows: _Rows, steps: int, found: Iterator[Array]) -> dict[str, Array]:
-    """Gradients of time steps, states and gates under their canonical names."""
+    """Returns the gradients of time steps, states and gates under their canonical names."""
     model = problem.case.model
     results = {"grad.input": rows.whole([next(found) for _ in range(steps)])}
     results |= {f"grad.{name}": rows.unsorted(next(found)) for name in ("h_0", "c_0")}

@@ -1,4 +1,4 @@
-"""``mindspore.nn.LSTM``."""
+"""Adapter for ``mindspore.nn.LSTM``."""
 
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ Array = NDArray[np.floating]
 
 
 class MindsporeLSTM(Adapter):
-    """Drives ``mindspore.nn.LSTM`` on the CPU, in PyNative mode; ``seq_length`` where rows have lengths."""
+    """Drives ``mindspore.nn.LSTM`` on the CPU in PyNative mode, with ``seq_length`` if the case has lengths."""
 
     name = "mindspore.nn.LSTM"
     requires = ("mindspore",)
@@ -26,13 +26,13 @@ class MindsporeLSTM(Adapter):
         {"layers", "bidirectional", "lengths", "no bias", "batch first", "state omitted", "gradients", "float32"}
     )
     lacks: ClassVar[Mapping[str, str]] = {
-        "float64": "mindspore.nn.LSTM takes float16 and float32",
-        "dropout": "mindspore.nn.LSTM draws masks that it does not tell",
+        "float64": "mindspore.nn.LSTM supports float16 and float32 only",
+        "dropout": "mindspore.nn.LSTM draws masks and does not return them",
     }
     layout: ClassVar[Layout] = TORCH
 
     def solve(self, problem: Problem) -> Solution:
-        """Sets the layer's parameters and runs it."""
+        """Sets the layer's parameters, runs it and differentiates it."""
         ms = _mindspore()
         case, state = problem.case, problem.initial_state or {}
         layer = _layer(case)
@@ -52,7 +52,7 @@ class MindsporeLSTM(Adapter):
             weights = [parameters[name] for name in problem.parameters]
             positions = tuple(range(len(given)))
             (_, *outputs), (inputs, own) = ms.value_and_grad(run, positions, weights, has_aux=True)(*given)
-            # Of a single input the gradient is no tuple.
+            # The gradient of a single input is not a tuple.
             leaves = [*(inputs if isinstance(inputs, tuple) else (inputs,)), *own]
         else:
             (_, *outputs), leaves = run(*given), []
@@ -62,18 +62,19 @@ class MindsporeLSTM(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, and how it runs."""
+        """Returns versions, device, mode, and how outputs and gradients are computed."""
         return {
             "mindspore": _mindspore().__version__,
             "numpy": np.__version__,
             "device": "cpu",
             "mode": "PyNative",
-            "kernel": "its LSTM operator; its cell in a loop where rows have lengths",
+            "kernel": "MindSpore's LSTM operator; with lengths, MindSpore's loop over its cell",
             "gradients": "mindspore.value_and_grad of the sum of all outputs times their cotangents",
         }
 
 
 def _mindspore() -> Any:
+    """Imports MindSpore and selects PyNative mode on the CPU."""
     import mindspore
 
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE, device_target="CPU")
@@ -81,10 +82,10 @@ def _mindspore() -> Any:
 
 
 def _layer(case: Case) -> Any:
-    """A new layer; it draws its first parameters from NumPy's global generator, which is left as it was."""
+    """Returns a new layer. It draws its parameters from NumPy's global generator, whose state is restored."""
     from mindspore import nn
 
-    random = np.random.get_state()  # noqa: NPY002 (it is the global one that it draws from)
+    random = np.random.get_state()  # noqa: NPY002 (MindSpore draws from the global generator)
     layer = nn.LSTM(
         case.input_size,
         case.hidden_sizes[0],

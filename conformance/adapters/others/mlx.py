@@ -1,4 +1,4 @@
-"""``mlx.nn.LSTM``, on the CPU."""
+"""Adapter for ``mlx.nn.LSTM`` on the CPU."""
 
 from collections.abc import Mapping, Set
 from functools import lru_cache
@@ -15,7 +15,7 @@ from reference import Model
 
 
 class MlxLSTM(Adapter):
-    """Drives ``mlx.nn.LSTM``, one layer after the other; it gives h and c of every step."""
+    """Drives ``mlx.nn.LSTM``, which returns h and c of every step. Layers run in turn."""
 
     name = "mlx.nn.LSTM"
     requires = ("mlx",)
@@ -32,7 +32,7 @@ class MlxLSTM(Adapter):
     layout: ClassVar[Layout] = MLX
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs the stack, and differentiates it with ``mlx.core.vjp``."""
+        """Runs the layers in turn and differentiates them with ``mlx.core.vjp``."""
         import mlx.core as mx
         from mlx.utils import tree_flatten, tree_unflatten
 
@@ -77,20 +77,20 @@ class MlxLSTM(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Versions and device, and what the adapter does around the layer."""
+        """Returns versions, device, and what the adapter does before and after the layers."""
         return {
             "mlx": version("mlx"),
             "device": "cpu",
-            "threads": "MLX's own",
+            "threads": "MLX's default",
             "stacked": "one layer after the other",
-            "time-major": "input, output and their gradients are transposed: MLX has (batch, time, features) only",
+            "time-major": "input, output and their gradients are transposed: MLX takes (batch, time, features) only",
             "gradients": "mlx.core.vjp",
         }
 
 
 @lru_cache(maxsize=64)
 def _layers(model: Model) -> list[Any]:
-    """A layer each; they hold weights only while they run."""
+    """Returns a layer for each layer of the model, cached. ``solve`` sets their weights anew for each problem."""
     import mlx.nn as nn
 
     return [
@@ -99,7 +99,7 @@ def _layers(model: Model) -> list[Any]:
 
 
 def _to_array(tensor: Any) -> arrays.Array:
-    """A fresh NumPy array; bfloat16, which NumPy lacks, as float32."""
+    """Copies a tensor to a NumPy array. bfloat16, which NumPy lacks, becomes float32."""
     import mlx.core as mx
 
     return np.array(tensor.astype(mx.float32) if tensor.dtype == mx.bfloat16 else tensor, order="C")

@@ -1,4 +1,4 @@
-"""``ncnn``'s LSTM layer, in a net that is written for each problem."""
+"""Adapter for ncnn's LSTM layer. It writes a net for each problem."""
 
 import tempfile
 from collections.abc import Mapping, Set
@@ -20,11 +20,11 @@ Array = NDArray[np.floating]
 _MAGIC = "7767517"
 _DIRECTIONS = {"forward": 0, "reverse": 1, "bidirectional": 2}
 _FLOAT32 = bytes(4)
-"""What precedes an array in a model file: it is stored as it is."""
+"""Tag before an array in a model file. Zeros mean that float32 values follow unchanged."""
 
 
 class NcnnLSTM(Adapter):
-    """Drives ncnn's ``LSTM`` on the CPU, one after the other in a net; each row has an extractor of its own."""
+    """Drives a net of ncnn's ``LSTM`` layers on the CPU, with a separate extractor for each row."""
 
     name = "ncnn.LSTM"
     requires = ("ncnn",)
@@ -41,7 +41,7 @@ class NcnnLSTM(Adapter):
         """Loads the net and runs it on each row."""
         case, model = problem.case, problem.case.model
         net = _net(problem)
-        # An unbatched case is one row.
+        # An unbatched case has one row.
         x = problem.input[np.newaxis] if case.rows is None else arrays.batch_major(problem.input, case)
         outputs, finals = [], []
         for row, steps in enumerate(x):
@@ -62,21 +62,21 @@ class NcnnLSTM(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Version, device, threads, precision, and what the adapter does around the layer."""
+        """Returns versions, device, threads, precision, and how layers and rows are run."""
         import ncnn
 
         return {
             "ncnn": ncnn.__version__,
             "device": "cpu",
             "threads": "1",
-            "precision": "float32: the options use_fp16_* and use_bf16_* are switched off",
-            "stacked": "an LSTM layer of the net for each layer, as pnnx writes torch.nn.LSTM(num_layers=…)",
-            "rows": "an extractor for each row, as ncnn's FAQ advises: its LSTM has no batch axis",
+            "precision": "float32: the options use_fp16_* and use_bf16_* are off",
+            "stacked": "one LSTM layer of the net per layer, as pnnx converts torch.nn.LSTM(num_layers=…)",
+            "rows": "one extractor per row, as ncnn's FAQ advises: its LSTM has no batch axis",
         }
 
 
 def _net(problem: Problem) -> Any:
-    """A net of a problem's layers and weights."""
+    """Returns a net with a problem's layers and weights."""
     import ncnn
 
     net = ncnn.Net()
@@ -89,12 +89,12 @@ def _net(problem: Problem) -> Any:
         structure.write_text(_structure(problem.case))
         weights.write_bytes(b"".join(_FLOAT32 + array.tobytes() for array in _weights(problem)))
         if net.load_param(str(structure)) or net.load_model(str(weights)):
-            raise RuntimeError("ncnn does not load the net")
+            raise RuntimeError("ncnn cannot load the net")
     return net
 
 
 def _structure(case: Case) -> str:
-    """The net in ncnn's text format: a line a layer, with its numbers of inputs and outputs, their names, options."""
+    """Returns the net in ncnn's text format. A line is a layer: counts of inputs and outputs, their names, options."""
     model = case.model
     lines, below, blobs = ["Input x 0 1 x"], "x", 1
     for layer, hidden in enumerate(model.hidden_sizes):
@@ -115,7 +115,7 @@ def _structure(case: Case) -> str:
 
 
 def _weights(problem: Problem) -> list[Array]:
-    """Every layer's arrays in ncnn's order; those of two directions follow each other."""
+    """Returns the arrays of all layers in ncnn's order, both directions stacked along a new first axis."""
     return [
         np.stack([one[name] for one in directions])
         for layer in range(problem.case.num_layers)
@@ -126,7 +126,7 @@ def _weights(problem: Problem) -> list[Array]:
 
 
 def _initial(problem: Problem, row: int) -> dict[str, Array]:
-    """One row's initial states, (directions, ·) for each layer, by the names of the net's inputs."""
+    """Returns one row's initial states (directions, ·) by the names of the net's inputs."""
     model = problem.case.model
     results: dict[str, Array] = {}
     if problem.initial_state is None:
@@ -139,19 +139,19 @@ def _initial(problem: Problem, row: int) -> dict[str, Array]:
 
 
 def _extract(net: Any, tensors: Mapping[str, Array], model: Model) -> dict[str, Array]:
-    """What the net puts out for one row: ``y`` (T, ·), and of each layer ``h0``, ``c0`` … (directions, ·)."""
+    """Runs the net on one row. Returns ``y`` (T, ·), and for each layer ``h0``, ``c0`` … (directions, ·)."""
     import ncnn
 
     extractor = net.create_extractor()
-    # A Mat reads its array's memory and does not keep it alive: the arrays must outlive the extractor.
+    # A Mat refers to its array's memory without owning it: the arrays must outlive the extractor.
     given = {name: np.array(array, order="C") for name, array in tensors.items()}
     for name, array in given.items():
         if extractor.input(name, ncnn.Mat(array)):
-            raise RuntimeError(f"ncnn does not take {name}")
+            raise RuntimeError(f"ncnn rejects the input {name}")
     results = {}
     for name in ["y", *(f"{state}{layer}" for layer in range(model.num_layers) for state in "hc")]:
         code, mat = extractor.extract(name)
         if code:
-            raise RuntimeError(f"ncnn's extract of {name} returned {code}")
+            raise RuntimeError(f"ncnn cannot extract {name}: code {code}")
         results[name] = np.array(mat)
     return results

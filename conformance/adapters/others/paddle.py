@@ -1,4 +1,4 @@
-"""``paddle.nn.LSTM``."""
+"""Adapter for ``paddle.nn.LSTM``."""
 
 import os
 import warnings
@@ -19,12 +19,12 @@ Array = NDArray[np.floating]
 
 
 class PaddleLSTM(Adapter):
-    """Drives ``paddle.nn.LSTM`` on the CPU; ``sequence_length`` where rows have lengths."""
+    """Drives ``paddle.nn.LSTM`` on the CPU, with ``sequence_length`` if the case has lengths."""
 
     name = "paddle.nn.LSTM"
     requires = ("paddle",)
     install = "pip install 'lstm-conformance[paddle]'"
-    # Some cases end the process, and importing Paddle after TensorFlow does.
+    # Some cases crash the process, and so does importing Paddle after TensorFlow.
     own_process = True
 
     features: ClassVar[Set[str]] = frozenset(
@@ -34,7 +34,7 @@ class PaddleLSTM(Adapter):
     layout: ClassVar[Layout] = PADDLE
 
     def solve(self, problem: Problem) -> Solution:
-        """Sets the layer's parameters and runs it."""
+        """Sets the layer's parameters, runs it and differentiates it."""
         paddle = _paddle()
         case, model = problem.case, problem.case.model
         layer, cells = _layer(case)
@@ -61,24 +61,24 @@ class PaddleLSTM(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Version, device, threads, and how gradients and dropout are had."""
+        """Returns the version, device, threads, and how gradients and dropout masks are obtained."""
         return {
             "paddle": _paddle().__version__,
             "device": "cpu",
             "threads": os.environ.get("OMP_NUM_THREADS", "Paddle's default"),
-            "path": "dynamic graph; Paddle's rnn kernel, or, with a projection, its cells in a loop",
+            "path": "dynamic graph; Paddle's rnn kernel, or with a projection Paddle's loop over its cells",
             "lengths": "sequence_length",
-            "gradients": "paddle.grad, in training mode where there is no dropout",
-            "dropout": "Paddle draws the masks; they are read off a paddle.nn.LSTM with known parameters and that seed",
+            "gradients": "paddle.grad, in training mode if the case has no dropout",
+            "dropout": "Paddle draws the masks; a paddle.nn.LSTM with known parameters and the same seed shows them",
         }
 
     def dialect(self, case: Case) -> Dialect:
-        """Output over the padding is 0."""
+        """Declares zero output at padded steps."""
         del case
         return Dialect(padding="zero")
 
     def dropout_masks(self, problem: Problem) -> Tensors:
-        """The masks that Paddle will draw in ``solve``, read off paddle.nn.LSTM itself; padding is masked too."""
+        """Returns the masks that Paddle will draw in ``solve``, observed from paddle.nn.LSTM; 0 at padded steps."""
         case = problem.case
         if not case.drops or case.dropout == 1:
             return problem.dropout_masks
@@ -86,8 +86,9 @@ class PaddleLSTM(Adapter):
 
 
 def _paddle() -> Any:
+    """Imports Paddle without its warnings."""
     with warnings.catch_warnings():
-        # It advises on a compiler's cache.
+        # Paddle warns if ccache is not installed.
         warnings.simplefilter("ignore")
         import paddle
     return paddle
@@ -106,7 +107,7 @@ def _weights(problem: Problem, end: str) -> dict[str, Array]:
 
 
 def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
-    """A new layer, and its cells, which hold the parameters, by the end of their names: ``l1_reverse``."""
+    """Returns a new layer and its cells, which hold the parameters, by layer and direction: ``l1_reverse``."""
     paddle = _paddle()
     bias = None if case.bias else False
     options = {
@@ -125,7 +126,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
     layer = paddle.nn.LSTM(**options | changes)
     paddle.set_default_dtype(dtype)
     paddle.set_rng_state(random)
-    # In evaluation mode its kernel keeps nothing to differentiate by; without dropout there is training mode for that.
+    # Paddle's kernel computes gradients in training mode only. Without dropout, training mode changes nothing else.
     trains = case.mode == "train" or ("gradients" in case.check and not case.dropout)
     layer.train() if trains else layer.eval()
     cells: dict[str, Any] = {}
@@ -136,7 +137,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _run(layer: Any, problem: Problem, x: Any, states: Any) -> Any:
-    """The layer's results; dropout draws the same masks each time it runs a case."""
+    """Runs a layer. Dropout draws the same masks in every run of a case, since the case gives the seed."""
     paddle = _paddle()
     lengths = None if problem.lengths is None else paddle.to_tensor(problem.lengths.copy())
     random = paddle.get_rng_state()
@@ -148,10 +149,11 @@ def _run(layer: Any, problem: Problem, x: Any, states: Any) -> Any:
 
 
 def _observed_mask(problem: Problem, boundary: int) -> Array:
-    """What the output of layer ``boundary`` is multiplied by: 0, or 1 / (1 - p).
+    """Returns the mask that the output of layer ``boundary`` is multiplied by, with elements 0 and 1 / (1 - p).
 
-    It is seen through a layer whose lower part puts out the constant tanh(1) whatever it reads, while its last
-    shows each element of its input in a unit of its own: h is about 0.6 where it was kept, else about 0.
+    Paddle does not return its masks. This function runs a paddle.nn.LSTM with the same seed and chosen parameters:
+    its lower layers output the constant tanh(1), and each unit of its last layer reads one element of its input. The
+    last layer's output is at least 0.56 for elements that dropout kept, and 0 for others.
     """
     paddle = _paddle()
     case, model = problem.case, problem.case.model
@@ -160,7 +162,7 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
     for end, cell in cells.items():
         position, _, reverse = end[1:].partition("_")
         arrays_of = {name: np.zeros(parameter.shape, case.dtype) for name, parameter in cell.named_parameters()}
-        # Gates i and o open, f shut: h = tanh(tanh(candidate)).
+        # Input and output gates are 1, the forget gate is 0: h = tanh(tanh(candidate)).
         gates = [60, -60, 60 if int(position) < top else 0, 60]
         arrays_of["bias_ih"] += np.repeat(gates, hidden).astype(case.dtype)
         if model.proj_size:

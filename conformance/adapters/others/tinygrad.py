@@ -1,4 +1,4 @@
-"""``tinygrad.nn.LSTMCell``, stacked and looped over time."""
+"""Adapter for ``tinygrad.nn.LSTMCell``, in loops over layers and time."""
 
 import shutil
 from collections.abc import Mapping, Set
@@ -16,31 +16,31 @@ from reference import Model
 
 
 class TinygradLSTMCell(Adapter):
-    """Drives ``tinygrad.nn.LSTMCell`` by a loop over time for each layer and direction, compiled as a whole."""
+    """Drives ``tinygrad.nn.LSTMCell`` in a loop over time per layer and direction, compiled as a whole."""
 
     name = "tinygrad.nn.LSTMCell"
     requires = ("tinygrad",)
     install = "pip install 'lstm-conformance[tinygrad]', and clang"
     default_tag = "core"
-    own_process = True  # It starts processes that compile.
+    own_process = True  # tinygrad starts compiler processes.
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "batch first", "state omitted",
          "gradients", "float64", "float32", "float16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "tinygrad.nn.LSTMCell takes one time step and has no lengths",
-        "bfloat16": "tinygrad on the CPU has bfloat16 only with a clang that knows __bf16 on this processor",
+        "lengths": "tinygrad.nn.LSTMCell processes one time step and has no lengths",
+        "bfloat16": "tinygrad on the CPU supports bfloat16 only with a clang that supports __bf16 on this processor",
     }
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Whatever a loop over one cell gives, where there is a compiler."""
+        """Refuses options that a loop over one cell lacks, and every case if clang is not installed."""
         reason = super().supports(case)
-        return reason or (None if shutil.which("clang") else "tinygrad compiles with clang, which is not on PATH")
+        return reason or (None if shutil.which("clang") else "tinygrad needs the compiler clang, which is not on PATH")
 
     def solve(self, problem: Problem) -> Solution:
-        """Loops over layers, directions and time, and realizes outputs and gradients together."""
+        """Loops over layers, directions and time, and computes outputs and gradients together."""
         from tinygrad import Tensor, dtypes
 
         case = problem.case
@@ -61,13 +61,13 @@ class TinygradLSTMCell(Adapter):
         return {name: np.array(tensor.numpy(), order="C") for name, tensor in wanted.items()}
 
     def describe(self) -> dict[str, str]:
-        """Version and device, and what the loop is."""
+        """Returns the version, device, and how the cell is applied to a sequence."""
         from tinygrad import Device
 
         return {
             "tinygrad": version("tinygrad"),
             "device": Device.DEFAULT,
-            "stacked": "a Python loop over time for each layer and direction, one cell each",
+            "stacked": "one cell per layer and direction, in a Python loop over time",
             "gradients": "Tensor.gradient of the sum of all outputs, each times its cotangent",
         }
 
@@ -80,7 +80,7 @@ def _cell(input_size: int, hidden_size: int, bias: bool) -> Any:
 
 
 def _run(case: Case, leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Output and final states of the stack, nothing of it computed yet."""
+    """Returns output and final states of the stack as lazy tensors."""
     from tinygrad import Tensor
 
     model: Model = case.model

@@ -1,4 +1,4 @@
-"""``torch.nn.LSTM``, exported by ``torch.export`` and compiled by TVM's Relax."""
+"""Adapter for ``torch.nn.LSTM``, exported by ``torch.export`` and compiled by TVM's Relax."""
 
 import warnings
 from collections.abc import Mapping, Set
@@ -15,7 +15,7 @@ from conformance.verdict.problem import Problem
 
 
 class TvmRelax(Adapter):
-    """Drives Relax's virtual machine on the CPU; each problem is exported and compiled anew, which takes seconds."""
+    """Drives Relax's virtual machine on the CPU. It exports and compiles each problem, which takes seconds."""
 
     name = "tvm.relax[torch.export]"
     requires = ("tvm", "torch")
@@ -27,12 +27,14 @@ class TvmRelax(Adapter):
         {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
          "float64", "float32"}
     )  # fmt: skip
-    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.export does not take packed sequences"}
+    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.export does not accept packed sequences"}
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Whatever torch.nn.LSTM does without lengths, in inference."""
-        return super().supports(case) or ("exported for inference, it drops nothing" if case.drops else None)
+        """Refuses options that torch.nn.LSTM lacks, lengths, and active dropout."""
+        return super().supports(case) or (
+            "the module is exported for inference, where dropout is inactive" if case.drops else None
+        )
 
     def solve(self, problem: Problem) -> Solution:
         """Exports a module with the problem's parameters, compiles it and runs it."""
@@ -47,7 +49,7 @@ class TvmRelax(Adapter):
         return {name: np.array(results[name].numpy(), order="C") for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
-        """Versions, target, and the way from a module to what runs."""
+        """Returns versions, target, and the path from a module to compiled code."""
         return {
             "tvm": _tvm().__version__,
             "torch": _torch.describe()["torch"],
@@ -58,6 +60,7 @@ class TvmRelax(Adapter):
 
 
 def _tvm() -> Any:
+    """Imports TVM without its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tvm
@@ -65,7 +68,7 @@ def _tvm() -> Any:
 
 
 def _exported(problem: Problem) -> Any:
-    """The problem's LSTM as a Relax module."""
+    """Returns the problem's LSTM as a Relax module."""
     import torch
     from tvm.relax.frontend.torch import from_exported_program
 

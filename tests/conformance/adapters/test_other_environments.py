@@ -42,12 +42,12 @@ def test_equals_the_reference(
     [
         (ChainerNStepLSTM, {"bias": False}, "always has biases"),
         (ChainerNStepLSTM, {"initial_state": "omitted"}, "needs an initial state"),
-        (ChainerNStepLSTM, {"lengths": (0, 0, 0, 0)}, "there is none"),
+        (ChainerNStepLSTM, {"lengths": (0, 0, 0, 0)}, "no valid step"),
         (ChainerNStepLSTM, {"dropout": 0.5}, "for each direction"),
         (MindsporeLSTM, {}, "float16 and float32"),
-        (MindsporeLSTM, FLOAT32 | {"dropout": 0.5}, "does not tell"),
+        (MindsporeLSTM, FLOAT32 | {"dropout": 0.5}, "does not return them"),
         (TvmRelax, FORWARD | {"lengths": "ragged"}, "packed sequences"),
-        (TvmRelax, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "drops nothing"),
+        (TvmRelax, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
         (TvmRelax, FLOAT32, "has no gradients"),
     ],
 )

@@ -1,4 +1,4 @@
-"""ONNX models of cases, and the runtimes that read them: against the reference, option by option."""
+"""Compares ONNX runtimes with the reference for each option, and checks the models that they read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"bias": False, "initial_state": "omitted"},
     {"seq_len": 1, "batch": 1, "hidden_size": 1, "initial_state": "c_0-only"},
 ]
-"""What every runtime gets right."""
+"""Options that every runtime computes correctly."""
 MORE: dict[str, list[dict[str, Any]]] = {
     "onnxruntime": [
         {"direction": "reverse"},
@@ -52,7 +52,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
 
 
 def runtime(name: str) -> Adapter:
-    """An adapter as a run has it: in a process of its own where it must."""
+    """Loads an adapter as a run does: in a process of its own if it requires one."""
     [adapter] = implementations.load_all([name])
     if installed.missing(adapter):
         pytest.skip(installed.missing(adapter) or "")
@@ -67,7 +67,7 @@ def test_equals_the_reference(deviation: Callable[..., float], name: str) -> Non
 
 
 @pytest.mark.parametrize("name", [*RUNTIMES, "openvino[onnx,batchwise]"])
-def test_says_what_it_lacks(case: Callable[..., Case], name: str) -> None:
+def test_refuses_unsupported_options_with_a_reason(case: Callable[..., Case], name: str) -> None:
     adapter = runtime(name)
     for options, words in (
         ({}, "has no gradients"),
@@ -90,28 +90,32 @@ def test_says_what_it_lacks(case: Callable[..., Case], name: str) -> None:
         ("MNN", {"activations": ("sigmoid", "tanh", "elu")}, "mnnconvert does not convert this model"),
     ],
 )
-def test_a_runtimes_own_limits(case: Callable[..., Case], name: str, options: dict[str, Any], words: str) -> None:
+def test_limits_of_a_runtime_are_refused_with_its_message(
+    case: Callable[..., Case], name: str, options: dict[str, Any], words: str
+) -> None:
     assert words in (runtime(name).supports(case(**SINGLE | options)) or "")
 
 
-def test_openvinos_own_precision_is_declared(deviation: Callable[..., float], case: Callable[..., Case]) -> None:
+def test_the_default_precision_of_openvino_is_declared(
+    deviation: Callable[..., float], case: Callable[..., Case]
+) -> None:
     adapter = runtime("openvino[onnx,default-precision]")
     coarse = adapter.profile(case(**SINGLE)).u > 2.0**-24
     off = deviation(adapter, SINGLE)
     assert (off > 1e-4) == coarse
     assert off < 0.05
-    assert f"the plug-in's own, {'bf16' if coarse else 'f32'} here" in adapter.describe()["precision"]
+    assert f"the plug-in's default, {'bf16' if coarse else 'f32'} here" in adapter.describe()["precision"]
 
 
-# onnx.reference reads the padding.
+# onnx.reference computes with the large values in the padding, so that exp overflows.
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_keeps_the_contract(name: str) -> None:
+def test_passes_the_adapter_check(name: str) -> None:
     assert check_adapter(runtime(name), FORWARD) == []
 
 
 @pytest.mark.parametrize("name", [*RUNTIMES, "openvino[onnx,batchwise]"])
-def test_describes_the_run(name: str) -> None:
+def test_describe_reports_versions_and_method(name: str) -> None:
     described = runtime(name).describe()
     assert described["onnx"] == onnx.__version__
     assert described["batch first"] == ("layout=1" if name.endswith(("reference", "batchwise]")) else TRANSPOSED)
@@ -131,18 +135,18 @@ TRANSPOSED = "Transpose nodes around the stack, as exporters write them"
 @pytest.mark.parametrize("batchwise", [False, True])
 def test_models_are_well_formed(case: Callable[..., Case], options: dict[str, Any], batchwise: bool) -> None:
     problem = make_problem(case(**options))
-    model = _onnx.model(problem, batchwise)
+    model = _onnx.build_model(problem, batchwise)
     onnx.checker.check_model(model, full_check=True)
-    feeds = _onnx.feeds(problem, batchwise)
+    feeds = _onnx.build_feeds(problem, batchwise)
     declared = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in model.graph.input
     }
     assert declared == {name: list(array.shape) for name, array in feeds.items()}
 
 
-def test_constants_follow_each_other(case: Callable[..., Case]) -> None:
+def test_constants_of_activations_are_concatenated(case: Callable[..., Case]) -> None:
     activations = ("hard_sigmoid", "tanh", "elu")
-    model = _onnx.model(make_problem(case(activations=activations, **BOTH_WAYS)))
+    model = _onnx.build_model(make_problem(case(activations=activations, **BOTH_WAYS)))
     [node] = [node for node in model.graph.node if node.op_type == "LSTM"]
     attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
     assert attributes["activations"] == [b"HardSigmoid", b"Tanh", b"Elu"] * 2

@@ -1,4 +1,4 @@
-"""openvino[LSTMSequence]: against the reference, option by option."""
+"""Compares openvino[LSTMSequence] with the reference for each option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,9 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
         ({"activations": ("sigmoid", "elu", "tanh")}, "Unknown activation function: elu"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_refuses_unsupported_options_with_a_reason(
+    case: Callable[..., Case], options: dict[str, Any], words: str
+) -> None:
     assert words in (OpenVinoSequence().supports(case(**SINGLE | options)) or "")
 
 
@@ -54,11 +56,11 @@ def test_lower_precisions(deviation: Callable[..., float], dtype: str, within: f
     assert 1e-9 < deviation(OpenVinoSequence(), SINGLE | {"dtype": dtype}) < within
 
 
-def test_keeps_the_contract() -> None:
+def test_passes_the_adapter_check() -> None:
     assert check_adapter(OpenVinoSequence(), [case for each in EXAMPLES if (case := each.forward_only())]) == []
 
 
-def test_describes_the_run() -> None:
+def test_describe_reports_versions_and_method() -> None:
     described = OpenVinoSequence().describe()
     assert described["openvino"] == openvino.__version__
     assert "Transpose" in described["stacked"]

@@ -1,4 +1,4 @@
-"""mlx.nn.LSTM: against the reference, option by option."""
+"""Compares mlx.nn.LSTM with the reference for each option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ pytest.importorskip("mlx.core")
     ids=str,
 )
 def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
-    # Its float64 is known to be as accurate as float32.
+    # A known divergence: its float64 is only as accurate as float32.
     assert deviation(MlxLSTM(), options) < 1e-6
 
 
@@ -49,13 +49,15 @@ def test_lower_precisions_are_computed_in_their_own_dtype(
         ({"proj_size": 2}, "has no projection"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_refuses_unsupported_options_with_a_reason(
+    case: Callable[..., Case], options: dict[str, Any], words: str
+) -> None:
     assert words in (MlxLSTM().supports(case(**options)) or "")
 
 
-def test_keeps_the_contract() -> None:
+def test_passes_the_adapter_check() -> None:
     assert check_adapter(MlxLSTM()) == []
 
 
-def test_describes_the_run() -> None:
+def test_describe_reports_versions_and_method() -> None:
     assert MlxLSTM().describe()["gradients"] == "mlx.core.vjp"

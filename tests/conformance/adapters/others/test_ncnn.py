@@ -1,4 +1,4 @@
-"""ncnn's LSTM: against the reference, option by option."""
+"""Compares ncnn's LSTM with the reference for each option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,17 +40,19 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
         (FORWARD | {"lengths": "ragged"}, "has no lengths"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_refuses_unsupported_options_with_a_reason(
+    case: Callable[..., Case], options: dict[str, Any], words: str
+) -> None:
     assert words in (NcnnLSTM().supports(case(**options)) or "")
 
 
-def test_keeps_the_contract() -> None:
+def test_passes_the_adapter_check() -> None:
     pytest.importorskip("ncnn")
     assert check_adapter(NcnnLSTM()) == []
 
 
-def test_says_how_it_is_run() -> None:
+def test_describe_reports_rows_and_precision() -> None:
     pytest.importorskip("ncnn")
     described = NcnnLSTM().describe()
-    assert "for each row" in described["rows"]
-    assert "switched off" in described["precision"]
+    assert "one extractor per row" in described["rows"]
+    assert "bf16_* are off" in described["precision"]

@@ -1,4 +1,4 @@
-"""paddle.nn.LSTM, in a process of its own: against the reference, option by option."""
+"""Compares paddle.nn.LSTM, in a process of its own, with the reference for each option."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,7 +48,7 @@ def test_equals_the_reference(paddle: Adapter, deviation: Callable[..., float], 
     assert deviation(paddle, options) < 1e-12
 
 
-def test_a_projection_leaves_the_padding_as_it_is(paddle: Adapter, deviation: Callable[..., float]) -> None:
+def test_with_a_projection_the_padding_is_not_zeroed(paddle: Adapter, deviation: Callable[..., float]) -> None:
     assert deviation(paddle, {"proj_size": 2, "lengths": "ragged"}) > 0.01
 
 
@@ -56,17 +56,17 @@ def test_a_projection_leaves_the_padding_as_it_is(paddle: Adapter, deviation: Ca
 def test_evaluation_runs_in_evaluation_mode(case: Callable[..., Case]) -> None:
     forward = case(check=("output",))
     assert not _layer(forward)[0].training
-    assert _layer(case())[0].training, "its kernel gives gradients in training mode only"
+    assert _layer(case())[0].training, "Paddle's kernel computes gradients in training mode only"
 
 
-def test_masks_keep_about_as_much_as_they_should(paddle: Adapter, case: Callable[..., Case]) -> None:
+def test_masks_keep_the_expected_share_of_elements(paddle: Adapter, case: Callable[..., Case]) -> None:
     problem = make_problem(case(num_layers=2, seq_len=50, dropout=0.25, mode="train"))
     [mask] = paddle.dropout_masks(problem).values()
     assert set(np.unique(mask)) == {0.0, 1 / 0.75}
     assert abs((mask > 0).mean() - 0.75) < 0.05
 
 
-def test_a_crash_costs_its_case_alone(
+def test_a_crash_affects_its_case_only(
     paddle: Adapter, case: Callable[..., Case], deviation: Callable[..., float]
 ) -> None:
     with pytest.raises(WorkerCrash, match="died of SIGSEGV"):
@@ -83,10 +83,12 @@ def test_a_crash_costs_its_case_alone(
         ({"dtype": "float16"}, "float16"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_refuses_unsupported_options_with_a_reason(
+    case: Callable[..., Case], options: dict[str, Any], words: str
+) -> None:
     assert words in (PaddleLSTM().supports(case(**options)) or "")
 
 
-def test_keeps_the_contract(paddle: Adapter) -> None:
+def test_passes_the_adapter_check(paddle: Adapter) -> None:
     few = [example for example in EXAMPLES if example.bias or example.proj_size]
     assert check_adapter(paddle, few) == []

@@ -1,4 +1,4 @@
-"""tinygrad.nn.LSTMCell: against the reference, where there is a compiler."""
+"""Compares tinygrad.nn.LSTMCell with the reference, if a compiler is installed."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ compiles = pytest.mark.skipif(not shutil.which("clang"), reason="clang is not on
 TINY = {"seq_len": 2, "batch": 2, "input_size": 2, "hidden_size": 3}
 
 
-# A kernel takes a second to compile: few cases of few steps.
+# A kernel takes a second to compile, so there are few cases, with few steps.
 @compiles
 @pytest.mark.parametrize("options", [{"direction": "bidirectional", "batch_first": True}], ids=str)
 def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
@@ -31,19 +31,21 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
         ({"dtype": "bfloat16"}, "__bf16"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_refuses_unsupported_options_with_a_reason(
+    case: Callable[..., Case], options: dict[str, Any], words: str
+) -> None:
     assert words in (TinygradLSTMCell().supports(case(**options)) or "")
 
 
 @compiles
-def test_keeps_the_contract(case: Callable[..., Case]) -> None:
+def test_passes_the_adapter_check(case: Callable[..., Case]) -> None:
     assert check_adapter(TinygradLSTMCell(), [case(**TINY, name="tiny", initial_state="omitted")]) == []
 
 
-def test_needs_a_compiler(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_unsupported_without_a_compiler(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert "clang" in (TinygradLSTMCell().supports(case(**TINY)) or "")
 
 
-def test_describes_the_run() -> None:
+def test_describe_reports_versions_and_method() -> None:
     assert "Python loop over time" in TinygradLSTMCell().describe()["stacked"]
