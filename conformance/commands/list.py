@@ -1,4 +1,4 @@
-"""``conformance list``: cases, implementations or known divergences. No framework is imported."""
+"""``conformance list``: lists cases, implementations or known divergences without importing a framework."""
 
 import argparse
 from collections.abc import Iterator
@@ -11,23 +11,26 @@ from conformance.errors import UserError
 from conformance.known import divergences as known
 from conformance.known import findings
 
-_IMPLEMENTATIONS = """\
+_PAGE_HEAD = """\
 # Implementations
 
-How each stores the weights of a layer, what it supports, and what it refuses: cases with those options are
-`unsupported`, never emulated. Gates are i, f, g (the candidate) and o.
+The first table shows how each implementation stores the weights of a layer, and whether it computes gradients. The
+gates are i, f, g (the candidate) and o, in the order in which the implementation stacks them.
 
-This page is written by `conformance list --implementations --markdown`.
+The second table lists the features that each implementation supports and lacks. The suite reports cases with a missing
+feature as `unsupported` and never emulates it.
 
-| implementation | gates | biases | weights are stored as | gradients | dtypes |
+`conformance list --implementations --markdown` generates this page.
+
+| implementation | gates | biases | shape of weights | gradients | dtypes |
 |---|---|---|---|---|---|
 """
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Prints a line for each, or a page."""
+    """Prints one line per entry, or a Markdown page."""
     if args.markdown and not (args.implementations or args.divergences):
-        raise UserError("--markdown goes with --implementations or --divergences")
+        raise UserError("--markdown requires --implementations or --divergences")
     if args.implementations:
         print("\n".join(_implementation_page() if args.markdown else _implementations()))
     elif args.divergences:
@@ -51,8 +54,11 @@ def _implementations() -> Iterator[str]:
         adapter = registry.load(name)
         versions = ", ".join(f"{module} {version}" for module, version in installed.versions(adapter).items())
         only = f"; without -i only cases tagged {adapter.default_tag}" if adapter.default_tag else ""
-        absent = installed.missing(adapter)
-        state = f"not installed: {adapter.install}" if absent else f"installed: {versions}"
+        state = f"installed: {versions}"
+        if installed.not_installed(adapter):
+            state = f"not installed: {adapter.install}"
+        elif wrong := installed.wrong_version(adapter):
+            state = f"wrong version: {wrong}"
         yield f"{adapter.name:40} {state}{only}"
 
 
@@ -62,12 +68,13 @@ def _divergence(entry: known.Divergence) -> str:
 
 def _implementation_page() -> Iterator[str]:
     adapters = [registry.load(name) for name in registry.registered()]
-    yield _IMPLEMENTATIONS + "\n".join(map(_layout, adapters))
-    yield "\n| implementation | supports | refuses | install |\n|---|---|---|---|"
+    yield _PAGE_HEAD + "\n".join(map(_layout, adapters))
+    yield "\n| implementation | supports | lacks | install |\n|---|---|---|---|"
     yield "\n".join(map(_options, adapters))
 
 
 def _layout(adapter: Adapter) -> str:
+    """Returns a row of the first table: layout of the weights, gradients and dtypes."""
     dtypes = ", ".join(dtype for dtype in DTYPES if dtype in adapter.features)
     gradients = "yes" if "gradients" in adapter.features else "no"
     layout = adapter.layout
@@ -78,6 +85,10 @@ def _layout(adapter: Adapter) -> str:
 
 
 def _options(adapter: Adapter) -> str:
+    """Returns a row of the second table: supported and missing features, and the command that installs it."""
     options = [feature for feature in FEATURES if feature not in (*DTYPES, "gradients")]
-    has, lacks = ([each for each in options if (each in adapter.features) is there] for there in (True, False))
-    return f"| `{adapter.name}` | {', '.join(has)} | {', '.join(lacks)} | `{adapter.install}` |"
+    supported = ", ".join(feature for feature in options if feature in adapter.features)
+    missing = ", ".join(feature for feature in options if feature not in adapter.features)
+    elsewhere = adapter.install == "see docs/other-environments.md"
+    install = "[in another environment](other-environments.md)" if elsewhere else f"`{adapter.install}`"
+    return f"| `{adapter.name}` | {supported} | {missing} | {install} |"

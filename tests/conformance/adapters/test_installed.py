@@ -1,6 +1,7 @@
 """Required packages: absent ones and versions outside an extra's range are reported, here and in other environments."""
 
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -178,3 +179,14 @@ def test_a_run_that_names_a_wrong_version_ends_with_3(
     monkeypatch.chdir(tmp_path)
     assert main(["run", "-i", f"python:{old_environment}:{FLAX}"]) == 3
     assert OLD_FLAX in capsys.readouterr().err
+
+
+def test_another_environment_needs_the_documented_packages_only() -> None:
+    page = (ROOT / "docs" / "other-environments.md").read_text(encoding="utf-8")
+    documented = set(page.split("own dependencies and `")[1].split("`")[0].split())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    dependencies = {Requirement(line).name for line in project["dependencies"]}
+    modules = {name: {"PyYAML": "yaml", "pytest-xdist": "xdist"}.get(name, name) for name in dependencies}
+    code = f"import sys, conformance.worker.serve; print(*(n for n, m in {modules}.items() if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == documented
