@@ -1,1 +1,4 @@
-"""Speed and memory, as ratios measured side by side: ``python -m benchmarks.NAME``."""
+"""Benchmarks of speed, memory and diagnosis: ``python -m benchmarks.NAME``.
+
+Speeds are ratios to an alternative that the same benchmark measures.
+"""

@@ -1,12 +1,14 @@
-"""Debian's Chromium without a screen, for what looks at the page: tests, benchmarks, the screenshot."""
+"""Headless Chromium for the browser tests, the benchmark of the report page, and the screenshot."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-PATH = shutil.which("chromium") or ""
-ABSENT = "needs Chromium (apt-get install -y chromium) and Playwright (pip install playwright)"
+CHROMIUM_PATH = shutil.which("chromium") or ""
+"""Path of the Chromium executable; empty if it is not installed."""
+CHROMIUM_REQUIRED = "needs Chromium (apt-get install -y chromium) and Playwright (pip install playwright)"
+"""Message if Chromium or Playwright is missing."""
 
 _ARGUMENTS = (
     "--no-sandbox",
@@ -21,11 +23,11 @@ _ARGUMENTS = (
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    """A running browser, as Playwright has it."""
+    """Starts headless Chromium. Yields Playwright's ``Browser`` and closes it afterwards."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=PATH, args=list(_ARGUMENTS))
+        running = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=list(_ARGUMENTS))
         try:
             yield running
         finally:

@@ -1,20 +1,18 @@
-"""How often a failure's cause is named: every defect of the catalogue, played back in float32 on problems of its own.
+"""Measures how often a diagnosis names the true cause of a failure.
 
-python -m benchmarks.diagnosis [CONFIGURATIONS]
+Each defect of the catalogue solves random problems. None of them is a shipped case. The defect computes in float32 from
+inputs that are perturbed by rounding errors, and its results are rounded to float32. The diagnosis compares them with
+predictions in float64.
 
-The problems are drawn for this alone: none is a shipped case. What is observed is the defect's computation in float32,
-on inputs that are off by a rounding, rounded once more at its end; what it is explained by are predictions in float64.
-
-===============================================================  ======
-the true cause is among those named                              ≥ 0.95
-it alone is, with what cannot be told from it                    ≥ 0.90
-diagnoses of solutions without a defect, around the budget       0
-CPU seconds a failing case, at most                              ≤ 2
-===============================================================  ======
+=====================================================================  ======
+failures with the true cause among the causes                          ≥ 0.95
+failures with only the true cause and indistinguishable defects        ≥ 0.90
+diagnoses of solutions without a defect, with noise near the budget    0
+CPU seconds for one failure                                            ≤ 2
+=====================================================================  ======
 """
 
 import random
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
+from benchmarks.arguments import make_parser
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
@@ -36,39 +35,49 @@ from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 
 CONFIGURATIONS = 4
-"""Random configurations that are diagnosed."""
+"""Default number of random configurations."""
 _DRAW = 1000
-_HALF = 0.5
-_NOISE = (0.5, 1.0, 1.5, 3.0)
-"""Sizes of the noise on solutions without a defect, in budgets: from one that conforms to one that cannot be."""
+"""Number of the draw of values, see ``make_problem``, and of the perturbation of the inputs."""
+_NOISE_BUDGETS = (0.5, 1.0, 1.5, 3.0)
+"""Largest noise on solutions without a defect, in budgets. The smallest conforms, the largest does not."""
 
 
 @dataclass
 class Rates:
-    """What came of it."""
+    """Counts of correct and false diagnoses.
 
-    tried: int = 0
+    Attributes:
+        failures: failing solutions of a defect.
+        named: failures with the true cause among the causes.
+        unique: failures with only the true cause and indistinguishable defects.
+        missed: descriptions of the failures without the true cause.
+        clean: solutions without a defect.
+        false: diagnoses of solutions without a defect.
+        seconds: CPU seconds of each diagnosis.
+    """
+
+    failures: int = 0
     named: int = 0
-    alone: int = 0
-    false: int = 0
-    clean: int = 0
+    unique: int = 0
     missed: list[str] = field(default_factory=list)
+    clean: int = 0
+    false: int = 0
     seconds: list[float] = field(default_factory=list)
 
 
-def configurations(count: int) -> Iterator[Case]:
-    """Random configurations, the same in every run."""
+def random_cases(count: int) -> Iterator[Case]:
+    """Yields random configurations, the same in every run."""
     draw = random.Random(0)
     for _ in range(count):
         layers, hidden, steps, rows = draw.randint(1, 3), draw.randint(3, 7), draw.randint(3, 9), draw.randint(2, 5)
-        drops = layers > 1 and draw.random() < _HALF
+        drops = layers > 1 and draw.random() < 0.5
         yield Case.model_validate(
             {
                 "input_size": draw.randint(2, 7),
                 "hidden_size": hidden,
                 "num_layers": layers,
                 "direction": draw.choice(["forward", "reverse", "bidirectional"]),
-                "batch_first": draw.random() < _HALF,
+                "batch_first": draw.random() < 0.5,
                 "proj_size": draw.choice([0, 0, 2]),
                 "dropout": 0.3 if drops else 0.0,
                 "mode": "train" if drops else "eval",
@@ -80,41 +89,43 @@ def configurations(count: int) -> Iterator[Case]:
         )
 
 
-def observed(defect: Defect, problem: Problem, dialect: Dialect) -> dict[str, NDArray[Any]]:
-    """What an implementation with a defect would answer in float32."""
-    own = defect if defect.lift is not reference.float64 else replace(defect, lift=_single)
+def solve_in_float32(defect: Defect, problem: Problem, dialect: Dialect) -> dict[str, NDArray[Any]]:
+    """Returns the solution of a float32 implementation with a defect."""
+    single = defect if defect.lift is not reference.float64 else replace(defect, lift=_float32)
     with np.errstate(all="ignore"):
-        answer = solve(own, perturbed_by_rounding(problem, _DRAW), dialect)
-        return {name: np.asarray(array, np.float32) for name, array in answer.items()}
+        solution = solve(single, perturbed_by_rounding(problem, _DRAW), dialect)
+        return {name: np.asarray(array, np.float32) for name, array in solution.items()}
 
 
-def _single(array: Any) -> NDArray[np.float32]:
+def _float32(array: Any) -> NDArray[np.float32]:
     return np.asarray(array, np.float32)
 
 
 def measure(case: Case, rates: Rates, defects: tuple[Defect, ...] = CATALOGUE) -> None:
-    """Adds what comes of one configuration."""
+    """Diagnoses all detectable defects, and solutions without a defect, on one configuration. Updates the rates."""
     dialect = Dialect()
     problem = make_problem(case, _DRAW)
     expectation = Oracle(None).expect(problem, PROFILES[case.dtype], dialect)
     with np.errstate(all="ignore"):
-        visible = error_ratios(problem, expectation, dialect, (defect for defect in defects if not defect.equivalent))
+        detectable = error_ratios(
+            problem, expectation, dialect, (defect for defect in defects if not defect.equivalent)
+        )
     for defect in defects:
-        if visible.get(defect.id, 0.0) <= DETECTED_ABOVE:
+        if detectable.get(defect.id, 0.0) <= DETECTED_ABOVE:
             continue
-        solution = observed(defect, problem, dialect)
+        solution = solve_in_float32(defect, problem, dialect)
         start = time.process_time()
         diagnosis = diagnose(JudgedSolution(problem, solution, expectation, dialect), CATALOGUE)
         rates.seconds.append(time.process_time() - start)
         if diagnosis is None:
-            continue  # It conforms here: rounding hides what little there was to see.
-        rates.tried += 1
+            continue  # The solution conforms: rounding hides a small deviation.
+        rates.failures += 1
         names = [cause.defect.id for cause in diagnosis.causes]
         rates.named += defect.id in names
-        rates.alone += defect.id in names and all(cause.like_best for cause in diagnosis.causes)
+        rates.unique += defect.id in names and all(cause.like_best for cause in diagnosis.causes)
         if defect.id not in names:
-            rates.missed.append(f"{defect.id} ({visible[defect.id]:.2g}): {', '.join(names) or 'unexplained'}")
-    for size in _NOISE:
+            rates.missed.append(f"{defect.id} ({detectable[defect.id]:.2g}): {', '.join(names) or 'unexplained'}")
+    for size in _NOISE_BUDGETS:
         rates.clean += 1
         noisy = JudgedSolution(problem, _noisy(expectation, size), expectation, dialect)
         diagnosis = diagnose(noisy, CATALOGUE)
@@ -122,6 +133,7 @@ def measure(case: Case, rates: Rates, defects: tuple[Defect, ...] = CATALOGUE) -
 
 
 def _noisy(expectation: Expectation, size: float) -> Mapping[str, NDArray[np.float64]]:
+    """Returns the reference's tensors with uniform noise of at most ``size`` budgets."""
     draw = np.random.default_rng(0)
     return {
         name: value + size * expectation.budget[name] * draw.uniform(-1, 1, value.shape)
@@ -130,18 +142,26 @@ def _noisy(expectation: Expectation, size: float) -> Mapping[str, NDArray[np.flo
 
 
 def main() -> None:
-    """Diagnoses every defect that is seen, on every configuration."""
+    """Prints the rates."""
+    parser = make_parser("diagnosis", __doc__)
+    parser.add_argument(
+        "configurations",
+        nargs="?",
+        type=int,
+        default=CONFIGURATIONS,
+        help="number of random configurations (default: %(default)s)",
+    )
     rates = Rates()
-    for case in configurations(int(sys.argv[1]) if len(sys.argv) > 1 else CONFIGURATIONS):
+    for case in random_cases(parser.parse_args().configurations):
         measure(case, rates)
-        print(f"{rates.named} of {rates.tried} named, {rates.alone} alone, after {case.canonical}", flush=True)
-    print(f"{len(CATALOGUE)} defects, {rates.tried} failures")
+        print(f"{rates.named} of {rates.failures} named, {rates.unique} uniquely, after {case.canonical}", flush=True)
+    print(f"{len(CATALOGUE)} defects, {rates.failures} failures")
     for line in rates.missed:
         print(f"  not named: {line}")
-    print(f"the true cause is among those named: {rates.named / rates.tried:.3f} (at least 0.95)")
-    print(f"it alone is, with what cannot be told from it: {rates.alone / rates.tried:.3f} (at least 0.90)")
-    print(f"diagnoses of {rates.clean} solutions without a defect: {rates.false} (0)")
-    print(f"CPU seconds a failing case: {np.mean(rates.seconds):.2f}, at most {max(rates.seconds):.2f} (2)")
+    print(f"true cause among the causes: {rates.named / rates.failures:.3f} (limit ≥ 0.95)")
+    print(f"only the true cause and indistinguishable defects: {rates.unique / rates.failures:.3f} (limit ≥ 0.90)")
+    print(f"diagnoses of {rates.clean} solutions without a defect: {rates.false} (limit 0)")
+    print(f"CPU seconds for one failure: mean {np.mean(rates.seconds):.2f}, maximum {max(rates.seconds):.2f} (limit 2)")
 
 
 if __name__ == "__main__":

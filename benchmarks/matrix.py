@@ -1,15 +1,14 @@
-"""Every implementation that is installed over the shipped cases, in one run: time, shares and memory.
+"""Measures time and memory of one run of all installed implementations on the shipped cases. Needs Linux.
 
-python -m benchmarks.matrix [--output DIR] [-j N] [-i NAME …]      what else there is, `conformance run` gets
+==============================================  ======
+peak memory of the run and its child processes  ≤ 6 GB
+==============================================  ======
 
-===========================================  ========
-memory of the run and all of its processes    ≤ 6 GB
-===========================================  ========
-
-Memory is the sum of what each process has to itself and its part of what they share, read four times a second.
+Memory is the sum of the proportional set sizes (PSS) of all processes: private memory plus a share of shared memory. It
+is sampled four times a second. Options other than --output are passed to ``conformance run``, such as ``-j N`` and
+``-i NAME``.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -18,67 +17,79 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from benchmarks.arguments import make_parser
 from conformance.results.reader import read
 
-LIMIT = 6.0
-INTERVAL = 0.25
+MAX_GIGABYTES = 6.0
+"""Largest peak memory in GB."""
+SAMPLING_SECONDS = 0.25
+"""Time between two samples of the memory."""
 
 
-def tree(root: int) -> list[int]:
-    """A process and all that descend from it."""
-    found, todo = [], [root]
-    while todo:
-        process = todo.pop()
+def process_tree(root: int) -> list[int]:
+    """Returns the ids of a process and its descendants."""
+    found, pending = [], [root]
+    while pending:
+        process = pending.pop()
         found.append(process)
         for children in Path(f"/proc/{process}/task").glob("*/children"):
             try:
-                todo += map(int, children.read_text().split())
+                pending += map(int, children.read_text().split())
             except OSError:
                 continue
     return found
 
 
 def gigabytes(processes: list[int]) -> float:
-    """Their memory together."""
-    total = 0
+    """Returns the total PSS of some processes in GB."""
+    kilobytes = 0
     for process in processes:
         try:
             text = Path(f"/proc/{process}/smaps_rollup").read_text()
-        except OSError:  # It has ended.
+        except OSError:  # The process has ended.
             continue
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-    return total / 1e6
+        kilobytes += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return kilobytes / 1e6
 
 
-class Peak(threading.Thread):
-    """Reads the memory of a process and its descendants until it is told to stop."""
+class PeakMemory(threading.Thread):
+    """A thread that samples the memory of a process and its descendants until ``stop``.
+
+    Attributes:
+        gigabytes: peak memory in GB.
+    """
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
-        self.root, self.peak, self.over = root, 0.0, threading.Event()
+        self.gigabytes = 0.0
+        self._root, self._stopped = root, threading.Event()
 
     def run(self) -> None:
-        """Keeps the largest sum."""
-        while not self.over.wait(INTERVAL):
-            self.peak = max(self.peak, gigabytes(tree(self.root)))
+        """Samples the memory."""
+        while not self._stopped.wait(SAMPLING_SECONDS):
+            self.gigabytes = max(self.gigabytes, gigabytes(process_tree(self._root)))
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._stopped.set()
+        self.join()
 
 
 def main() -> None:
-    """Runs, and prints a table."""
-    parser = argparse.ArgumentParser(description="Every implementation that is installed, in one run.")
-    parser.add_argument("--output", type=Path, help="where to keep the results; without it, they are not kept")
+    """Runs all implementations and prints a table of their times."""
+    parser = make_parser("matrix", __doc__)
+    parser.add_argument("--output", type=Path, help="folder for the results (default: a temporary folder)")
     args, rest = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.output or Path(scratch)
         command = [sys.executable, "-m", "conformance.commands.cli", "run", "--output", str(folder), *rest]
         start = time.perf_counter()
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        watch = Peak(running.pid)
-        watch.start()
+        memory = PeakMemory(running.pid)
+        memory.start()
         code = running.wait()
         wall = time.perf_counter() - start
-        watch.over.set()
-        watch.join()
+        memory.stop()
         report = read(folder / "results.jsonl")
     seconds: dict[str, float] = defaultdict(float)
     statuses: dict[str, Counter[str]] = defaultdict(Counter)
@@ -91,7 +102,7 @@ def main() -> None:
         print(f"{spent:8.1f} s {spent / total:5.1%}  {name:44} {counts}")
     rows = sum(map(Counter.total, statuses.values()))
     print(f"{len(statuses)} implementations, {rows} results, exit code {code}, {wall:.0f} s of wall time")
-    print(f"peak memory {watch.peak:.2f} GB (at most {LIMIT:g})")
+    print(f"peak memory {memory.gigabytes:.2f} GB (limit {MAX_GIGABYTES:g})")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
-"""Resident memory of one process over many cases, for each implementation in a process of its own.
+"""Measures the resident memory of a process that solves many cases. Needs Linux.
 
-    python -m benchmarks.memory [--cases 2000] [--configurations 100] [--shuffled] [IMPLEMENTATION …]
-
-Configurations are small and vary at random, so that caches fill up and turn over. Memory is bounded where the last
-column stays near the one before it.
+Each implementation runs in its own process. Random small configurations fill the implementation's caches and evict
+their entries. Memory is printed at the start and after 1/4, 1/2 and all of the cases. It is bounded if the last two
+numbers are nearly equal.
 """
 
-import argparse
 import gc
 import os
 import random
@@ -15,6 +13,8 @@ import sys
 import time
 from importlib import import_module
 from typing import Any
+
+from benchmarks.arguments import make_parser
 
 IMPLEMENTATIONS = {
     "torch.nn.LSTM": "conformance.adapters.pytorch.lstm:TorchLSTM",
@@ -25,13 +25,13 @@ IMPLEMENTATIONS = {
 
 
 def resident() -> float:
-    """MiB that this process holds in memory (Linux)."""
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - a pseudo-file, read often
+    """Returns the resident memory of this process in MiB."""
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - a pseudo-file that is read often
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def configuration(draw: random.Random) -> dict[str, Any]:
-    """What a layer is made for."""
+def random_configuration(draw: random.Random) -> dict[str, Any]:
+    """Returns random options of a case, without sequence length and batch size."""
     return {
         "input_size": draw.randint(1, 8),
         "hidden_size": draw.randint(1, 8),
@@ -47,7 +47,7 @@ def configuration(draw: random.Random) -> dict[str, Any]:
 
 
 def measure(name: str, cases: int, configurations: int, shuffled: bool) -> None:
-    """Solves cases and prints what memory they left behind."""
+    """Solves random cases and prints the resident memory along the way."""
     from conformance.cases.case import Case
     from conformance.verdict.problem import make_problem
 
@@ -56,41 +56,46 @@ def measure(name: str, cases: int, configurations: int, shuffled: bool) -> None:
     draw = random.Random(1)
     drawn = [
         Case.model_validate({**options, "seq_len": draw.randint(1, 8), "batch": draw.randint(1, 4)})
-        for options in [configuration(draw) for _ in range(configurations)]
+        for options in [random_configuration(draw) for _ in range(configurations)]
         for _ in range(cases * 4 // configurations)
     ]
-    able = [case for case in drawn if adapter.supports(case) is None]
-    able = able[:: len(able) // cases][:cases]
+    supported = [case for case in drawn if adapter.supports(case) is None]
+    supported = supported[:: len(supported) // cases][:cases]
     if shuffled:
-        draw.shuffle(able)
+        draw.shuffle(supported)
     print(f"{name:36} start {resident():5.0f} MiB", end="", flush=True)
     began = time.process_time()
-    for solved, case in enumerate(able, start=1):
+    for solved, case in enumerate(supported, start=1):
         adapter.solve(make_problem(case))
         if solved in {cases // 4, cases // 2, cases}:
             gc.collect()
             print(f"   {solved:5} {resident():5.0f} MiB", end="", flush=True)
-    print(f"   {(time.process_time() - began) / len(able) * 1e3:.1f} ms CPU a case", flush=True)
+    print(f"   {(time.process_time() - began) / len(supported) * 1e3:.1f} ms of CPU time per case", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("implementation", nargs="*", help=f"of {', '.join(IMPLEMENTATIONS)}; all unless given")
-    parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--configurations", type=int, default=100, help="different ones among the cases")
-    parser.add_argument("--shuffled", action="store_true", help="not one configuration after the other")
+    parser = make_parser("memory", __doc__)
+    known = ", ".join(IMPLEMENTATIONS)
+    parser.add_argument("implementation", nargs="*", help=f"implementations to measure (default: all): {known}")
+    parser.add_argument("--cases", type=int, default=2000, help="number of cases (default: %(default)s)")
+    parser.add_argument(
+        "--configurations", type=int, default=100, help="number of different configurations (default: %(default)s)"
+    )
+    parser.add_argument("--shuffled", action="store_true", help="shuffle instead of grouping by configuration")
     arguments = parser.parse_args()
     unknown = set(arguments.implementation) - IMPLEMENTATIONS.keys()
     if unknown:
-        parser.error(f"{', '.join(sorted(unknown))}: known are {', '.join(IMPLEMENTATIONS)}")
+        parser.error(f"unknown implementation {', '.join(sorted(unknown))}; choose from {known}")
     names = arguments.implementation or list(IMPLEMENTATIONS)
     if arguments.cases < arguments.configurations:
-        parser.error("--cases must be at least --configurations")
+        parser.error(f"--cases must be at least --configurations ({arguments.configurations}), got {arguments.cases}")
     if len(names) == 1:
         measure(names[0], arguments.cases, arguments.configurations, arguments.shuffled)
         return
+    options = [f"--cases={arguments.cases}", f"--configurations={arguments.configurations}"]
+    options += ["--shuffled"] * arguments.shuffled
     for name in names:
-        subprocess.run([sys.executable, "-m", "benchmarks.memory", name, *sys.argv[1:]], check=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.memory", name, *options], check=True)
 
 
 if __name__ == "__main__":

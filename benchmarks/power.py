@@ -1,9 +1,7 @@
-"""The kill matrix's speed: without a cache, with one, and against the naive loop; on a sample of the shipped cases.
+"""Measures the speed of the kill matrix on a sample of the shipped cases: without a cache, with a cache, and naively.
 
-    python -m benchmarks.power
-
-The naive loop is the obvious one: for each case × defect the problem, the reference and its budget anew, and every
-tensor compared by ``numpy.testing.assert_allclose``'s rule on its own, in one process.
+The naive loop runs in one process. For each case and defect, it computes the problem, the reference and the budget anew
+and compares each tensor separately, by the rule of ``numpy.testing.assert_allclose``.
 """
 
 from conformance import threads
@@ -19,6 +17,7 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+from benchmarks.arguments import make_parser  # noqa: E402
 from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
 from conformance.defects.catalogue import CATALOGUE  # noqa: E402
 from conformance.defects.defect import solve  # noqa: E402
@@ -27,21 +26,24 @@ from conformance.verdict.oracle import Oracle  # noqa: E402
 from conformance.verdict.problem import make_problem  # noqa: E402
 from reference import PROFILES, Dialect  # noqa: E402
 
-STRIDE = 10
-"""Every so many of the shipped cases."""
-DEFECTS = 20
-"""Defects that the naive loop is timed on; its time for all of them is in proportion."""
+CASE_STRIDE = 10
+"""The sample consists of every tenth shipped case with less than ``MAX_PARAMETERS`` parameters."""
+MAX_PARAMETERS = 50_000
+NAIVE_DEFECTS = 20
+"""Approximate number of defects that the naive loop computes. Its time is extrapolated to the whole catalogue."""
 
 
 def main() -> None:
-    cases = [case for case in load_all([shipped_cases()]) if case.model.parameter_count() < 50_000][::STRIDE]
+    make_parser("power", __doc__).parse_args()
+    cases = [case for case in load_all([shipped_cases()]) if case.model.parameter_count() < MAX_PARAMETERS]
+    cases = cases[::CASE_STRIDE]
     views = [View.of(case) for case in cases]
     jobs = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         cold = _seconds(lambda: compute_matrix(views, Path(folder), jobs))
         warm = _seconds(lambda: compute_matrix(views, Path(folder), jobs))
     single = _seconds(lambda: compute_matrix(views, None, 1))
-    naive = _seconds(lambda: _naive(views))
+    naive = _naive_seconds(views)
     cells = len(cases) * len(CATALOGUE)
     print(f"{len(cases)} cases × {len(CATALOGUE)} defects\n")
     for name, seconds in (
@@ -50,12 +52,12 @@ def main() -> None:
         ("from the cache", warm),
         ("the naive loop", naive),
     ):
-        print(f"{name:32}{seconds:8.2f} s{1e3 * seconds / cells:9.3f} ms a cell{naive / seconds:9.1f}x")
+        print(f"{name:32}{seconds:8.2f} s{1e3 * seconds / cells:9.3f} ms per cell{naive / seconds:9.1f}x")
 
 
-def _naive(views: list[View]) -> float:
-    """Seconds are in proportion to the defects: all of them would take minutes."""
-    defects = CATALOGUE[:: len(CATALOGUE) // DEFECTS]
+def _naive_seconds(views: list[View]) -> float:
+    """Runs the naive loop on some defects. Returns its wall-clock seconds, extrapolated to the whole catalogue."""
+    defects = CATALOGUE[:: len(CATALOGUE) // NAIVE_DEFECTS]
     start = time.perf_counter()
     for view in views:
         for defect in defects:
@@ -70,9 +72,10 @@ def _naive(views: list[View]) -> float:
 
 
 def _seconds(call: Callable[[], Any]) -> float:
+    """Returns the wall-clock seconds of a call."""
     start = time.perf_counter()
-    found = call()
-    return found if isinstance(found, float) else time.perf_counter() - start
+    call()
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

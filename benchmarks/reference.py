@@ -1,9 +1,8 @@
-"""The reference's speed as ratios: all contestants side by side in one run, one thread, the best of several rounds.
+"""Measures the speed of the reference, on one thread, as ratios to alternatives.
 
-    python -m benchmarks.reference
-
-Against ``torch.nn.LSTM`` in float64, forward and backward; against the bare matrix products that no LSTM can do
-without; and, forward only and where it supports the case, against onnx's ``ReferenceEvaluator``.
+The alternatives are ``torch.nn.LSTM`` in float64, forward and backward; the matrix products of an LSTM, without the
+rest; and onnx's ``ReferenceEvaluator``, forward only, for one layer. They take turns, and the fastest call of each
+counts.
 """
 
 from conformance import threads
@@ -20,6 +19,7 @@ import torch  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 import reference  # noqa: E402
+from benchmarks.arguments import make_parser  # noqa: E402
 from conformance.cases.case import Case  # noqa: E402
 from conformance.verdict.problem import Problem, make_problem  # noqa: E402
 from reference.model import Model  # noqa: E402
@@ -29,7 +29,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "small (20, 8, 16, 32)": {"seq_len": 20, "batch": 8, "input_size": 16, "hidden_size": 32},
     "medium (50, 16, 128, 128)": {"seq_len": 50, "batch": 16, "input_size": 128, "hidden_size": 128},
     "large (100, 32, 512, 512)": {"seq_len": 100, "batch": 32, "input_size": 512, "hidden_size": 512},
-    "tutorial (25, 40, 512, 256), 2 layers, both ways": {
+    "tutorial (25, 40, 512, 256), 2 layers, bidirectional": {
         "seq_len": 25,
         "batch": 40,
         "input_size": 512,
@@ -38,46 +38,48 @@ SIZES: dict[str, dict[str, Any]] = {
         "direction": "bidirectional",
     },
 }
-"""(T, B, I, H)"""
+"""Case options by label. The numbers in the label are (T, B, I, H)."""
 
-SECONDS = 3.0
-"""Time for one size."""
-TURN = 0.01
-"""Seconds for one contestant before it is the next one's turn; at least two calls."""
+SECONDS_PER_SIZE = 3.0
+"""Time to measure one size."""
+SECONDS_PER_TURN = 0.01
+"""Time to measure one alternative before the next. A turn makes at least two calls."""
 
-Contestants = dict[str, Callable[[], Any]]
+Alternatives = dict[str, Callable[[], Any]]
+"""Functions to measure, by name."""
 
 
 def main() -> None:
+    make_parser("reference", __doc__).parse_args()
     torch.set_num_threads(1)
-    print("Milliseconds of a call, and how the reference compares (below 1: the reference is faster).\n")
-    print(f"{'size (T, B, I, H)':50}{'reference':>10}{'torch':>14}{'products':>15}{'forward':>10}{'onnx forward':>16}")
+    print("Milliseconds per call, and ratio of the reference to the alternative (below 1: the reference is faster).\n")
+    print(f"{'size (T, B, I, H)':52}{'reference':>10}{'torch':>17}{'products':>17}{'forward':>10}{'onnx forward':>17}")
     for name, options in SIZES.items():
         problem = make_problem(Case(**options, dtype="float64", values="uniform"))
-        contestants = {
+        alternatives = {
             "reference": _reference(problem),
             "torch": _torch(problem),
             "products": _products(problem.case.model, problem),
             "forward": _reference_forward(problem),
             "onnx": _onnx(problem),
         }
-        best = _rounds({key: call for key, call in contestants.items() if call is not None})
-        ours, forward = best["reference"], best["forward"]
-        onnx_column = f"{best['onnx']:9.3f}{forward / best['onnx']:6.2f}x" if "onnx" in best else f"{'-':>16}"
+        best = _best_milliseconds({key: call for key, call in alternatives.items() if call is not None})
+        both, forward = best["reference"], best["forward"]
+        onnx_column = f"{best['onnx']:10.3f}{forward / best['onnx']:6.2f}x" if "onnx" in best else f"{'-':>17}"
         print(
-            f"{name:50}{ours:10.3f}{best['torch']:8.3f}{ours / best['torch']:5.2f}x"
-            f"{best['products']:8.3f}{ours / best['products']:6.2f}x{forward:10.3f}{onnx_column}"
+            f"{name:52}{both:10.3f}{best['torch']:10.3f}{both / best['torch']:6.2f}x"
+            f"{best['products']:10.3f}{both / best['products']:6.2f}x{forward:10.3f}{onnx_column}"
         )
 
 
-def _rounds(contestants: Contestants) -> dict[str, float]:
-    """The best milliseconds of each, taken in turn, so that a slow moment of the machine meets them all."""
-    best = dict.fromkeys(contestants, float("inf"))
-    end = time.perf_counter() + SECONDS
+def _best_milliseconds(alternatives: Alternatives) -> dict[str, float]:
+    """Returns the milliseconds of the fastest call of each alternative. They take turns, so that load affects all."""
+    best = dict.fromkeys(alternatives, float("inf"))
+    end = time.perf_counter() + SECONDS_PER_SIZE
     while time.perf_counter() < end:
-        for key, call in contestants.items():
-            call()  # What the others left in the processor's caches is not this one's cost.
-            turn = time.perf_counter() + TURN
+        for key, call in alternatives.items():
+            call()  # Warm up: the previous alternative has filled the processor's caches.
+            turn = time.perf_counter() + SECONDS_PER_TURN
             while (start := time.perf_counter()) < turn:
                 call()
                 best[key] = min(best[key], 1e3 * (time.perf_counter() - start))
@@ -117,7 +119,7 @@ def _torch(problem: Problem) -> Callable[[], Any]:
 
 
 def _products(model: Model, problem: Problem) -> Callable[[], Any]:
-    """Every matrix product of forward and backward, and nothing else."""
+    """Returns a function that computes all matrix products of the forward and backward pass, and nothing else."""
     steps, rows = problem.case.seq_len, problem.case.rows or 1
     directions = []
     for layer, hidden in enumerate(model.hidden_sizes):
@@ -150,17 +152,17 @@ def _products(model: Model, problem: Problem) -> Callable[[], Any]:
 
 
 def _onnx(problem: Problem) -> Callable[[], Any] | None:
-    """The evaluator of onnx on a model of one LSTM node; None for stacks, which the node cannot express."""
+    """Returns a function that runs onnx's evaluator on one LSTM node. Returns None for several layers."""
     model = problem.case.model
     if model.num_layers > 1:
         return None
     hidden = model.hidden_sizes[0]
 
-    def iofc(array: Any) -> Any:
+    def reorder_gates(array: Any) -> Any:
         i, f, g, o = np.split(array, 4)
         return np.concatenate((i, o, f, g))
 
-    p = {name.removesuffix("_l0"): iofc(array) for name, array in problem.parameters.items()}
+    p = {name.removesuffix("_l0"): reorder_gates(array) for name, array in problem.parameters.items()}
     assert problem.initial_state is not None
     feed = {
         "X": problem.input,

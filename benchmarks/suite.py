@@ -1,10 +1,8 @@
-"""What the suite costs beside the frameworks that it drives: ratios of CPU time on the shipped cases, warm cache.
-
-python -m benchmarks.suite
+"""Measures the CPU time of the suite itself, without the frameworks, on the shipped cases with a warm cache.
 
 =====================================================  ======
-share of ``conformance run`` that is the suite's own   ≤ 0.25
-``pytest -n auto`` to ``conformance run``              ≤ 1.3
+the suite's share of ``conformance run``               ≤ 0.25
+``pytest -n auto`` divided by ``conformance run``      ≤ 1.3
 =====================================================  ======
 """
 
@@ -16,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.arguments import make_parser
 from conformance.cases.casefile import shipped_cases
 from conformance.results.reader import Report, read
 from conformance.results.summary import FRAMEWORK_PHASES
@@ -24,30 +23,32 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def cpu_seconds(command: Sequence[str], folder: Path) -> float:
-    """CPU seconds of a command and of all processes that it starts."""
+    """Runs a command. Returns the CPU seconds of its process and all child processes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=make_environment())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode not in (0, 1):
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}{done.stderr}")
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def environment() -> dict[str, str]:
-    """This checkout's own code, and compiled code kept, as it is on a user's machine."""
+def make_environment() -> dict[str, str]:
+    """Returns environment variables that select the code of this checkout and keep compiled bytecode, as users do."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "conformance-pycache")}
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    bytecode = Path(tempfile.gettempdir()) / "conformance-pycache"
+    return variables | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(bytecode)}
 
 
 def framework_seconds(report: Report) -> float:
-    """CPU seconds of the implementations' own imports and solutions."""
-    assert report.footer is not None, "the run did not come to its end"
-    return sum(float(report.footer["seconds"].get(phase, 0.0)) for phase in FRAMEWORK_PHASES)
+    """Returns the CPU seconds that the implementations needed to import their frameworks and solve the problems."""
+    assert report.footer is not None, "the run is incomplete"
+    return sum(float(report.footer.seconds.get(phase, 0.0)) for phase in FRAMEWORK_PHASES)
 
 
 def main() -> None:
-    """Runs both doors on the shipped cases, once to warm the cache, then to measure."""
+    """Warms the cache, then measures ``conformance run`` and pytest."""
+    make_parser("suite", __doc__).parse_args()
     python = sys.executable
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -62,12 +63,13 @@ def main() -> None:
         parallel = cpu_seconds(under_pytest, shipped_cases().parent)
         rows = read(folder / "pytest.jsonl")
     frameworks = framework_seconds(report)
-    print(f"{len(report.results)} rows; conformance run {direct:.1f} s of CPU, pytest -n auto {parallel:.1f} s")
-    print(f"the suite's own share of conformance run: {1 - frameworks / direct:.2f} (at most 0.25)")
-    for phase, seconds in sorted((report.footer or {})["seconds"].items(), key=lambda item: -item[1]):
+    print(f"{len(report.results)} rows; CPU time: conformance run {direct:.1f} s, pytest -n auto {parallel:.1f} s")
+    print(f"the suite's share of conformance run: {1 - frameworks / direct:.2f} (limit 0.25)")
+    spent = report.footer.seconds if report.footer else {}
+    for phase, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {seconds / direct:5.2f} {phase}")
-    print(f"pytest -n auto to conformance run: {parallel / direct:.2f} (at most 1.3)")
-    print(f"  frameworks under pytest: {framework_seconds(rows) / frameworks:.2f} of those in conformance run")
+    print(f"pytest -n auto divided by conformance run: {parallel / direct:.2f} (limit 1.3)")
+    print(f"  frameworks alone: {framework_seconds(rows) / frameworks:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Results that nobody ran: as many as are asked for, spread over statuses, tensors and features as real ones are."""
+"""Synthetic results for benchmarks, distributed over statuses, tensors and features like real ones."""
 
 from pathlib import Path
 from typing import Any
@@ -7,20 +7,23 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
-from conformance.defects.power.detected import IDS
-from conformance.results.header import make_header
+from conformance.defects.power.bitmasks import IDS
+from conformance.results.footer import Footer
+from conformance.results.header import Header
 from conformance.results.reader import Report
-from conformance.results.record import Result, Status, counts
+from conformance.results.record import Result, Status
 from conformance.run.runner import blank
 from conformance.verdict.evidence import evidence
 from conformance.verdict.problem import make_problem
 
 IMPLEMENTATIONS = 40
+"""Number of implementations in a synthetic run."""
 _SHARES: dict[Status, float] = {"pass": 0.76, "unsupported": 0.18, "known": 0.03, "fail": 0.02, "error": 0.01}
+"""Share of each status."""
 
 
 def report(amount: int, seed: int = 0) -> Report:
-    """A complete run of this many results."""
+    """Returns a complete run with a number of results."""
     random = np.random.default_rng(seed)
     names = [f"family{place // 4}.layers.LSTM[backend-{place % 4}]" for place in range(IMPLEMENTATIONS)]
     shipped = load_all([shipped_cases()])
@@ -35,14 +38,13 @@ def report(amount: int, seed: int = 0) -> Report:
             results.append(_result(random, case, name, status, of, masks[place // 3]))  # type: ignore[arg-type]
     planned = dict.fromkeys(names, len(cases))
     packages = {name: {"framework": "1.2.3", "backend": "4.5"} for name in names}
-    header = make_header(planned, packages, defects=IDS, controls={"gates-swapped": "fail"})
+    header = Header(planned=planned, packages=packages, defects=IDS, controls={"gates-swapped": "fail"}).stamped()
     described = {name: {"device": "cpu", "threads": "1", "gradients": "its own"} for name in names}
-    return Report(
-        Path("synthetic.jsonl"), header, described, tuple(results), {"counts": counts(results), "seconds": {}}
-    )
+    return Report(Path("synthetic.jsonl"), header, described, tuple(results), Footer.of(results))
 
 
 def _copy(case: Case, place: int) -> Case:
+    """Returns a case with a unique name."""
     return case.model_copy(update={"name": f"{case.name}-{place}", "line": place})
 
 

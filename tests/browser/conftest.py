@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.chromium import ABSENT, PATH, browser
+from benchmarks.chromium import CHROMIUM_PATH, CHROMIUM_REQUIRED, browser
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.known.divergences import shipped
@@ -76,9 +76,9 @@ def report(results: tuple[Result, ...], complete: bool = True, **header: Any) ->
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A running browser."""
-    pytest.importorskip("playwright", reason=ABSENT)
-    if not PATH:
-        pytest.skip(ABSENT)
+    pytest.importorskip("playwright", reason=CHROMIUM_REQUIRED)
+    if not CHROMIUM_PATH:
+        pytest.skip(CHROMIUM_REQUIRED)
     with browser() as running:
         yield running
 
