@@ -3,26 +3,26 @@
  *   cc -O2 -o harness examples/harness.c -lm
  *   conformance run -i cmd:./harness
  *
- * It has one layer that runs forward, in float32 or float64, with or without biases and initial state, and its
- * gradients. Everything else it declines. */
+ * It supports a single forward layer in float32 or float64, with or without biases and initial state, and computes its
+ * gradients. It declares these features; the suite reports all other cases as unsupported. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST 64 /* tensors in a problem */
+#define MAX_TENSORS 64 /* per problem */
 
 typedef struct { const char *name; size_t count; double *values; } Tensor;
 
-static Tensor given[MOST];
-static int givens;
-static char *header; /* of the problem's tensors; their names lie in it */
+static Tensor given[MAX_TENSORS];
+static int given_count;
+static char *header; /* header of the problem's tensors; Tensor.name points into it */
 static char *answer_header;
 static unsigned char *answer_data;
 static size_t header_size, data_size;
 
-/* ---- JSON, as far as the protocol needs it: a key's value, found by its name. ---- */
+/* ---- JSON. Values are found by searching for their key, which is enough for the protocol. ---- */
 
 static const char *value_of(const char *json, const char *key) {
     char quoted[80];
@@ -37,7 +37,7 @@ static int is(const char *json, const char *key, const char *value) {
     return strncmp(value_of(json, key), value, strlen(value)) == 0;
 }
 
-/* ---- Tensors: 8 bytes of length, a JSON header, raw little-endian values. ---- */
+/* ---- Tensors: 8 bytes with the length of the header, a JSON header, raw little-endian values. ---- */
 
 static void read_tensors(const char *block) {
     uint64_t size;
@@ -46,9 +46,9 @@ static void read_tensors(const char *block) {
     header = realloc(header, size + 1);
     memcpy(header, block + 8, size);
     header[size] = 0;
-    givens = 0;
-    for (char *at = header + 1; (at = strchr(at, '"')) && givens < MOST;) {
-        Tensor *tensor = &given[givens++];
+    given_count = 0;
+    for (char *at = header + 1; (at = strchr(at, '"')) && given_count < MAX_TENSORS;) {
+        Tensor *tensor = &given[given_count++];
         tensor->name = at + 1;
         char *end = strchr(at + 1, '"');
         *end = 0;
@@ -68,14 +68,14 @@ static void read_tensors(const char *block) {
 }
 
 static double *get(const char *name) {
-    for (int k = 0; k < givens; k++)
+    for (int k = 0; k < given_count; k++)
         if (strcmp(given[k].name, name) == 0) return given[k].values;
     return NULL;
 }
 
 static double *zeros(size_t count) { return calloc(count + 1, sizeof(double)); }
 
-/* Adds a tensor to the answer, if the case wants it, with the shape that it is wanted with. */
+/* Adds a tensor to the answer if the request wants it, with the requested shape. */
 static void put(const char *request, const char *name, const double *values, size_t count, int wide) {
     const char *shape = value_of(strstr(request, "\"wants\":"), name);
     size_t width = wide ? 8 : 4;
@@ -102,11 +102,11 @@ static void solve(const char *request) {
     int wide = is(request, "dtype", "\"float64\"");
     const double *x = get("input"), *w_ih = get("weight_ih_l0"), *w_hh = get("weight_hh_l0");
     const double *b_ih = get("bias_ih_l0"), *b_hh = get("bias_hh_l0"), *dy = get("cotangent.output");
-    /* States before each step and after the last; gates of each step, in the order i, f, g, o. */
+    /* h and c hold T + 1 states: the initial state and the state after each step. Gates are i, f, g, o. */
     double *h = zeros((T + 1) * B * H), *c = zeros((T + 1) * B * H), *gates = zeros(T * B * 4 * H), *y = zeros(T * B * H);
     if (get("h_0")) memcpy(h, get("h_0"), B * H * sizeof(double)), memcpy(c, get("c_0"), B * H * sizeof(double));
-#define ROW(t, b) (first ? (b) * T + (t) : (t) * B + (b)) /* of input and output */
-#define AT(t, b) (((t) * B + (b)) * H)                    /* of h and c */
+#define ROW(t, b) (first ? (b) * T + (t) : (t) * B + (b)) /* row of input and output */
+#define AT(t, b) (((t) * B + (b)) * H)                    /* offset in h and c */
     for (long t = 0; t < T; t++)
         for (long b = 0; b < B; b++) {
             double *z = gates + ((t * B) + b) * 4 * H;
@@ -122,7 +122,7 @@ static void solve(const char *request) {
                 y[ROW(t, b) * H + j] = h[AT(t + 1, b) + j] = z[3 * H + j] * tanh(now);
             }
         }
-    /* Back through time, from the cotangents. */
+    /* Backpropagation through time, from the cotangents. */
     double *dx = zeros(T * B * I), *dw_ih = zeros(4 * H * I), *dw_hh = zeros(4 * H * H), *db = zeros(4 * H);
     double *dh = zeros(B * H), *dc = zeros(B * H), *dz = zeros(4 * H);
     memcpy(dh, get("cotangent.h_n"), B * H * sizeof(double));
@@ -155,10 +155,10 @@ static void solve(const char *request) {
     put(request, "grad.bias_ih_l0", db, 4 * H, wide), put(request, "grad.bias_hh_l0", db, 4 * H, wide);
     double *all[] = {h, c, gates, y, dx, dw_ih, dw_hh, db, dh, dc, dz};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
-    for (int k = 0; k < givens; k++) free(given[k].values);
+    for (int k = 0; k < given_count; k++) free(given[k].values);
 }
 
-/* What it supports, by the names of conformance.cases.features; it is not asked for anything else. */
+/* Supported features (docs/writing-an-adapter.md). The suite sends no case with another feature. */
 static const char *features =
     "[\"no bias\",\"batch first\",\"state omitted\",\"gradients\",\"float64\",\"float32\"]";
 

@@ -1,7 +1,7 @@
-/** What the harnesses share about cases: names, and parts of tensors, of layers and directions. */
-import { joined, rows } from "./tensors.mjs";
+/** Names and parts of a case's tensors, by layer and direction. All harnesses use them. */
+import { concatenated, rows } from "./tensors.mjs";
 
-/** Units of each layer. */
+/** Hidden size of each layer. */
 export const hiddenSizes = (c) =>
   [c.hidden_size].flat().concat(Array(c.num_layers).fill(c.hidden_size)).slice(0, c.num_layers);
 
@@ -9,10 +9,10 @@ const isUniform = (c) => new Set(hiddenSizes(c)).size === 1;
 
 const SUFFIXES = { forward: [""], reverse: ["_reverse"], bidirectional: ["", "_reverse"] };
 
-/** How the parameters' names of a layer end, a name for each direction: `l1`, `l1_reverse`. */
+/** Suffixes of a layer's parameter names, one per direction: `l1`, `l1_reverse`. */
 export const ends = (c, layer) => SUFFIXES[c.direction].map((suffix) => `l${layer}${suffix}`);
 
-/** A layer's part (D, B, ·) of `h_0`, `cotangent.c_n` and so on. */
+/** Returns a layer's part (D, B, ·) of `h_0`, `cotangent.c_n` or another state. */
 export function state(c, tensors, name, layer) {
   const directions = ends(c, layer).length;
   return isUniform(c)
@@ -20,13 +20,15 @@ export function state(c, tensors, name, layer) {
     : tensors[`${name}_l${layer}`];
 }
 
-/** Such parts (D, B, ·) of all layers under their canonical names. */
+/** Returns the parts (D, B, ·) of all layers under their canonical names. */
 export const states = (c, name, layers) =>
-  isUniform(c) ? { [name]: joined(layers) } : Object.fromEntries(layers.map((layer, k) => [`${name}_l${k}`, layer]));
+  isUniform(c)
+    ? { [name]: concatenated(layers) }
+    : Object.fromEntries(layers.map((layer, k) => [`${name}_l${k}`, layer]));
 
-/** The gates' blocks of H rows, stacked in one order, stacked in another. */
+/** Reorders the gates' blocks of H rows from the order `stored` to the order `wanted`. */
 export function reordered(tensor, stored, wanted) {
   const height = tensor.shape[0] / stored.length;
   const block = (gate) => rows(tensor, stored.indexOf(gate) * height, (stored.indexOf(gate) + 1) * height);
-  return joined([...wanted].map(block));
+  return concatenated([...wanted].map(block));
 }

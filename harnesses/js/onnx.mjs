@@ -1,8 +1,8 @@
-/** ONNX models of cases, as their protobuf bytes, and what the harnesses of runtimes share that read them. */
+/** ONNX models of cases as protobuf bytes, and the harness of a runtime that reads them. */
 import { ends, hiddenSizes, reordered, state, states } from "./cases.mjs";
-import { bytes, joined, lifted } from "./tensors.mjs";
+import { bytes, concatenated, unsqueezed } from "./tensors.mjs";
 
-const OPSET = 22; // The newest that has a new LSTM.
+const OPSET = 22; // The newest opset that changed the LSTM operator.
 const IR = 10;
 const FLOAT_TYPES = { F32: 1, F16: 10 };
 const INT32 = 6;
@@ -13,7 +13,7 @@ const FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
   "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32", "float16",
 ];
-/** ONNX's names of activations, with their alpha and beta where they take them. */
+/** Names of activations in ONNX, with the alpha and beta of those that have constants. */
 const ACTIVATIONS = {
   sigmoid: ["Sigmoid"],
   tanh: ["Tanh"],
@@ -28,10 +28,10 @@ const ACTIVATIONS = {
 };
 
 /**
- * An implementation for `serve`: a runtime that reads ONNX models.
+ * Returns an implementation for `serve` that runs ONNX models.
  *
- * @param name the npm package, which is the implementation's name, too
- * @param load imports the runtime and returns it with a description
+ * @param name name of the npm package and of the implementation
+ * @param load function that imports the runtime and returns it with its description
  */
 export function runtime(name, load) {
   let ort;
@@ -42,10 +42,12 @@ export function runtime(name, load) {
     async load() {
       let description;
       [ort, description] = await load();
-      const graph = `opset ${OPSET}, an LSTM node for each layer with Transpose and Reshape between`;
-      return { ...description, model: graph, "batch first": "Transpose nodes around the stack", lengths: "sequence_lens" };
+      const graph = `opset ${OPSET}, one LSTM node per layer with Transpose and Reshape in between`;
+      const transposed = "Transpose nodes around the stack";
+      return { ...description, model: graph, "batch first": transposed, lengths: "sequence_lens" };
     },
-    // Y_h is "the last output value": a row without any has 0, which onnxruntime's tests pin (its #28052).
+    // ONNX defines Y_h as "the last output value", which a row of length 0 lacks; onnxruntime's tests pin 0
+    // (microsoft/onnxruntime#28052).
     dialect: () => ({ zero_length: "zero" }),
     async solve(c, tensors) {
       const session = await ort.InferenceSession.create(model(c, tensors), { logSeverityLevel: 4 });
@@ -59,9 +61,9 @@ export function runtime(name, load) {
 }
 
 /**
- * The bytes of a case's ModelProto, its weights as initializers.
+ * Returns the bytes of a case's ModelProto, with its weights as initializers.
  *
- * Inputs: `input`, and where given `sequence_lens` (B,) and `h_0_l0`, `c_0_l0` … (D, B, H).
+ * Inputs: `input`, and if the problem has them `sequence_lens` (B,) and `h_0_l0`, `c_0_l0` … (D, B, H).
  * Outputs: `output`, and `h_n_l0`, `c_n_l0` … (D, B, H).
  */
 export function model(c, tensors) {
@@ -95,7 +97,7 @@ export function model(c, tensors) {
   return message({ 1: IR, 7: graph, 8: message({ 2: OPSET }) });
 }
 
-/** What an LSTM node says beside its hidden size: no more than what is not ONNX's default. */
+/** Returns the attributes of an LSTM node besides its hidden size. Defaults of ONNX are left out. */
 function attributes(c) {
   const options = { direction: c.direction };
   if (c.coupled_gates) options.input_forget = 1;
@@ -111,11 +113,11 @@ function attributes(c) {
   return options;
 }
 
-/** One layer's W (D, 4H, I), R (D, 4H, H) and, where it has them, B (D, 8H) and P (D, 3H). */
+/** Returns one layer's W (D, 4H, I), R (D, 4H, H) and, if present, B (D, 8H) and P (D, 3H). */
 function weightsOf(c, tensors, layer) {
   const stacked = (stored, wanted, ...roles) => {
-    const own = (end) => joined(roles.map((role) => reordered(tensors[`${role}_${end}`], stored, wanted)));
-    return joined(ends(c, layer).map((end) => lifted(own(end))));
+    const own = (end) => concatenated(roles.map((role) => reordered(tensors[`${role}_${end}`], stored, wanted)));
+    return concatenated(ends(c, layer).map((end) => unsqueezed(own(end))));
   };
   const weights = { W: stacked("ifgo", "iofg", "weight_ih"), R: stacked("ifgo", "iofg", "weight_hh") };
   if (c.bias) weights.B = stacked("ifgo", "iofg", "bias_ih", "bias_hh");
@@ -123,6 +125,7 @@ function weightsOf(c, tensors, layer) {
   return weights;
 }
 
+/** Returns the inputs of a case's model by name. */
 function feeds(c, tensors, ort) {
   const tensor = ({ dtype, shape, data }) => new ort.Tensor(dtype === "F16" ? "float16" : "float32", data, shape);
   const given = { input: tensor(tensors.input) };
@@ -132,6 +135,7 @@ function feeds(c, tensors, ort) {
   return given;
 }
 
+/** Returns a model's outputs under their canonical names and in their canonical shapes. */
 function solution(c, dtype, outputs) {
   const tensor = ({ dims, data }) => ({
     dtype,
@@ -142,7 +146,7 @@ function solution(c, dtype, outputs) {
   return { output: tensor(outputs.output), ...states(c, "h_n", layers("h_n")), ...states(c, "c_n", layers("c_n")) };
 }
 
-// Protocol buffers, as far as onnx.proto needs them: fields by number, a list where they are repeated.
+// The part of Protocol Buffers that onnx.proto needs. Fields are keyed by number; a repeated field is a list.
 
 const message = (fields) =>
   Buffer.concat(
@@ -170,10 +174,11 @@ const node = (type, inputs, outputs, options = {}) =>
     5: Object.entries(options).map(([name, value]) => attribute(name, value)),
   });
 
-/** An integer, a number as Float32Array, a string, or a list of them. */
+/** Encodes an attribute: an integer, a float as Float32Array, a string, or a list of these. */
 function attribute(name, value) {
   const [one] = [value].flat();
-  const kind = one instanceof Float32Array ? 0 : Number.isInteger(one) ? 1 : 2; // As fields and types count them.
+  // In the order of the fields and types of AttributeProto.
+  const kind = one instanceof Float32Array ? 0 : Number.isInteger(one) ? 1 : 2;
   return message(
     Array.isArray(value) ? { 1: name, [7 + kind]: value, 20: 6 + kind } : { 1: name, [2 + kind]: value, 20: 1 + kind },
   );
@@ -181,7 +186,7 @@ function attribute(name, value) {
 
 const initializer = (name, type, shape, data) => message({ 1: shape, 2: type, 8: name, 9: bytes(data) });
 
-/** A ValueInfoProto: null stands for a size that is left open. */
+/** Encodes a ValueInfoProto. A size of null is unspecified. */
 const declared = (name, type, shape) => {
   const sizes = shape.map((size) => message(size === null ? {} : { 1: size }));
   return message({ 1: name, 2: message({ 1: message({ 1: type, 2: message({ 1: sizes }) }) }) });

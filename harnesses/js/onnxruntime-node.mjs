@@ -1,10 +1,10 @@
-/** `onnxruntime-node`: ONNX Runtime's native library, as Node.js has it. Forward only. */
+/** Harness of `onnxruntime-node`, ONNX Runtime's native library for Node.js. Forward only. */
 import { runtime } from "./onnx.mjs";
 import { serve } from "./worker.mjs";
 
 async function load() {
   const ort = await import("onnxruntime-node");
-  return [ort, { device: "cpu", threads: "onnxruntime's default: one for each core" }];
+  return [ort, { device: "cpu", threads: "onnxruntime's default: one per core" }];
 }
 
 await serve(runtime("onnxruntime-node", load));

@@ -1,4 +1,4 @@
-/** `onnxruntime-web`: ONNX Runtime compiled to WebAssembly, as browsers run it, here in Node.js. Forward only. */
+/** Harness of `onnxruntime-web`, ONNX Runtime compiled to WebAssembly for browsers, here in Node.js. Forward only. */
 import { runtime } from "./onnx.mjs";
 import { serve } from "./worker.mjs";
 

@@ -1,10 +1,10 @@
 /**
- * Named tensors as bytes, in the safetensors format, and what harnesses do with them besides: move axes, cut, join.
+ * Named tensors as bytes in the safetensors format, and functions that swap axes, slice and concatenate.
  *
- * A tensor is `{ dtype, shape, data }`: the format's name of its dtype, a list, and a typed array, row-major.
+ * A tensor is `{ dtype, shape, data }`: the format's name of its dtype, a list, and a row-major typed array.
  */
 
-/** How values are held. F16 is held as bits: JavaScript has no such numbers. */
+/** Typed array of each dtype. F16 is stored as bits, since JavaScript lacks float16 arrays. */
 const ARRAYS = {
   F64: Float64Array,
   F32: Float32Array,
@@ -15,7 +15,7 @@ const ARRAYS = {
   BOOL: Uint8Array,
 };
 
-/** The tensors that a block of bytes holds, by name. */
+/** Parses bytes into tensors by name. */
 export function loads(block) {
   const size = 8 + Number(block.readBigUInt64LE(0));
   const header = JSON.parse(block.toString("utf8", 8, size));
@@ -23,14 +23,14 @@ export function loads(block) {
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
     const [first, end] = data_offsets.map((offset) => size + offset);
-    // A copy: typed arrays must lie at a multiple of their element's size.
+    // Copies the bytes, because a typed array must be aligned to its element size.
     const bytes = Uint8Array.prototype.slice.call(block, first, end);
     tensors[name] = { dtype, shape, data: new ARRAYS[dtype](bytes.buffer) };
   }
   return tensors;
 }
 
-/** The bytes of named tensors. */
+/** Serializes named tensors. */
 export function dumps(tensors) {
   const header = {};
   const blocks = [];
@@ -43,10 +43,10 @@ export function dumps(tensors) {
   return Buffer.concat([bytes(BigUint64Array.of(BigInt(text.length))), text, ...blocks]);
 }
 
-/** A typed array's bytes, a view. */
+/** Returns the bytes of a typed array as a view. */
 export const bytes = (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
-/** A tensor (M, N, …) as (N, M, …), a copy. */
+/** Swaps the first two axes: copies (M, N, …) to (N, M, …). */
 export function swapped({ dtype, shape: [height, width, ...rest], data }) {
   const size = rest.reduce((product, each) => product * each, 1);
   const moved = new data.constructor(data.length);
@@ -58,14 +58,14 @@ export function swapped({ dtype, shape: [height, width, ...rest], data }) {
   return { dtype, shape: [width, height, ...rest], data: moved };
 }
 
-/** Rows from a first one up to another: (M, …) as (end - first, …), a view. */
+/** Returns the rows from `first` up to `end` as a view: (M, …) to (end - first, …). */
 export function rows({ dtype, shape: [count, ...rest], data }, first, end) {
   const width = data.length / count;
   return { dtype, shape: [end - first, ...rest], data: data.subarray(first * width, end * width) };
 }
 
-/** Tensors one after the other along their first axis, a copy. */
-export function joined(tensors) {
+/** Concatenates tensors along their first axis into a copy. */
+export function concatenated(tensors) {
   const total = (sizes) => sizes.reduce((sum, size) => sum + size, 0);
   const [{ dtype, shape, data }] = tensors;
   const all = new data.constructor(total(tensors.map((tensor) => tensor.data.length)));
@@ -77,5 +77,5 @@ export function joined(tensors) {
   return { dtype, shape: [total(tensors.map((tensor) => tensor.shape[0])), ...shape.slice(1)], data: all };
 }
 
-/** A tensor with an axis of 1 before its others, a view. */
-export const lifted = ({ dtype, shape, data }) => ({ dtype, shape: [1, ...shape], data });
+/** Adds a first axis of size 1. Returns a view. */
+export const unsqueezed = ({ dtype, shape, data }) => ({ dtype, shape: [1, ...shape], data });

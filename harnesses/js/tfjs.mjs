@@ -1,11 +1,11 @@
 /**
- * `tf.layers.lstm` of TensorFlow.js, with gradients: `node tfjs.mjs` on its CPU backend, which is plain JavaScript;
- * `node tfjs.mjs wasm` on its WebAssembly backend.
+ * Harness of `tf.layers.lstm` of TensorFlow.js, with gradients. `node tfjs.mjs` runs its CPU backend, which is plain
+ * JavaScript; `node tfjs.mjs wasm` runs its WebAssembly backend.
  *
- * Layers follow each other; `tf.layers.bidirectional` is around each where both ways.
+ * Layers run in turn. In a bidirectional stack each layer is wrapped in `tf.layers.bidirectional`.
  */
 import { ends, hiddenSizes, state, states } from "./cases.mjs";
-import { joined, lifted, rows, swapped } from "./tensors.mjs";
+import { concatenated, unsqueezed, rows, swapped } from "./tensors.mjs";
 import { serve } from "./worker.mjs";
 
 // prettier-ignore
@@ -14,7 +14,7 @@ const FEATURES = [
   "activations", "left mask", "holed mask", "input dropout", "recurrent dropout", "gradients", "float32",
 ];
 
-/** TensorFlow.js' names of the activations that it has. */
+/** Names of activations in TensorFlow.js. */
 // prettier-ignore
 const ACTIVATIONS = {
   sigmoid: "sigmoid", tanh: "tanh", relu: "relu", elu: "elu", hard_sigmoid: "hardSigmoid", softsign: "softsign",
@@ -27,38 +27,40 @@ let tf;
 
 async function load() {
   [tf] = await Promise.all(PACKAGES.map((name) => import(name)));
-  if (!(await tf.setBackend(WASM ? "wasm" : "cpu"))) throw new Error("the backend cannot be had");
+  const backend = WASM ? "wasm" : "cpu";
+  if (!(await tf.setBackend(backend))) throw new Error(`cannot initialize the backend ${backend}`);
   return {
     device: tf.getBackend(),
-    stacked: "one layer after the other; tf.layers.bidirectional around each where both ways",
+    stacked: "layers in turn, each in tf.layers.bidirectional if the stack is bidirectional",
     lengths: "mask",
-    "time-major": "input, output and their gradients are transposed: layers have (batch, time, features) only",
-    "cell dropout": "tf.dropout, which layers call too, is given seeds through dropoutFunc, and draws the masks",
+    "time-major": "input, output and their gradients are transposed: layers take (batch, time, features) only",
+    "cell dropout": "tf.dropout draws the masks, as in tf.layers; dropoutFunc passes it the seeds",
     gradients: "tf.variableGrads",
   };
 }
 
 function supports(c) {
   if (c.direction === "reverse" && c.num_layers > 1)
-    return "tf.layers.lstm({goBackwards: true}) returns its output in processing order, which the next layer would reverse";
+    return "tf.layers.lstm({goBackwards: true}) returns its output last step first, which the next layer reverses";
   const [gate, candidate, cell] = c.activations;
-  if (candidate !== cell) return "tf.layers.lstm has one activation for the candidate and the cell state";
+  if (candidate !== cell) return "tf.layers.lstm has a single activation for the candidate and the cell state";
   const unknown = [gate, candidate].find((name) => !(name in ACTIVATIONS));
   return unknown ? `TensorFlow.js has no activation ${unknown}` : null;
 }
 
-/** A masked step repeats the last valid output. */
+/** TensorFlow.js repeats the last valid output at masked steps, and returns reverse-only outputs last step first. */
 const dialect = (c) => ({ padding: "repeat", reverse_output: c.direction === "reverse" ? "processing" : "input" });
 
-/** Runs the stack and, where gradients are wanted, differentiates through all of it. */
+/** Runs the stack and, if the case compares gradients, differentiates it. */
 function solve(c, tensors) {
   tf.engine().startScope();
-  const layers = hiddenSizes(c).map((_, layer) => made(c, tensors, layer));
+  const layers = hiddenSizes(c).map((_, layer) => makeLayer(c, tensors, layer));
   try {
     const x = variable(batchMajor(c, tensors.input));
     const given = c.initial_state !== "omitted";
-    const initial = layers.map((_, layer) => (given ? inOrder(c, tensors, ["h_0", "c_0"], layer).map(variable) : []));
-    const mask = maskOf(c, tensors);
+    const names = given ? ["h_0", "c_0"] : [];
+    const initial = layers.map((_, layer) => orderedStates(c, tensors, names, layer).map(variable));
+    const mask = stepMask(c, tensors);
     const training = c.mode === "train";
     const run = () => {
       let sequence = x;
@@ -72,7 +74,7 @@ function solve(c, tensors) {
     };
     if (!c.check.includes("gradients")) return results(c, run());
     const cotangents = [batchMajor(c, tensors["cotangent.output"])];
-    layers.forEach((_, k) => cotangents.push(...inOrder(c, tensors, ["cotangent.h_n", "cotangent.c_n"], k)));
+    layers.forEach((_, k) => cotangents.push(...orderedStates(c, tensors, ["cotangent.h_n", "cotangent.c_n"], k)));
     const weights = layers.map((layer) => layer.trainableWeights.map((weight) => weight.val));
     let outputs;
     const total = () => {
@@ -88,8 +90,8 @@ function solve(c, tensors) {
   }
 }
 
-/** A layer with a problem's weights. */
-function made(c, tensors, layer) {
+/** Creates a layer with a problem's weights. */
+function makeLayer(c, tensors, layer) {
   const [recurrentActivation, activation] = c.activations.map((name) => ACTIVATIONS[name]);
   const one = tf.layers.lstm({
     units: hiddenSizes(c)[layer],
@@ -108,25 +110,28 @@ function made(c, tensors, layer) {
   const both = c.direction === "bidirectional";
   const whole = both ? tf.layers.bidirectional({ layer: one, mergeMode: "concat" }) : one;
   const weights = ends(c, layer).map((end) => packed(c, tensors, end));
-  whole.apply(tf.input({ shape: [null, weights[0][0].shape[0]] })); // This makes its weights.
+  whole.apply(tf.input({ shape: [null, weights[0][0].shape[0]] })); // Creates the weights.
   whole.setWeights(weights.flat().map(tensor));
   const cells = both ? [whole.forwardLayer.cell, whole.backwardLayer.cell] : [one.cell];
-  ends(c, layer).forEach((end, k) => (cells[k].dropoutFunc = dropping(end)));
+  ends(c, layer).forEach((end, k) => (cells[k].dropoutFunc = makeDropout(end)));
   return whole;
 }
 
-/** What a cell calls by default, with seeds: other masks at each call, and the same in each run. */
-function dropping(end) {
+/** Returns a seeded `tf.dropout` for one cell. Masks differ between calls and repeat between runs. */
+function makeDropout(end) {
   let asked = 0;
   return (ones, rate) => tf.dropout(ones, rate, undefined, `${end} ${asked++}`);
 }
 
-/** The masks that `solve` draws. A cell asks for four of its input, then four of its hidden state, and uses the first ones. */
+/**
+ * Returns the masks that `solve` draws. A cell draws four for its input, then four for its hidden state, and uses the
+ * first of each.
+ */
 function masks(c, tensors) {
   const found = {};
   for (const [layer, units] of hiddenSizes(c).entries())
     for (const end of ends(c, layer)) {
-      const draw = dropping(end);
+      const draw = makeDropout(end);
       const width = { input: tensors[`weight_ih_${end}`].shape[1], recurrent: units };
       for (const [kind, rate] of Object.entries({ input: c.input_dropout, recurrent: c.recurrent_dropout }))
         if (rate) {
@@ -138,7 +143,7 @@ function masks(c, tensors) {
   return found;
 }
 
-/** One direction's weights in TensorFlow.js' order: kernel (I, 4H), recurrent kernel (H, 4H) and bias (4H,). */
+/** Returns one direction's weights in TensorFlow.js' order: kernel (I, 4H), recurrent kernel (H, 4H), bias (4H,). */
 function packed(c, tensors, end) {
   const kernels = ["weight_ih", "weight_hh"].map((role) => swapped(tensors[`${role}_${end}`]));
   if (!c.bias) return kernels;
@@ -146,22 +151,23 @@ function packed(c, tensors, end) {
   return [...kernels, { dtype: "F32", shape, data: data.map((value, k) => value + recurrent[k]) }];
 }
 
-/** A layer's states (B, H) in TensorFlow.js' order: h and c of each direction in turn. */
-const inOrder = (c, tensors, names, layer) =>
+/** Returns a layer's states (B, H) in TensorFlow.js' order: h and c of each direction in turn. */
+const orderedStates = (c, tensors, names, layer) =>
   ends(c, layer).flatMap((_, direction) =>
     names.map((name) => first(rows(state(c, tensors, name, layer), direction, direction + 1))),
   );
 
-/** Results under their canonical names: the output, then each layer's final states in TensorFlow.js' order. */
+/** Returns the output and each layer's final states, given in TensorFlow.js' order, under their canonical names. */
 function results(c, [output, ...finals]) {
-  const found = { output: batchMajor(c, array(output)), ...unordered(c, ["h_n", "c_n"], finals.map(array)) };
+  const found = { output: batchMajor(c, array(output)), ...namedStates(c, ["h_n", "c_n"], finals.map(array)) };
   tf.dispose([output, ...finals]);
   return found;
 }
 
+/** Returns the gradients of input, initial states and weights under their canonical names. */
 function gradients(c, input, initial, weights, gradient) {
   const found = { "grad.input": batchMajor(c, input) };
-  if (initial[0].length) Object.assign(found, unordered(c, ["grad.h_0", "grad.c_0"], initial.flat().map(gradient)));
+  if (initial[0].length) Object.assign(found, namedStates(c, ["grad.h_0", "grad.c_0"], initial.flat().map(gradient)));
   weights.forEach((layer, k) => {
     const width = layer.length / ends(c, k).length;
     ends(c, k).forEach((end, direction) => {
@@ -174,23 +180,23 @@ function gradients(c, input, initial, weights, gradient) {
   return found;
 }
 
-/** States in TensorFlow.js' order, of all layers, under their canonical names. */
-function unordered(c, names, flat) {
+/** Returns the states of all layers, given in TensorFlow.js' order, under their canonical names. */
+function namedStates(c, names, flat) {
   const each = 2 * ends(c, 0).length;
   const layers = hiddenSizes(c).map((_, layer) => flat.slice(layer * each, (layer + 1) * each));
-  const of = (k) => layers.map((layer) => joined(layer.filter((_, at) => at % 2 === k).map(lifted)));
+  const of = (k) => layers.map((layer) => concatenated(layer.filter((_, at) => at % 2 === k).map(unsqueezed)));
   return Object.assign({}, ...names.map((name, k) => states(c, name, of(k))));
 }
 
-/** Which steps count (B, T), or null where all do. */
-function maskOf(c, { lengths, mask }) {
+/** Returns the mask of valid steps (B, T), or null if all are valid. */
+function stepMask(c, { lengths, mask }) {
   if (mask) return tensor(swapped(mask));
   if (!lengths) return null;
   const counts = [...lengths.data].map((length) => Array.from({ length: c.seq_len }, (_, step) => step < length));
   return tf.tensor2d(counts, undefined, "bool");
 }
 
-/** The case's input, output or cotangent as (B, T, ·), or such an array as the case has it. */
+/** Converts a case's input, output or cotangent to (B, T, ·), or such a tensor to the case's axes. */
 const batchMajor = (c, array) => (c.batch_first ? array : swapped(array));
 
 const first = ({ dtype, shape, data }) => ({ dtype, shape: shape.slice(1), data });

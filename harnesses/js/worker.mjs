@@ -1,4 +1,4 @@
-/** The worker protocol (docs/worker-protocol.md), for any implementation. */
+/** Serves an implementation over the worker protocol (docs/worker-protocol.md). */
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -7,15 +7,20 @@ import { dumps, loads } from "./tensors.mjs";
 const CHUNK = 2 ** 16;
 
 /**
- * Answers requests until there are no more.
+ * Answers requests until `stop` or the end of standard input.
  *
- * An implementation has: `name`; `needs`, the npm packages that it consists of; `features`, a list; `load()`, which
- * imports the packages and describes what is run, an object of strings; `solve(case, tensors)`, which returns tensors by
- * name, at least those that are wanted; and, if need be, `supports(case)`, a reason or null, `dialect(case)`, and
- * `masks(case, tensors)`, the dropout masks that `solve` will draw, by name.
+ * An implementation is an object with these members:
+ * - `name`: name of the implementation
+ * - `needs`: npm packages that it consists of
+ * - `features`: list of supported features
+ * - `load()`: imports the packages and returns a description of what runs, an object of strings
+ * - `solve(case, tensors)`: returns tensors by name, at least those that the request wants
+ * - `supports(case)`, optional: returns the reason why a case is unsupported, or null
+ * - `dialect(case)`, optional: returns the conventions that differ from the defaults
+ * - `masks(case, tensors)`, optional: returns the dropout masks that `solve` will draw, by name
  */
 export async function serve(implementation) {
-  const output = redirected();
+  const output = reserveOutput();
   for (let line; (line = readLine()) !== null;) {
     const request = JSON.parse(line);
     if (request.cmd === "stop") break;
@@ -23,7 +28,7 @@ export async function serve(implementation) {
     const before = process.cpuUsage();
     let [answer, tensors] = [{}, Buffer.alloc(0)];
     try {
-      [answer, tensors = tensors] = await answered(implementation, request, block);
+      [answer, tensors = tensors] = await answerTo(implementation, request, block);
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       answer = { error: { type: error.constructor.name, message: error.message, traceback: error.stack ?? "" } };
@@ -32,10 +37,10 @@ export async function serve(implementation) {
     write(output, Buffer.from(`${JSON.stringify({ ...answer, seconds: (user + system) / 1e6 })}\n`));
     write(output, tensors);
   }
-  process.exit(0); // The framework may have threads that go on.
+  process.exit(0); // The framework may have running threads.
 }
 
-async function answered(implementation, { cmd, case: options, wants }, block) {
+async function answerTo(implementation, { cmd, case: options, wants }, block) {
   if (cmd === "start") return [await started(implementation)];
   if (cmd === "supports") {
     const dialect = { padding: "zero", zero_length: "initial", ...implementation.dialect?.(options) };
@@ -59,40 +64,41 @@ async function started({ name, needs, features, load, masks }) {
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
     const install = `npm ci --ignore-scripts --prefix ${fileURLToPath(new URL(".", import.meta.url))}`;
-    return { ...answer, missing: `${name} needs ${needs.join(" and ")}; install with: ${install}` };
+    return { ...answer, missing: `${name} needs ${needs.join(" and ")} from npm; install with: ${install}` };
   }
 }
 
-/** The version of a package that lies beside this file. */
+/** Returns the version of a package in the folder node_modules beside this file. */
 const version = (name) =>
   JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), "utf8")).version;
 
-/** Standard output for answers alone: what anything else prints there goes to standard error from here on. */
-function redirected() {
+/** Reserves standard output for answers: redirects all other output to standard error, and returns a new descriptor. */
+function reserveOutput() {
   const output = openSync("/dev/fd/1", "w");
   closeSync(1);
-  if (openSync("/dev/fd/2", "a") !== 1) throw new Error("standard output cannot be redirected");
+  if (openSync("/dev/fd/2", "a") !== 1) throw new Error("cannot redirect standard output to standard error");
   return output;
 }
 
-let held = Buffer.alloc(0);
+let buffered = Buffer.alloc(0);
 
 function read(count) {
-  while (held.length < count) if (!more(count - held.length)) throw new Error("a request ended early");
-  const taken = held.subarray(0, count);
-  held = held.subarray(count);
+  while (buffered.length < count)
+    if (!fill(count - buffered.length)) throw new Error("standard input ended within a request");
+  const taken = buffered.subarray(0, count);
+  buffered = buffered.subarray(count);
   return taken;
 }
 
 function readLine() {
-  while (!held.includes("\n")) if (!more(CHUNK)) return null;
-  return read(held.indexOf("\n") + 1).toString();
+  while (!buffered.includes("\n")) if (!fill(CHUNK)) return null;
+  return read(buffered.indexOf("\n") + 1).toString();
 }
 
-function more(size) {
+function fill(size) {
   const chunk = Buffer.alloc(size);
   const count = readSync(0, chunk);
-  held = Buffer.concat([held, chunk.subarray(0, count)]);
+  buffered = Buffer.concat([buffered, chunk.subarray(0, count)]);
   return count > 0;
 }
 
