@@ -2,7 +2,7 @@
  * Harness of `tf.layers.lstm` of TensorFlow.js, with gradients. `node tfjs.mjs` runs its CPU backend, which is plain
  * JavaScript; `node tfjs.mjs wasm` runs its WebAssembly backend.
  *
- * Layers run in turn. In a bidirectional stack each layer is wrapped in `tf.layers.bidirectional`.
+ * One layer feeds the next. In a bidirectional stack each layer is wrapped in `tf.layers.bidirectional`.
  */
 import { ends, hiddenSizes, state, states } from "./cases.mjs";
 import { concatenated, unsqueezed, rows, swapped } from "./tensors.mjs";
@@ -31,7 +31,7 @@ async function load() {
   if (!(await tf.setBackend(backend))) throw new Error(`cannot initialize the backend ${backend}`);
   return {
     device: tf.getBackend(),
-    stacked: "layers in turn, each in tf.layers.bidirectional if the stack is bidirectional",
+    stacked: "one layer after another, each in tf.layers.bidirectional if the stack is bidirectional",
     lengths: "mask",
     "time-major": "input, output and their gradients are transposed: layers take (batch, time, features) only",
     "cell dropout": "tf.dropout draws the masks, as in tf.layers; dropoutFunc passes it the seeds",

@@ -23,7 +23,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Options:
-    """Static options of a compiled function. JAX traces it for each combination of options and argument shapes.
+    """Static options of a compiled function. JAX compiles it once for each combination of options and shapes.
 
     Attributes:
         model: architecture of the LSTM.

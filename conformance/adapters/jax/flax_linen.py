@@ -50,12 +50,12 @@ class FlaxLinenLSTMCell(JaxAdapter):
         return None
 
     def dialect(self, case: Case) -> Dialect:
-        """Leaves outputs at padded steps unspecified: Flax documents that they "are NOT zeroed out", no more."""
+        """Declares outputs at padded steps unspecified. Flax documents only that they "are NOT zeroed out"."""
         del case
         return Dialect(padding="unspecified")
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """Applies the layers in turn. Flax's carry is (c, h)."""
+        """Applies one layer after another. Flax's carry is (c, h)."""
         import flax.linen as nn
 
         model, finals = options.model, []
@@ -83,7 +83,7 @@ class FlaxLinenLSTMCell(JaxAdapter):
 
         return super().describe() | {
             "flax": flax.__version__,
-            "stacked": f"{self.module}.RNN around each cell, Bidirectional around two of them, layers in turn",
+            "stacked": f"{self.module}.RNN around each cell, Bidirectional around two of them, one layer after another",
             "lengths": "seq_lengths",
             "reverse": "reverse=True, keep_order=True",
         }

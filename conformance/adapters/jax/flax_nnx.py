@@ -17,7 +17,7 @@ class FlaxNnxLSTMCell(FlaxLinenLSTMCell):
     layout: ClassVar[Layout] = FLAX
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
-        """Creates the modules, sets their weights and applies the layers in turn. Flax's carry is (c, h)."""
+        """Creates the modules, sets their weights and applies one layer after another. Flax's carry is (c, h)."""
         from flax import nnx
 
         model, finals = options.model, []

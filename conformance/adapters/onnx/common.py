@@ -1,4 +1,4 @@
-"""Builds ONNX models of problems. Contains the base class of the adapters for ONNX runtimes."""
+"""ONNX models of problems, and the base class of adapters for ONNX runtimes."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence, Set
@@ -38,7 +38,7 @@ OPSET = 22
 
 
 class OnnxAdapter(Adapter):
-    """Adapter for a runtime of ONNX models, forward only. Subclasses implement ``run``."""
+    """Base class of adapters for ONNX runtimes, forward only. Subclasses implement ``run``."""
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first",
@@ -85,7 +85,7 @@ class OnnxAdapter(Adapter):
 
 
 class ZeroStateOnnxAdapter(OnnxAdapter):
-    """Adapter for a runtime that returns zeros as Y_h and Y_c of a row of length 0."""
+    """Base class for runtimes that return zeros as Y_h and Y_c of a row of length 0."""
 
     def dialect(self, case: Case) -> Dialect:
         """Declares zero final states for rows of length 0.

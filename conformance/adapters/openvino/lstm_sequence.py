@@ -1,4 +1,4 @@
-"""Adapter for OpenVINO's operator ``LSTMSequence``, without a model of another format."""
+"""Adapter for OpenVINO's operator ``LSTMSequence``, built with OpenVINO's own API instead of ONNX."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

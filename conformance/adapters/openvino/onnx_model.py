@@ -49,7 +49,7 @@ class OpenVinoOnnxBatchwise(OpenVinoOnnx):
 
 
 class OpenVinoOnnxDefault(OpenVinoOnnx):
-    """Drives OpenVINO with float32 models in the plug-in's default precision, as users run them by default."""
+    """Drives OpenVINO with float32 models in the plug-in's default precision, which users get without a hint."""
 
     name = "openvino[onnx,default-precision]"
     features = ZeroStateOnnxAdapter.features

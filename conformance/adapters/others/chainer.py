@@ -44,7 +44,7 @@ class ChainerNStepLSTM(Adapter):
         return "n_step_lstm reads sizes from its first time step, and this case has no valid step" if empty else None
 
     def dialect(self, case: Case) -> Dialect:
-        """Leaves padding unspecified: a list of time steps holds valid rows only."""
+        """Declares outputs at padded steps unspecified: a list of time steps holds valid rows only."""
         del case
         return Dialect(padding="unspecified")
 
@@ -88,7 +88,7 @@ class ChainerNStepLSTM(Adapter):
 
 
 def _chainer() -> Any:
-    """Imports Chainer without its warnings."""
+    """Imports Chainer and suppresses its warnings."""
     with warnings.catch_warnings():
         # Chainer is older than its Python and NumPy, and triggers their deprecation warnings.
         warnings.simplefilter("ignore")

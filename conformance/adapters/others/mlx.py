@@ -15,7 +15,7 @@ from reference import Model
 
 
 class MlxLSTM(Adapter):
-    """Drives ``mlx.nn.LSTM``, which returns h and c of every step. Layers run in turn."""
+    """Drives one ``mlx.nn.LSTM`` per layer. It returns h and c of every step."""
 
     name = "mlx.nn.LSTM"
     requires = ("mlx",)
@@ -32,7 +32,7 @@ class MlxLSTM(Adapter):
     layout: ClassVar[Layout] = MLX
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs the layers in turn and differentiates them with ``mlx.core.vjp``."""
+        """Runs one layer after another and differentiates them with ``mlx.core.vjp``."""
         import mlx.core as mx
         from mlx.utils import tree_flatten, tree_unflatten
 

@@ -94,7 +94,7 @@ def _net(problem: Problem) -> Any:
 
 
 def _structure(case: Case) -> str:
-    """Returns the net in ncnn's text format. A line is a layer: counts of inputs and outputs, their names, options."""
+    """Returns the net in ncnn's text format: one layer per line, with its inputs, outputs and options."""
     model = case.model
     lines, below, blobs = ["Input x 0 1 x"], "x", 1
     for layer, hidden in enumerate(model.hidden_sizes):

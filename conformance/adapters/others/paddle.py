@@ -78,7 +78,7 @@ class PaddleLSTM(Adapter):
         return Dialect(padding="zero")
 
     def dropout_masks(self, problem: Problem) -> Tensors:
-        """Returns the masks that Paddle will draw in ``solve``, observed from paddle.nn.LSTM; 0 at padded steps."""
+        """Returns the masks that Paddle will draw in ``solve``, observed from paddle.nn.LSTM: 0 at padded steps."""
         case = problem.case
         if not case.drops or case.dropout == 1:
             return problem.dropout_masks
@@ -86,7 +86,7 @@ class PaddleLSTM(Adapter):
 
 
 def _paddle() -> Any:
-    """Imports Paddle without its warnings."""
+    """Imports Paddle and suppresses its warnings."""
     with warnings.catch_warnings():
         # Paddle warns if ccache is not installed.
         warnings.simplefilter("ignore")

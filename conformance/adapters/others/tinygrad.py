@@ -1,4 +1,4 @@
-"""Adapter for ``tinygrad.nn.LSTMCell``, in loops over layers and time."""
+"""Adapter for ``tinygrad.nn.LSTMCell``, looped over layers, directions and time."""
 
 import shutil
 from collections.abc import Mapping, Set

@@ -31,7 +31,7 @@ class TvmRelax(Adapter):
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Refuses options that torch.nn.LSTM lacks, lengths, and active dropout."""
+        """Refuses lengths, active dropout, and options that torch.nn.LSTM lacks."""
         return super().supports(case) or (
             "the module is exported for inference, where dropout is inactive" if case.drops else None
         )
@@ -60,7 +60,7 @@ class TvmRelax(Adapter):
 
 
 def _tvm() -> Any:
-    """Imports TVM without its warnings."""
+    """Imports TVM and suppresses its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tvm
