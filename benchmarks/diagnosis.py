@@ -142,7 +142,7 @@ def _noisy(expectation: Expectation, size: float) -> Mapping[str, NDArray[np.flo
 
 
 def main() -> None:
-    """Prints the rates."""
+    """Measures and prints the rates of correct and false diagnoses."""
     parser = make_parser("diagnosis", __doc__)
     parser.add_argument(
         "configurations",
@@ -151,8 +151,11 @@ def main() -> None:
         default=CONFIGURATIONS,
         help="number of random configurations (default: %(default)s)",
     )
+    count = parser.parse_args().configurations
+    if count < 1:
+        parser.error(f"configurations must be at least 1, got {count}")
     rates = Rates()
-    for case in random_cases(parser.parse_args().configurations):
+    for case in random_cases(count):
         measure(case, rates)
         print(f"{rates.named} of {rates.failures} named, {rates.unique} uniquely, after {case.canonical}", flush=True)
     print(f"{len(CATALOGUE)} defects, {rates.failures} failures")

@@ -21,7 +21,7 @@ from benchmarks.arguments import make_parser
 from conformance.results.reader import read
 
 MAX_GIGABYTES = 6.0
-"""Largest peak memory in GB."""
+"""Limit of the peak memory, in GB."""
 SAMPLING_SECONDS = 0.25
 """Time between two samples of the memory."""
 

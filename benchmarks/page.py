@@ -25,7 +25,7 @@ from benchmarks.synthetic import report
 from conformance.reports.page import write as html
 
 LIMITS = {10_000: (1.0, 1.0), 100_000: (10.0, 3.0)}
-"""Number of results to the largest file size in MB and the largest time in seconds until the page is usable."""
+"""Limits by number of results: file size in MB, and seconds until the page is usable."""
 RUNS = 3
 """Number of runs for each number of results."""
 _PAINTED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"

@@ -41,9 +41,9 @@ SIZES: dict[str, dict[str, Any]] = {
 """Case options by label. The numbers in the label are (T, B, I, H)."""
 
 SECONDS_PER_SIZE = 3.0
-"""Time to measure one size."""
+"""Seconds to measure one size."""
 SECONDS_PER_TURN = 0.01
-"""Time to measure one alternative before the next. A turn makes at least two calls."""
+"""Seconds to measure one alternative before the next takes its turn. A turn makes at least two calls."""
 
 Alternatives = dict[str, Callable[[], Any]]
 """Functions to measure, by name."""

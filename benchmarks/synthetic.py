@@ -23,7 +23,12 @@ _SHARES: dict[Status, float] = {"pass": 0.76, "unsupported": 0.18, "known": 0.03
 
 
 def report(amount: int, seed: int = 0) -> Report:
-    """Returns a complete run with a number of results."""
+    """Returns the report of a complete run.
+
+    Args:
+        amount: number of results, rounded down to a multiple of ``IMPLEMENTATIONS``.
+        seed: seed of the random values.
+    """
     random = np.random.default_rng(seed)
     names = [f"family{place // 4}.layers.LSTM[backend-{place % 4}]" for place in range(IMPLEMENTATIONS)]
     shipped = load_all([shipped_cases()])

@@ -21,9 +21,9 @@ from conformance.worker.client import isolated
 from conformance.worker.protocol import to_tensors
 
 MAX_TENSOR_BYTES = 64_000
-"""Cases with this size or more are left out."""
+"""Size of a case's tensors from which on the case is left out."""
 ROUNDS = 5
-"""Number of calls of which the fastest counts."""
+"""Number of calls per measurement. The fastest counts."""
 
 
 def best_seconds(call: Callable[[], object]) -> float:

@@ -67,15 +67,15 @@ class Rounded(NDArrayOperatorsMixin):
     # The rounding model. Subclasses override these methods.
 
     def _term_weight(self) -> Array:
-        """Returns the weight of this array as one term of an open sum."""
+        """Returns the weight that this array has as a term of an open sum."""
         raise NotImplementedError
 
     def _round_sum(self, terms: int, weight: Array) -> Self:
-        """Returns an open sum with its rounding error added."""
+        """Adds the rounding error of an open sum."""
         raise NotImplementedError
 
     def rounded(self) -> Self:
-        """Returns the result of an elementwise operation with one rounding error added."""
+        """Adds one rounding error to the result of an elementwise operation."""
         raise NotImplementedError
 
     def times(self, other: Self) -> Self:

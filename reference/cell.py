@@ -27,7 +27,7 @@ class Step(NamedTuple):
     gates: Any
     """Gates i, f, g, o (…, B, 4H)."""
     squashed: Any
-    """tanh(c) (…, B, H)."""
+    """tanh(c_t) (…, B, H)."""
     unclipped: Any = None
     """1 where a clip had no effect, else 0, for z_i, z_f, z_g, z_o, c and the argument of tanh (…, B, 6H). None if the
     cell does not clip."""

@@ -3,7 +3,7 @@
     Spread      value and variance: independent rounding errors, to first order
     Ball        value and radius: rigorous bound for every order of summation, with or without FMA
     Perturbed   K samples, each with random errors of the assumed size at every rounding
-    Skewed      activations of one kind multiplied by the same factor 1 + k_r u everywhere
+    Skewed      activations of one kind 1 + k_r u times too large everywhere
 
 Sources: N. J. Higham, Accuracy and Stability of Numerical Algorithms (2002), ch. 3–4, for the bounds;
 N. J. Higham and T. Mary, A New Approach to Probabilistic Rounding Error Analysis (2019), for the variance of a sum.
@@ -22,7 +22,7 @@ from reference.profile import Profile
 
 
 class Spread(Rounded):
-    """Independent rounding errors, to first order.
+    """An array with the variance of its rounding error, for independent errors, to first order.
 
     ``error`` is the variance of the error. ``weight`` is Q, the sum of the squared terms.
     """
@@ -62,7 +62,7 @@ class Spread(Rounded):
 
 
 class Ball(Rounded):
-    """Rigorous bound for every order of summation, with or without FMA.
+    """An array with a rigorous bound of its rounding error, for every order of summation, with or without FMA.
 
     ``error`` is a radius that bounds |error|. ``weight`` is the sum of the largest absolute values of the terms.
     """
@@ -132,7 +132,7 @@ class Ball(Rounded):
 
 
 class Perturbed(Rounded):
-    """K samples, each with a random error at every rounding.
+    """An array of K samples, each with a random error at every rounding.
 
     Unlike variances, samples preserve the correlation of errors that reach a result on several paths. ``error`` is
     always None: ``value`` (K, …) includes the errors. ``weight`` is Q, as in ``Spread``.
@@ -199,7 +199,7 @@ class Perturbed(Rounded):
 
 
 class Skewed(Rounded):
-    """Activations of one kind are multiplied by 1 + k_r u. All other operations are exact.
+    """An array whose activations of one kind are 1 + k_r u times too large. All other operations are exact.
 
     A polynomial that approximates an activation can err with the same sign everywhere. Such errors add up linearly.
 
@@ -249,7 +249,7 @@ class Skewed(Rounded):
 
 
 def _inexact(activation: Activation, slope: Array) -> Array | float:
-    """Returns 0 where a piecewise activation is constant and therefore exact, else 1."""
+    """Returns 1 where an activation has a rounding error, and 0 where a piecewise activation is constant."""
     return 1.0 if activation.max_slope is None else (slope != 0.0) * 1.0
 
 

@@ -107,7 +107,7 @@ class Model:
         return sum(prod(shape) for shape in self.parameter_shapes().values())
 
     def state_shapes(self, name: Literal["h_0", "c_0", "h_n", "c_n"], batch: int | None) -> Mapping[str, Shape]:
-        """Returns the shape of each tensor that holds a state.
+        """Returns the shapes of the tensors that hold a state, by name.
 
         Layers of equal size share one tensor (L · D, B, ·). If hidden sizes differ, each layer has its own tensor
         (D, B, ·), named ``h_n_l0``, ``h_n_l1`` and so on.
