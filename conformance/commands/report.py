@@ -1,4 +1,4 @@
-"""``conformance report``: a results file again, in other formats."""
+"""``conformance report``: writes the results in other formats."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -17,14 +17,14 @@ WRITERS: Mapping[str, Callable[[Path, Report], None]] = {
     "csv": csvfile.write,
     "parquet": parquet.write,
 }
-"""Options of the command and what each writes."""
+"""Functions that write a report, by the command's option."""
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Writes what is asked for; without, prints the Markdown report."""
+    """Writes the requested reports. Without any, prints the report in Markdown."""
     report = read(args.results)
     if args.baseline and not args.summary:
-        raise UserError("--baseline says what changed in the summary: it needs --summary")
+        raise UserError("--baseline needs --summary: the summary shows what changed since the baseline")
     baseline = read(args.baseline) if args.baseline else None
     wanted = [name for name in (*WRITERS, "summary") if getattr(args, name)]
     for name in wanted:

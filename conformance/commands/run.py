@@ -1,4 +1,4 @@
-"""``conformance run``: cases on implementations."""
+"""``conformance run``: runs cases on implementations."""
 
 import argparse
 import contextlib
@@ -8,107 +8,134 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from conformance.adapters import Adapter, installed
+from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
 from conformance.commands.cli import INTERRUPTED
-from conformance.defects.power import detected
-from conformance.errors import MISSING, UserError
+from conformance.defects.power import bitmasks
+from conformance.errors import MISSING, WRONG_USE, UserError
 from conformance.known import divergences as known
 from conformance.reports import markdown
-from conformance.reports.page import write as html
+from conformance.reports.page import write as page_writer
 from conformance.reports.terminal import Terminal, summarise
-from conformance.results.header import make_header
+from conformance.results.header import Header, ShardInfo
 from conformance.results.reader import Report, read
 from conformance.results.record import Result, counts, phases, plain
 from conformance.results.summary import detection, error_ratios
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations, pool
-from conformance.run.plan import Plan, digest, make_plan, part, without
-from conformance.run.plan import counts as planned
+from conformance.run.plan import Plan, digest, make_plan, part, planned, without
+from conformance.run.rejection import describe, rejections
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle, prune
 from conformance.worker.client import Limits
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Runs what is asked for, and reports."""
+    """Runs the selected cases, writes results and reports, and prints a summary."""
     if not args.json:
         return _execute(args, sys.stdout, None)
-    with _kept_clean() as stdout:
+    with _clean_standard_output() as stdout:
         return _execute(args, sys.stderr, stdout)
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What the command line asks for.
+
+    Attributes:
+        args: parsed arguments.
+        adapters: the implementations to run.
+        absent: implementations that were not asked for and cannot run, with the reason.
+        plan: all planned rows; ``--shard`` runs a part of them.
+        stream: where progress and summary are printed.
+    """
+
+    args: argparse.Namespace
+    adapters: Sequence[Adapter]
+    absent: Mapping[str, str]
+    plan: Plan
+    stream: IO[str]
+
+    @property
+    def results(self) -> Path:
+        """Path of the results file."""
+        folder: Path = self.args.output
+        return folder / "results.jsonl"
+
+    @property
+    def cases(self) -> list[Case]:
+        """The planned cases, each once."""
+        return list({case.key: case for _, cases in self.plan for case in cases}.values())
+
+    def print(self, text: str) -> None:
+        """Prints a line."""
+        print(text, file=self.stream)
+
+
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
-    limits = Limits(request=args.timeout, memory=args.memory_limit)
-    adapters, absent = implementations.split(
-        implementations.load_all(args.implementations, not args.in_process, limits)
-    )
-    if absent and (args.implementations or not adapters):
-        raise UserError("\n".join(absent.values()), MISSING)
-    plan = _plan(args, adapters)
-    pairs = zip(adapters, args.implementations, strict=False)
-    specs = {adapter.name: name for adapter, name in pairs if adapter.name != name}
-    results, summary = args.output / "results.jsonl", args.output / "report.md"
-    if absent:
-        shown = "\n".join(textwrap.wrap(f"not installed, not run: {', '.join(absent)}", 100, subsequent_indent="  "))
-        print(f"{shown}\n  `conformance doctor` says what they need", file=stream)
-    interrupted = _run(args, plan, specs, absent, results, stream)
-    report = read(results)
+    request = _request(args, stream)
+    if request.absent:
+        names = f"not installed, not run: {', '.join(request.absent)}"
+        request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
+        request.print("  `conformance doctor` lists what they need")
+    interrupted = _run(request)
+    report = read(request.results)
+    summary = args.output / "report.md"
     markdown.write(summary, report)
-    page = html.write(args.output, report)
-    failed = bool(report.undetected_controls) or any(result.deviates for result in report.results)
-    code = INTERRUPTED if interrupted else int(failed)
+    page = page_writer.write(args.output, report)
+    code = INTERRUPTED if interrupted else _exit_code(report)
     if json_stream:
-        json_stream.write(json.dumps(_summary(report, summary, page, code), indent=2) + "\n")
+        json_stream.write(json.dumps(_json_summary(report, summary, page, code), indent=2) + "\n")
         json_stream.flush()
     else:
         summarise(report, stream)
-    print(f"results: {results}\nreport: {summary}", file=stream)
+    request.print(f"results: {request.results}\nreport: {summary}")
     if not report.complete:
-        again = [word for word in args.typed if word != "--resume"]
-        print(f"to go on: {shlex.join(['conformance', *again, '--resume'])}", file=stream)
-    print(f"page: {page}", file=stream)
+        command = ["conformance", *(word for word in args.typed if word != "--resume"), "--resume"]
+        request.print(f"to resume: {shlex.join(command)}")
+    request.print(f"page: {page}")
     return code
 
 
-def _plan(args: argparse.Namespace, adapters: Sequence[Adapter]) -> Plan:
-    """What is to run, before anything runs: what is wrong with it is said here."""
+def _request(args: argparse.Namespace, stream: IO[str]) -> _Request:
+    """Loads implementations and cases, and reports every mistake before anything runs."""
+    limits = Limits(request=args.timeout, memory=args.memory_limit)
+    loaded = implementations.load_all(args.implementations, not args.in_process, limits)
+    adapters, absent = implementations.split(loaded)
+    if absent and (args.implementations or not adapters):
+        raise UserError("\n".join(absent.values()), MISSING)
     cases = load_all(args.files or [shipped_cases()])
     named = {adapter.name for adapter in adapters} if args.implementations else set()
     selection = Selection(args.expression, tuple(args.tags), tuple(args.dtypes))
     plan = make_plan(selection, cases, adapters, named)
     if not any(selected for _, selected in plan):
-        raise UserError(f"none of the {len(cases)} cases is selected; conformance list shows them")
-    return plan
+        raise UserError(f"none of the {len(cases)} cases is selected. `conformance list` shows them.")
+    return _Request(args, adapters, absent, plan, stream)
 
 
-def _run(
-    args: argparse.Namespace,
-    whole: Plan,
-    specs: Mapping[str, str],
-    absent: Mapping[str, str],
-    path: Path,
-    stream: IO[str],
-) -> bool:
-    """Runs the plan, or a shard of it, into a results file; whether it was interrupted."""
-    plan = part(whole, args.shard)
+def _run(request: _Request) -> bool:
+    """Runs the plan, or a shard of it, and writes the results file. Returns whether the user interrupted it."""
+    args = request.args
+    plan = part(request.plan, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
-    runner = Runner(oracle, known.shipped(), not args.no_diagnosis, detected.Detector(oracle.cache))
-    packages = {adapter.name: installed.versions(adapter) for adapter, _ in plan}
-    statuses = controls.run(oracle.cache)
-    shard = args.shard.header(digest(whole), planned(whole)) if args.shard else None
-    header = make_header(
-        planned(plan), packages, _selection(args), digest(plan), detected.IDS, statuses, specs, shard, absent
+    runner = Runner(
+        oracle,
+        known.shipped(),
+        diagnoses=not args.no_diagnosis,
+        detector=bitmasks.Detector(oracle.cache),
+        rejected=_reject(request, oracle),
     )
-    with ResultsFile(path, header, args.resume) as file:
+    with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
         todo = without(plan, file.done)
         found: list[Result] = []
         running = contextlib.closing(pool.run(runner, todo, args.jobs))
-        with running as results, Terminal(sum(len(cases) for _, cases in todo), stream) as terminal:
+        with running as results, Terminal(sum(planned(todo).values()), request.stream) as terminal:
             try:
                 for result in results:
                     if result.implementation in runner.descriptions:
@@ -120,39 +147,78 @@ def _run(
                         return False
             except KeyboardInterrupt:
                 return True
-        spent = os.times()
-        other = sum(spent[:4]) - sum(phases(found).values())
+        other = sum(os.times()[:4]) - sum(phases(found).values())
         file.finish([*file.done, *found], other)
     if oracle.cache:
         prune(oracle.cache)
     return False
 
 
+def _reject(request: _Request, oracle: Oracle) -> dict[str, str]:
+    """Prints the cases that cannot be judged. Returns the reasons by case key.
+
+    Shipped cases are left out: the suite's own tests show that each of them can be judged.
+    """
+    own = [case for case in request.cases if not (shipped_cases().parent / case.file).is_file()]
+    rejected = {}
+    for case, reason in rejections(own, oracle):
+        request.print(describe(case, reason))
+        rejected[case.key] = reason
+    return rejected
+
+
+def _header(request: _Request, plan: Plan, statuses: Mapping[str, str]) -> Header:
+    args = request.args
+    pairs = zip(request.adapters, args.implementations, strict=False)
+    whole = request.plan
+    return Header(
+        planned=planned(plan),
+        packages={adapter.name: installed.versions(adapter) for adapter in request.adapters},
+        selection=_selection(args),
+        cases=digest(plan),
+        defects=bitmasks.IDS,
+        controls=statuses,
+        specs={adapter.name: name for adapter, name in pairs if adapter.name != name},
+        shard=ShardInfo(**args.shard.header(digest(whole), planned(whole))) if args.shard else None,
+        absent=request.absent,
+    ).stamped()
+
+
 def _selection(args: argparse.Namespace) -> str:
-    """How the cases were chosen, as it was typed."""
-    chosen: list[str] = [*map(str, args.files)]
-    chosen += ["-k", args.expression] if args.expression else []
+    """Returns the arguments that selected the cases."""
+    words = [*map(str, args.files)]
+    words += ["-k", args.expression] if args.expression else []
     for option, values in (("--tag", args.tags), ("--dtype", args.dtypes)):
-        chosen += [word for value in values for word in (option, value)]
-    return shlex.join(chosen)
+        words += [word for value in values for word in (option, value)]
+    return shlex.join(words)
 
 
-def _summary(report: Report, path: Path, page: Path, code: int) -> Mapping[str, object]:
+def _exit_code(report: Report) -> int:
+    if any(result.rejected for result in report.results):
+        return WRONG_USE
+    return int(bool(report.undetected_controls) or any(result.deviates for result in report.results))
+
+
+def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str, Any]:
     largest: dict[str, dict[str, float]] = {}
-    for (name, dtype), error_ratio in error_ratios(report.results).items():
-        largest.setdefault(name, {})[dtype] = error_ratio
-    deviations = [result.to_row() for result in report.results if result.deviates]
+    for (name, dtype), ratio in error_ratios(report.results).items():
+        largest.setdefault(name, {})[dtype] = ratio
     keys = ("case", "key", "implementation", "status", "reason", "error_ratio")
+
+    def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+        return [{key: row.get(key) for key in keys} for row in (result.to_row() for result in results)]
+
     return {
         "complete": report.complete,
         "exit_code": code,
         "invalid": report.undetected_controls,
         "detects": {name: len(each.detected) for name, each in detection(report).items()},
-        "defects": len(report.header.get("defects", ())),
+        "defects": len(report.header.defects),
         "counts": counts(report.results),
         "planned": report.planned,
         "largest_error_ratio": plain(largest),
-        "deviations": [{key: row.get(key) for key in keys} for row in deviations],
+        "deviations": rows([result for result in report.results if result.deviates]),
+        "rejected": rows([result for result in report.results if result.rejected]),
         "seconds": plain(phases(report.results)),
         "results": str(report.path),
         "report": str(path),
@@ -161,8 +227,8 @@ def _summary(report: Report, path: Path, page: Path, code: int) -> Mapping[str, 
 
 
 @contextlib.contextmanager
-def _kept_clean() -> Iterator[IO[str]]:
-    """Standard output for our use alone: what frameworks print to it, from C as well, goes to standard error."""
+def _clean_standard_output() -> Iterator[IO[str]]:
+    """Yields the standard output. Whatever frameworks print there, also from C, goes to standard error meanwhile."""
     sys.stdout.flush()
     ours = os.dup(1)
     os.dup2(2, 1)

@@ -14,7 +14,7 @@ from conformance.errors import MISSING, UserError
 from conformance.known import divergences as known
 from conformance.reports.explain import wrapped
 from conformance.results.record import Result
-from conformance.results.summary import number, rerun
+from conformance.results.summary import format_error_ratio, rerun_commands
 from conformance.run import implementations
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
@@ -59,7 +59,9 @@ def _climb(args: argparse.Namespace, adapter: Adapter) -> int:
         _show(console, step, f"{what}, forward only" if forward_only else what, result)
         if result.deviates:
             _explain(console, result)
-            again = shlex.join(["conformance", "smoke", args.name]) if forward_only else rerun(result, args.name)[0]
+            again = rerun_commands(result, args.name)[0]
+            if forward_only:
+                again = shlex.join(["conformance", "smoke", args.name])
             console.print(Text(f"\n{adapter.name} deviates in step {step} of {len(STEPS)}; to run it again:"))
             console.print(Text(f"  {again}"))
             return 1
@@ -84,7 +86,7 @@ def steps() -> Iterator[tuple[Case, str]]:
 def _show(console: Console, step: int, what: str, result: Result) -> None:
     style = "bold red" if result.deviates else "green" if result.status == "pass" else "dim"
     # Of a deviation everything is said below.
-    tail = "" if result.deviates else f": {result.reason or f'error_ratio {number(result.error_ratio)}'}"
+    tail = "" if result.deviates else f": {result.reason or f'error ratio {format_error_ratio(result.error_ratio)}'}"
     console.print(Text.assemble(f"{step:2}  ", (f"{result.status:11}", style), f"  {what}{tail}"))
 
 

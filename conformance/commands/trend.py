@@ -1,4 +1,4 @@
-"""``conformance trend``: how implementations did over several runs."""
+"""``conformance trend``: shows the results of each implementation over several runs."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from conformance.results.trend import trend
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Prints the trend."""
+    """Prints the trend, and writes its page if requested."""
     found = trend([read(path) for path in args.results])
     if args.json:
         print(json.dumps(found.as_json(), indent=2))

@@ -12,10 +12,10 @@ import pytest
 
 from conformance.adapters import installed
 from conformance.cases.casefile import load
-from conformance.defects.power import detected
+from conformance.defects.power import bitmasks
 from conformance.errors import UserError
 from conformance.pytest.items import PROPERTY, CaseItem
-from conformance.results.header import make_header
+from conformance.results.header import Header, ShardInfo
 from conformance.results.record import Result, Status
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations
@@ -92,17 +92,17 @@ class Recorder:
         selection = " ".join(_without_own(map(str, self._config.invocation_params.args)))
         statuses = controls.run(default_cache())
         self._invalid = controls.verdict(statuses)
-        header = make_header(
-            self._planned,
-            packages,
-            selection,
-            defects=detected.IDS,
+        header = Header(
+            planned=self._planned,
+            packages=packages,
+            selection=selection,
+            defects=bitmasks.IDS,
             controls=statuses,
             specs=specs,
-            shard=shard.header() if shard else None,
+            shard=ShardInfo(**shard.header()) if shard else None,
         )
         try:
-            self._file = ResultsFile(self._path, header)
+            self._file = ResultsFile(self._path, header.stamped())
         except UserError as error:
             raise pytest.UsageError(str(error)) from error
 

@@ -1,8 +1,8 @@
-"""A badge for each implementation, as JSON that shields.io's endpoint badge reads."""
+"""Badges: one JSON file per implementation, for the endpoint badge of shields.io."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,36 @@ from conformance.results.summary import Cell, by_implementation
 
 
 def write(folder: Path, report: Report) -> None:
-    """Writes ``NAME.json`` for each implementation, each whole or not at all.
+    """Writes ``NAME.json`` for each implementation.
 
     Raises:
-        UserError: one cannot be written.
+        UserError: a file cannot be written.
     """
     for name, badge in render(report).items():
         atomic.write(folder / name, json.dumps(badge, ensure_ascii=False) + "\n")
 
 
 def render(report: Report) -> dict[str, dict[str, Any]]:
-    """File names to badges."""
+    """Returns the badges by file name."""
     files: dict[str, dict[str, Any]] = {}
     for name, results in by_implementation(report.results, report.planned).items():
         missing = report.planned.get(name, 0) - len(results)
-        message, color = _said(results, missing, invalid=bool(report.undetected_controls))
+        message, color = _message(results, missing, invalid=bool(report.undetected_controls))
         badge = {"schemaVersion": 1, "label": name, "message": message, "color": color}
-        files[_file(name, files)] = badge
+        files[_file_name(name, files)] = badge
     return files
 
 
-def _said(results: Sequence[Result], missing: int, invalid: bool) -> tuple[str, str]:
-    """What a badge says, and its colour. Never a bare share, and nothing good of a run that cannot be relied on."""
+def _message(results: Sequence[Result], missing: int, invalid: bool) -> tuple[str, str]:
+    """Returns the text and the colour of a badge.
+
+    Unsupported, known and missing results are always shown. An invalid or incomplete run gets a grey badge.
+
+    Args:
+        results: results of the implementation.
+        missing: number of planned results that are missing.
+        invalid: whether the run is invalid.
+    """
     cell = Cell.of(results)
     if invalid:
         return "invalid run", "lightgrey"
@@ -46,12 +54,12 @@ def _said(results: Sequence[Result], missing: int, invalid: bool) -> tuple[str, 
     parts += [f"(+{cell.unsupported} unsupported)"] if cell.unsupported else []
     parts += [f"{cell.known} known"] if cell.known else []
     parts += [f"{cell.not_run} not run"] if cell.not_run else []
-    # Blue and orange, which the colour-blind tell apart too.
+    # Blue and orange differ with any colour vision deficiency.
     return ", ".join(parts).replace(", (", " ("), "orange" if cell.deviates else "yellow" if cell.known else "blue"
 
 
-def _file(name: str, taken: dict[str, dict[str, Any]]) -> str:
-    """A file name that is also a plain part of a URL."""
+def _file_name(name: str, taken: Collection[str]) -> str:
+    """Returns a file name that is not taken and that needs no escaping in a URL."""
     plain = re.sub(r"[^\w.+@-]+", "-", name, flags=re.ASCII).strip("-.") or "implementation"
     number, file = 1, f"{plain}.json"
     while file in taken:

@@ -1,4 +1,4 @@
-"""What explains the failures of a run: each cause once, with all that it explains."""
+"""Groups the failures of a run by their cause."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,13 @@ from conformance.results.summary import by_implementation
 
 
 @dataclass(frozen=True)
-class Explained:
+class Cause:
     """Failures of one implementation that have a cause in common.
 
     Attributes:
-        implementation: its name.
+        implementation: name of the implementation.
         what: the cause, in words.
-        defects: the ids of what no case among them tells apart; none where nothing explains them.
+        defects: ids of the defects that explain all of the failures equally well; empty for unexplained failures.
         results: the failures.
     """
 
@@ -25,10 +25,10 @@ class Explained:
     results: tuple[Result, ...]
 
 
-def explained(results: Iterable[Result]) -> list[Explained]:
-    """The causes of all diagnosed failures, those that explain most of an implementation's first.
+def group_by_cause(results: Iterable[Result]) -> list[Cause]:
+    """Groups diagnosed failures by cause: by implementation, the most frequent cause first, unexplained ones last.
 
-    What several cases have in common narrows down what each of them leaves open.
+    A single failure may have several possible causes. A group lists only those that all of its failures share.
     """
     groups = []
     for name, own in by_implementation(results).items():
@@ -40,13 +40,13 @@ def explained(results: Iterable[Result]) -> list[Explained]:
             first = together[0].causes
             shared = {cause: first[cause] for cause in first if all(cause in one.causes for one in together)}
             what = "behaves exactly like an LSTM " + ", or like one ".join(shared.values())
-            groups.append(Explained(name, what, tuple(shared), tuple(together)))
+            groups.append(Cause(name, what, tuple(shared), tuple(together)))
             left = [result for result in left if commonest not in result.causes]
         if unexplained := [result for result in own if result.diagnosis and not result.causes]:
-            groups.append(Explained(name, "unexplained", (), tuple(unexplained)))
+            groups.append(Cause(name, "unexplained", (), tuple(unexplained)))
     return groups
 
 
-def cases(results: Sequence[Result]) -> str:
-    """How many there are."""
+def count_cases(results: Sequence[Result]) -> str:
+    """Returns the number of results in words: ``1 case``, ``2 cases``."""
     return "1 case" if len(results) == 1 else f"{len(results)} cases"

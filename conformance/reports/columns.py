@@ -1,4 +1,4 @@
-"""Results as a table: a row for each case × implementation, what holds for the whole run repeated in each."""
+"""Results as a table: one row per case and implementation. Facts about the run are repeated in each row."""
 
 import json
 from typing import Any
@@ -24,23 +24,24 @@ PLAIN = (
     "began",
     "complete",
 )
-"""Columns of one value each; a case's options are JSON."""
+"""Columns of a single value. ``options`` is JSON text."""
 LISTS = ("causes", "features", "tags", "unchecked", "notes")
+"""Columns of strings."""
 MAPS = ("tensors", "seconds")
-"""Columns of names with a number each."""
+"""Columns of numbers by name."""
 
 
 def records(report: Report) -> list[dict[str, Any]]:
-    """The table's rows, with None where there is no data."""
+    """Returns the rows of the table. A missing value is None."""
     began = report.began
     run = {
-        "suite": str(report.header.get("suite", "")),
+        "suite": report.header.suite or "",
         "began": began.isoformat() if began else None,
         "complete": report.complete,
     }
-    packages = report.header.get("packages", {})
     versions = {
-        name: " ".join(f"{package}=={found}" for package, found in packages.get(name, {}).items()) for name in packages
+        name: " ".join(f"{package}=={version}" for package, version in packages.items())
+        for name, packages in report.header.packages.items()
     }
     return [
         _record(result) | {"versions": versions.get(result.implementation) or None} | run for result in report.results

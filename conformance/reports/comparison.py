@@ -1,28 +1,29 @@
-"""What changed between two runs: in words of 80 columns, as Markdown, and as JSON."""
+"""The comparison of two runs on a terminal of 80 columns, as Markdown, and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.reports import marked
 from conformance.reports.explain import wrapped
-from conformance.results.compare import KINDS, WORDS, Change, Comparison, Drift, Kind
+from conformance.results.compare import KIND_TITLES, KINDS, Change, Comparison, Drift, Kind
 from conformance.results.reader import Report
 from conformance.results.record import plain
-from conformance.results.summary import invalid, number, unfinished
+from conformance.results.summary import format_error_ratio, incomplete_warning, invalid_warning
 
-_ROWS = 20
-"""Changes of one kind that are told; how many there are is always said."""
-_CASES = 5
-_REASON = 400
-_DRIFTS = 10
+_SHOWN_GROUPS = 20
+"""Groups of changes that are listed for each kind."""
+_SHOWN_CASES = 5
+_REASON_CHARACTERS = 400
+_SHOWN_DRIFTS = 10
+_SHOWN_DEFECTS = 12
 
 
 def lines(comparison: Comparison, met: Sequence[str] = ()) -> Iterator[str]:
-    """The comparison for a terminal.
+    """Yields the lines of the comparison for a terminal.
 
     Args:
-        comparison: the two runs.
-        met: why it is failed.
+        comparison: the comparison.
+        met: lines for the conditions that make it fail.
     """
     for which, report in (("old", comparison.old), ("new", comparison.new)):
         yield f"{which}  {_about(report)}"
@@ -32,32 +33,32 @@ def lines(comparison: Comparison, met: Sequence[str] = ()) -> Iterator[str]:
         yield from _kind_lines(kind, comparison.of(kind))
     yield from _drift_lines(comparison.drifts)
     if comparison.lost_power:
-        yield "\nlost power: defects that passed checks saw before, and see no longer"
+        yield "\nlost power: defects that passed cases no longer detect"
         for name, ids in comparison.lost_power.items():
-            yield wrapped(f"{name}: {_some(ids)}", "  ")
+            yield wrapped(f"{name}: {_listed_defects(ids)}", "  ")
     if comparison.provenance:
         yield f"\nchanged provenance: {len(comparison.provenance)}"
         for fact in comparison.provenance:
-            yield wrapped(f"{fact.what}: {_shown(fact.old)} → {_shown(fact.new)}", "  ")
+            yield wrapped(f"{fact.what}: {fact.old or 'none'} → {fact.new or 'none'}", "  ")
     yield "\n" + wrapped(tally(comparison), "")
     for reason in met:
         yield wrapped(f"FAILED on {reason}", "")
 
 
 def tally(comparison: Comparison) -> str:
-    """How many rows became what."""
+    """Returns the number of changes of each kind, in one line."""
     found = {kind: len(comparison.of(kind)) for kind in KINDS}
-    parts = [f"{amount} {WORDS[kind].partition(':')[0]}" for kind, amount in found.items() if amount]
-    return ", ".join([*parts, f"{comparison.same} unchanged"])
+    parts = [f"{amount} {KIND_TITLES[kind].partition(':')[0]}" for kind, amount in found.items() if amount]
+    return ", ".join([*parts, f"{comparison.unchanged} unchanged"])
 
 
 def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) -> Iterator[str]:
-    """The same as Markdown, in parts that stand alone.
+    """Yields the parts of the comparison as Markdown: headings, paragraphs and tables.
 
     Args:
-        comparison: the two runs.
-        met: why it is failed.
-        level: of the first heading.
+        comparison: the comparison.
+        met: lines for the conditions that make it fail.
+        level: level of the first heading.
     """
     head = "#" * level
     yield f"{head} What changed\n"
@@ -68,25 +69,26 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
     yield f"{marked.text(tally(comparison))}.\n"
     for kind in KINDS:
         if changes := comparison.of(kind):
-            yield f"{head}# {WORDS[kind].capitalize()}: {len(changes)}\n"
+            yield f"{head}# {KIND_TITLES[kind].capitalize()}: {len(changes)}\n"
             rows = [
-                [marked.code(name), str(len(cases)), statuses, marked.text(reason), _few(cases)]
+                [marked.code(name), str(len(cases)), statuses, marked.text(reason), _listed_cases(cases)]
                 for (name, statuses, reason), cases in _grouped(changes).items()
             ]
-            yield marked.table(["implementation", "cases", "status", "why", "which"], rows[:_ROWS])
-            if len(rows) > _ROWS:
-                yield f"and {len(rows) - _ROWS} more such groups.\n"
+            yield marked.table(["implementation", "cases", "status", "reason", "examples"], rows[:_SHOWN_GROUPS])
+            if len(rows) > _SHOWN_GROUPS:
+                yield f"and {len(rows) - _SHOWN_GROUPS} more groups.\n"
     moved = [drift for drift in comparison.drifts if drift.moved]
     if moved:
         yield f"{head}# Error ratio\n"
-        yield f"Of cases that pass in both runs; {len(moved)} of {len(comparison.drifts)} tensors moved.\n"
+        counted = f"{len(moved)} of {len(comparison.drifts)} tensors"
+        yield f"Cases that pass in both runs: the error ratio of {counted} changed.\n"
         rows = [[marked.code(drift.implementation), marked.code(drift.tensor), *_numbers(drift)] for drift in moved]
-        names = ["implementation", "tensor", "cases", "median, old", "new", "p99, old", "new", "p99 grew"]
-        yield marked.table(names, rows[:_DRIFTS])
+        names = ["implementation", "tensor", "cases", "old median", "new median", "old p99", "new p99", "p99 ratio"]
+        yield marked.table(names, rows[:_SHOWN_DRIFTS])
     if comparison.lost_power:
         yield f"{head}# Lost power\n"
         rows = [[marked.code(name), ", ".join(map(marked.code, ids))] for name, ids in comparison.lost_power.items()]
-        yield marked.table(["implementation", "defects no longer detected"], rows)
+        yield marked.table(["implementation", "defects that are no longer detected"], rows)
     if comparison.provenance:
         yield f"{head}# Changed provenance\n"
         rows = [
@@ -96,15 +98,17 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
 
 
 def as_json(comparison: Comparison, met: Sequence[str] = ()) -> Mapping[str, Any]:
-    """The same as JSON values, with nothing left out."""
+    """Returns the whole comparison as JSON values."""
     content = {
         "failed_on": list(met),
-        "old": _header(comparison.old),
-        "new": _header(comparison.new),
+        "old": _run_as_json(comparison.old),
+        "new": _run_as_json(comparison.new),
         "implementations": {
-            "matched": dict(comparison.matched), "only_old": list(comparison.gone), "only_new": list(comparison.came)
+            "matched": dict(comparison.matched),
+            "only_old": list(comparison.only_old),
+            "only_new": list(comparison.only_new),
         },
-        "counts": {kind: len(comparison.of(kind)) for kind in KINDS} | {"unchanged": comparison.same},
+        "counts": {kind: len(comparison.of(kind)) for kind in KINDS} | {"unchanged": comparison.unchanged},
         "changes": [_change(change) for change in comparison.changes],
         "error_ratio": [
             {
@@ -123,14 +127,14 @@ def as_json(comparison: Comparison, met: Sequence[str] = ()) -> Mapping[str, Any
 
 def _about(report: Report) -> str:
     when = f", {report.began:%Y-%m-%d %H:%M}" if report.began else ""
-    return f"{report.path} (suite {report.header.get('suite')}, {len(report.results)} rows{when})"
+    return f"{report.path} (suite {report.header.suite}, {len(report.results)} rows{when})"
 
 
-def _header(report: Report) -> dict[str, Any]:
+def _run_as_json(report: Report) -> dict[str, Any]:
     return {
         "path": str(report.path),
-        "suite": report.header.get("suite"),
-        "began": report.header.get("began"),
+        "suite": report.header.suite,
+        "began": report.header.began,
         "rows": len(report.results),
         "complete": report.complete,
         "invalid": report.undetected_controls,
@@ -139,83 +143,83 @@ def _header(report: Report) -> dict[str, Any]:
 
 def _warnings(comparison: Comparison) -> Iterator[str]:
     for which, report in (("old", comparison.old), ("new", comparison.new)):
-        for warning in filter(None, (unfinished(report), invalid(report))):
+        for warning in filter(None, (incomplete_warning(report), invalid_warning(report))):
             yield f"the {which} run: {warning}"
-    for which, names in (("old", comparison.gone), ("new", comparison.came)):
+    for which, names in (("old", comparison.only_old), ("new", comparison.only_new)):
         for name, results in names.items():
             deviations = sum(result.deviates for result in results)
-            yield f"only in the {which} run: {name}, {len(results)} rows, {deviations} of them deviate"
+            yield f"only in the {which} run: {name} ({len(results)} rows, {deviations} deviations)"
     if not comparison.matched:
-        yield "no implementation is in both runs: nothing can be compared"
+        yield "nothing to compare: no implementation is in both runs"
 
 
 def _kind_lines(kind: Kind, changes: Sequence[Change]) -> Iterator[str]:
-    """The changes of one kind, those together that have the same reason."""
+    """Yields the changes of one kind, grouped by implementation, statuses and reason."""
     if not changes:
         return
-    yield f"\n{WORDS[kind]}: {len(changes)}"
+    yield f"\n{KIND_TITLES[kind]}: {len(changes)}"
     groups = list(_grouped(changes).items())
     last = ""
-    for (name, statuses, reason), cases in groups[:_ROWS]:
+    for (name, statuses, reason), cases in groups[:_SHOWN_GROUPS]:
         if name != last:
             yield f"  {name}"
             last = name
         yield wrapped(f"{statuses}{': ' if reason else ''}{reason}", " " * 4)
-        yield from (f"      {case}" for case in cases[:_CASES])
-        if len(cases) > _CASES:
-            yield f"      and {len(cases) - _CASES} more cases"
-    if len(groups) > _ROWS:
-        yield f"    and {sum(len(cases) for _, cases in groups[_ROWS:])} more; --json names all"
+        yield from (f"      {case}" for case in cases[:_SHOWN_CASES])
+        if len(cases) > _SHOWN_CASES:
+            yield f"      and {len(cases) - _SHOWN_CASES} more cases"
+    if len(groups) > _SHOWN_GROUPS:
+        yield f"    and {sum(len(cases) for _, cases in groups[_SHOWN_GROUPS:])} more; --json lists all"
 
 
 def _grouped(changes: Sequence[Change]) -> dict[tuple[str, str, str], list[str]]:
-    """Implementation, statuses and reason to cases."""
+    """Returns the ids of the changed cases by implementation, statuses and reason."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for change in changes:
-        key = (change.result.implementation, change.statuses, _why(change))
+        key = (change.result.implementation, change.statuses, _reason(change))
         groups.setdefault(key, []).append(change.result.case)
     return groups
 
 
-def _why(change: Change) -> str:
-    """The reason of the new result; of a row that is mended, that of the old one."""
-    mended = change.kind == "fixed" and change.new and change.new.status == "pass"
-    of = change.old if mended else change.new
-    reason = of.reason if of else ""
-    if len(reason) > _REASON:
-        reason = reason[:_REASON].rstrip() + " …"
-    return f"it was: {reason}" if mended and reason else reason
+def _reason(change: Change) -> str:
+    """Returns the reason of the new result; for a case that now passes, the reason of the old result."""
+    now_passes = change.kind == "fixed" and change.new and change.new.status == "pass"
+    shown = change.old if now_passes else change.new
+    reason = shown.reason if shown else ""
+    if len(reason) > _REASON_CHARACTERS:
+        reason = reason[:_REASON_CHARACTERS].rstrip() + " …"
+    return f"before: {reason}" if now_passes and reason else reason
 
 
-def _few(cases: Sequence[str]) -> str:
-    more = f" and {len(cases) - _CASES} more" if len(cases) > _CASES else ""
-    return ", ".join(map(marked.code, cases[:_CASES])) + more
+def _listed_cases(cases: Sequence[str]) -> str:
+    more = f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else ""
+    return ", ".join(map(marked.code, cases[:_SHOWN_CASES])) + more
 
 
 def _drift_lines(drifts: Sequence[Drift]) -> Iterator[str]:
     moved = [drift for drift in drifts if drift.moved]
     if not moved:
-        yield f"\nerror ratio: the same in all {len(drifts)} tensors" if drifts else "\nerror ratio: no data"
+        yield f"\nerror ratio: unchanged in all {len(drifts)} tensors" if drifts else "\nerror ratio: no data"
         return
-    yield f"\nerror ratio of cases that pass in both runs: {len(moved)} of {len(drifts)} tensors moved"
+    yield f"\nerror ratio of cases that pass in both runs: {len(moved)} of {len(drifts)} tensors changed"
     yield f"  {'':28}{'cases':>5}{'median':>17}{'p99':>17}"
     name = ""
-    for drift in moved[:_DRIFTS]:
+    for drift in moved[:_SHOWN_DRIFTS]:
         if drift.implementation != name:
             name = drift.implementation
             yield f"  {name}"
         cases, *values, ratio = _numbers(drift)
         spans = "".join(f"{old:>8} →{new:>7}" for old, new in (values[:2], values[2:]))
         yield f"    {drift.tensor:<26}{cases:>5}{spans}  {ratio}"
-    if len(moved) > _DRIFTS:
-        yield f"    and {len(moved) - _DRIFTS} more that grew less; --json names all"
+    if len(moved) > _SHOWN_DRIFTS:
+        yield f"    and {len(moved) - _SHOWN_DRIFTS} more with less growth; --json lists all"
 
 
 def _numbers(drift: Drift) -> list[str]:
     values = (drift.old[0], drift.new[0], drift.old[1], drift.new[1])
     return [
         str(drift.cases),
-        *map(number, values),
+        *map(format_error_ratio, values),
         f"{drift.ratio:.2f}x" if drift.ratio < 100 else f"{drift.ratio:.3g}x",
     ]
 
@@ -233,10 +237,6 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _some(ids: Sequence[str], shown: int = 12) -> str:
-    more = f" and {len(ids) - shown} more" if len(ids) > shown else ""
-    return ", ".join(ids[:shown]) + more
-
-
-def _shown(value: str) -> str:
-    return value or "none"
+def _listed_defects(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _SHOWN_DEFECTS} more" if len(ids) > _SHOWN_DEFECTS else ""
+    return ", ".join(ids[:_SHOWN_DEFECTS]) + more

@@ -1,4 +1,4 @@
-"""Results as CSV, for spreadsheets and data frames; what has several values is JSON within its cell."""
+"""Results as CSV, for spreadsheets and data frames. A cell with several values holds JSON."""
 
 import csv
 import io
@@ -11,21 +11,21 @@ from conformance.results import atomic
 from conformance.results.reader import Report
 from conformance.results.record import plain
 
-# A spreadsheet takes a cell that begins with one of these for a formula, and runs it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet evaluates a cell that begins with one of these characters as a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(path: Path, report: Report) -> None:
-    """Writes the table, whole or not at all.
+    """Writes the table.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     atomic.write(path, render(report))
 
 
 def render(report: Report) -> str:
-    """The table as text, with the names of its columns in the first line."""
+    """Returns the table as text. The first line holds the names of the columns."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     names = (*PLAIN, *LISTS, *MAPS)
@@ -35,9 +35,9 @@ def render(report: Report) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A cell; text that a spreadsheet would run gets a quote before it."""
+    """Returns the value of a cell. Text that a spreadsheet would evaluate gets a leading quote."""
     if isinstance(value, list | dict):
         return json.dumps(plain(value), ensure_ascii=False) if value else ""
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -1,7 +1,7 @@
-"""Results as JSON in the Common Test Report Format: a test for each case × implementation.
+"""Results as JSON in the Common Test Report Format: one test per case and implementation.
 
-What is known to deviate is ``other``, since it ran and did not pass; what was not checked is ``skipped``. Each test's
-own status is its ``rawStatus``.
+A known divergence has the status ``other``, because the case ran and did not pass. A case that did not run is
+``skipped``. ``rawStatus`` holds the suite's own status.
 """
 
 import json
@@ -30,36 +30,36 @@ STATUSES: Mapping[str, str] = {
     "not-run": "skipped",
     "known": "other",
 }
-"""Statuses and what the format calls them."""
+"""Statuses of the suite to statuses of the format."""
 
 
 def write(path: Path, report: Report) -> None:
-    """Writes the report, whole or not at all.
+    """Writes the report.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     atomic.write(path, json.dumps(render(report), indent=1, allow_nan=False) + "\n")
 
 
 def render(report: Report) -> dict[str, Any]:
-    """The report as JSON values."""
-    machine = report.header.get("machine", {})
+    """Returns the report as JSON values."""
+    header = report.header
     environment = {
-        "osPlatform": str(machine.get("platform", "")),
+        "osPlatform": str(header.machine.get("platform", "")),
         "healthy": report.complete and not report.undetected_controls,
-        "extra": plain({"machine": machine, **_of(report.header, "threads", "packages", "selection")}),
+        "extra": plain({"machine": header.machine, **_non_empty(header.as_json(), "threads", "packages", "selection")}),
     }
-    if shard := report.header.get("shard"):
-        environment["shardId"] = f"{shard['index']}/{shard['of']}"
+    if header.shard:
+        environment["shardId"] = f"{header.shard.index}/{header.shard.of}"
     return {
         "reportFormat": "CTRF",
         "specVersion": SPECIFICATION,
         "generatedBy": f"lstm-conformance {__version__}",
         "results": {
-            "tool": {"name": "lstm-conformance", "version": str(report.header.get("suite", ""))},
+            "tool": {"name": "lstm-conformance", "version": header.suite or ""},
             "summary": _summary(report),
-            "tests": [_test(result, report.specs.get(result.implementation, "")) for result in report.results],
+            "tests": [_test(result, header.specs.get(result.implementation, "")) for result in report.results],
             "environment": environment,
         },
     }
@@ -71,7 +71,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "tests": len(report.results),
         **{status: found[status] for status in ("passed", "failed", "skipped", "pending", "other")},
         "suites": len(report.planned),
-        # The format asks for both; 0 where the file does not say.
+        # The format requires both times; 0 if unknown.
         "start": _milliseconds(report.began),
         "stop": _milliseconds(report.ended or report.began),
         "extra": {
@@ -91,7 +91,7 @@ def _test(result: Result, spec: str) -> dict[str, Any]:
         "rawStatus": result.status,
         "duration": round(1000 * sum(result.seconds.values())),
         "suite": [result.implementation, *([file] if file else [])],
-        "extra": _of(row, "key", "error_ratio", "tensors", "causes", "features", "unchecked", "detects"),
+        "extra": _non_empty(row, "key", "error_ratio", "tensors", "causes", "features", "unchecked", "detects"),
     }
     test |= {"message": result.reason} if result.reason else {}
     test |= {"trace": explain(result, spec)} if result.deviates else {}
@@ -101,7 +101,8 @@ def _test(result: Result, spec: str) -> dict[str, Any]:
     return test
 
 
-def _of(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _non_empty(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Returns the named values, without missing and empty ones."""
     return {name: values[name] for name in names if values.get(name)}
 
 

@@ -1,7 +1,7 @@
-"""Results as JUnit XML: a suite for each implementation, a test case for each of its cases.
+"""Results as JUnit XML: one suite per implementation, one test case per case.
 
-It keeps to the attributes of Jenkins' published schema (junit-10.xsd), which other viewers read too. A deviation is
-a failure, or an error where nothing could be compared; what was not checked, or is known to deviate, is skipped.
+The attributes are those of Jenkins' published schema (junit-10.xsd), which other viewers read too. A deviation is a
+failure, or an error if nothing could be compared. Known divergences and cases that did not run are skipped.
 """
 
 import re
@@ -13,7 +13,7 @@ from conformance.reports.explain import explain
 from conformance.results import atomic
 from conformance.results.reader import Report
 from conformance.results.record import Result
-from conformance.results.summary import by_implementation, invalid, unfinished
+from conformance.results.summary import by_implementation, incomplete_warning, invalid_warning
 
 TAGS: Mapping[str, str] = {
     "fail": "failure",
@@ -25,31 +25,30 @@ TAGS: Mapping[str, str] = {
     "not-run": "skipped",
     "known": "skipped",
 }
-"""Statuses and what JUnit calls them; a case that passed has none."""
+"""Statuses to JUnit elements. A passed test case has no element."""
 
-# XML 1.0 has no way to write these, not even escaped.
+# XML 1.0 cannot represent these characters, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(path: Path, report: Report) -> None:
-    """Writes the report, whole or not at all.
+    """Writes the report.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     atomic.write(path, render(report))
 
 
 def render(report: Report) -> str:
-    """The report as text."""
+    """Returns the report as text."""
     grouped = by_implementation(report.results, report.planned)
     root = Element("testsuites", name="lstm-conformance")
     for name, results in grouped.items():
         root.append(_suite(report, name, results))
-    if faults := list(_faults(report)):
-        suite = SubElement(root, "testsuite", {"name": "the run itself", **_counts(faults)})
-        for case in faults:
-            suite.append(case)
+    if errors := list(_run_errors(report)):
+        suite = SubElement(root, "testsuite", {"name": "the run itself", **_counts(errors)})
+        suite.extend(errors)
     root.attrib |= {key: str(sum(int(suite.get(key, 0)) for suite in root)) for key in ("tests", "failures", "errors")}
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
@@ -62,8 +61,8 @@ def _suite(report: Report, name: str, results: Sequence[Result]) -> Element:
     if report.began:
         suite.set("timestamp", report.began.replace(tzinfo=None).isoformat())
     properties = SubElement(suite, "properties")
-    versions = report.header.get("packages", {}).get(name, {})
-    about = {"suite": report.header.get("suite", ""), **versions, **report.implementations.get(name, {})}
+    versions = report.header.packages.get(name, {})
+    about = {"suite": report.header.suite or "", **versions, **report.implementations.get(name, {})}
     for key, value in about.items():
         SubElement(properties, "property", name=_clean(key), value=_clean(value))
     suite.extend(cases)
@@ -79,15 +78,21 @@ def _case(report: Report, result: Result) -> Element:
         time=f"{sum(result.seconds.values()):.3f}",
     )
     if tag := TAGS.get(result.status):
-        said = SubElement(case, tag, type=result.status, message=_clean(result.reason))
+        element = SubElement(case, tag, type=result.status, message=_clean(result.reason))
         if result.deviates:
-            said.text = _clean(explain(result, report.specs.get(result.implementation, "")))
+            element.text = _clean(explain(result, report.header.specs.get(result.implementation, "")))
     return case
 
 
-def _faults(report: Report) -> Iterator[Element]:
-    """Why the run as a whole is not to be relied on, as cases of its own: a viewer shows nothing else at the top."""
-    for name, reason in (("complete", unfinished(report)), ("controls are found out", invalid(report))):
+def _run_errors(report: Report) -> Iterator[Element]:
+    """Yields a test case with an error if the run is incomplete, and one if it is invalid.
+
+    JUnit has no place for an error of a whole run.
+    """
+    for name, reason in (
+        ("the run is complete", incomplete_warning(report)),
+        ("negative controls are detected", invalid_warning(report)),
+    ):
         if reason:
             case = Element("testcase", name=name, classname="the run itself", time="0")
             SubElement(case, "error", type="error", message=reason)
@@ -107,4 +112,5 @@ def _counts(cases: Sequence[Element]) -> dict[str, str]:
 
 
 def _clean(value: object) -> str:
+    """Returns a value as text in which characters that XML cannot represent are escapes."""
     return _FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], str(value))

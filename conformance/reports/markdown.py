@@ -1,59 +1,59 @@
-"""Results as Markdown: the summary first, then what deviates, then what explains the rest."""
+"""Results as Markdown: a summary, then the deviations, then known divergences, unsupported cases and provenance."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from conformance.reports import marked
-from conformance.reports.causes import explained
+from conformance.reports.causes import group_by_cause
 from conformance.results import atomic
 from conformance.results.reader import Report
 from conformance.results.record import Result, counts
 from conformance.results.summary import (
     LEGEND,
     by_implementation,
-    described,
+    cpu_times,
     detection,
     dtypes,
     error_ratios,
-    invalid,
-    number,
-    rerun,
+    facts_of,
+    format_error_ratio,
+    incomplete_warning,
+    invalid_warning,
+    rerun_commands,
     table,
-    times,
-    unfinished,
 )
 
-DETAILED = 100
-"""Deviations that are shown with all their details; a report with thousands could not be opened."""
+SHOWN_DEVIATIONS = 100
+"""Deviations that are shown in detail. A report with thousands of them would be too large to open."""
 
-_SHOWN = 5
-"""Names of cases and of defects that are listed; the results file has all."""
+_SHOWN_NAMES = 5
+"""Names of cases or defects that are listed in a cell."""
 
 
 def write(path: Path, report: Report) -> None:
-    """Writes the report, whole or not at all.
+    """Writes the report.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     atomic.write(path, render(report))
 
 
 def render(report: Report) -> str:
-    """The report as text."""
+    """Returns the report as text."""
     return "\n".join(part for section in sections(report).values() for part in section)
 
 
 def sections(report: Report) -> dict[str, list[str]]:
-    """The report in sections, each of them in parts: a heading, a table, a paragraph."""
+    """Returns the parts of each section: headings, tables, paragraphs."""
     grouped = by_implementation(report.results, report.planned)
     found = {
         "head": _head(report),
         "features": _features(grouped),
         "error_ratios": _error_ratios(report.results),
-        "detects": _sees(report),
-        "deviations": _deviations(report.results, report.specs),
+        "detects": _detection(report),
+        "deviations": _deviations(report.results, report.header.specs),
         "known": _reasons("Known divergences", "known", report.results),
         "unsupported": _reasons("Unsupported", "unsupported", report.results),
         "not run": _reasons("Not run", "not-run", report.results),
@@ -67,13 +67,13 @@ def sections(report: Report) -> dict[str, list[str]]:
 def _head(report: Report) -> Iterator[str]:
     yield "# LSTM conformance\n"
     if not report.complete:
-        yield f"**{unfinished(report)}.**\n"
+        yield f"**{incomplete_warning(report)}.**\n"
     if report.undetected_controls:
-        yield f"**{marked.text(invalid(report))}.**\n"
+        yield f"**{marked.text(invalid_warning(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
-    if report.header.get("selection"):
-        yield f"Selected by: {marked.code(report.header['selection'])}\n"
+    if report.header.selection:
+        yield f"Selection: {marked.code(report.header.selection)}\n"
 
 
 def _features(grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
         ["feature", *map(marked.code, grouped)],
         *([feature, *map(str, row.values())] for feature, row in found.items()),
     ]
-    if len(grouped) > len(found):  # The longer side goes down the page.
+    if len(grouped) > len(found):  # The longer side becomes the rows.
         cells = [["implementation", *found], *map(list, list(zip(*cells, strict=True))[1:])]
     yield marked.table(cells[0], cells[1:])
     yield f"{LEGEND}.\n"
@@ -94,21 +94,23 @@ def _error_ratios(results: Sequence[Result]) -> Iterator[str]:
     if not largest:
         return
     yield "## Largest error ratio\n"
-    yield "The largest deviation from the reference, in units of the rounding budget: up to 1 conforms.\n"
+    yield "The largest |deviation| from the reference / budget. A case conforms if its error ratio is at most 1.\n"
     columns = dtypes(largest)
     names = list(dict.fromkeys(name for name, _ in largest))
-    rows = [[marked.code(name), *(number(largest.get((name, dtype))) for dtype in columns)] for name in names]
+    rows = [
+        [marked.code(name), *(format_error_ratio(largest.get((name, dtype))) for dtype in columns)] for name in names
+    ]
     yield marked.table(["implementation", *columns], rows)
 
 
-def _sees(report: Report) -> Iterator[str]:
+def _detection(report: Report) -> Iterator[str]:
     found = detection(report)
     if not found:
         return
-    yield "## What the passed checks would have caught\n"
-    yield "Of the defects in the suite's catalogue; `conformance power` explains them.\n"
+    yield "## Defects that the passed cases detect\n"
+    yield "`conformance power` explains the suite's catalogue of defects.\n"
     rows = [[marked.code(name), str(each), _listed(each.missed)] for name, each in found.items()]
-    yield marked.table(["implementation", "detects", "does not see"], rows)
+    yield marked.table(["implementation", "detects", "does not detect"], rows)
 
 
 def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator[str]:
@@ -117,26 +119,26 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
         return
     yield "## Deviations\n"
     yield from _causes(deviations)
-    for result in deviations[:DETAILED]:
+    for result in deviations[:SHOWN_DEVIATIONS]:
         yield f"### {result.status}: {marked.code(result.id)}\n"
         yield f"{marked.text(result.reason)}\n"
         if result.diagnosis:
             yield f"Diagnosis: {marked.text(result.diagnosis)}\n"
         if result.details:
             rows = [
-                [marked.code(name), number(result.tensors.get(name)), marked.text(_described(detail))]
+                [marked.code(name), format_error_ratio(result.tensors.get(name)), marked.text(_described(detail))]
                 for name, detail in result.details.items()
             ]
-            yield marked.table(["tensor", "error_ratio", "what"], rows)
+            yield marked.table(["tensor", "error ratio", "deviation"], rows)
         if result.traceback:
             yield marked.block(result.traceback)
-        yield marked.block("\n".join(rerun(result, specs.get(result.implementation, ""))))
-    if len(deviations) > DETAILED:
-        yield f"and {len(deviations) - DETAILED} more, in the results file.\n"
+        yield marked.block("\n".join(rerun_commands(result, specs.get(result.implementation, ""))))
+    if len(deviations) > SHOWN_DEVIATIONS:
+        yield f"and {len(deviations) - SHOWN_DEVIATIONS} more, see the results file.\n"
 
 
 def _causes(deviations: Sequence[Result]) -> Iterator[str]:
-    groups = explained(deviations)
+    groups = group_by_cause(deviations)
     if not groups:
         return
     yield "### Causes\n"
@@ -149,7 +151,7 @@ def _causes(deviations: Sequence[Result]) -> Iterator[str]:
         ]
         for group in groups
     ]
-    yield marked.table(["implementation", "cases", "what explains them", "defect"], rows)
+    yield marked.table(["implementation", "cases", "cause", "defects"], rows)
 
 
 def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str]:
@@ -164,42 +166,41 @@ def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str
         [marked.code(name), str(len(cases)), marked.text(reason), _listed(cases)]
         for (name, reason), cases in grouped.items()
     ]
-    yield marked.table(["implementation", "cases", "reason", "which"], rows)
+    yield marked.table(["implementation", "cases", "reason", "examples"], rows)
 
 
 def _absent(report: Report) -> Iterator[str]:
-    if report.absent:
+    if report.header.absent:
         yield "## Not installed, not run\n"
-        rows = [[marked.code(name), marked.text(needs)] for name, needs in report.absent.items()]
-        yield marked.table(["implementation", "what it needs"], rows)
+        rows = [[marked.code(name), marked.text(needs)] for name, needs in report.header.absent.items()]
+        yield marked.table(["implementation", "requirement"], rows)
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(marked.code, names[:_SHOWN])) + more
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(map(marked.code, names[:_SHOWN_NAMES])) + more
 
 
 def _time(report: Report, grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
-    rows = times(grouped, report.footer["seconds"] if report.footer else None)
+    rows = cpu_times(grouped, report.footer.seconds if report.footer else None)
     total = sum(seconds for _, seconds in rows)
     if not total:
         return
     yield f"## CPU time: {total:.1f} s\n"
     cells = [[marked.text(what), f"{spent:.2f}", f"{spent / total:.0%}"] for what, spent in rows]
-    yield marked.table(["", "s", "share"], cells)
+    yield marked.table(["phase", "seconds", "share"], cells)
 
 
 def _provenance(report: Report) -> Iterator[str]:
-    yield "## What ran\n"
-    about: dict[str, Any] = {"suite": report.header.get("suite"), **report.header.get("machine", {})}
-    threads = {name: value for name, value in report.header.get("threads", {}).items() if value}
+    yield "## Provenance\n"
+    about: dict[str, Any] = {"suite": report.header.suite, **report.header.machine}
+    threads = {name: value for name, value in report.header.threads.items() if value}
     yield _facts(about | threads)
-    packages = report.header.get("packages", {})
     for name in report.planned:
-        described = {**packages.get(name, {}), **report.implementations.get(name, {})}
-        if described:
+        facts = {**report.header.packages.get(name, {}), **report.implementations.get(name, {})}
+        if facts:
             yield f"### {marked.code(name)}\n"
-            yield _facts(described)
+            yield _facts(facts)
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
@@ -207,5 +208,6 @@ def _facts(facts: Mapping[str, Any]) -> str:
 
 
 def _described(detail: Mapping[str, Any]) -> str:
-    rest = [f"{key}: {value}" for key, value in described(detail).items()]
+    """Returns a tensor's detail in one line: the reason, then the facts."""
+    rest = [f"{key}: {value}" for key, value in facts_of(detail).items()]
     return "; ".join([str(detail.get("reason", "")), *rest])

@@ -1,21 +1,21 @@
-"""Markdown's parts, in which whatever an implementation said stays text."""
+"""Builds Markdown from untrusted text, which is escaped."""
 
 from collections.abc import Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
+    """Returns a table. The cells must be Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def code(text: str) -> str:
-    """Between back quotes; whatever it holds stays within one cell of a table."""
+    """Returns text as inline code that fits into a table cell."""
     return f"`{' '.join(text.split()).replace('|', chr(92) + '|').replace('`', chr(39))}`"
 
 
 def text(words: str) -> str:
-    """Plain words: no HTML, no table cells, no links out of what an implementation said."""
+    """Returns text in one line, with all characters escaped that have a meaning in Markdown or HTML."""
     flat = " ".join(words.split())
     for character in "\\`*_[]<>|#":
         flat = flat.replace(character, "\\" + character)
@@ -23,7 +23,7 @@ def text(words: str) -> str:
 
 
 def block(lines: str) -> str:
-    """Lines as they are."""
+    """Returns lines as a code block."""
     fence = "```"
     while fence in lines:
         fence += "`"

@@ -1,20 +1,20 @@
-"""A trend on a terminal: a table for each implementation, in 80 columns."""
+"""The trend over several runs on a terminal of 80 columns: one table per implementation."""
 
 from collections.abc import Iterator
 
 from conformance.results.reader import Report
-from conformance.results.summary import number
+from conformance.results.summary import format_error_ratio
 from conformance.results.trend import Point, Trend
 
 _BARS = "▁▂▃▄▅▆▇█"
-_HEAD = "  run  version            conform  known  deviate  largest     p99  median detects"
+_HEAD = "  run  version           conform  known  deviate largest     p99  median detects"
 
 
 def lines(trend: Trend) -> Iterator[str]:
-    """The runs, then each implementation over them."""
+    """Yields a list of the runs, then a table for each implementation."""
     yield "runs"
     for place, report in enumerate(trend.runs, 1):
-        yield f"  {place:3}  {_when(report)}  {report.path}{_flaws(report)}"
+        yield f"  {place:3}  {_when(report)}  {report.path}{_warnings(report)}"
     for name, points in trend.series.items():
         yield ""
         yield name
@@ -23,11 +23,11 @@ def lines(trend: Trend) -> Iterator[str]:
         for point in points:
             yield _row(point, previous)
             previous = point
-        yield f"  largest error ratio  {bars(points, len(trend.runs))}  (full height: 1, the budget)"
+        yield f"  largest error ratio  {bars(points, len(trend.runs))}  (full height: error ratio 1)"
 
 
 def bars(points: list[Point], runs: int) -> str:
-    """The largest error ratio of each run as a bar; a dot where there is no data."""
+    """Returns one character per run: a bar for the largest error ratio, or a dot for no data."""
     found = {point.run: point.largest for point in points}
     shown = ""
     for run in range(runs):
@@ -40,19 +40,19 @@ def _row(point: Point, previous: Point | None) -> str:
     cell = point.cell
     conform = f"{cell.passed}/{cell.supported}" if cell.supported else "no data"
     conform += f" +{cell.unsupported}" if cell.unsupported else ""
-    deviate = cell.supported - cell.passed - cell.known
     version = next(iter(point.versions.values()), "") or point.name.partition("@")[2]
     mark = "*" if previous and previous.versions != point.versions else " "
-    values = "".join(
-        f"{number(value):>{width}}" for value, width in ((point.largest, 9), (point.p99, 8), (point.middle, 8))
-    )
+    largest, p99, middle = map(format_error_ratio, (point.largest, point.p99, point.middle))
     detects = "-" if point.detects is None else str(point.detects)
-    return f"  {point.run + 1:3} {mark}{version[:11]:12}{conform:>14}{cell.known:>7}{deviate:>9}{values}{detects:>8}"
+    return (
+        f"  {point.run + 1:3} {mark}{version[:10]:11}{conform:>14}{cell.known:>7}{cell.deviating:>9}"
+        f"{largest:>8}{p99:>8}{middle:>8}{detects:>8}"
+    )
 
 
 def _when(report: Report) -> str:
     return f"{report.began:%Y-%m-%d %H:%M}" if report.began else "no date         "
 
 
-def _flaws(report: Report) -> str:
+def _warnings(report: Report) -> str:
     return " (INVALID)" if report.undetected_controls else "" if report.complete else " (INCOMPLETE)"

@@ -1,4 +1,4 @@
-"""Results as Parquet: typed columns, lists and maps as such. Needs pyarrow."""
+"""Results as Parquet, with typed columns, lists and maps. Needs pyarrow."""
 
 import io
 import json
@@ -14,17 +14,17 @@ _TYPES = {"error_ratio": "float64", "detects": "int32", "line": "int32", "comple
 
 
 def write(path: Path, report: Report) -> None:
-    """Writes the table, whole or not at all. The file's metadata hold the run's header, under ``conformance``.
+    """Writes the table. The metadata of the file contains the header of the run as JSON, under ``conformance``.
 
     Raises:
-        UserError: it cannot be written, or pyarrow is not installed.
+        UserError: the file cannot be written, or pyarrow is not installed.
     """
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
         raise UserError(
-            "--parquet needs pyarrow, which is not installed; install with: pip install 'lstm-conformance[parquet]'",
+            "--parquet needs pyarrow, which is not installed. Run: pip install 'lstm-conformance[parquet]'",
             MISSING,
         ) from error
     rows = [{name: _cell(value) for name, value in row.items()} for row in records(report)]
@@ -38,11 +38,11 @@ def _schema(pa: Any, report: Report) -> Any:
     columns = [(name, getattr(pa, _TYPES.get(name, "string"))()) for name in PLAIN]
     columns += [(name, pa.list_(pa.string())) for name in LISTS]
     columns += [(name, pa.map_(pa.string(), pa.float64())) for name in MAPS]
-    return pa.schema(columns, metadata={"conformance": json.dumps(dict(report.header))})
+    return pa.schema(columns, metadata={"conformance": json.dumps(report.header.as_json())})
 
 
 def _cell(value: Any) -> Any:
-    """A value as pyarrow takes it: maps as pairs, text without halves of characters."""
+    """Converts a value for pyarrow: a map to pairs, lone surrogates in text to escapes."""
     if isinstance(value, dict):
         return [(_cell(key), item) for key, item in value.items()]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 import contextlib
 import errno
@@ -9,13 +9,13 @@ from conformance.errors import MISSING, UserError
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place first, and moves it there when it is whole; a link stays one.
+    """Writes a file atomically: to a temporary file in the same folder, which then replaces the target.
 
-    What is no file, such as ``/dev/stdout`` or a pipe, is written to as it is. Text becomes UTF-8; halves of
-    characters, which a results file may hold, are spelled out.
+    A symbolic link is kept and its target is replaced. Devices and pipes, such as ``/dev/stdout``, are written to
+    directly. Text is encoded as UTF-8; lone surrogates, which a results file may contain, are written as escapes.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:

@@ -1,7 +1,7 @@
-"""Two runs, row by row: what changed from an old results file to a new one.
+"""Compares two runs row by row.
 
-Rows are matched by the case's key and the implementation, so that renamed files and cases do not matter. The version
-with which an implementation's name may end (``torch.nn.LSTM@2.9``) is left aside where that leaves no doubt.
+Rows are matched by the case's key and the implementation, so renamed files and cases do not matter. A version at the
+end of an implementation's name (``torch.nn.LSTM@2.9``) is ignored if the match is still unique.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from conformance.results.reader import Report
 from conformance.results.record import DEVIATIONS, Result
@@ -28,17 +28,17 @@ Kind = Literal[
     "other",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What can have become of a row, in the order in which they are shown."""
+"""Kinds of changes, in the order of a report."""
 
-WORDS: Mapping[Kind, str] = {
+KIND_TITLES: Mapping[Kind, str] = {
     "new-fail": "newly failing",
-    "added-fail": "failing, and not in the old run",
-    "new-known": "newly deviating, as is known",
+    "added-fail": "failing and not in the old run",
+    "new-known": "newly deviating (known divergence)",
     "new-unsupported": "newly unsupported",
     "not-run": "no longer run",
     "lost-case": "lost: only in the old run",
     "fixed": "fixed",
-    "new-supported": "newly supported, and conforming",
+    "new-supported": "newly supported and conforming",
     "added-case": "only in the new run",
     "other": "changed in another way",
 }
@@ -46,12 +46,12 @@ WORDS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one case on one implementation.
+    """A changed row: one case on one implementation.
 
     Attributes:
-        kind: what it is.
-        old: its old result; None where there is none.
-        new: its new result; None where there is none.
+        kind: kind of the change.
+        old: old result; None if the row is only in the new run.
+        new: new result; None if the row is only in the old run.
     """
 
     kind: Kind
@@ -60,28 +60,28 @@ class Change:
 
     @property
     def result(self) -> Result:
-        """The new result, or the last there was."""
+        """New result, or the old one if there is no new one."""
         found = self.new or self.old
         assert found is not None
         return found
 
     @property
     def statuses(self) -> str:
-        """The two statuses: ``pass → fail``."""
+        """Both statuses: ``pass → fail``."""
         return f"{self.old.status if self.old else 'absent'} → {self.new.status if self.new else 'absent'}"
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The error ratio of one tensor of one implementation over all cases that pass in both runs.
+    """Change of one tensor's error ratio on one implementation, over the cases that pass in both runs.
 
     Attributes:
-        implementation: its name in the new run.
-        tensor: its name.
-        cases: how many there are.
+        implementation: name of the implementation in the new run.
+        tensor: name of the tensor.
+        cases: number of cases.
         old: median and 99th percentile in the old run.
-        new: the same in the new run.
-        widest: the case whose error ratio grew most.
+        new: median and 99th percentile in the new run.
+        widest: id of the case whose error ratio grew most.
     """
 
     implementation: str
@@ -93,18 +93,18 @@ class Drift:
 
     @property
     def ratio(self) -> float:
-        """By how much the 99th percentile grew."""
+        """Factor by which the 99th percentile grew."""
         return _ratio(self.old[1], self.new[1])
 
     @property
     def moved(self) -> bool:
-        """Whether there is anything to show."""
+        """Whether the median or the 99th percentile changed."""
         return self.old != self.new
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """Something about a run that is not as it was: ``torch.nn.LSTM: torch``, from ``2.9`` to ``2.10``."""
+class ProvenanceChange:
+    """A changed fact about a run: ``torch.nn.LSTM: torch`` from ``2.9`` to ``2.10``."""
 
     what: str
     old: str
@@ -113,12 +113,12 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs side by side.
+    """Two runs and their differences.
 
     Attributes:
-        old: the one.
-        new: the other.
-        matched: names in the old run to names in the new one.
+        old: results file of the old run.
+        new: results file of the new run.
+        matched: names of the implementations that are in both runs, old name to new name.
     """
 
     old: Report
@@ -127,9 +127,9 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> list[tuple[Result | None, Result | None]]:
-        """Results that belong together, those of the new run in its order, then those that are only in the old one.
+        """Old and new result of each row: the new run's rows in their order, then rows only in the old run.
 
-        Of implementations that are in both runs; ``gone`` and ``came`` name the others.
+        Implementations that are in one run only are left out, see ``only_old`` and ``only_new``.
         """
         waiting: dict[tuple[str, str], list[Result]] = {}
         for result in self.old.results:
@@ -141,7 +141,7 @@ class Comparison:
         for result in self.new.results:
             if result.implementation not in names:
                 continue
-            # The same configuration may stand under several names: each is matched once, its namesake first.
+            # Several cases may have the same key. Each row is matched once, preferably to the case of the same name.
             candidates = waiting.get((result.key, result.implementation), [])
             candidates.sort(key=lambda old: old.case != result.case)
             found.append((candidates.pop(0) if candidates else None, result))
@@ -149,18 +149,18 @@ class Comparison:
 
     @cached_property
     def changes(self) -> list[Change]:
-        """All rows that changed, by kind."""
+        """Changed rows, by kind."""
         found = [Change(kind, old, new) for old, new in self.pairs if (kind := _kind(old, new))]
         return sorted(found, key=lambda change: KINDS.index(change.kind))
 
     @cached_property
-    def same(self) -> int:
-        """How many rows have the status that they had."""
+    def unchanged(self) -> int:
+        """Number of rows with the same status in both runs."""
         return len(self.pairs) - len(self.changes)
 
     @cached_property
     def drifts(self) -> list[Drift]:
-        """Of each implementation and tensor, those whose 99th percentile grew most first."""
+        """One entry per implementation and tensor, largest growth of the 99th percentile first."""
         values: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
         for old, new in self.pairs:
             if old and new and old.status == new.status == "pass":
@@ -172,9 +172,9 @@ class Comparison:
 
     @cached_property
     def lost_power(self) -> dict[str, tuple[str, ...]]:
-        """Of each implementation, the defects that its passed checks would have caught before, and no longer do."""
+        """Ids of the defects that an implementation's passed cases detected before and no longer detect."""
         before, after = detection(self.old), detection(self.new)
-        ids = set(self.new.header.get("defects", ()))
+        ids = set(self.new.header.defects)
         found = {}
         for name, new_name in self.matched.items():
             if name in before:
@@ -183,44 +183,47 @@ class Comparison:
         return {name: lost for name, lost in found.items() if lost}
 
     @cached_property
-    def provenance(self) -> list[Provenance]:
-        """All that the two runs say about themselves and their implementations, and that differs."""
+    def provenance(self) -> list[ProvenanceChange]:
+        """Differences between the headers and between the implementations' descriptions."""
         same = {name: name for name in self.matched.values()}
         before, after = dict(_facts(self.old, self.matched)), dict(_facts(self.new, same))
         return [
-            Provenance(what, before.get(what, "absent"), after.get(what, "absent"))
+            ProvenanceChange(what, before.get(what, "absent"), after.get(what, "absent"))
             for what in before | after
             if before.get(what) != after.get(what)
         ]
 
     @property
-    def gone(self) -> dict[str, list[Result]]:
-        """Implementations of the old run that the new one has not, with their results."""
+    def only_old(self) -> dict[str, list[Result]]:
+        """Implementations that are only in the old run, with their results."""
         found = by_implementation(self.old.results, self.old.planned)
         return {name: results for name, results in found.items() if name not in self.matched}
 
     @property
-    def came(self) -> dict[str, list[Result]]:
-        """Implementations of the new run that the old one has not, with their results."""
+    def only_new(self) -> dict[str, list[Result]]:
+        """Implementations that are only in the new run, with their results."""
         found, names = by_implementation(self.new.results, self.new.planned), set(self.matched.values())
         return {name: results for name, results in found.items() if name not in names}
 
     def of(self, kind: Kind) -> list[Change]:
-        """The changes of one kind."""
+        """Returns the changes of one kind."""
         return [change for change in self.changes if change.kind == kind]
 
 
 def compare(old: Report, new: Report) -> Comparison:
-    """Matches two runs."""
+    """Compares two runs."""
     before = list(by_implementation(old.results, old.planned))
     after = list(by_implementation(new.results, new.planned))
     return Comparison(old, new, match(before, after))
 
 
 def match(old: Sequence[str], new: Sequence[str]) -> dict[str, str]:
-    """Names of one run to those of another: the same name first, then one that differs in its version only.
+    """Matches implementations of two runs: first by name, then by name without the version.
 
-    Where one run has several versions of an implementation left over, it is not said which is which.
+    If several versions of an implementation remain in one run, none of them is matched.
+
+    Returns:
+        Names in the old run to names in the new run.
     """
     matched = {name: name for name in old if name in new}
     rest, left = _by_base(old, matched), _by_base(new, matched)
@@ -238,7 +241,7 @@ def _by_base(names: Iterable[str], taken: Mapping[str, str]) -> dict[str, list[s
 
 
 def _kind(old: Result | None, new: Result | None) -> Kind | None:
-    """What became of a row; None when its status is what it was."""
+    """Classifies a change; None if the status is the same."""
     if new is None:
         return "lost-case"
     if old is None:
@@ -247,7 +250,7 @@ def _kind(old: Result | None, new: Result | None) -> Kind | None:
     if before == after:
         return None
     ran = DEVIATIONS | {"pass", "known"}
-    # A divergence that is gone is good news, although its entry must go before a run conforms.
+    # The status `fixed` is an improvement here, although the run fails until the entry of the divergence is removed.
     if before in DEVIATIONS | {"known"} and after in ("pass", "fixed"):
         return "fixed"
     if after in DEVIATIONS:
@@ -270,7 +273,7 @@ def _drift(name: str, tensor: str, rows: Sequence[tuple[float, float, str]]) -> 
 
 
 def percentile(values: Sequence[float], share: float = 0.99) -> float:
-    """The smallest of the values that at least this share of them does not exceed."""
+    """Returns the smallest value that is at least as large as the given share of the values."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
@@ -281,16 +284,20 @@ def _ratio(old: float, new: float) -> float:
 
 
 def _facts(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What a run says about itself, a line each; of implementations those that have a name in the new run."""
+    """Yields facts about a run as name and value.
+
+    Args:
+        report: results file of the run.
+        names: names of the implementations to include, with their names in the new run.
+    """
     header = report.header
-    yield "suite", str(header.get("suite", ""))
-    yield "selection", str(header.get("selection", ""))
-    for group in ("machine", "threads"):
-        for key, value in header.get(group, {}).items():
+    yield "suite", header.suite or ""
+    yield "selection", header.selection
+    for group, values in (("machine", header.machine), ("threads", header.threads)):
+        for key, value in values.items():
             yield f"{group}: {key}", str(value)
-    for name, status in header.get("controls", {}).items():
-        yield f"control: {name}", str(status)
-    packages: Mapping[str, Mapping[str, Any]] = header.get("packages", {})
+    for name, status in header.controls.items():
+        yield f"control: {name}", status
     for name, new_name in names.items():
-        for key, value in {**packages.get(name, {}), **report.implementations.get(name, {})}.items():
+        for key, value in {**header.packages.get(name, {}), **report.implementations.get(name, {})}.items():
             yield f"{new_name}: {key}", str(value)

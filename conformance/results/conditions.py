@@ -1,4 +1,4 @@
-"""What a comparison is failed for: ``new-fail,error-ratio>2x,lost-power``."""
+"""Conditions that make ``conformance compare`` exit with 1: ``--fail-on new-fail,error-ratio>2x,lost-power``."""
 
 import difflib
 import re
@@ -6,28 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.errors import UserError
-from conformance.results.compare import KINDS, WORDS, Comparison, Kind
+from conformance.results.compare import KIND_TITLES, KINDS, Comparison, Kind
 
-OTHERS = {
-    "error-ratio>2x": "a tensor's 99th percentile of error ratio grew by more than this factor, any number",
-    "lost-power": "defects that an implementation's passed checks detected before and no longer detect",
-    "provenance": "versions, machine, threads or an implementation's description changed",
-    "incomplete": "one of the runs was cut short, or is invalid",
-    "none": "nothing",
-}
-"""Conditions beside the kinds of changes."""
+OTHER_CONDITIONS = ("error-ratio>2x", "lost-power", "provenance", "incomplete", "none")
+"""Conditions that are not kinds of changes. ``conformance compare --help`` explains all conditions."""
 
 _ERROR_RATIO = re.compile(r"error-ratio>(\d+(?:\.\d+)?)x")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a comparison is failed for.
+    """Conditions that make a comparison fail.
 
     Attributes:
-        kinds: changes of which there must be none.
-        growth: the factor by which error ratio may grow; None for any.
-        others: the other conditions.
+        kinds: kinds of changes that must not occur.
+        growth: largest factor by which the 99th percentile of an error ratio may grow; None for no limit.
+        others: further conditions, from ``OTHER_CONDITIONS``.
     """
 
     kinds: tuple[Kind, ...] = ("new-fail",)
@@ -36,14 +30,14 @@ class Conditions:
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> "Conditions":
-        """The conditions of ``--fail-on``, separated by commas.
+        """Parses the values of ``--fail-on``, each a comma-separated list.
 
         Raises:
-            UserError: there is no such condition.
+            UserError: a condition is unknown, or the list is invalid.
         """
         words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
         if texts and not words:
-            raise UserError("--fail-on names no condition; none: never")
+            raise UserError("--fail-on: no condition given. Use `--fail-on none` to never fail.")
         kinds: list[Kind] = []
         others, growth = set(), None
         for word in words:
@@ -54,40 +48,42 @@ class Conditions:
                     raise UserError(f"--fail-on {word}: the factor must be at least 1")
             elif kind := next((kind for kind in KINDS if kind == word), None):
                 kinds.append(kind)
-            elif word in OTHERS:
+            elif word in OTHER_CONDITIONS:
                 others.add(word)
             else:
                 raise UserError(_unknown(word))
         if "none" in others and len(words) > 1:
-            raise UserError("--fail-on: none stands alone")
+            raise UserError("`--fail-on none` cannot be combined with other conditions")
         return cls(tuple(kinds), growth, frozenset(others))
 
     def met(self, comparison: Comparison) -> list[str]:
-        """Why a comparison is failed, a line for each condition that is met."""
+        """Returns one line for each condition that is met."""
         return list(self._met(comparison))
 
     def _met(self, comparison: Comparison) -> Iterator[str]:
         for kind in self.kinds:
             if found := comparison.of(kind):
-                yield f"{kind}: {len(found)} {'row' if len(found) == 1 else 'rows'} {WORDS[kind]}"
-        if "lost-case" in self.kinds and comparison.gone:
-            yield f"lost-case: the new run has no {', no '.join(comparison.gone)}"
-        failing = [name for name, results in comparison.came.items() if any(each.deviates for each in results)]
+                yield f"{kind}: {len(found)} {'row' if len(found) == 1 else 'rows'} {KIND_TITLES[kind]}"
+        if "lost-case" in self.kinds and comparison.only_old:
+            yield f"lost-case: not in the new run: {', '.join(comparison.only_old)}"
+        failing = [name for name, results in comparison.only_new.items() if any(each.deviates for each in results)]
         if "added-fail" in self.kinds and failing:
-            yield f"added-fail: {', '.join(failing)} deviates, and is not in the old run"
+            yield f"added-fail: failing and not in the old run: {', '.join(failing)}"
         if self.growth is not None:
             grown = [drift for drift in comparison.drifts if drift.ratio > self.growth]
             if grown:
                 first = grown[0]
                 yield (
                     f"error-ratio>{self.growth:g}x: {len(grown)} of {len(comparison.drifts)} tensors, "
-                    f"most {first.tensor} of {first.implementation}: {first.ratio:.3g}x"
+                    f"largest growth {first.ratio:.3g}x ({first.tensor} of {first.implementation})"
                 )
         if "lost-power" in self.others and comparison.lost_power:
             lost = {name: len(ids) for name, ids in comparison.lost_power.items()}
-            yield "lost-power: " + ", ".join(f"{number} defects by {name}" for name, number in lost.items())
+            counted = (f"{number} {'defect' if number == 1 else 'defects'} by {name}" for name, number in lost.items())
+            yield f"lost-power: no longer detected: {', '.join(counted)}"
         if "provenance" in self.others and comparison.provenance:
-            yield f"provenance: {len(comparison.provenance)} entries changed"
+            changed = len(comparison.provenance)
+            yield f"provenance: {changed} {'entry' if changed == 1 else 'entries'} changed"
         if "incomplete" in self.others:
             for report in (comparison.old, comparison.new):
                 if not report.complete or report.undetected_controls:
@@ -95,10 +91,10 @@ class Conditions:
 
 
 def _unknown(word: str) -> str:
-    known = [*KINDS, *OTHERS]
-    close = difflib.get_close_matches(word, known, 1, 0.5)
-    if word.startswith("error_ratio"):
-        hint = "; error ratio takes a factor: error-ratio>2x"
+    known = [*KINDS, *OTHER_CONDITIONS]
+    if word.startswith(("error-ratio", "error_ratio")):
+        hint = "; the condition on the error ratio needs a factor: error-ratio>2x"
     else:
+        close = difflib.get_close_matches(word, known, 1, 0.5)
         hint = f", did you mean {close[0]!r}?" if close else ""
-    return f"--fail-on: there is no condition {word!r}{hint}\nconditions: {', '.join(known)}"
+    return f"--fail-on: unknown condition {word!r}{hint}\nconditions: {', '.join(known)}"

@@ -2,90 +2,123 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from conformance import __version__, threads
 
 FORMAT = 2
-"""Version of the results format. It changes when a reader of one version would misread the other."""
+"""Version of the results format. It changes when a reader of one version would misread a file of the other."""
+
+
+class ShardInfo(BaseModel):
+    """The shard that a results file holds.
+
+    Attributes:
+        index: number of the shard, from 1.
+        of: number of shards.
+        cases: hash of all rows of the whole run; empty if unknown.
+        planned: number of planned rows in the whole run, by implementation; empty if unknown.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    of: int
+    cases: str = ""
+    planned: Mapping[str, int] = {}
+
+
+class MergedFile(BaseModel):
+    """One of the files from which a results file was merged.
+
+    Attributes:
+        file: name of the file.
+        suite: version of the suite that wrote it.
+        machine: machine on which it was written.
+        threads: thread settings.
+        shard: the shard that it holds; None if it is no shard.
+        selection: selected cases, as typed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    suite: str | None = None
+    machine: Mapping[str, Any] = {}
+    threads: Mapping[str, Any] = {}
+    shard: ShardInfo | None = None
+    selection: str = ""
 
 
 class Header(BaseModel):
-    """What a header must be to be read, whatever version wrote it."""
+    """The header of a results file. A file of another version of the suite may lack any field but ``planned``.
 
-    kind: Literal["header"]
-    format: int
-    suite: str | None = None
-    planned: dict[str, int]
-    machine: dict[str, Any] = {}
-    threads: dict[str, Any] = {}
-    packages: dict[str, dict[str, str]] = {}
-    defects: list[str] = []
-    controls: dict[str, str] = {}
-    specs: dict[str, str] = {}
-    absent: dict[str, str] = {}
-
-
-def make_header(
-    planned: Mapping[str, int],
-    packages: Mapping[str, Mapping[str, str]],
-    selection: str = "",
-    cases: str = "",
-    defects: Sequence[str] = (),
-    controls: Mapping[str, str] | None = None,
-    specs: Mapping[str, str] | None = None,
-    shard: Mapping[str, Any] | None = None,
-    absent: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """The header of a run.
-
-    Args:
-        planned: how many rows each implementation is to have.
-        packages: for each implementation, the installed versions of what it requires.
-        selection: how the cases were chosen, in words.
-        cases: a hash of all of them, without which the run cannot be resumed.
-        defects: ids of those that rows say they see.
-        controls: the status of each control.
-        specs: how implementations are named on the command line, where that is not their name.
-        shard: of which run it is a part, and which part, see ``conformance.cases.shard``.
-        absent: the implementations that are not installed and that nobody asked for, with what they need.
+    Attributes:
+        planned: number of planned rows, by implementation.
+        format: version of the results format.
+        suite: version of the suite that wrote the file.
+        began: start time, in ISO 8601.
+        machine: platform, processor, number of CPUs, versions of Python and NumPy.
+        threads: environment variables that set numbers of threads; empty strings for unset ones.
+        selection: selected cases, as typed; empty for all.
+        cases: hash of all planned rows; empty if the run cannot be resumed.
+        packages: installed versions of the packages that each implementation requires.
+        defects: ids of the defects that the bits of ``Result.detected`` stand for.
+        controls: status of each negative control. Any other status than ``fail`` makes the run invalid.
+        specs: names of implementations on the command line, if they differ from the implementation's name.
+        absent: implementations that are not installed and were not asked for, with what they need.
+        shard: the shard that the file holds; None for a whole run.
+        merged: the files from which this one was merged; None for the file of one run.
     """
-    header = {
-        "format": FORMAT,
-        "suite": __version__,
-        "began": now(),
-        "machine": {
+
+    model_config = ConfigDict(frozen=True)
+
+    planned: Mapping[str, int]
+    format: int = FORMAT
+    suite: str | None = None
+    began: str | None = None
+    machine: Mapping[str, Any] = {}
+    threads: Mapping[str, Any] = {}
+    selection: str = ""
+    cases: str = ""
+    packages: Mapping[str, Mapping[str, str]] = {}
+    defects: tuple[str, ...] = ()
+    controls: Mapping[str, str] = {}
+    specs: Mapping[str, str] = {}
+    absent: Mapping[str, str] = {}
+    shard: ShardInfo | None = None
+    merged: tuple[MergedFile, ...] | None = None
+
+    def stamped(self) -> Self:
+        """Returns a copy with the suite's version, the current time, this machine and its thread settings."""
+        machine = {
             "platform": platform.platform(),
             "processor": platform.machine(),
             "cpus": os.cpu_count() or 0,
             "python": platform.python_version(),
             "numpy": metadata.version("numpy"),
-        },
-        "threads": threads.settings(),
-        "selection": selection,
-        "cases": cases,
-        "planned": dict(planned),
-        "packages": {name: dict(found) for name, found in packages.items()},
-        "defects": list(defects),
-        "controls": dict(controls or {}),
-        "specs": dict(specs or {}),
-        "absent": dict(absent or {}),
-    }
-    return header | ({"shard": dict(shard)} if shard else {})
+        }
+        return self.model_copy(
+            update={"suite": __version__, "began": now(), "machine": machine, "threads": threads.settings()}
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the header as JSON values, without fields that are None."""
+        return self.model_dump(exclude_none=True)
 
 
 def now() -> str:
-    """The time as results files hold it."""
+    """Returns the current time in the format of results files: ISO 8601, UTC, in seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def moment(text: object) -> datetime | None:
-    """A time as results files hold it; None where there is none."""
+    """Parses a time of a results file; None if it is missing or no ISO 8601 time."""
     try:
         return datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

@@ -1,14 +1,13 @@
-"""The results file: JSON lines, a header, a row for each case × implementation, a footer.
+"""Reads a results file: JSON lines with a header, one row per case and implementation, and a footer.
 
-Lines are written as they come, unbuffered, so a run that was cut short can be resumed from its file. A file without
-its footer says ``complete: false`` wherever it is read. JSON has no infinities: they are the strings "inf", "nan".
+Lines are written unbuffered as results arrive, so that an interrupted run can resume from its file. A file without a
+footer is incomplete, and every report says so. JSON has no infinities: they are the strings "inf", "-inf" and "nan".
 
 =================  ====================================================================================
-``header``         format, suite version, when it began, machine, threads, selection, planned rows of each
-                   implementation, the defects that rows count, the controls; of a shard, which one it is
-``implementation`` its own description, written before its first row: only then is the framework imported
+``header``         a ``Header``
+``implementation`` the implementation's description of itself, written before its first row
 ``row``            a ``Result``
-``footer``         counts by status, CPU seconds by phase, when it ended
+``footer``         a ``Footer``
 =================  ====================================================================================
 """
 
@@ -19,127 +18,142 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from conformance.errors import UserError
+from conformance.results.footer import Footer
 from conformance.results.header import FORMAT, Header, moment
-from conformance.results.record import Result
+from conformance.results.record import InvalidRowError, Result
+from conformance.results.validation import first_mistake
 
 
 @dataclass(frozen=True)
 class Report:
-    """A results file as read.
+    """The content of a results file.
 
     Attributes:
-        path: where it was read.
-        header: its first line.
-        implementations: what each implementation said about itself.
-        results: the rows, by implementation as planned, and those of each in the order in which they came.
-        footer: its last line; None when the run was cut short.
+        path: path of the file.
+        header: first line.
+        implementations: each implementation's description of itself.
+        results: rows, by implementation in the planned order, then in the order of the file.
+        footer: last line; None if the run was interrupted.
     """
 
     path: Path
-    header: Mapping[str, Any]
+    header: Header
     implementations: Mapping[str, Mapping[str, str]]
     results: tuple[Result, ...]
-    footer: Mapping[str, Any] | None
+    footer: Footer | None
 
     @property
     def complete(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run finished."""
         return self.footer is not None
 
     @property
     def undetected_controls(self) -> list[str]:
-        """The controls that were not found out: where there is one, no result means anything."""
-        return [name for name, status in self.header.get("controls", {}).items() if status != "fail"]
+        """Negative controls that the run did not detect. If there is one, the run is invalid."""
+        return [name for name, status in self.header.controls.items() if status != "fail"]
 
     @property
     def planned(self) -> dict[str, int]:
-        """How many rows each implementation should have."""
-        return dict(self.header["planned"])
-
-    @property
-    def specs(self) -> dict[str, str]:
-        """How implementations are named on the command line, where that is not their name."""
-        return dict(self.header.get("specs", {}))
-
-    @property
-    def absent(self) -> dict[str, str]:
-        """The implementations that are not installed and that nobody asked for, with what they need."""
-        return dict(self.header.get("absent", {}))
+        """Number of planned rows, by implementation."""
+        return dict(self.header.planned)
 
     @property
     def began(self) -> datetime | None:
-        """When the run began; None where its file does not say."""
-        return moment(self.header.get("began"))
+        """Start time of the run; None if unknown."""
+        return moment(self.header.began)
 
     @property
     def ended(self) -> datetime | None:
-        """When the run ended; None when it was cut short, or its file does not say."""
-        return moment((self.footer or {}).get("ended"))
+        """End time of the run; None if it was interrupted or if the time is unknown."""
+        return moment(self.footer.ended) if self.footer else None
+
+
+class _Description(BaseModel):
+    name: str
+    description: Mapping[str, str]
 
 
 def read(path: Path) -> Report:
-    """Reads a results file; its last line may be half-written.
+    """Reads a results file. An incomplete last line is ignored.
 
     Raises:
-        UserError: it cannot be read, is no results file, or is of a newer format.
+        UserError: the file cannot be read, is not a results file, or has another format version.
     """
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    header: Mapping[str, Any] = {}
+    header = _read_header(path, lines[0] if len(lines) > 1 else b"")
     footer = None
     implementations: dict[str, Mapping[str, str]] = {}
     results: list[Result] = []
-    seen: set[tuple[str, str, str]] = set()
-    for number, line in enumerate(lines[:-1], 1):  # What follows the last newline is empty or half a line.
+    identities: set[tuple[str, str, str]] = set()
+    for number, line in enumerate(lines[1:-1], 2):  # After the last newline there is nothing or an incomplete line.
         try:
-            content = json.loads(line)
-            if number == 1:
-                header = _checked_header(path, content)
-            elif footer:
-                raise ValueError("it stands behind the end of a run; conformance merge puts runs together")
-            match content["kind"]:
-                case "row":
-                    result = Result.from_row(content)
-                    place = (result.case, result.key, result.implementation)
-                    if place in seen:
-                        raise ValueError(f"{result.id} is there twice")
-                    seen.add(place)
-                    results.append(result)
-                case "implementation":
-                    implementations[content["name"]] = dict(content["description"])
-                case "footer":
-                    footer = content
-                case "header" if number > 1:
-                    raise ValueError("another run begins; conformance merge puts runs together")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            what = "this is not a results file" if number == 1 else "this is not a row of results"
-            raise UserError(f"{path}:{number}: {what}: {_wrong(error)}") from error
-    if not header:
-        raise UserError(f"{path}:1: this is not a results file")
-    # Several may have run at once; ``sort`` keeps the rows of each in order.
-    places = {name: place for place, name in enumerate(header["planned"])}
+            content = _parse(line)
+            kind = content.get("kind")
+            if kind == "header":
+                raise ValueError("found a second header. Use `conformance merge` to combine runs.")
+            if footer:
+                raise ValueError("found a line after the footer. Use `conformance merge` to combine runs.")
+            if kind == "row":
+                result = Result.from_row(content)
+                if result.identity in identities:
+                    raise ValueError(f"duplicate row {result.id}")
+                identities.add(result.identity)
+                results.append(result)
+            elif kind == "implementation":
+                described = _Description.model_validate(content)
+                implementations[described.name] = described.description
+            elif kind == "footer":
+                footer = Footer.model_validate(content)
+        except InvalidRowError as error:
+            raise UserError(f"{path}:{number}: invalid row: {error}") from error
+        except ValidationError as error:
+            raise UserError(f"{path}:{number}: invalid {kind}: {first_mistake(error)}") from error
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: {error}") from error
+    # Implementations may have run concurrently. The sort is stable: the rows of each one stay in order.
+    places = {name: place for place, name in enumerate(header.planned)}
     results.sort(key=lambda result: places.get(result.implementation, len(places)))
     return Report(path, header, implementations, tuple(results), footer)
 
 
-def _checked_header(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if content["format"] != FORMAT:
+def _read_header(path: Path, line: bytes) -> Header:
+    try:
+        content = _parse(line)
+        if content.get("kind") != "header":
+            raise ValueError("the first line is no header")
+    except ValueError as error:
+        raise UserError(f"{path}:1: not a results file: {error}") from error
+    if content.get("format") != FORMAT:
         raise UserError(
-            f"{path}: results format {content['format']}, written by version {content.get('suite')} of the suite. "
-            f"This version reads format {FORMAT}: run the cases again."
+            f"{path}: written in results format {content.get('format')} by version {content.get('suite')} of the "
+            f"suite, but this version reads format {FORMAT}. Run the cases again."
         )
-    Header.model_validate(content)
+    try:
+        return Header.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}:1: invalid header: {first_mistake(error)}") from error
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """Parses a line.
+
+    Raises:
+        ValueError: the line is not a JSON object.
+    """
+    try:
+        content = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"invalid JSON at column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise ValueError("invalid JSON: nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"invalid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError("invalid line: expected a JSON object")
     return content
-
-
-def _wrong(error: Exception) -> str:
-    """What is wrong in a line, in a few words."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return "too deep" if isinstance(error, RecursionError) else str(error)

@@ -1,4 +1,4 @@
-"""The result of one case on one implementation: its status, error ratios, evidence and explanation."""
+"""The result of one case on one implementation, and its row in the results file."""
 
 import math
 from collections import Counter
@@ -6,44 +6,55 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
+
+from conformance.results.validation import first_mistake
 
 Status = Literal["pass", "fail", "unsupported", "error", "crash", "timeout", "known", "fixed", "not-run"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 DEVIATIONS: frozenset[Status] = frozenset({"fail", "error", "crash", "timeout", "fixed"})
-"""The statuses with which a run does not conform."""
+"""Statuses that make a run fail."""
 NOT_RUN: frozenset[Status] = frozenset({"unsupported", "not-run"})
-"""The statuses that say nothing about the implementation, and are never counted as passed."""
+"""Statuses of cases that did not run. They are never counted as passed."""
+
+ErrorRatio = Annotated[float, Field(ge=0)]
+CpuSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class InvalidRowError(ValueError):
+    """A row with a missing or invalid field. Raised for a new result, it is a bug in the suite."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one case on one implementation.
+    """The result of one case on one implementation.
 
     Attributes:
-        case: the case's id, ``file::name``.
-        key: hash of the canonical case; what rows of two files are matched by.
-        implementation: its name.
-        status: exactly one of ``STATUSES``.
-        reason: why, in a line; empty when it passed.
-        error_ratio: the largest of all tensors; None when nothing was compared.
-        tensors: the error ratio of each tensor.
-        details: for each tensor that does not conform, what the judge says about it; of the worst ones with their
+        case: id of the case, ``file::name``.
+        key: hash of the canonical case. Rows of two files are matched by it.
+        implementation: name of the implementation.
+        status: one of ``STATUSES``.
+        reason: reason for the status, in one line; empty for ``pass``.
+        error_ratio: largest error ratio of all tensors; None if nothing was compared.
+        tensors: error ratio of each compared tensor.
+        details: for each tensor that does not conform, what the judge found. The worst tensors also have an entry
             ``evidence``, see ``conformance.verdict.evidence``.
-        diagnosis: of a failure: what explains it, in words.
-        causes: the defects that do, best first: id to words; empty where none does.
-        notes: what is worth knowing although it changes no status, such as warnings of the framework.
-        traceback: where it raised; of a process that ended, the last lines of its standard error.
-        seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging, diagnosis.
-        features: of the case, see ``conformance.cases.features``.
-        tags: of the case.
-        dtype: of the case.
-        profile: how the implementation rounds, as far as the budget is concerned; empty when nothing was compared.
-        line: of the case in its file.
-        options: of the case, those that are not at their default; with its notes and links.
-        unchecked: features that the case has and the implementation lacks, with the reason, where it was run without.
-        detects: number of defects that its checks detect; None unless it passed.
-        detected: which ones: hexadecimal bits over the header's ``defects``, the first one lowest.
+        diagnosis: explanation of a failure, in words.
+        causes: defects that explain the failure, best first: id to description.
+        notes: remarks that do not affect the status, such as warnings of the framework.
+        traceback: traceback of an error; for a process that died, the last lines of its standard error.
+        seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging, diagnosis, power.
+        features: features of the case, see ``conformance.cases.features``.
+        tags: tags of the case.
+        dtype: dtype of the case.
+        profile: rounding profile of the implementation, which selects the budget; empty if nothing was compared.
+        rejected: whether the case cannot be judged; its status is then ``not-run``.
+        line: line of the case in its file, from 1; 0 if unknown.
+        options: options of the case that differ from their defaults, and its notes and links.
+        unchecked: features of the case that were left out because the implementation lacks them, with the reason.
+        detects: number of defects that the case's checks detect; None unless the status is ``pass``.
+        detected: those defects as hexadecimal bits over the header's ``defects``; the lowest bit is the first defect.
     """
 
     case: str
@@ -51,56 +62,78 @@ class Result:
     implementation: str
     status: Status
     reason: str = ""
-    error_ratio: Annotated[float, Field(ge=0)] | None = None
-    tensors: Mapping[str, float] = field(default_factory=dict)
+    error_ratio: ErrorRatio | None = None
+    tensors: Mapping[str, ErrorRatio] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     diagnosis: str = ""
     causes: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     traceback: str = ""
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, CpuSeconds] = field(default_factory=dict)
     features: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     dtype: str = ""
     profile: str = ""
-    line: int = 0
+    rejected: bool = False
+    line: Count = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     unchecked: Mapping[str, str] = field(default_factory=dict)
-    detects: int | None = None
+    detects: Count | None = None
     detected: Annotated[str, Field(pattern="^[0-9a-f]*$")] = ""
 
     @property
     def deviates(self) -> bool:
-        """Whether a run with this result does not conform."""
+        """Whether the result makes a run fail."""
         return self.status in DEVIATIONS
 
     @property
     def id(self) -> str:
-        """How the result is named everywhere: ``file::name[implementation]``."""
+        """Id of the result: ``file::name[implementation]``."""
         return f"{self.case}[{self.implementation}]"
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Case, key and implementation. A results file has at most one row for each."""
+        return self.case, self.key, self.implementation
+
     def to_row(self) -> dict[str, Any]:
-        """The result as JSON values, without empty fields."""
-        return {name: plain(value) for name, value in asdict(self).items() if value or value == 0.0}
+        """Returns the result as JSON values, without empty fields.
+
+        Raises:
+            InvalidRowError: ``from_row`` would reject the row.
+        """
+        values = plain(asdict(self))
+        try:
+            _ROW.validate_python(values)
+        except ValidationError as error:
+            raise InvalidRowError(f"invalid result of {self.id}: {first_mistake(error)}") from None
+        return {name: value for name, value in values.items() if _is_written(name, value)}
 
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> "Result":
-        """The result that a row holds; fields of a later suite version are left out.
+        """Returns the result of a row. Unknown fields, which a later version of the suite may write, are ignored.
 
         Raises:
-            ValueError: a field is missing or is not what it should be.
+            InvalidRowError: a field is missing or invalid.
         """
-        return _ROW.validate_python(row)
+        try:
+            return _ROW.validate_python(row)
+        except ValidationError as error:
+            raise InvalidRowError(first_mistake(error)) from None
+
+
+def _is_written(name: str, value: object) -> bool:
+    return bool(value) or (value == 0.0 and value is not False) or name in _REQUIRED
 
 
 def counts(results: Iterable[Result]) -> dict[str, int]:
-    """How many results have each status that occurs."""
+    """Returns the number of results by status, without zeros, in the order of ``STATUSES``."""
     found = Counter(result.status for result in results)
     return {status: found[status] for status in STATUSES if found[status]}
 
 
 def phases(results: Iterable[Result]) -> dict[str, float]:
-    """CPU seconds by phase, over all results."""
+    """Returns the CPU seconds of all results by phase."""
     total: Counter[str] = Counter()
     for result in results:
         total.update(result.seconds)
@@ -108,16 +141,28 @@ def phases(results: Iterable[Result]) -> dict[str, float]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it: what is not finite as a string, NumPy's numbers as Python's, seconds short."""
+    """Converts a value to JSON values.
+
+    NumPy numbers become Python numbers, floats are rounded to 9 significant digits, and floats that are not finite
+    become the strings "inf", "-inf" and "nan".
+    """
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {_text(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
         return float(f"{value:.9g}") if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    return value if value is None or isinstance(value, bool | int) else _text(value)
+
+
+def _text(value: object) -> str:
+    """Returns a value as a string that JSON preserves: each pair of surrogates becomes one character."""
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 _ROW = TypeAdapter(Result)
+_REQUIRED = frozenset({"case", "key", "implementation", "status"})
+"""Fields that every row has, even if they are empty."""

@@ -1,4 +1,4 @@
-"""What every report says about results, before it is laid out: cells, error ratios, times, how to run again."""
+"""Figures that several reports show: counts by feature, error ratios, detected defects, CPU times."""
 
 import math
 import shlex
@@ -12,22 +12,23 @@ from conformance.cases.features import FEATURES
 from conformance.results.reader import Report
 from conformance.results.record import NOT_RUN, Result, counts, phases
 
-LEGEND = "k/n: k of n supported cases conform; +u unsupported, ~d known divergences, -m not run"
+LEGEND = "k/n: k of n supported cases conform; !f deviate, +u unsupported, ~d known divergences, -m not run"
+"""Explains the text of a ``Cell``."""
 
 FRAMEWORK_PHASES = ("import", "solve")
-"""The phases that are an implementation's own; the others are the suite's."""
+"""Phases that are spent in an implementation. The suite spends the others."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How one implementation does on the cases of one feature.
+    """Counts of one implementation's results, on all cases or on those with one feature.
 
     Attributes:
-        passed: cases that conform.
-        supported: cases that ran.
-        unsupported: cases that the implementation cannot run.
-        known: cases that deviate as is known.
-        not_run: cases that did not run.
+        passed: number of cases that conform.
+        supported: number of cases that ran.
+        unsupported: number of cases that the implementation does not support.
+        known: number of cases with a known divergence.
+        not_run: number of cases that did not run.
     """
 
     passed: int
@@ -38,7 +39,7 @@ class Cell:
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> "Cell":
-        """The cell of these results."""
+        """Counts results."""
         results = list(results)
         found = counts(results)
         return cls(
@@ -50,12 +51,18 @@ class Cell:
         )
 
     @property
+    def deviating(self) -> int:
+        """Number of cases with a deviation that is not known."""
+        return self.supported - self.passed - self.known
+
+    @property
     def deviates(self) -> bool:
-        """Whether something deviates that is not known."""
-        return self.passed + self.known < self.supported
+        """Whether a case has a deviation that is not known."""
+        return self.deviating > 0
 
     def __str__(self) -> str:
         parts = [f"{self.passed}/{self.supported}"] if self.supported else []
+        parts += [f"!{self.deviating}"] if self.deviates else []
         parts += [f"+{self.unsupported}"] if self.unsupported else []
         parts += [f"~{self.known}"] if self.known else []
         parts += [f"-{self.not_run}"] if self.not_run else []
@@ -63,7 +70,7 @@ class Cell:
 
 
 def by_implementation(results: Iterable[Result], planned: Mapping[str, int] | None = None) -> dict[str, list[Result]]:
-    """Results of each implementation, in the order of the plan; one without any has an empty list."""
+    """Groups results by implementation, in the planned order. A planned implementation without results is included."""
     grouped: dict[str, list[Result]] = {name: [] for name in planned or {}}
     for result in results:
         grouped.setdefault(result.implementation, []).append(result)
@@ -71,28 +78,28 @@ def by_implementation(results: Iterable[Result], planned: Mapping[str, int] | No
 
 
 def table(grouped: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, Cell]]:
-    """Feature to implementation to cell; the last row, ``total``, holds all cases."""
-    seen = {feature for results in grouped.values() for result in results for feature in result.features}
+    """Counts results by feature and implementation. The last row, ``total``, counts all cases."""
+    present = {feature for results in grouped.values() for result in results for feature in result.features}
     rows = {
         feature: {
             name: Cell.of(_on(feature, result) for result in results if feature in result.features)
             for name, results in grouped.items()
         }
         for feature in FEATURES
-        if feature in seen
+        if feature in present
     }
     return rows | {"total": {name: Cell.of(results) for name, results in grouped.items()}}
 
 
 def _on(feature: str, result: Result) -> Result:
-    """A result as it counts for a feature: what was run without the feature says nothing about it."""
+    """Returns a result as it counts for a feature: unsupported if the case ran without the feature."""
     if feature not in result.unchecked:
         return result
     return replace(result, status="unsupported", reason=result.unchecked[feature])
 
 
 def error_ratios(results: Iterable[Result]) -> dict[tuple[str, str], float]:
-    """The largest error ratio of each implementation and dtype, known divergences aside."""
+    """Returns the largest error ratio by implementation and dtype, without known divergences."""
     largest: dict[tuple[str, str], float] = {}
     for result in results:
         if result.error_ratio is not None and result.status != "known":
@@ -103,11 +110,11 @@ def error_ratios(results: Iterable[Result]) -> dict[tuple[str, str], float]:
 
 @dataclass(frozen=True)
 class Detection:
-    """What the checks that an implementation passed would have caught.
+    """The defects that the cases passed by an implementation detect.
 
     Attributes:
-        detected: ids of the defects that some passed case detects.
-        missed: ids of the others.
+        detected: ids of the defects that at least one passed case detects.
+        missed: ids of the other defects.
     """
 
     detected: tuple[str, ...]
@@ -118,12 +125,12 @@ class Detection:
 
 
 def detection(report: Report) -> dict[str, Detection]:
-    """Of each implementation of which a result says so."""
+    """Returns the detected defects by implementation, for implementations with at least one passed case."""
     masks: dict[str, int] = {}
     for result in report.results:
         if result.detects is not None:
-            masks[result.implementation] = masks.get(result.implementation, 0) | int(result.detected, 16)
-    ids = report.header.get("defects", ())
+            masks[result.implementation] = masks.get(result.implementation, 0) | int(result.detected or "0", 16)
+    ids = report.header.defects
     return {
         name: Detection(
             tuple(each for bit, each in enumerate(ids) if mask >> bit & 1),
@@ -133,70 +140,74 @@ def detection(report: Report) -> dict[str, Detection]:
     }
 
 
-def invalid(report: Report) -> str:
-    """Why no result of a run means anything, in a line; empty when it is not so."""
+def invalid_warning(report: Report) -> str:
+    """Returns one line that says why a run is invalid; empty for a valid run."""
     if not report.undetected_controls:
         return ""
     missed = ", ".join(report.undetected_controls)
     return f"INVALID: the run did not detect the negative controls {missed}. None of its results can be trusted"
 
 
-def unfinished(report: Report) -> str:
-    """That a run was cut short, in a line; empty when it was not."""
+def incomplete_warning(report: Report) -> str:
+    """Returns one line that says how many results are missing; empty for a complete run."""
     if report.complete:
         return ""
-    ran, planned = len(report.results), sum(report.planned.values())
-    return f"INCOMPLETE: the run was cut short; {ran} of {planned} results are there"
+    return f"INCOMPLETE: the run did not finish; it has {len(report.results)} of {sum(report.planned.values())} results"
 
 
 def dtypes(largest: Iterable[tuple[str, str]]) -> list[str]:
-    """The dtypes among keys of ``error_ratios``, the most precise first."""
-    seen = {dtype for _, dtype in largest}
-    return [dtype for dtype in get_args(DType) if dtype in seen]
+    """Returns the dtypes among the keys of ``error_ratios``, the most precise first."""
+    present = {dtype for _, dtype in largest}
+    return [dtype for dtype in get_args(DType) if dtype in present]
 
 
-def times(
-    grouped: Mapping[str, Sequence[Result]], footer: Mapping[str, float] | None = None
+def cpu_times(
+    grouped: Mapping[str, Sequence[Result]], total: Mapping[str, float] | None = None
 ) -> list[tuple[str, float]]:
-    """Where the CPU time went: import and solve of each implementation, then the suite's own phases."""
+    """Returns CPU seconds by phase: the framework phases of each implementation, then the suite's own phases.
+
+    Args:
+        grouped: results by implementation.
+        total: CPU seconds by phase of the whole run; by default, the sum over the results.
+    """
     rows: list[tuple[str, float]] = []
     for name, results in grouped.items():
         spent = phases(results)
         rows += [(f"{phase} {name}", spent[phase]) for phase in FRAMEWORK_PHASES if phase in spent]
-    total = footer or phases(result for results in grouped.values() for result in results)
+    total = total or phases(result for results in grouped.values() for result in results)
     return rows + [(phase, seconds) for phase, seconds in total.items() if phase not in FRAMEWORK_PHASES]
 
 
-def own_file(case: str) -> str:
-    """The file to name on the command line for a case of this id; empty where the case is a shipped one."""
+def user_file(case: str) -> str:
+    """Returns the file of a case id; empty for a shipped case, whose file need not be named on the command line."""
     file = case.partition("::")[0]
     return "" if (shipped_cases().parent / file).is_file() else file
 
 
-def rerun(result: Result, spec: str = "") -> tuple[str, str]:
-    """The two commands that run one result again.
+def rerun_commands(result: Result, spec: str = "") -> tuple[str, str]:
+    """Returns the commands that run one result again, with ``conformance run`` and with pytest.
 
     Args:
-        result: the result.
-        spec: how its implementation is named on the command line, where that is not its name.
+        result: result to run again.
+        spec: name of its implementation on the command line; empty if it is the implementation's name.
     """
     name = spec or result.implementation
-    own = [file] if (file := own_file(result.case)) else []
-    exactly = f"'{result.case}'" if set(" ()") & set(result.case) else result.case
-    direct = ["conformance", "run", *own, "-i", name, "-k", exactly]
+    files = [file] if (file := user_file(result.case)) else []
+    expression = f"'{result.case}'" if set(" ()") & set(result.case) else result.case
+    direct = ["conformance", "run", *files, "-i", name, "-k", expression]
     under_pytest = ["pytest", result.id]
     if spec and spec != result.implementation:
         under_pytest += ["--conformance-implementation", spec]
     return shlex.join(direct), shlex.join(under_pytest)
 
 
-def described(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tensor's detail says in words and numbers, beside its reason."""
+def facts_of(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a tensor's detail without its reason and its evidence."""
     return {key: value for key, value in detail.items() if key not in ("reason", "evidence")}
 
 
-def number(error_ratio: float | None) -> str:
-    """An error ratio in three digits."""
+def format_error_ratio(error_ratio: float | None) -> str:
+    """Formats an error ratio with three significant digits; a dash for None."""
     if error_ratio is None:
         return "-"
     return f"{error_ratio:.3g}" if math.isfinite(error_ratio) else "inf"

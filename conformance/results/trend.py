@@ -1,4 +1,4 @@
-"""Several runs in the order in which they began: how each implementation did over time."""
+"""The results of each implementation over several runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from conformance.results.summary import Cell, by_implementation, detection
 
 @dataclass(frozen=True)
 class Point:
-    """One implementation in one run.
+    """One implementation in one run. Error ratios are those of the cases that pass; None if no case passes.
 
     Attributes:
-        run: the number of the run, from 0.
-        name: of the implementation in that run, with the version with which it may end.
-        versions: of the packages that it requires.
-        cell: how many cases conform, of how many.
-        counts: how many results have each status.
-        largest: the largest error ratio of a case that passes; None when there is none.
-        p99: the 99th percentile of them.
-        middle: their median.
-        detects: how many defects the passed checks would have caught; None where the run does not say.
+        run: number of the run, from 0.
+        name: name of the implementation in that run, which may end with a version.
+        versions: versions of the packages that the implementation requires.
+        cell: counts of conforming and other cases.
+        counts: number of results by status.
+        largest: largest error ratio.
+        p99: 99th percentile of the error ratios.
+        middle: median of the error ratios.
+        detects: number of defects that the passed cases detect; None if unknown.
     """
 
     run: int
@@ -44,21 +44,21 @@ class Trend:
     """Runs, and a series of points for each implementation.
 
     Attributes:
-        runs: the results files, the earliest first.
-        series: names without versions to points.
+        runs: results files, the earliest first.
+        series: points by the implementation's name without its version.
     """
 
     runs: Sequence[Report]
     series: dict[str, list[Point]]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON values: what a chart is drawn from."""
+        """Returns the trend as JSON values."""
         return {
             "runs": [
                 {
                     "path": str(report.path),
-                    "began": report.header.get("began"),
-                    "suite": report.header.get("suite"),
+                    "began": report.header.began,
+                    "suite": report.header.suite,
                     "complete": report.complete,
                     "invalid": report.undetected_controls,
                 }
@@ -69,7 +69,7 @@ class Trend:
 
 
 def trend(reports: Sequence[Report]) -> Trend:
-    """The runs in their order: by when they began, and as given where a file does not say."""
+    """Returns the trend over several runs, sorted by start time; in the given order if a start time is unknown."""
     runs = list(reports)
     if all(report.began for report in runs):
         runs.sort(key=lambda report: report.began or datetime.min.replace(tzinfo=UTC))
@@ -90,7 +90,7 @@ def _point(place: int, report: Report, name: str, results: Sequence[Result]) -> 
     return Point(
         run=place,
         name=name,
-        versions=dict(report.header.get("packages", {}).get(name, {})),
+        versions=dict(report.header.packages.get(name, {})),
         cell=Cell.of(results),
         counts=counts(results),
         largest=max(values) if values else None,

@@ -9,25 +9,34 @@ from types import TracebackType
 from typing import Any, Self
 
 from conformance.errors import MISSING, UserError
-from conformance.results.header import now
+from conformance.results.footer import Footer
+from conformance.results.header import Header
 from conformance.results.reader import Report, read
-from conformance.results.record import Result, counts, phases, plain
+from conformance.results.record import Result, plain
 
 if sys.platform != "win32":
     import fcntl
 
+_SAME_RUN = ("suite", "machine", "threads", "packages", "selection", "cases", "planned")
+"""Fields of the header that must be equal to resume a run."""
+
 
 class ResultsFile:
-    """Writes a results file, a line at a time. Without ``finish`` it has no footer.
+    """A results file that is being written. Without ``finish`` it has no footer.
 
     Raises:
         UserError: the file cannot be written.
+
+    Attributes:
+        path: path of the file.
+        done: rows that the file already had when it was opened to resume a run.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any], resume: bool = False) -> None:
+    def __init__(self, path: Path, header: Header, resume: bool = False) -> None:
         self.path = path
         self.done: tuple[Result, ...] = ()
         self._described: set[str] = set()
+        self._identities: set[tuple[str, str, str]] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: io.FileIO = path.open("ab", buffering=0)
@@ -36,15 +45,11 @@ class ResultsFile:
         try:
             _lock(self._file, path)
             if resume and path.stat().st_size:
-                report = read(path)
-                _refuse_other_run(report, header)
-                self.done = report.results
-                self._described = set(report.implementations)
-                _cut_half_line(path, drop_footer=report.complete)
+                self._resume(header)
             else:
                 if path.stat().st_size:
                     self._file.truncate(0)
-                self._write("header", header)
+                self._write("header", header.as_json())
         except OSError as error:
             self._file.close()
             raise _unwritable(path, error) from error
@@ -61,61 +66,82 @@ class ResultsFile:
         self._file.close()
 
     def describe(self, implementation: str, description: Mapping[str, str]) -> None:
-        """Writes what an implementation says about itself, once."""
+        """Writes an implementation's description of itself, unless the file has one already."""
         if implementation not in self._described:
             self._described.add(implementation)
-            self._write("implementation", {"name": implementation, "description": dict(description)})
+            texts = {name: str(value) for name, value in description.items()}
+            self._write("implementation", plain({"name": implementation, "description": texts}))
 
-    def add(self, result: Result) -> None:
-        """Writes a row."""
-        self._write("row", result.to_row())
+    def add(self, result: Result) -> bool:
+        """Writes a row, unless the file has one of the same case and implementation already.
+
+        Returns:
+            Whether the row was written.
+
+        Raises:
+            InvalidRowError: the reader would reject the row.
+        """
+        row = result.to_row()
+        if result.identity in self._identities:
+            return False
+        self._identities.add(result.identity)
+        self._write("row", row)
+        return True
 
     def finish(self, results: Iterable[Result], other_seconds: float = 0.0) -> None:
-        """Writes the footer: nothing comes after it.
+        """Writes the footer, which must be the last line.
 
         Args:
             results: all rows of the file.
             other_seconds: CPU seconds of the run that belong to no row.
         """
-        results = tuple(results)
-        seconds = phases(results) | {"other": max(0.0, other_seconds)}
-        self._write("footer", {"counts": counts(results), "seconds": plain(seconds), "ended": now()})
+        self._write("footer", Footer.of(results, other_seconds).model_dump())
+
+    def _resume(self, header: Header) -> None:
+        report = read(self.path)
+        _refuse_other_run(report, header)
+        self.done = report.results
+        self._described = set(report.implementations)
+        self._identities = {result.identity for result in report.results}
+        _cut_incomplete_line(self.path, drop_footer=report.complete)
 
     def _write(self, kind: str, content: Mapping[str, Any]) -> None:
         line = json.dumps({"kind": kind, **content}, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         try:
-            while line:  # Without a buffer, so that nothing is left to be written later; a write may be partial.
+            while line:  # An unbuffered write may be partial.
                 line = line[self._file.write(line) :]
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
 
 def _lock(file: io.FileIO, path: Path) -> None:
-    """Keeps other runs out of a file for as long as it is open, where the system can."""
+    """Locks a file until it is closed, if the system and the file system support locks."""
     if sys.platform == "win32":
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UserError(f"{path}: another run is writing there: choose another --output", MISSING) from error
+        raise UserError(f"{path}: another run is writing this file. Choose another path.", MISSING) from error
     except OSError:
-        return  # Not every file system has locks.
+        return
 
 
-def _refuse_other_run(report: Report, header: Mapping[str, Any]) -> None:
-    """Rows of two different runs must not end up in one file."""
-    for part in ("suite", "machine", "threads", "packages", "selection", "cases", "planned"):
-        if plain(report.header.get(part)) != plain(header[part]):
+def _refuse_other_run(report: Report, header: Header) -> None:
+    """Raises a UserError if a file was written by a different run."""
+    for part in _SAME_RUN:
+        old, new = getattr(report.header, part), getattr(header, part)
+        if plain(old) != plain(new):
             raise UserError(
-                f"{report.path}: cannot be resumed, its {part} differ: it has {report.header.get(part)}, "
-                f"this run {header[part]}. Run without --resume, or with another --output"
+                f"{report.path}: cannot resume this run: `{part}` was {old}, but is now {new}. "
+                "Run without --resume, or write to another path."
             )
 
 
-def _cut_half_line(path: Path, drop_footer: bool) -> None:
+def _cut_incomplete_line(path: Path, drop_footer: bool) -> None:
+    """Cuts off what follows the last newline, and the footer: more rows may follow, then a new footer."""
     data = path.read_bytes()
     end = data.rfind(b"\n") + 1
-    if drop_footer:  # More may follow: the footer is written anew at the end.
+    if drop_footer:
         end = data.rfind(b"\n", 0, end - 1) + 1
     with path.open("r+b") as file:
         file.truncate(end)

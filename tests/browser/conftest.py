@@ -1,4 +1,4 @@
-"""The page of a small run, in headless Chromium. Nothing leaves the page: a request or a console error fails a test."""
+"""Opens the page of a small run in headless Chromium. A request or a console message fails the test."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,9 +12,10 @@ from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.known.divergences import shipped
 from conformance.reports.page import write as html
-from conformance.results.header import make_header
+from conformance.results.footer import Footer
+from conformance.results.header import Header
 from conformance.results.reader import Report
-from conformance.results.record import Result, counts, plain
+from conformance.results.record import Result
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from tests import fakes
@@ -41,36 +42,37 @@ ADAPTERS: tuple[type[Adapter], ...] = (
 
 
 def known(result: Result) -> Result:
-    """The same as a known divergence."""
+    """Returns a result as a known divergence of a Keras implementation."""
     entry = next(entry for entry in shipped() if entry.upstream.startswith("https://github.com/"))
     return replace(result, implementation="keras.fake[x]", status="known", reason=f"{entry.id}: {entry.what}")
 
 
 @pytest.fixture(scope="session")
 def results() -> tuple[Result, ...]:
-    """Of fakes that go wrong in many ways."""
+    """Results of fake implementations that fail in many ways."""
     runner = Runner(Oracle(None), diagnoses=False)
     found = list(runner.run([(adapter(), CASES) for adapter in ADAPTERS]))
     wrong = [result for result in found if result.implementation == "wrong"]
     found += [known(wrong[0]), replace(known(wrong[1]), status="crash", reason="the process died")]
-    seen = {"both-ways": "7", "plain": "1", "two-layers": "0"}
+    detected = {"both-ways": "7", "plain": "1", "two-layers": "0"}
     return tuple(
         replace(result, detects=int(mask, 16).bit_count(), detected=mask)
-        if result.status == "pass" and (mask := seen[result.case.split("::")[1]])
+        if result.status == "pass" and (mask := detected[result.case.split("::")[1]])
         else result
         for result in found
     )
 
 
 def report(results: tuple[Result, ...], complete: bool = True, **header: Any) -> Report:
-    """A results file of these."""
+    """Returns a results file. ``header`` holds fields of the header to set."""
     planned = {result.implementation: 0 for result in results}
     for result in results:
         planned[result.implementation] += 1
-    head = make_header(planned, {"faithful": {"numpy": "2.0"}}, defects=["one", "two", "three", "four"]) | header
-    footer = {"counts": counts(results), "seconds": {}} if complete else None
-    rows = [Result.from_row(plain(result.to_row())) for result in results]
-    return Report(Path("r.jsonl"), head, {"faithful": {"device": "cpu"}}, tuple(rows), footer)
+    packages = {"faithful": {"numpy": "2.0"}}
+    default = Header(planned=planned, packages=packages, defects=("one", "two", "three", "four")).stamped()
+    head = Header.model_validate(default.as_json() | header)
+    rows = tuple(Result.from_row(result.to_row()) for result in results)
+    return Report(Path("r.jsonl"), head, {"faithful": {"device": "cpu"}}, rows, Footer.of(rows) if complete else None)
 
 
 @pytest.fixture(scope="session")
@@ -85,12 +87,12 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of a report at an address in it; afterwards nothing must have been asked for or complained of."""
+    """Returns a function that opens the page of a report. The page must make no request and log nothing."""
     contexts: list[Any] = []
     complaints: list[str] = []
 
-    def opened(report: Report, where: str = "", beside: dict[str, Any] | None = None, **options: Any) -> Any:
-        path = html.write(tmp_path, report, beside)
+    def opened(report: Report, where: str = "", extra: dict[str, Any] | None = None, **options: Any) -> Any:
+        path = html.write(tmp_path, report, extra)
         context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
         contexts.append(context)
         page = context.new_page()
@@ -119,5 +121,5 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture
 def page(open_page: Open, results: tuple[Result, ...]) -> Any:
-    """The first view."""
+    """The matrix of the default results."""
     return open_page(report(results))

@@ -357,8 +357,8 @@ def test_hostile_text_is_only_ever_text(open_page: Open, results: Results) -> No
 def test_the_trend_and_the_comparison_are_views_too(open_page: Open, results: Results) -> None:
     old = [replace(result, status="pass") if result.implementation == "wrong" else result for result in results]
     runs = [report(tuple(old)), report(results)]
-    beside = {"trend": trend(runs).as_json(), "comparison": as_json(compare(*runs))}
-    page = open_page(report(results), "#/compare", beside=beside)
+    extra = {"trend": trend(runs).as_json(), "comparison": as_json(compare(*runs))}
+    page = open_page(report(results), "#/compare", extra=extra)
     assert "3 changed rows" in page.locator("#content").inner_text()
     assert "pass → fail" in page.locator("#content").inner_text()
     page.locator("#head a", has_text="Trend").click()

@@ -1,7 +1,7 @@
-"""Results as a page: one HTML file that needs no network. What it looks like and does is in the folder ``page``.
+"""Writes the page: one HTML file that needs no network. Its template, styles and scripts are in this folder.
 
-Whatever results hold is hostile text until shown otherwise: it is in the file as compressed data only, the page puts
-it into the document as text only, and a content-security policy lets no other script, style or request through.
+Results are untrusted text. The file contains them as compressed data only, the scripts add them to the document as
+text only, and a content security policy blocks every other script, style and request.
 """
 
 import base64
@@ -18,7 +18,7 @@ from conformance.results import atomic
 from conformance.results.reader import Report
 
 FILES = Path(__file__).parent
-"""Template, styles and scripts."""
+"""Folder of the template, the styles and the scripts."""
 
 SCRIPTS = (
     "dom",
@@ -38,34 +38,34 @@ SCRIPTS = (
     "compare",
     "app",
 )
-"""The scripts, those that others import first."""
+"""Names of the scripts. A script imports only from earlier ones."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
-def write(folder: Path, report: Report, beside: Mapping[str, Any] | None = None) -> Path:
-    """Writes ``index.html`` into a folder, whole or not at all.
+def write(folder: Path, report: Report, extra: Mapping[str, Any] | None = None) -> Path:
+    """Writes ``index.html`` into a folder.
 
     Args:
-        folder: where to.
+        folder: folder to write to; created if missing.
         report: the results.
-        beside: what else the page shows: ``trend`` of runs up to this one, ``comparison`` with an earlier one, as
-            their commands print them with ``--json``.
+        extra: further content: ``trend`` up to this run and ``comparison`` with an earlier run, as the commands of
+            these names print them with ``--json``.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     path = folder / "index.html"
-    atomic.write(path, render(report, beside))
+    atomic.write(path, render(report, extra))
     return path
 
 
-def render(report: Report, beside: Mapping[str, Any] | None = None) -> str:
-    """The page as text."""
+def render(report: Report, extra: Mapping[str, Any] | None = None) -> str:
+    """Returns the page as text."""
     style, code = (FILES / "page.css").read_text(encoding="utf-8"), script()
     policy = (
         f"default-src 'none'; script-src '{_hash(code)}'; style-src '{_hash(style)}'; img-src data:; "
@@ -74,7 +74,7 @@ def render(report: Report, beside: Mapping[str, Any] | None = None) -> str:
     parts = {
         "policy": policy,
         "style": style,
-        "overview": _packed(overview(report) | dict(beside or {})),
+        "overview": _packed(overview(report) | dict(extra or {})),
         "details": _packed(details(report)),
         "script": code,
     }
@@ -83,15 +83,15 @@ def render(report: Report, beside: Mapping[str, Any] | None = None) -> str:
 
 
 def script() -> str:
-    """All scripts as one: they are modules, so what they import from each other stands above them."""
+    """Joins all scripts into one, without their import and export statements."""
     texts = [(FILES / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return '"use strict";\n{\n' + "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts) + "}\n"
 
 
 def _packed(content: Any) -> str:
-    """JSON, compressed, in letters that mean nothing in HTML; the same bytes for the same content."""
+    """Returns JSON, compressed and encoded as Base64. Equal content gives equal bytes."""
     text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair is no text: an address could not hold it.
+    # UTF-8 and URLs cannot represent lone surrogates.
     return base64.b64encode(gzip.compress(text.encode(errors="replace"), 6, mtime=0)).decode()
 
 

@@ -89,7 +89,7 @@ def test_cases_are_selected(project: Path, options: list[str], rows: int) -> Non
         (["run", "cases", *fake("Faithful"), "-k", "nothing-like-it"], 2, "none of the 3 cases is selected"),
         (["run", "cases", *fake("Faithful"), "--output", "cases/small.yaml"], 3, "cannot be written"),
         (["check", "bad.yaml"], 2, "bad.yaml:2:"),
-        (["report", "bad.yaml"], 2, "bad.yaml:1: this is not a results file"),
+        (["report", "bad.yaml"], 2, "bad.yaml:1: not a results file"),
         (["report", "none.jsonl"], 2, "none.jsonl: cannot be read"),
     ],
 )
@@ -173,7 +173,7 @@ def test_a_missing_implementation_does_not_stop_the_others(
     assert "4 pass" in printed
     report = read(project / "conformance-report" / "results.jsonl")
     assert report.planned == {"faithful": 3, "expensive": 1}
-    assert "a_framework_that_is_not_there" in report.header["absent"]["absent"]
+    assert "a_framework_that_is_not_there" in report.header.absent["absent"]
 
 
 @pytest.mark.usefixtures("project")
@@ -298,11 +298,11 @@ def test_a_run_prunes_its_cache(
     old.write_bytes(b"x" * 100)
     os.utime(old, (1, 1))
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("conformance.verdict.oracle._KEPT", 10**9)
+    monkeypatch.setattr("conformance.verdict.oracle._MAX_CACHE_BYTES", 10**9)
     arguments = ["run", "-i", f"{FAKES}:Faithful", "-k", "core.yaml::one-layer", "--output", str(tmp_path / "out")]
     assert main(arguments) == 0
     assert old.exists()
-    monkeypatch.setattr("conformance.verdict.oracle._KEPT", 0)
+    monkeypatch.setattr("conformance.verdict.oracle._MAX_CACHE_BYTES", 0)
     assert main(arguments) == 0
     assert not old.exists()
     capsys.readouterr()

@@ -213,7 +213,7 @@ def test_threads_are_pinned_and_shown(pytester: pytest.Pytester, monkeypatch: py
     monkeypatch.setenv("MKL_NUM_THREADS", "2")
     done = run(pytester, "-n1", "-k", "plain", "--conformance-report=r.jsonl", fakes="Faithful")
     done.stdout.fnmatch_lines(["conformance threads: OMP_NUM_THREADS=1, MKL_NUM_THREADS=2*"])
-    assert report(pytester).header["threads"]["MKL_NUM_THREADS"] == "2"
+    assert report(pytester).header.threads["MKL_NUM_THREADS"] == "2"
 
 
 @pytest.mark.parametrize(("cpus", "gibibytes", "workers"), [(4, 64, 4), (4, 4, 2), (4, 1, 1)])
@@ -242,9 +242,9 @@ def test_shards_hold_every_case_once_and_merge(pytester: pytest.Pytester) -> Non
         assert parts[-1].complete
     merged, _ = merge(parts, ["cases"])  # The number of workers differs in what was typed.
     assert merged.complete
-    assert merged.header["planned"] == {"faithful": 3, "views": 3}
+    assert merged.header.planned == {"faithful": 3, "views": 3}
     assert all(0 < len(part.results) < 6 for part in parts)
-    assert [part.header["shard"]["index"] for part in parts] == [1, 2]
+    assert [part.header.shard and part.header.shard.index for part in parts] == [1, 2]
 
 
 def test_a_wrong_shard_is_a_usage_error(pytester: pytest.Pytester) -> None:

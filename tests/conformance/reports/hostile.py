@@ -1,9 +1,9 @@
-"""A report in which everything that an implementation may say is meant to break out of where it is shown."""
+"""A report whose texts try to break out of every format: HTML, XML, Markdown, terminals, spreadsheets."""
 
 from dataclasses import replace
 
 from conformance.results.reader import Report
-from tests.conformance.reports.test_markdown import FAILED, make_report
+from tests.conformance.reports.test_markdown import FAILED, make_report, with_header
 
 HOSTILE = (
     "=1+1 <script>alert('x')</script> ]]> &amp; \"quoted\", 'single'\n| `code` "
@@ -26,13 +26,12 @@ _RESULT = replace(
 
 
 def report() -> Report:
-    """All of it in every field."""
+    """Returns the report. Every field that an implementation controls is hostile."""
     plain = make_report(_RESULT, replace(_RESULT, status="error", details={}), replace(_RESULT, status="known"))
     header = {
-        **plain.header,
         "planned": {HOSTILE: 3},
         "packages": {HOSTILE: {HOSTILE: HOSTILE}},
         "specs": {HOSTILE: HOSTILE},
         "selection": HOSTILE,
     }
-    return replace(plain, header=header, implementations={HOSTILE: {HOSTILE: HOSTILE}})
+    return replace(with_header(plain, **header), implementations={HOSTILE: {HOSTILE: HOSTILE}})

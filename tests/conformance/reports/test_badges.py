@@ -10,13 +10,22 @@ from conformance.reports import badges
 from conformance.results.reader import Report
 from conformance.results.record import Result
 from tests.conformance.reports import hostile
-from tests.conformance.reports.test_markdown import ALL, FAILED, KNOWN, NOT_RUN, PASSED, UNSUPPORTED, make_report
+from tests.conformance.reports.test_markdown import (
+    ALL,
+    FAILED,
+    KNOWN,
+    NOT_RUN,
+    PASSED,
+    UNSUPPORTED,
+    make_report,
+    with_header,
+)
 
 
 def badge(*results: Result, complete: bool = True) -> dict[str, Any]:
     report = make_report(*results, complete=complete)
     planned = {"fake": len(results) if complete else 9}
-    return badges.render(replace(report, header={**report.header, "planned": planned}))["fake.json"]
+    return badges.render(with_header(report, planned=planned))["fake.json"]
 
 
 @pytest.mark.parametrize(
@@ -31,22 +40,22 @@ def badge(*results: Result, complete: bool = True) -> dict[str, Any]:
         ([], "no data", "lightgrey"),
     ],
 )
-def test_a_badge_says(results: list[Result], message: str, color: str) -> None:
+def test_a_badge_shows_the_counts(results: list[Result], message: str, color: str) -> None:
     assert badge(*results) == {"schemaVersion": 1, "label": "fake", "message": message, "color": color}
 
 
-def test_nothing_good_is_said_of_a_run_cut_short() -> None:
+def test_an_incomplete_run_has_no_counts_on_its_badge() -> None:
     assert badge(PASSED, complete=False)["message"] == "incomplete run, 8 missing"
 
 
-def test_nothing_good_is_said_of_a_void_run() -> None:
-    void = replace(ALL, header={**ALL.header, "controls": {"wrong-gates": "pass"}})
-    assert {each["message"] for each in badges.render(void).values()} == {"invalid run"}
+def test_an_invalid_run_has_no_counts_on_its_badges() -> None:
+    invalid = with_header(ALL, controls={"wrong-gates": "pass"})
+    assert {each["message"] for each in badges.render(invalid).values()} == {"invalid run"}
 
 
 @pytest.mark.parametrize("report", [ALL, hostile.report()])
-def test_files_are_what_the_endpoint_reads(tmp_path: Path, report: Report) -> None:
-    # Required are schemaVersion, always 1, a label and a message that is not empty; nothing unknown may stand there.
+def test_files_have_the_fields_that_the_endpoint_requires(tmp_path: Path, report: Report) -> None:
+    # The endpoint requires schemaVersion 1, a label and a message that is not empty. It rejects unknown fields.
     badges.write(tmp_path / "badges", report)
     files = list((tmp_path / "badges").iterdir())
     assert files
@@ -58,10 +67,9 @@ def test_files_are_what_the_endpoint_reads(tmp_path: Path, report: Report) -> No
         assert content["message"]
 
 
-def test_names_that_look_alike_as_files_are_kept_apart() -> None:
+def test_names_with_the_same_file_name_get_different_files() -> None:
     results = [replace(PASSED, implementation=name) for name in ("a[b]", "a(b)")]
-    report = make_report(*results)
-    report = replace(report, header={**report.header, "planned": {"a[b]": 1, "a(b)": 1}})
+    report = with_header(make_report(*results), planned={"a[b]": 1, "a(b)": 1})
     assert {file: each["label"] for file, each in badges.render(report).items()} == {
         "a-b.json": "a[b]",
         "a-b-2.json": "a(b)",

@@ -38,7 +38,7 @@ WRONG = Result(
 )
 
 
-def test_what_where_by_how_much_and_how_to_run_it_again() -> None:
+def test_a_failure_is_explained_with_its_commands() -> None:
     finite = {name: detail for name, detail in WRONG.details.items() if name != "grad.input"}
     assert explain(replace(WRONG, details=finite), "mine.py:LSTM").splitlines() == [
         "fail cases/a.yaml::two[mine]",
@@ -58,7 +58,7 @@ def test_what_where_by_how_much_and_how_to_run_it_again() -> None:
     ]
 
 
-def test_what_is_not_finite_comes_first() -> None:
+def test_a_tensor_that_is_not_finite_comes_first() -> None:
     lines = explain(WRONG).splitlines()
     assert lines[1] == "  what      grad.input is not finite in 3 of 9 elements, first nan at step 0"
     assert lines[2] == "  also      h_n (error ratio 250); c_n (error ratio 40)"
@@ -70,7 +70,7 @@ def test_a_headline_is_one_line() -> None:
     assert headline(FAILED) == "fail: h_n is off"
 
 
-def test_only_some_tensors_are_named() -> None:
+def test_the_number_of_listed_tensors_is_limited() -> None:
     many = {f"grad.weight_ih_l{layer}": DETAIL for layer in range(20)}
     text = " ".join(explain(replace(WRONG, details=many)).split())
     assert "and 11 more" in text
@@ -82,7 +82,7 @@ def test_a_traceback_is_not_wrapped() -> None:
     assert lines[-2] == "  again     conformance run a.yaml -i fake -k a.yaml::three"
 
 
-def test_what_did_not_deviate_needs_no_command() -> None:
+def test_a_result_that_does_not_deviate_has_no_commands() -> None:
     assert explain(Result("a::b", "k", "mine", "unsupported", "no lengths")).splitlines() == [
         "unsupported a::b[mine]",
         "  what      no lengths",
@@ -90,11 +90,11 @@ def test_what_did_not_deviate_needs_no_command() -> None:
 
 
 @pytest.mark.parametrize("result", [WRONG, FAILED, replace(WRONG, diagnosis="a " * 300)])
-def test_lines_have_80_columns(result: Result) -> None:
+def test_lines_have_at_most_80_columns(result: Result) -> None:
     commands = ("conformance run", "pytest ")
     assert all(len(line) <= 80 for line in explain(result).splitlines() if not line.lstrip().startswith(commands))
 
 
-def test_a_long_word_is_not_cut() -> None:
+def test_a_long_word_is_not_broken() -> None:
     word = "x" * 100
     assert wrapped(f"a {word} b", "  ").splitlines() == ["  a", f"  {word}", "  b"]

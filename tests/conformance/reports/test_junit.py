@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, fromstring
@@ -11,9 +10,9 @@ from conformance.reports import junit
 from conformance.results.reader import Report
 from conformance.results.record import DEVIATIONS, STATUSES
 from tests.conformance.reports import hostile
-from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
+from tests.conformance.reports.test_markdown import ALL, PASSED, make_report, with_header
 
-# Of the published schema, junit-10.xsd: elements, their attributes and their children.
+# The published schema, junit-10.xsd: the attributes and the children of each element.
 SCHEMA = {
     "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
     "testsuite": (
@@ -40,7 +39,7 @@ def elements(element: Element) -> Iterator[Element]:
         yield from elements(child)
 
 
-def test_a_consumer_counts_what_was_written(tmp_path: Path) -> None:
+def test_junitparser_reads_the_counts(tmp_path: Path) -> None:
     suites = list(parsed(ALL, tmp_path / "j.xml"))
     assert [suite.name for suite in suites] == ["fake", "absent"]
     fake, absent = suites
@@ -49,7 +48,7 @@ def test_a_consumer_counts_what_was_written(tmp_path: Path) -> None:
     assert {prop.name: prop.value for prop in fake.properties()} == {"suite": "1.0", "numpy": "2", "device": "cpu"}
 
 
-def test_a_case_says_what_deviates(tmp_path: Path) -> None:
+def test_a_failure_has_a_message_and_an_explanation(tmp_path: Path) -> None:
     fake = next(iter(parsed(ALL, tmp_path / "j.xml")))
     cases = {case.name: case for case in fake}
     assert cases["one[fake]"].is_passed
@@ -64,20 +63,20 @@ def test_a_case_says_what_deviates(tmp_path: Path) -> None:
     assert (skipped.type, skipped.message) == ("known", "one: It errs.")
 
 
-def test_every_status_has_its_place() -> None:
+def test_every_status_is_mapped() -> None:
     assert {status for status in STATUSES if junit.TAGS.get(status) in ("failure", "error")} == DEVIATIONS
     assert [status for status in STATUSES if status not in junit.TAGS] == ["pass"]
 
 
 @pytest.mark.parametrize("report", [ALL, make_report(PASSED, complete=False), hostile.report(), make_report()])
-def test_the_published_schema_is_kept(report: Report) -> None:
+def test_the_report_conforms_to_the_published_schema(report: Report) -> None:
     for element in elements(fromstring(junit.render(report).encode())):
         attributes, children = SCHEMA[element.tag]
         assert set(element.attrib) <= attributes
         assert {child.tag for child in element} <= children
 
 
-def test_what_is_hostile_stays_text(tmp_path: Path) -> None:
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
     suite = next(iter(parsed(hostile.report(), tmp_path / "j.xml")))
     assert "<script>alert('x')</script>" in suite.name
     assert "\\x00\\x1b[31m" in next(iter(suite)).result[0].message
@@ -87,14 +86,14 @@ def test_what_is_hostile_stays_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("report", "message"),
     [
-        (make_report(PASSED, complete=False), "INCOMPLETE: the run was cut short; 1 of 6 results are there"),
+        (make_report(PASSED, complete=False), "INCOMPLETE: the run did not finish; it has 1 of 6 results"),
         (
-            replace(ALL, header={**ALL.header, "controls": {"wrong-gates": "pass"}}),
-            "INVALID: known to be wrong, and not found out: wrong-gates. No result of this run means anything",
+            with_header(ALL, controls={"wrong-gates": "pass"}),
+            "INVALID: the run did not detect the negative controls wrong-gates. None of its results can be trusted",
         ),
     ],
 )
-def test_a_run_that_is_not_to_be_relied_on_has_an_error(tmp_path: Path, report: Report, message: str) -> None:
+def test_an_incomplete_or_invalid_run_has_an_error(tmp_path: Path, report: Report, message: str) -> None:
     last = list(parsed(report, tmp_path / "j.xml"))[-1]
     assert (last.name, last.errors) == ("the run itself", 1)
     assert next(iter(last)).result[0].message == message

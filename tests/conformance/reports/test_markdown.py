@@ -7,6 +7,8 @@ import pytest
 
 from conformance.errors import UserError
 from conformance.reports import markdown
+from conformance.results.footer import Footer
+from conformance.results.header import Header
 from conformance.results.reader import Report
 from conformance.results.record import Result
 
@@ -30,16 +32,21 @@ NOT_RUN = replace(PASSED, implementation="absent", status="not-run", reason="not
 
 
 def make_report(*results: Result, complete: bool = True) -> Report:
-    header: dict[str, Any] = {
-        "suite": "1.0",
-        "planned": {"fake": 5, "absent": 1},
-        "machine": {"python": "3.11"},
-        "packages": {"fake": {"numpy": "2"}},
-        "specs": {"fake": "my.py:Fake"},
-        "absent": {"else": "else needs a framework"},
-    }
-    footer = {"seconds": {"solve": 3.0, "budget": 1.0, "other": 0.0}} if complete else None
+    header = Header(
+        suite="1.0",
+        planned={"fake": 5, "absent": 1},
+        machine={"python": "3.11"},
+        packages={"fake": {"numpy": "2"}},
+        specs={"fake": "my.py:Fake"},
+        absent={"else": "else needs a framework"},
+    )
+    footer = Footer(seconds={"solve": 3.0, "budget": 1.0, "other": 0.0}) if complete else None
     return Report(Path("r.jsonl"), header, {"fake": {"device": "cpu"}}, results, footer)
+
+
+def with_header(report: Report, **fields: Any) -> Report:
+    """Returns a report with other fields of the header."""
+    return replace(report, header=Header.model_validate(report.header.as_json() | fields))
 
 
 ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
@@ -50,7 +57,7 @@ ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
     [
         "1 pass, 1 fail, 1 unsupported, 1 error, 1 known, 1 not-run",
         "| feature | `fake` | `absent` |",
-        "| total | 1/4 +1 ~1 | -1 |",
+        "| total | 1/4 !2 +1 ~1 | -1 |",
         "| `fake` | inf |",
         "### fail: `a.yaml::two[fake]`",
         "h\\_n is off \\| \\<b\\>by\\</b\\> 1",
@@ -67,24 +74,24 @@ ALL = make_report(PASSED, FAILED, ERROR, KNOWN, UNSUPPORTED, NOT_RUN)
         "| numpy | 2 |",
     ],
 )
-def test_a_report_holds(line: str) -> None:
+def test_a_report_contains(line: str) -> None:
     assert line in markdown.render(ALL).splitlines()
 
 
-def test_a_run_that_was_cut_short_says_so_at_the_top() -> None:
+def test_an_incomplete_run_is_reported_at_the_top() -> None:
     lines = markdown.render(make_report(PASSED, complete=False)).splitlines()
-    assert lines[2] == "**INCOMPLETE: the run was cut short; 1 of 6 results are there.**"
+    assert lines[2] == "**INCOMPLETE: the run did not finish; it has 1 of 6 results.**"
     assert "INCOMPLETE" not in markdown.render(ALL)
 
 
-def test_thousands_of_deviations_are_not_all_detailed() -> None:
-    many = [replace(FAILED, case=f"a.yaml::{number}") for number in range(markdown.DETAILED + 7)]
+def test_the_number_of_detailed_deviations_is_limited() -> None:
+    many = [replace(FAILED, case=f"a.yaml::{number}") for number in range(markdown.SHOWN_DEVIATIONS + 7)]
     text = markdown.render(make_report(*many))
-    assert text.count("### fail") == markdown.DETAILED
-    assert "and 7 more, in the results file." in text
+    assert text.count("### fail") == markdown.SHOWN_DEVIATIONS
+    assert "and 7 more, see the results file." in text
 
 
-def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "report.md").mkdir()
     with pytest.raises(UserError, match=r"report\.md: cannot be written") as caught:
         markdown.write(tmp_path / "report.md", ALL)
@@ -92,13 +99,13 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
-def test_the_longer_side_of_the_table_goes_down_the_page() -> None:
+def test_the_longer_side_of_the_feature_table_becomes_its_rows() -> None:
     lines = markdown.render(make_report(*(replace(PASSED, implementation=name) for name in "abc"))).splitlines()
     assert "| implementation | float32 | total |" in lines
     assert "| `c` | 1/1 | 1/1 |" in lines
 
 
-def test_a_list_of_names_is_not_endless() -> None:
+def test_the_number_of_listed_cases_is_limited() -> None:
     many = [replace(KNOWN, case=f"a.yaml::{number}") for number in range(8)]
     assert "`a.yaml::3`, `a.yaml::4` and 3 more |" in markdown.render(make_report(*many))
 

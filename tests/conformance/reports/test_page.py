@@ -18,7 +18,8 @@ from conformance.errors import UserError
 from conformance.known.divergences import shipped
 from conformance.reports.page import write as html
 from conformance.reports.page.data import details, overview
-from conformance.results.header import make_header
+from conformance.results.footer import Footer
+from conformance.results.header import Header
 from conformance.results.reader import Report
 from conformance.results.record import Result
 from conformance.results.writer import ResultsFile
@@ -38,16 +39,18 @@ HOSTILE = "<script>alert(1)</script><!--\"'></style>\u202e\u0000\x1b{{style}}\ud
 
 
 def make_report(*results: Result, complete: bool = True, **header: Any) -> Report:
-    head = make_header({"fake": 2, "other": 1}, {"fake": {"numpy": "2"}}, defects=["one", "two", "three"]) | header
-    footer: dict[str, Any] | None = {"counts": {}, "seconds": {}} if complete else None
-    return Report(Path("r.jsonl"), head, {"fake": {"device": "cpu"}}, results, footer)
+    default = Header(
+        planned={"fake": 2, "other": 1}, packages={"fake": {"numpy": "2"}}, defects=("one", "two", "three")
+    ).stamped()
+    head = Header.model_validate(default.as_json() | header)
+    return Report(Path("r.jsonl"), head, {"fake": {"device": "cpu"}}, results, Footer() if complete else None)
 
 
 ALL = make_report(PASSED, FAILED, KNOWN)
 
 
 class Page(HTMLParser):
-    """The elements of a page, with the text of scripts and styles."""
+    """Parses a page: its elements, and the text of scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -76,14 +79,14 @@ class Page(HTMLParser):
         return json.loads(gzip.decompress(base64.b64decode(self.texts[name])))
 
 
-def test_the_page_refers_to_nothing_outside_itself() -> None:
+def test_the_page_loads_nothing() -> None:
     for tag, attributes in Page(html.render(ALL)).elements:
         assert not {"src", "srcset", "action", "style"} & attributes.keys(), (tag, attributes)
         assert not [name for name in attributes if name.startswith("on")]
         assert (attributes.get("href") or "#").startswith(("#", "data:"))
 
 
-def test_the_policy_admits_its_own_script_and_style_alone() -> None:
+def test_the_policy_allows_only_the_script_and_the_style_of_the_page() -> None:
     page = Page(html.render(ALL))
 
     def digest(text: str) -> str:
@@ -97,7 +100,7 @@ def test_the_policy_admits_its_own_script_and_style_alone() -> None:
     assert "unsafe" not in page.policy
 
 
-def test_no_script_makes_markup_of_text() -> None:
+def test_no_script_converts_text_to_markup() -> None:
     for name in html.SCRIPTS:
         text = (html.FILES / f"{name}.js").read_text()
         assert not re.search(
@@ -106,7 +109,7 @@ def test_no_script_makes_markup_of_text() -> None:
         assert "</script" not in text.lower()
 
 
-def test_each_script_imports_from_those_before_it() -> None:
+def test_each_script_imports_only_from_earlier_ones() -> None:
     exported: dict[str, set[str]] = {}
     for name in html.SCRIPTS:
         text = (html.FILES / f"{name}.js").read_text()
@@ -118,13 +121,13 @@ def test_each_script_imports_from_those_before_it() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
-def test_the_scripts_together_are_a_script(tmp_path: Path) -> None:
+def test_the_joined_scripts_are_valid(tmp_path: Path) -> None:
     path = tmp_path / "page.js"
     path.write_text(html.script())
     subprocess.run(["node", "--check", str(path)], check=True)
 
 
-def test_all_that_rows_hold_is_there() -> None:
+def test_the_page_contains_every_row() -> None:
     page = Page(html.render(ALL))
     shown, held = page.block("overview"), page.block("details")
     assert [shown["statuses"][place] for place in shown["rows"]["status"]] == ["pass", "fail", "known"]
@@ -143,10 +146,10 @@ def test_all_that_rows_hold_is_there() -> None:
     assert {name: column[place] for name, column in held["deviating"].items()} == {"reason": "h_n is off", "got": "nan"}
     assert "0" not in held["rows"]
     assert [held["tensors"][place] for place in held["names"]] == [["h_n"], ["h_n", "c_n"], ["h_n", "c_n"]]
-    assert held["error_ratios"][1] == ["inf", 1.01], "it is beyond the budget, and must not read 1"
+    assert held["error_ratios"][1] == ["inf", 1.01], "1.0001 is above the budget, so it must not be rounded to 1"
 
 
-def test_what_deviates_alike_is_held_once_in_columns() -> None:
+def test_equal_details_are_stored_once_in_columns() -> None:
     element = {
         "index": [0],
         "where": "unit 0",
@@ -166,10 +169,10 @@ def test_what_deviates_alike_is_held_once_in_columns() -> None:
         "reason": ["is off", "has another shape", "is missing"],
         "wrong": [1, None, None],
         "evidence": {"worst": [[[[0], "unit 0"]], None, None], "not_finite": [0, None, None]},
-    }, "the worst element stands in the evidence"
+    }, "the worst element is part of the evidence"
 
 
-def test_known_divergences_come_with_their_thread() -> None:
+def test_known_divergences_have_their_upstream_link() -> None:
     entry = shipped()[0]
     assert overview(ALL)["divergences"][entry.id]["upstream"] == entry.upstream
 
@@ -180,12 +183,12 @@ def test_a_case_in_two_files_is_two_cases() -> None:
     assert len(details(make_report(PASSED, moved))["options"]) == 2
 
 
-def test_an_incomplete_or_void_run_says_so() -> None:
+def test_an_incomplete_or_invalid_run_is_marked() -> None:
     shown = overview(make_report(PASSED, complete=False, controls={"one": "pass", "two": "fail"}))
     assert (shown["complete"], shown["planned"], shown["invalid"]) == (False, 3, ["one"])
 
 
-def test_hostile_text_is_in_no_other_form_than_data() -> None:
+def test_hostile_text_changes_only_the_data_of_the_page() -> None:
     fields: dict[str, Any] = dict.fromkeys(
         ("case", "key", "implementation", "reason", "diagnosis", "traceback", "dtype"), HOSTILE
     )
@@ -209,13 +212,13 @@ def test_hostile_text_is_in_no_other_form_than_data() -> None:
     assert page.block("overview")["implementations"][-1]["name"] == HOSTILE.replace("\ud800", "?")
 
 
-def test_the_same_results_give_the_same_bytes() -> None:
+def test_equal_results_give_equal_bytes() -> None:
     assert html.render(ALL) == html.render(ALL)
 
 
-def test_the_command_writes_it_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_the_page_and_prints_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "r.jsonl"
-    with ResultsFile(path, make_header({"fake": 1}, {}, defects=["one"])) as file:
+    with ResultsFile(path, Header(planned={"fake": 1}, defects=("one",)).stamped()) as file:
         file.add(PASSED)
         file.finish([PASSED])
     assert main(["report", str(path), "--html", str(tmp_path / "new" / "out")]) == 0
@@ -224,7 +227,7 @@ def test_the_command_writes_it_and_says_where(tmp_path: Path, capsys: pytest.Cap
     assert [each.name for each in (tmp_path / "new" / "out").iterdir()] == ["index.html"]
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         html.write(tmp_path / "file", ALL)

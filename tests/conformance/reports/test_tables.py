@@ -1,86 +1,118 @@
-"""The rows as CSV and as Parquet, read by what reads such files."""
-
-import csv
-import json
-import math
-import sys
+import io
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import pyarrow
-import pyarrow.csv
-import pyarrow.parquet
 import pytest
+from rich.text import Text
 
-from conformance.errors import UserError
-from conformance.reports import csvfile, parquet
-from tests.conformance.reports import hostile
-from tests.conformance.reports.test_ctrf import BEGAN
-from tests.conformance.reports.test_markdown import ALL, PASSED, make_report
+from conformance.reports.tables import feature_table, implementation_table
+from conformance.reports.terminal import summarise
+from conformance.results.reader import Report
+from conformance.results.summary import by_implementation
+from tests.conformance.reports.test_markdown import FAILED, KNOWN, PASSED, UNSUPPORTED, make_report, with_header
 
-DATED = replace(
-    ALL,
-    header={**ALL.header, "began": BEGAN},
-    results=tuple(replace(result, options={"hidden_size": 4}) for result in ALL.results),
-)
+SHORT, LONG = "torch.nn.LSTM", "keras.layers.LSTM[tensorflow,implementation]"
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def many() -> Report:
+    """Returns the results of two implementations, one of which deviates, in all dtypes."""
+    results = []
+    for name in (SHORT, LONG):
+        for place, dtype in enumerate(("float64", "float32", "float16", "bfloat16")):
+            passed = replace(
+                PASSED, implementation=name, dtype=dtype, error_ratio=0.125 * place, detects=1, detected="1"
+            )
+            results += [replace(passed, case=f"a.yaml::{number}") for number in range(100)]
+        results += [replace(UNSUPPORTED, implementation=name), replace(KNOWN, implementation=name)]
+    results += [replace(FAILED, implementation=LONG, error_ratio=250.0)]
+    return with_header(make_report(*results), planned={SHORT: 402, LONG: 403}, defects=["a", "b"])
 
 
-def test_csv_has_a_row_for_each_result(tmp_path: Path) -> None:
-    csvfile.write(tmp_path / "r.csv", DATED)
-    rows = read_csv(tmp_path / "r.csv")
-    assert [(row["implementation"], row["case"], row["status"]) for row in rows] == [
-        (result.implementation, result.case, result.status) for result in ALL.results
+def plain(lines: Sequence[Text]) -> list[str]:
+    return [line.plain for line in lines]
+
+
+def test_an_implementation_takes_one_line_on_a_wide_terminal() -> None:
+    report = many()
+    assert plain(implementation_table(report, by_implementation(report.results), 120)) == [
+        "implementation                                           cases  float64  float32  float16  bfloat16  detects",
+        "────────────────────────────────────────────────────────────────────────────────────────────────────────────",
+        "torch.nn.LSTM                                    400/401 +1 ~1        0    0.125     0.25     0.375        1",
+        "keras.layers.LSTM[tensorflow,implementation]  400/402 !1 +1 ~1        0      250     0.25     0.375        1",
     ]
-    failed = rows[1]
-    assert float(failed["error_ratio"]) == math.inf
-    assert failed["worst_tensor"] == "h_n"
-    assert json.loads(failed["tensors"]) == {"h_n": "inf", "c_n": 0.5}
-    assert json.loads(failed["options"]) == {"hidden_size": 4}
-    assert (failed["versions"], failed["suite"], failed["began"]) == ("numpy==2", "1.0", BEGAN)
-    assert rows[2]["error_ratio"] == ""
-    assert rows[2]["tensors"] == ""
 
 
-def test_csv_is_read_by_pyarrow(tmp_path: Path) -> None:
-    csvfile.write(tmp_path / "r.csv", DATED)
-    table = pyarrow.csv.read_csv(tmp_path / "r.csv")
-    assert table.column("error_ratio").to_pylist() == [0.25, math.inf, None, 0.25, None, None]
+def test_an_implementation_takes_two_lines_in_80_columns() -> None:
+    report = many()
+    assert plain(implementation_table(report, by_implementation(report.results), 80)) == [
+        "implementation",
+        "  cases             float64  float32  float16  bfloat16  detects",
+        "────────────────────────────────────────────────────────────────",
+        "torch.nn.LSTM",
+        "  400/401 +1 ~1           0    0.125     0.25     0.375        1",
+        "keras.layers.LSTM[tensorflow,implementation]",
+        "  400/402 !1 +1 ~1        0      250     0.25     0.375        1",
+    ]
 
 
-def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
-    csvfile.write(tmp_path / "r.csv", hostile.report())
-    row = read_csv(tmp_path / "r.csv")[0]
-    assert row["reason"].startswith("'=1+1 <script>")
-    assert not any(value.startswith(("=", "+", "-", "@")) for value in row.values())
+def test_60_columns_have_room_for_the_largest_error_ratio_only() -> None:
+    report = many()
+    assert plain(implementation_table(report, by_implementation(report.results), 60)) == [
+        "implementation",
+        "  cases             error ratio  detects",
+        "────────────────────────────────────────",
+        "torch.nn.LSTM",
+        "  400/401 +1 ~1           0.375        1",
+        "keras.layers.LSTM[tensorflow,implementation]",
+        "  400/402 !1 +1 ~1          250        1",
+    ]
 
 
-def test_parquet_has_types(tmp_path: Path) -> None:
-    parquet.write(tmp_path / "r.parquet", DATED)
-    table = pyarrow.parquet.read_table(tmp_path / "r.parquet")
-    assert table.num_rows == len(ALL.results)
-    assert pyarrow.types.is_map(table.schema.field("tensors").type)
-    row = table.to_pylist()[1]
-    assert (row["error_ratio"], dict(row["tensors"])) == (math.inf, {"h_n": math.inf, "c_n": 0.5})
-    assert row["features"] == ["float32"]
-    assert table.to_pylist()[2]["error_ratio"] is None
-    assert json.loads(table.schema.metadata[b"conformance"])["planned"] == {"fake": 5, "absent": 1}
+def test_names_in_the_head_of_the_feature_table_are_broken_at_their_parts() -> None:
+    report = many()
+    grouped = by_implementation(report.results)
+    lines = plain(feature_table(grouped, 60))
+    assert lines == [
+        "                           keras.layers.",
+        "                        LSTM[tensorflow,",
+        "feature  torch.nn.LSTM   implementation]",
+        "────────────────────────────────────────",
+        "float32  400/401 +1 ~1  400/402 !1 +1 ~1",
+        "────────────────────────────────────────",
+        "total    400/401 +1 ~1  400/402 !1 +1 ~1",
+    ]
+    assert feature_table(grouped, len(lines[0])) != []
+    assert feature_table(grouped, len(lines[0]) - 1) == []
 
 
-def test_parquet_takes_what_is_hostile_and_what_is_empty(tmp_path: Path) -> None:
-    parquet.write(tmp_path / "h.parquet", hostile.report())
-    assert pyarrow.parquet.read_table(tmp_path / "h.parquet").num_rows == 3
-    parquet.write(tmp_path / "e.parquet", make_report())
-    assert pyarrow.parquet.read_table(tmp_path / "e.parquet").num_rows == 0
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_summary_fits_the_width_except_for_commands_and_names(
+    monkeypatch: pytest.MonkeyPatch, width: int, terminal: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    summarise(many(), stream)
+    lines = stream.getvalue().replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "").splitlines()
+    assert "\x1b" not in "".join(lines)
+    too_long = [line.strip() for line in lines if len(line) > width and LONG not in line]
+    assert [line for line in too_long if not line.startswith(("pytest ", "conformance run ", "fail "))] == []
 
 
-def test_without_pyarrow_it_is_said_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"pip install 'lstm-conformance\[parquet\]'") as caught:
-        parquet.write(tmp_path / "r.parquet", make_report(PASSED))
-    assert caught.value.exit_code == 3
-    assert not list(tmp_path.iterdir())
+def test_without_color_a_deviation_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    stream = io.StringIO()
+    summarise(many(), stream)
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith(LONG)]
+    assert "400/402 !1 +1 ~1" in line
+    assert "!f deviate" in stream.getvalue()
+
+
+def test_a_stream_that_is_not_unicode_gets_a_summary_in_ascii() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    summarise(many(), stream)
+    stream.flush()
+    assert b"-----" in stream.buffer.getvalue()  # type: ignore[attr-defined]

@@ -1,17 +1,17 @@
-"""Results files made up for tests of what reads several of them."""
+"""Builds results files for the tests of commands that read several of them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.results.header import make_header
+from conformance.results.header import Header
 from conformance.results.reader import Report, read
 from conformance.results.record import Result
 from conformance.results.writer import ResultsFile
 
 
 def row(case: str, status: Any = "pass", implementation: str = "mine", **more: Any) -> Result:
-    """A result whose key is its case's name, unless it is given."""
+    """Returns a result. By default, the key of the case follows from its name."""
     error_ratio = more.pop("error_ratio", 0.1 if status == "pass" else None)
     tensors = more.pop("tensors", {"h_n": error_ratio} if error_ratio is not None else {})
     reason = more.pop("reason", "" if status == "pass" else f"because {status}")
@@ -20,11 +20,12 @@ def row(case: str, status: Any = "pass", implementation: str = "mine", **more: A
 
 
 def report(path: Path, *results: Result, complete: bool = True, **header: Any) -> Report:
-    """A file of these results, read again."""
+    """Writes a results file and reads it. ``header`` holds fields of the header to set."""
     names = list(dict.fromkeys(result.implementation for result in results))
     planned: Mapping[str, int] = {name: sum(result.implementation == name for result in results) for name in names}
     packages: Mapping[str, Mapping[str, str]] = {name: {"framework": "1"} for name in names}
-    with ResultsFile(path, make_header(planned, packages, defects=["a", "b", "c"]) | header) as file:
+    default = Header(planned=planned, packages=packages, defects=("a", "b", "c")).stamped()
+    with ResultsFile(path, Header.model_validate(default.as_json() | header)) as file:
         for name in names:
             file.describe(name, {"device": "cpu"})
         for result in results:

@@ -10,7 +10,7 @@ from conformance.results import atomic
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real, link = tmp_path / "real.md", tmp_path / "link.md"
     link.symlink_to("real.md")
-    for text in ("first", "second"):  # It leads nowhere at first.
+    for text in ("first", "second"):  # At first, the link is broken.
         atomic.write(link, text)
         assert link.is_symlink()
         assert real.read_text() == text
@@ -29,7 +29,7 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_what_leads_to_itself_cannot_be_written(tmp_path: Path) -> None:
+def test_a_link_to_itself_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(UserError, match="loop: cannot be written"):
         atomic.write(tmp_path / "loop", "")

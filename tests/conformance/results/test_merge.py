@@ -9,7 +9,7 @@ import pytest
 
 from conformance.commands.cli import main
 from conformance.errors import UserError
-from conformance.results.merge import FAULTS, merge
+from conformance.results.merge import CONFLICTS, merge
 from conformance.results.reader import Report, read
 from conformance.results.record import Result
 from conformance.results.summary import detection
@@ -26,39 +26,39 @@ def kinds(error: UserError) -> set[str]:
     return {line.split(":")[0].strip() for line in str(error).splitlines()[1:-1]}
 
 
-def test_shards_become_the_whole_run(tmp_path: Path) -> None:
+def test_merged_shards_are_the_whole_run(tmp_path: Path) -> None:
     parts = [part(tmp_path, 2, row("c"), row("d")), part(tmp_path, 1, row("a", "fail"), row("b"))]
-    merged, faults = merge(parts)
-    assert not faults
+    merged, conflicts = merge(parts)
+    assert not conflicts
     (tmp_path / "m.jsonl").write_text(merged.render())
     whole = read(tmp_path / "m.jsonl")
     assert whole.complete
     assert whole.planned == {"mine": 4}
     assert [result.case for result in whole.results] == ["a.yaml::c", "a.yaml::d", "a.yaml::a", "a.yaml::b"]
     assert whole.implementations == {"mine": {"device": "cpu"}}
-    assert "shard" not in whole.header
-    assert [each["file"] for each in whole.header["merged"]] == ["2.jsonl", "1.jsonl"]
+    assert whole.header.shard is None
+    assert [each.file for each in whole.header.merged or ()] == ["2.jsonl", "1.jsonl"]
     assert whole.footer is not None
-    assert whole.footer["counts"] == {"pass": 3, "fail": 1}
+    assert whole.footer.counts == {"pass": 3, "fail": 1}
 
 
-def test_runs_of_different_implementations_are_put_side_by_side(tmp_path: Path) -> None:
+def test_runs_of_different_implementations_are_merged(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a"), row("b"))
     two = report(tmp_path / "two.jsonl", row("a", implementation="other"))
     merged, _ = merge([one, two])
     assert merged.complete
-    assert merged.header["planned"] == {"mine": 2, "other": 1}
-    assert merged.header["packages"] == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
+    assert merged.header.planned == {"mine": 2, "other": 1}
+    assert merged.header.packages == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
 
 
-def test_what_one_run_lacked_and_another_has_is_not_absent(tmp_path: Path) -> None:
+def test_an_implementation_that_one_of_the_runs_has_is_not_absent(tmp_path: Path) -> None:
     here = {"other": "other needs a framework", "third": "third needs another"}
     one = report(tmp_path / "one.jsonl", row("a"), absent=here)
     two = report(tmp_path / "two.jsonl", row("a", implementation="other@2.1"), selection="-i other")
     merged, _ = merge([one, two])
-    assert merged.header["absent"] == {"third": "third needs another"}
-    assert merged.header["selection"] == "everything; -i other"
-    assert merge([one])[0].header["selection"] == ""
+    assert merged.header.absent == {"third": "third needs another"}
+    assert merged.header.selection == "everything; -i other"
+    assert merge([one])[0].header.selection == ""
 
 
 def refused(reports: Sequence[Report]) -> UserError:
@@ -67,24 +67,24 @@ def refused(reports: Sequence[Report]) -> UserError:
     return caught.value
 
 
-def test_rows_that_are_there_twice_are_refused_or_the_last_is_kept(tmp_path: Path) -> None:
+def test_duplicate_rows_are_refused_or_the_last_is_kept(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a"), row("b"))
     two = report(tmp_path / "two.jsonl", row("b", "fail"))
     error = refused([one, two])
     assert kinds(error) == {"duplicates"}
     assert f"{one.path} and {two.path} both have a.yaml::b[mine]" in str(error)
-    assert str(error).endswith("to merge them all the same: --allow duplicates")
-    merged, faults = merge([one, two], ["duplicates"])
-    assert [fault.kind for fault in faults] == ["duplicates"]
+    assert str(error).endswith("Use `--allow duplicates` to merge anyway.")
+    merged, conflicts = merge([one, two], ["duplicates"])
+    assert [conflict.kind for conflict in conflicts] == ["duplicates"]
     assert [result.status for result in merged.results] == ["pass", "fail"]
-    assert merged.header["planned"] == {"mine": 2}
+    assert merged.header.planned == {"mine": 2}
 
 
-def test_a_missing_shard_is_refused_or_leaves_the_file_incomplete(tmp_path: Path) -> None:
+def test_a_missing_shard_is_refused_or_makes_the_file_incomplete(tmp_path: Path) -> None:
     first = part(tmp_path, 1, row("a"), row("b"), of=3)
     error = refused([first])
     assert kinds(error) == {"gaps"}
-    assert "no file is of the shard 2/3, 3/3" in str(error)
+    assert "gaps: missing shards 2/3, 3/3" in str(error)
     merged, _ = merge([first], ["gaps"])
     (tmp_path / "m.jsonl").write_text(merged.render())
     assert not read(tmp_path / "m.jsonl").complete
@@ -93,31 +93,31 @@ def test_a_missing_shard_is_refused_or_leaves_the_file_incomplete(tmp_path: Path
 
 def test_an_incomplete_file_is_refused(tmp_path: Path) -> None:
     cut = report(tmp_path / "cut.jsonl", row("a"), complete=False, planned={"mine": 3})
-    assert "cut.jsonl is incomplete: 1 of 3 rows are there" in str(refused([cut]))
+    assert "cut.jsonl is incomplete: it has 1 of 3 rows" in str(refused([cut]))
     merged, _ = merge([cut], ["gaps"])
     assert not merged.complete
-    assert merged.header["planned"] == {"mine": 3}
+    assert merged.header.planned == {"mine": 3}
 
 
-def test_other_versions_of_the_suite_are_refused_and_their_power_is_counted_by_name(tmp_path: Path) -> None:
+def test_different_versions_of_the_suite_are_refused_or_their_defects_are_matched_by_id(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a", detects=1, detected="4"), suite="1")
     two = report(tmp_path / "two.jsonl", row("b", detects=2, detected="3"), suite="2", defects=["d", "c"])
     assert kinds(refused([one, two])) == {"suite"}
     merged, _ = merge([one, two], ["suite"])
     whole = replace(one, header=merged.header, results=tuple(merged.results))
-    assert merged.header["defects"] == ["a", "b", "c", "d"]
+    assert merged.header.defects == ("a", "b", "c", "d")
     assert set(detection(whole)["mine"].detected) == {"c", "d"}
 
 
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        ({"cases": "beef"}, "of the run cafe in 2 shards"),
-        ({"of": 3}, "of the run cafe in 3 shards"),
+        ({"cases": "beef"}, ": run cafe in 2 shards"),
+        ({"of": 3}, ": run cafe in 3 shards"),
         ({"key": "other"}, "have different cases named a.yaml::a"),
     ],
 )
-def test_other_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str) -> None:
+def test_different_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str) -> None:
     key = more.pop("key", "key of a")
     reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **more)]
     error = refused(reports)
@@ -125,29 +125,29 @@ def test_other_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str
     assert what in str(error)
 
 
-def test_sessions_of_pytest_are_told_apart_by_what_was_selected(tmp_path: Path) -> None:
+def test_shards_of_pytest_sessions_with_different_selections_are_refused(tmp_path: Path) -> None:
     one = part(tmp_path, 1, row("a"), cases="", selection="cases -k lengths")
     two = part(tmp_path, 2, row("b"), cases="", selection="cases")
     assert kinds(refused([one, two])) == {"cases"}
 
 
-def test_other_versions_of_a_framework_are_refused(tmp_path: Path) -> None:
+def test_different_versions_of_a_framework_are_refused(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a"))
     two = report(tmp_path / "two.jsonl", row("b"), packages={"mine": {"framework": "2"}})
     assert kinds(refused([one, two])) == {"packages"}
     assert "mine has framework 1 in " in str(refused([one, two]))
 
 
-def test_everything_is_named_at_once_and_what_was_void_stays_void(tmp_path: Path) -> None:
+def test_all_conflicts_are_listed_and_an_invalid_run_stays_invalid(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a"), suite="1", complete=False)
     two = report(tmp_path / "two.jsonl", row("a"), suite="2", controls={"wrong-gates": "pass"})
     assert kinds(refused([one, two])) == {"duplicates", "gaps", "suite"}
-    assert str(refused([one, two])).endswith("--allow duplicates,gaps,suite")
-    merged, _ = merge([one, two], list(FAULTS))
-    assert merged.header["controls"] == {"wrong-gates": "pass"}
+    assert str(refused([one, two])).endswith("Use `--allow duplicates,gaps,suite` to merge anyway.")
+    merged, _ = merge([one, two], list(CONFLICTS))
+    assert merged.header.controls == {"wrong-gates": "pass"}
 
 
-# --------------------------------------------------------------------------- for real
+# --------------------------------------------------------------------------- the commands
 
 
 def shard(index: int, of: int = 3, folder: str = "") -> int:
@@ -167,7 +167,7 @@ def shard(index: int, of: int = 3, folder: str = "") -> int:
     )
 
 
-def test_a_run_in_shards_is_the_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_in_shards_has_the_results_of_the_whole_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for index in (1, 2, 3):
         shard(index)
     parts = [f"part-{index}/results.jsonl" for index in (1, 2, 3)]
@@ -181,7 +181,7 @@ def test_a_run_in_shards_is_the_run(project: Path, capsys: pytest.CaptureFixture
     merged, whole = read(project / "merged.jsonl"), read(project / "whole" / "results.jsonl")
     assert merged.complete
     assert merged.planned == whole.planned
-    assert merged.specs == {"faithful": f"{FAKES}:Faithful", "wrong": f"{FAKES}:Wrong"}
+    assert merged.header.specs == {"faithful": f"{FAKES}:Faithful", "wrong": f"{FAKES}:Wrong"}
     without = [
         sorted(json.dumps(replace(result, seconds={}).to_row()) for result in each.results) for each in (merged, whole)
     ]
@@ -189,27 +189,27 @@ def test_a_run_in_shards_is_the_run(project: Path, capsys: pytest.CaptureFixture
     assert main(["compare", "whole/results.jsonl", "merged.jsonl"]) == 0
 
 
-def test_shards_of_other_cases_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_of_different_cases_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard(1, 2)
     file = project / "cases" / "small.yaml"
     file.write_text(file.read_text().replace("seq_len: 5", "seq_len: 6"))
     shard(2, 2)
     assert main(["merge", "part-1/results.jsonl", "part-2/results.jsonl", "-o", "m.jsonl"]) == 2
-    assert "cases: part-1/results.jsonl: of the run " in capsys.readouterr().err
+    assert "cases: shards of different runs: part-1/results.jsonl: run " in capsys.readouterr().err
     assert not (project / "m.jsonl").exists()
 
 
 @pytest.mark.usefixtures("project")
-def test_wrong_words_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(report(tmp_path / "one.jsonl", row("a")).path)
     assert main(["merge", path, "-o", "m.jsonl", "--allow", "gap"]) == 2
-    assert "'gap' cannot be allowed, did you mean 'gaps'?" in capsys.readouterr().err
+    assert "unknown conflict 'gap', did you mean 'gaps'?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["run", "--shard", "4/3"])
     assert "i/n with i from 1 to n" in capsys.readouterr().err
 
 
-def test_a_shard_without_a_row_is_whole(project: Path) -> None:
+def test_a_shard_without_rows_is_complete(project: Path) -> None:
     arguments = ["run", "cases", "--in-process", "-i", f"{FAKES}:Faithful", "-k", "plain"]
     for index in (1, 2):
         assert main([*arguments, "--shard", f"{index}/2", "--output", f"part-{index}"]) == 0
@@ -218,4 +218,4 @@ def test_a_shard_without_a_row_is_whole(project: Path) -> None:
     assert all(each.complete for each in parts)
     for order in itertools.permutations(parts):
         merged, _ = merge(order)
-        assert merged.header["planned"] == {"faithful": 1}
+        assert merged.header.planned == {"faithful": 1}

@@ -6,7 +6,7 @@ from conformance.results.summary import dtypes, error_ratios
 PASSED = Result("a.yaml::one", "k1", "fake", "pass", error_ratio=0.25, features=("float32",), dtype="float32")
 
 
-def test_error_ratio_is_the_largest_of_each_implementation_and_dtype_known_divergences_aside() -> None:
+def test_the_largest_error_ratio_of_each_implementation_and_dtype_leaves_out_known_divergences() -> None:
     results = [
         PASSED,
         replace(PASSED, error_ratio=0.5),

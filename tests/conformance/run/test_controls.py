@@ -37,7 +37,7 @@ def test_a_control_without_its_defect_passes_and_voids() -> None:
 def test_a_run_records_its_controls_and_counts_none_of_them(project: Path) -> None:
     assert main(RUN) == 0
     report = read(project / "conformance-report" / "results.jsonl")
-    assert report.header["controls"] == dict.fromkeys(controls.DEFECTS, "fail")
+    assert report.header.controls == dict.fromkeys(controls.DEFECTS, "fail")
     assert [result.implementation for result in report.results] == ["faithful"]
     assert report.undetected_controls == []
 
