@@ -21,7 +21,7 @@ from conformance.worker.client import isolated
 from conformance.worker.protocol import to_tensors
 
 MAX_TENSOR_BYTES = 64_000
-"""Size of a case's tensors from which on the case is left out."""
+"""Only cases with tensors of fewer bytes in total are measured."""
 ROUNDS = 5
 """Number of calls per measurement. The fastest counts."""
 

@@ -230,7 +230,7 @@ class Rounded(NDArrayOperatorsMixin):
 
 
 def add_errors(first: Array | None, second: Array | None) -> Array | None:
-    """Returns the sum of two errors. None stands for an exact value."""
+    """Returns the sum of two errors. None means exact."""
     if first is None or second is None:
         return second if first is None else first
     return first + second

@@ -5,7 +5,7 @@ stacked in the order input, forget, candidate, output: i, f, g, o. ``peephole_l0
 the peephole weights of the gates i, f and o.
 
 Shapes use T (time steps), B (batch rows), I (input size), H (hidden size), P (projection size), L (layers) and
-D (directions). A dot stands for a size that depends on the model.
+D (directions). A dot (·) is a size that depends on the model.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 """
