@@ -1,4 +1,4 @@
-"""``conformance check``: are these case files right? No framework is imported."""
+"""``conformance check``: validates case files. No framework is imported."""
 
 import argparse
 from collections import Counter
@@ -6,28 +6,21 @@ from collections import Counter
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.power.certificate import certify
 from conformance.errors import UserError
-from conformance.verdict.oracle import ChaoticCaseError, Oracle
-from conformance.verdict.problem import make_problem
-from reference import PROFILES, Dialect
+from conformance.run.rejection import describe, rejections
+from conformance.verdict.oracle import Oracle
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Reads the files, and passes each case through the gate that refuses chaotic ones."""
+    """Reports every mistake in the files and every case that cannot be judged."""
     cases = load_all(args.files or [shipped_cases()])
     oracle = Oracle(None) if args.no_cache else Oracle()
-    refused: list[str] = []
-    for case in cases:
-        try:
-            oracle.expect(make_problem(case), PROFILES[case.dtype], Dialect())
-        except ChaoticCaseError as error:
-            refused.append(f"{case.file}:{case.line}: {case.name} cannot be judged: {error}")
-    if refused:
-        raise UserError("\n".join(refused))
+    if rejected := [describe(case, reason) for case, reason in rejections(cases, oracle)]:
+        raise UserError("\n".join(rejected))
     if args.certify:
         for case in cases:
             if not (certificate := certify(case, oracle)).holds:
                 print(f"{case.file}:{case.line}: warning: {case.name}: {certificate}")
     for file, number in Counter(case.file for case in cases).items():
         print(f"{number:5}  {file}")
-    print(f"{len(cases):5}  cases, all right")
+    print(f"{len(cases):5}  cases, all valid")
     return 0

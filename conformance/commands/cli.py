@@ -1,4 +1,4 @@
-"""The command line: what can be typed. What it does is in ``conformance.commands``, a file for each command."""
+"""Parses the command line and runs a command. Each command is a module of this package."""
 
 from conformance import threads
 
@@ -18,12 +18,14 @@ from conformance.commands import usage  # noqa: E402
 from conformance.errors import MISSING, UserError  # noqa: E402
 
 INTERRUPTED = 130
-LONGEST = 10**6
-"""Seconds that can be asked for."""
-PIPE = 141
-"""Whoever reads has gone: what a shell says of a process that SIGPIPE ended."""
+MAX_SECONDS = 10**6
+BROKEN_PIPE = 141
+"""Exit status after SIGPIPE (128 + 13): the reader closed the pipe."""
 
-_EXPRESSION = "and, or, not and parentheses over parts of a case's id, its tags and the implementation's name"
+_EXPRESSION = (
+    "select cases whose id, tags or implementation's name match an expression with and, or, not and parentheses, "
+    "such as 'bidirectional and not lengths'"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _standard_output() -> Iterator[None]:
-    """Standard output, whatever becomes of it meanwhile.
+    """Reports errors of the standard output, whenever they occur.
 
     Raises:
-        UserError: whoever read it has gone, or it cannot be written to.
+        UserError: the reader closed the pipe, or the standard output cannot be written.
     """
-    if sys.stdout is None:  # It was closed before we began.
+    if sys.stdout is None:  # It was closed before the start.
         with open(os.devnull, "w", encoding="utf-8") as sys.stdout:  # noqa: PTH123
             yield
         return
@@ -60,16 +62,17 @@ def _standard_output() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        # Python must not try to flush once more at its end.
+        # Keep Python from flushing again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        gone = isinstance(error, BrokenPipeError)
+        closed = isinstance(error, BrokenPipeError)
         raise UserError(
-            "" if gone else f"standard output: cannot be written: {error.strerror}", PIPE if gone else MISSING
+            "" if closed else f"standard output: cannot be written: {error.strerror}",
+            BROKEN_PIPE if closed else MISSING,
         ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _new(argparse.ArgumentParser, "Checks LSTM implementations against a NumPy reference.", usage.EXAMPLES)
+    parser = _new(argparse.ArgumentParser, "Check LSTM implementations against a NumPy reference.", usage.EXAMPLES)
     parser.prog = "conformance"
     parser.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -83,27 +86,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_files(run)
     _add_implementations(run)
     _add_selection(run)
-    run.add_argument("--json", action="store_true", help="print a summary as JSON, and nothing else")
+    run.add_argument("--json", action="store_true", help="print the summary as JSON and nothing else")
     run.add_argument("-x", dest="max_fail", action="store_const", const=1, help="stop at the first deviation")
     run.add_argument("--max-fail", type=_positive, metavar="N", help="stop after N deviations")
-    text = "run the I-th of N parts; conformance merge puts the results of all of them together"
+    text = "run the I-th of N parts; `conformance merge` combines their results"
     run.add_argument("--shard", type=_shard, metavar="I/N", help=text)
-    run.add_argument("--resume", action="store_true", help="go on with the results file of the same run")
+    run.add_argument("--resume", action="store_true", help="continue an interrupted run, keeping the results so far")
     _add_output(run)
-    run.add_argument("--no-cache", action="store_true", help="compute every reference and budget anew")
-    run.add_argument("--no-diagnosis", action="store_true", help="do not look for what explains a failure")
+    run.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
+    run.add_argument("--no-diagnosis", action="store_true", help="do not diagnose failures")
     _add_workers(run)
 
-    check = command("check", "validate case files", "Validates case files: every mistake with its place.")
+    check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
     _add_files(check)
-    check.add_argument("--no-cache", action="store_true", help="compute every reference and budget anew")
+    check.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
     check.add_argument(
         "--certify",
         action="store_true",
-        help="warn of cases that do not see a part of their weights: a change of 1e-3 would pass",
+        help="warn about cases that do not detect a change of 1e-3 in some part of their weights",
     )
 
-    power = command("power", "what would these cases catch?", usage.POWER)
+    power = command("power", "measure which defects the cases detect", usage.POWER)
     _add_files(power)
     _add_selection(power)
     _add_power(power)
@@ -113,72 +116,70 @@ def _parser() -> argparse.ArgumentParser:
     _add_selection(listing)
     listing.add_argument("--implementations", action="store_true", help="list the registered implementations instead")
     listing.add_argument("--divergences", action="store_true", help="list the known divergences instead")
-    listing.add_argument("--markdown", action="store_true", help="as a page: of implementations, or of divergences")
+    listing.add_argument("--markdown", action="store_true", help="print the list as a Markdown page")
 
-    repro = command("repro", "print the script that shows a known divergence", usage.REPRO)
-    repro.add_argument("id", metavar="ID", help="the divergence, as results and conformance list --divergences name it")
+    repro = command("repro", "print the script that reproduces a known divergence", usage.REPRO)
+    repro.add_argument("id", metavar="ID", help="id of the divergence, as shown by `conformance list --divergences`")
 
-    command("schema", "print the JSON Schema of case files", "Prints the JSON Schema of case files, for editors.")
+    command("schema", "print the JSON Schema of case files", "Print the JSON Schema of case files, for editors.")
 
-    doctor = command("doctor", "what is installed, and what is missing?", usage.DOCTOR)
+    doctor = command("doctor", "show what is installed and what is missing", usage.DOCTOR)
     _add_implementations(doctor)
-    doctor.add_argument("--deep", action="store_true", help="import each implementation and ask it")
-    text = "how long each may take with --deep; default: %(default)s"
+    doctor.add_argument("--deep", action="store_true", help="import each implementation and let it describe itself")
+    text = "time limit for each implementation with --deep; default: %(default)s"
     doctor.add_argument("--deadline", type=_seconds, default=120, metavar="SECONDS", help=text)
     doctor.add_argument("--json", action="store_true", help="print everything as JSON")
 
-    smoke = command("smoke", "ten cases from easy to hard on one implementation", usage.SMOKE)
+    smoke = command("smoke", "run ten cases from easy to hard on one implementation", usage.SMOKE)
     smoke.add_argument("name", metavar="NAME", help="a registered name, path/file.py:Class or package.module:Class")
-    smoke.add_argument("--no-cache", action="store_true", help="compute every reference and budget anew")
+    smoke.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
 
     new = command("new", "write the skeleton of an adapter", usage.NEW)
     new.add_argument("kind", choices=["adapter"], help="what to write")
-    new.add_argument("name", metavar="NAME", help="what the implementation is called, such as mylib.LSTM")
-    new.add_argument("--output", type=Path, metavar="FILE", help="where to write it; default: after its name")
+    new.add_argument("name", metavar="NAME", help="name of the implementation, such as mylib.LSTM")
+    new.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: after the implementation")
 
     _add_reports(command)
     return parser
 
 
 def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
-    """The commands that read results files."""
-    results = "results.jsonl of a run, complete or not"
-    report = command("report", "write a results file in other formats", usage.REPORT)
+    """Adds the commands that read results files."""
+    results = "results.jsonl of a complete or incomplete run"
+    report = command("report", "convert a results file to other formats", usage.REPORT)
     report.add_argument("results", type=Path, help=results)
     for option, metavar, text in (
-        ("--html", "DIR", "the page, as index.html: it needs no network and no server"),
-        ("--output", "FILE", "the report in Markdown"),
-        ("--summary", "FILE", "Markdown for the summary of a CI job: failures and changes first, at most 900 kB"),
-        ("--baseline", "OLD", "results.jsonl of an earlier run: the summary says what changed"),
-        ("--junit", "FILE", "JUnit XML: a test case for each case × implementation"),
-        ("--ctrf", "FILE", "JSON in the Common Test Report Format"),
-        ("--badges", "DIR", "a JSON file for each implementation, for shields.io's endpoint badge"),
-        ("--csv", "FILE", "the rows as CSV"),
-        ("--parquet", "FILE", "the rows as Parquet; needs pyarrow"),
+        ("--html", "DIR", "write the page, index.html, which needs no network and no server"),
+        ("--output", "FILE", "write the Markdown report"),
+        ("--summary", "FILE", "write Markdown for the summary of a CI job: failures and changes first, at most 900 kB"),
+        ("--baseline", "OLD", "results.jsonl of an earlier run; the summary lists what changed"),
+        ("--junit", "FILE", "write JUnit XML with a test case for each case × implementation"),
+        ("--ctrf", "FILE", "write JSON in the Common Test Report Format"),
+        ("--badges", "DIR", "write a JSON file for each implementation, for shields.io's endpoint badge"),
+        ("--csv", "FILE", "write the rows as CSV"),
+        ("--parquet", "FILE", "write the rows as Parquet; needs pyarrow"),
     ):
         report.add_argument(option, type=Path, metavar=metavar, help=text)
 
-    merge = command("merge", "put the results of shards together", usage.MERGE)
+    merge = command("merge", "combine results files, such as the shards of a run", usage.MERGE)
     merge.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
-    merge.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="where to write the merged file"
-    )
-    merge.add_argument("--allow", action="append", default=[], metavar="WHAT", help="what does not matter, see above")
+    merge.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="file to write")
+    merge.add_argument("--allow", action="append", default=[], metavar="WHAT", help="conflicts to ignore, see above")
 
-    compare = command("compare", "what changed between two runs?", usage.COMPARE)
+    compare = command("compare", "show what changed between two runs", usage.COMPARE)
     compare.add_argument("old", type=Path, metavar="OLD", help=results)
     compare.add_argument("new", type=Path, metavar="NEW", help=results)
     text = "conditions, separated by commas, see above; default: new-fail"
     compare.add_argument("--fail-on", action="append", default=[], metavar="CONDITIONS", help=text)
-    compare.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown too")
-    text = "write the page of the new run, with what changed, into this folder"
+    compare.add_argument("--markdown", type=Path, metavar="FILE", help="also write the comparison as Markdown")
+    text = "write the page of the new run, with the changes, into this folder"
     compare.add_argument("--html", type=Path, metavar="DIR", help=text)
     compare.add_argument("--json", action="store_true", help="print everything as JSON")
 
-    trend = command("trend", "how did implementations do over several runs?", usage.TREND)
+    trend = command("trend", "show how implementations changed over several runs", usage.TREND)
     trend.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
     trend.add_argument("--json", action="store_true", help="print everything as JSON")
-    text = "write the page of the last run, with a chart of all of them, into this folder"
+    text = "write the page of the last run, with a chart of all runs, into this folder"
     trend.add_argument("--html", type=Path, metavar="DIR", help=text)
 
 
@@ -188,15 +189,15 @@ def _new(kind: type[argparse.ArgumentParser], text: str, epilog: str) -> argpars
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="case files or folders; default: the shipped ones"
+        "files", nargs="*", type=Path, metavar="FILE", help="case files or folders; default: the shipped cases"
     )
 
 
 def _add_implementations(parser: argparse.ArgumentParser) -> None:
     text = (
-        "a registered name, path/file.py:Class, package.module:Class, 'cmd:./program args' for one that speaks the "
-        "worker protocol, or python:/path/to/python:NAME for another environment's; may be repeated; "
-        "default: all registered"
+        "implementation to run: a registered name, path/file.py:Class, package.module:Class, 'cmd:./program args' for "
+        "a program that speaks the worker protocol, or python:/path/to/python:NAME for another environment; may be "
+        "repeated; default: all registered"
     )
     parser.add_argument(
         "-i", "--implementation", dest="implementations", action="append", default=[], metavar="NAME", help=text
@@ -206,10 +207,17 @@ def _add_implementations(parser: argparse.ArgumentParser) -> None:
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", dest="expression", default="", metavar="EXPR", help=_EXPRESSION)
     parser.add_argument(
-        "--tag", dest="tags", action="append", default=[], help="only cases with this tag; may be repeated"
+        "--tag", dest="tags", action="append", default=[], help="select cases with this tag; may be repeated"
     )
     dtypes = ("float64", "float32", "float16", "bfloat16")
-    parser.add_argument("--dtype", dest="dtypes", action="append", default=[], choices=dtypes, help="may be repeated")
+    parser.add_argument(
+        "--dtype",
+        dest="dtypes",
+        action="append",
+        default=[],
+        choices=dtypes,
+        help="select cases of this dtype; may be repeated",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -218,7 +226,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("conformance-report"),
         metavar="DIR",
-        help="folder of results.jsonl, report.md and index.html; default: %(default)s",
+        help="folder for results.jsonl, report.md and index.html; default: %(default)s",
     )
 
 
@@ -226,32 +234,37 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-process",
         action="store_true",
-        help="run implementations in this process: a crash then ends the run. By default each has a process of its own",
+        help="run implementations in this process, where a crash ends the run; by default each has its own process",
     )
     parser.add_argument(
-        "-j", dest="jobs", type=_positive, default=1, metavar="N", help="implementations at once; default: %(default)s"
+        "-j",
+        dest="jobs",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="implementations to run at once; default: %(default)s",
     )
-    text = "after which a case is given up, and its process ended; default: %(default)s"
+    text = "time limit for each case; the implementation's process is then ended; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
-    text = "how much memory an implementation's process may have; default: any"
+    text = "memory limit for an implementation's process; default: no limit"
     parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
 
 
 def _add_power(parser: argparse.ArgumentParser) -> None:
     text = (
-        "also with those cases alone that this implementation supports, and what its unsupported options cost; "
-        "named as for run -i; may be repeated"
+        "also measure the power of the cases that this implementation supports, and what its unsupported options cost; "
+        "takes the same names as run -i; may be repeated"
     )
     parser.add_argument("--against", action="append", default=[], metavar="NAME", help=text)
-    parser.add_argument(
-        "--published", action="store_true", help="only the table of published suites beside these cases"
-    )
+    parser.add_argument("--published", action="store_true", help="print only a comparison with published test vectors")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--matrix", type=Path, metavar="FILE", help="write the kill matrix, .csv or .jsonl")
     parser.add_argument("-j", dest="jobs", type=_positive, metavar="N", help="processes; default: one per processor")
-    parser.add_argument("--no-cache", action="store_true", help="compute every row anew")
+    parser.add_argument("--no-cache", action="store_true", help="compute every row again")
     parser.add_argument(
-        "--write", action="store_true", help="write what the shipped cases see into the package, and end"
+        "--write",
+        action="store_true",
+        help="store which defects the shipped cases detect in the package, and exit",
     )
 
 
@@ -262,8 +275,8 @@ def _positive(text: str) -> int:
 
 
 def _seconds(text: str) -> int:
-    if (seconds := _positive(text)) > LONGEST:
-        raise argparse.ArgumentTypeError(f"must be at most {LONGEST} seconds, not {text}")
+    if (seconds := _positive(text)) > MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_SECONDS} seconds, not {text}")
     return seconds
 
 

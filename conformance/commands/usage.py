@@ -1,82 +1,89 @@
-"""What --help says of each command: what it is for, and examples."""
+"""Help texts of the commands: purpose, options that need more than a line, and examples."""
 
 EXAMPLES = """\
 examples:
-  conformance run                                   every shipped case on every installed implementation
+  conformance run                                   run every shipped case on every installed implementation
   conformance run -i torch.nn.LSTM -k bidirectional
-  conformance run -i mylib.py:MyLSTM                your own implementation, from a file
-  conformance check cases/mine.yaml                 is this case file right?
-  conformance power                                 what would these cases catch?
+  conformance run -i mylib.py:MyLSTM                check your own implementation
+  conformance check cases/mine.yaml                 validate a case file
+  conformance power                                 measure which defects the cases detect
   conformance list --implementations
-  conformance doctor                                what is installed, what is missing?
-  conformance new adapter mylib.LSTM                a skeleton to drive your own LSTM with
+  conformance doctor                                show what is installed and what is missing
+  conformance new adapter mylib.LSTM                create a skeleton to drive your own LSTM
   conformance smoke mylib_lstm_adapter.py:MylibLSTMAdapter
   conformance report results.jsonl --junit junit.xml
-  conformance compare old.jsonl new.jsonl           what changed?
+  conformance compare old.jsonl new.jsonl           show what changed between two runs
 
 exit codes:
-  0 conforms   1 a deviation   2 wrong command line or case file   3 implementation or environment missing
-  130 interrupted
+  0    every case conforms
+  1    a case deviates
+  2    the command line or a case file is wrong, or a case cannot be judged
+  3    an implementation is not installed, or a file cannot be written
+  130  interrupted
 """
 
 RUN = """\
-Runs cases on implementations, prints a summary, and writes results.jsonl, report.md and index.html.
+Run cases on implementations, print a summary, and write results.jsonl, report.md and index.html.
+
+Cases that cannot be judged, because they amplify rounding errors too much or overflow, are listed and not run. The exit
+code is then 2.
 
 examples:
-  conformance run                                          everything that is shipped
+  conformance run                                          all shipped cases, all installed implementations
   conformance run cases/lengths.yaml -i torch.nn.LSTM      one file on one implementation
-  conformance run -i mylib.py:MyLSTM -x                    your own adapter, up to its first deviation
+  conformance run -i mylib.py:MyLSTM -x                    your own adapter, up to the first deviation
   conformance run -k 'bidirectional and not (lengths or dropout)' --dtype float32
-  conformance run --resume                                 go on where the last run was cut short
+  conformance run --resume                                 continue an interrupted run
   conformance run --shard 2/5                              the second of five parts, for conformance merge
 """
 
 REPORT = """\
-Writes a results file again in other formats; nothing is run or computed anew. Without an option it prints the report
-in Markdown. Each file is there whole or not at all.
+Convert a results file to other formats. Nothing is run or computed again. Without options, print the Markdown report.
 
 examples:
-  conformance report results.jsonl                          Markdown, to standard output
-  conformance report results.jsonl --html out/              the page that conformance run writes too
+  conformance report results.jsonl                          print the Markdown report
+  conformance report results.jsonl --html out/              write the page
   conformance report results.jsonl --junit junit.xml --ctrf ctrf.json --badges badges/
   conformance report results.jsonl --summary "$GITHUB_STEP_SUMMARY" --baseline main.jsonl
   conformance report results.jsonl --csv rows.csv --parquet rows.parquet
 """
 
 MERGE = """\
-Puts several results files into one: the shards of a run, or runs of different implementations. Nothing is merged while
-something speaks against it, and all of that is named; --allow takes a list of what does not matter:
+Combine several results files: the shards of a run, or runs of different implementations. If the files do not fit
+together, all reasons are listed and nothing is written. --allow accepts a comma-separated list of reasons to ignore:
 
-  duplicates  a case × implementation is in more than one file; that of the last file is kept
-  gaps        a shard, or the rest of a run that was cut short, is missing; the merged file is then incomplete
-  suite       the files are from different versions of the suite
-  cases       the files are not from the same cases
+  duplicates  a case × implementation is in several files; the last file wins
+  gaps        a shard or the rest of an interrupted run is missing; the merged file is then incomplete
+  suite       the files were written by different versions of the suite
+  cases       the files do not contain the same cases
   packages    an implementation has different versions in different files
 
 examples:
-  conformance run --shard 1/3 --output one              likewise 2/3 and 3/3, on three machines
+  conformance run --shard 1/3 --output one              on the first of three machines; 2/3 and 3/3 on the others
   conformance merge one/results.jsonl two/results.jsonl three/results.jsonl -o results.jsonl
   conformance merge *.jsonl -o results.jsonl --allow gaps
 """
 
 COMPARE = """\
-Says what changed between two runs: cases newly failing, fixed, newly unsupported or lost, error ratio, defects seen no
-longer, and versions. Rows are matched by what a case is, not by its name, and by the implementation, with or without
-the version at its end (torch.nn.LSTM@2.9).
+Show what changed between two runs: cases, error ratios, detected defects and versions. Rows are matched by the content
+of the case, not by its name, and by the implementation, with or without the version at the end of its name
+(torch.nn.LSTM@2.9).
 
---fail-on takes a list of conditions; when one is met the exit code is 1:
+--fail-on accepts a comma-separated list of conditions. If one is met, the exit code is 1:
 
-  new-fail         deviates now, and did not before
-  added-fail       deviates, and is not in the old run
-  new-known        deviates now, as is known
-  new-unsupported  was not unsupported before
-  not-run          ran before, and did not run
-  lost-case        is only in the old run
-  error-ratio>2x   the 99th percentile of some tensor, over cases that pass in both runs, grew by more than this factor
-  lost-power       an implementation's passed checks see fewer of the defects than before
+  new-fail         a case deviates that did not deviate before
+  added-fail       a case deviates that is not in the old run
+  new-known        a case now shows a known divergence
+  new-unsupported  a case is now unsupported
+  not-run          a case ran before and did not run now
+  lost-case        a case is only in the old run
+  error-ratio>2x   the 99th percentile of a tensor's error ratio, over cases that pass in both runs, grew by more than
+                   this factor
+  lost-power       the passed cases of an implementation detect fewer defects than before
   provenance       versions, machine, threads or an implementation's description changed
-  incomplete       one of the runs was cut short, or is invalid
-  fixed, new-supported, added-case, other    other changes; none: never
+  incomplete       one of the runs is incomplete or invalid
+  fixed, new-supported, added-case, other    any other change
+  none             never fail; cannot be combined with other conditions
 
 examples:
   conformance compare old.jsonl new.jsonl
@@ -85,9 +92,9 @@ examples:
 """
 
 TREND = """\
-Says how each implementation did over several runs, the earliest first: conforming cases, known divergences, the
-largest error ratio of cases that pass, its 99th percentile and median, and the number of defects that the passed
-checks detect. A star marks a run in which the implementation's packages changed.
+Show how each implementation changed over several runs, the earliest first: conforming cases, known divergences, the
+largest error ratio of cases that pass, its 99th percentile and median, and the number of defects that the passed cases
+detect. A star marks a run in which the implementation's packages changed.
 
 examples:
   conformance trend runs/*.jsonl
@@ -95,29 +102,29 @@ examples:
 """
 
 POWER = """\
-Measures what the cases would catch. A catalogue of defects, LSTMs that are wrong in one known way each, is run on
-every case; a defect is seen where it deviates by more than twice the rounding budget. Power is the share of the
-defects that apply which some case sees.
+Measure which defects the cases detect. The catalogue holds several hundred defects: LSTMs that are wrong in one known
+way. A case detects a defect that deviates by more than twice the rounding budget. Power is the share of the applicable
+defects that some case detects.
 
-It prints the power by dtype and by feature, the defects that no case detection, the smallest size at which a defect is
-seen, and the cases that add nothing. Exit code 1: a defect that applies is seen by no case.
+The command prints the power by dtype and by feature, the defects that no case detects, the smallest detected size of
+each defect that has a size, and the cases that add nothing. The exit code is 1 if no case detects an applicable defect.
 
 examples:
   conformance power                                 the shipped cases
-  conformance power mine.yaml                       is my case file worth running?
-  conformance power --against torch.nn.LSTM         what do its unsupported options cost?
+  conformance power mine.yaml                       your own case file
+  conformance power --against torch.nn.LSTM         the power that is left without its unsupported options
   conformance power --dtype float16 --matrix kills.csv
-  conformance power --published                     the power of the vectors that others publish
+  conformance power --published                     compare with the test vectors that others publish
 """
 
 DOCTOR = """\
-Says what is installed: the suite and what it is built on, threads, the cache, and for each registered implementation
-the versions found, what is missing and the command that installs it.
+Show what is installed: the suite and its dependencies, thread settings, the cache, and for each registered
+implementation the versions found, what is missing and the command that installs it.
 
-No framework is imported. With --deep each implementation is imported, in a process of its own, and describes itself:
-devices, threads, kernels. One that crashes or hangs is reported as broken.
+No framework is imported. With --deep, each implementation is imported in its own process and describes itself: devices,
+threads, kernels. One that crashes or hangs is reported as broken.
 
-Exit code 0: at least one implementation can run; 3: none.
+The exit code is 0 if at least one implementation can run, and 3 if none can.
 
 examples:
   conformance doctor
@@ -126,9 +133,9 @@ examples:
 """
 
 SMOKE = """\
-Runs ten small cases on one implementation, from easy to hard, up to the first deviation, which is shown with what
-explains it. What the implementation does not support is said and passed over; where it has no gradients, only the
-forward half of a case is run. Nothing is written.
+Run ten small cases on one implementation, from easy to hard, and stop at the first deviation, which is shown with its
+explanation. Unsupported cases are reported and skipped. An implementation without gradients runs only the forward half
+of each case. No files are written.
 
 examples:
   conformance smoke torch.nn.LSTM
@@ -136,16 +143,16 @@ examples:
 """
 
 NEW = """\
-Writes the skeleton of an adapter, with three lines to fill in: build the layer, run it, differentiate it.
+Write the skeleton of an adapter with three lines to fill in: build the layer, run it, and differentiate it.
 
 examples:
-  conformance new adapter mylib.LSTM                writes mylib_lstm_adapter.py
+  conformance new adapter mylib.LSTM                write mylib_lstm_adapter.py
   conformance new adapter mylib.LSTM --output tests/adapter.py
 """
 
 REPRO = """\
-Prints the stand-alone script that shows a known divergence of a released implementation. It needs that framework and
-NumPy alone, prints what it expects and what it got, and exits with 1 while the deviation is there.
+Print the stand-alone script that reproduces a known divergence of a released implementation. The script needs only that
+framework and NumPy. It prints what it expects and what it got, and exits with 1 if the deviation occurs.
 
 examples:
   conformance list --divergences

@@ -1,4 +1,4 @@
-"""What pytest collects from a case file, and runs: an item for each case × implementation."""
+"""Collection of case files: one pytest item for each case × implementation."""
 
 import json
 import re
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from conformance.run.runner import Runner
 
 PROPERTY = "conformance"
-"""The user property by which a result travels from a worker to the controller, as JSON."""
+"""User property that carries a result, as JSON, from a worker to the controller."""
 
 ADAPTERS = pytest.StashKey[dict[str, "Adapter"]]()
-"""The implementations of a session, once they are loaded."""
+"""Stash key of the session's implementations, by name."""
 
 _RUNNER = pytest.StashKey["Runner"]()
 _MARKS = pytest.StashKey[set[str]]()
-# As marks these would change what pytest does with an item.
+# Used as marks, these would change how pytest runs an item.
 _RESERVED = frozenset({"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"})
 _MARK = re.compile(r"[A-Za-z][\w.+-]*")
 
@@ -33,7 +33,7 @@ class CaseFile(pytest.File):
     """A case file."""
 
     def collect(self) -> Iterator["CaseItem"]:
-        """Each case on each implementation that runs it."""
+        """Yields an item for each case and each implementation that runs it."""
         from conformance.cases.casefile import load
 
         adapters = load_adapters(self.config)
@@ -42,18 +42,18 @@ class CaseFile(pytest.File):
             for adapter in adapters.values():
                 if adapter.runs_by_default(case, named):
                     name = f"{case.name}[{adapter.name}]"
-                    # Spelled out, so that pytest reads the bracket as it will when it reads its cache for --lf.
+                    # Explicit, so that pytest parses the bracket in the same way as when it reads its cache for --lf.
                     yield CaseItem.from_parent(
                         self, name=name, nodeid=f"{self.nodeid}::{name}", case=case, adapter=adapter
                     )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
-        """What is wrong with the file, without a traceback."""
+        """Returns the mistakes in the file, without a traceback."""
         return str(excinfo.value) if isinstance(excinfo.value, UserError) else super().repr_failure(excinfo)
 
 
 class DeviationError(Exception):
-    """A result with which a run does not conform."""
+    """A result that makes the run fail."""
 
     def __init__(self, result: "Result") -> None:
         super().__init__(result.reason)
@@ -70,17 +70,15 @@ class CaseItem(pytest.Item):
         self._mark((*case.tags, adapter.name.split(".")[0]))
 
     def runtest(self) -> None:
-        """Compares everything, notes the result, then passes, skips, is expected to fail, or fails once."""
-        from conformance.run.runner import RefusedCaseError, blank
+        """Runs the case once and reports all its tensors as one pass, skip, expected failure or failure."""
+        from conformance.run.rejection import describe
 
         runner = _runner(self.config)
         self._end_other_processes()
-        try:
-            result = runner.check(self.case, self.adapter)
-        except RefusedCaseError as error:
-            self._note(blank(self.case, self.adapter.name, "not-run", str(error)))
-            raise
+        result = runner.check(self.case, self.adapter)
         self._note(result, runner.descriptions.get(self.adapter.name))
+        if result.rejected:
+            raise UserError(describe(self.case, result.reason))
         match result.status:
             case "unsupported" | "not-run":
                 pytest.skip(result.reason)
@@ -91,30 +89,30 @@ class CaseItem(pytest.Item):
         raise DeviationError(result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Every tensor that deviates, in words."""
+        """Returns a description of every deviating tensor."""
         match excinfo.value:
             case DeviationError(result=result):
                 from conformance.reports.explain import explain, headline
 
-                # pytest's summary shows the first line alone.
+                # pytest's summary shows only the first line.
                 return f"{headline(result)}\n\n{explain(result, self._spec())}"
             case UserError() as error:
                 return str(error)
             case pytest.xfail.Exception() as expected:
-                return str(expected)  # pytest's own way, with a traceback, takes a tenth of a second.
+                return str(expected)  # pytest's own representation, with a traceback, takes 0.1 s.
         return super().repr_failure(excinfo, style)
 
     def _spec(self) -> str:
-        """How the implementation is named on the command line, where it was."""
+        """Returns the name of the implementation on the command line; empty if it was not given there."""
         names: list[str] = self.config.getoption("--conformance-implementation")
         return dict(zip(load_adapters(self.config), names, strict=False)).get(self.adapter.name, "")
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the case is written."""
+        """Returns the position of the case in its file."""
         return self.path, max(0, self.case.line - 1), self.name
 
     def _end_other_processes(self) -> None:
-        """Ends the processes of implementations run before: dozens of frameworks at once would fill the memory."""
+        """Ends the processes of other implementations: dozens of frameworks at once would not fit into memory."""
         from conformance.worker.client import WorkerAdapter
 
         for adapter in load_adapters(self.config).values():
@@ -126,7 +124,7 @@ class CaseItem(pytest.Item):
         self.user_properties.append((PROPERTY, json.dumps(content, allow_nan=False)))
 
     def _mark(self, words: Iterable[str]) -> None:
-        """Tags and the implementation's family, for ``-m`` and ``-k``; known to ``--strict-markers``."""
+        """Adds keywords for ``-k`` and registered markers for ``-m``: tags and the implementation's family."""
         registered = self.config.stash.setdefault(_MARKS, set())
         for word in words:
             self.extra_keyword_matches.add(word)
@@ -139,10 +137,10 @@ class CaseItem(pytest.Item):
 
 
 def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
-    """The implementations to run, by name. Those asked for must be there; else, those that are installed.
+    """Loads the implementations to run, by name: those given on the command line, or all that are installed.
 
     Raises:
-        UserError: one asked for is not installed, or none is.
+        UserError: one given on the command line is not installed, or none is.
     """
     if ADAPTERS not in config.stash:
         from conformance.run import implementations
@@ -163,7 +161,7 @@ def _runner(config: pytest.Config) -> "Runner":
         from conformance.verdict.oracle import Oracle
 
         oracle = Oracle()
-        # What a case sees is told in the results file alone.
+        # Only the results file reports which defects a case detects.
         detector = Detector(oracle.cache) if config.getoption("--conformance-report") else None
         config.stash[_RUNNER] = Runner(oracle, known.shipped(), detector=detector)
     return config.stash[_RUNNER]

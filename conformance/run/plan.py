@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
@@ -36,7 +37,7 @@ def digest(plan: Plan) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
-def counts(plan: Plan) -> dict[str, int]:
+def planned(plan: Plan) -> dict[str, int]:
     """Returns the number of planned rows for each implementation."""
     return {adapter.name: len(cases) for adapter, cases in plan}
 
@@ -54,3 +55,20 @@ def without(plan: Plan, done: Sequence[Result]) -> Plan:
     return [
         (adapter, [case for case in cases if (case.id, case.key, adapter.name) not in found]) for adapter, cases in plan
     ]
+
+
+def by_shape(case: Case) -> tuple[Any, ...]:
+    """Sort key that groups cases of the same layer shape: a framework that compiles per shape then compiles once."""
+    return (
+        case.dtype,
+        case.input_size,
+        case.hidden_sizes,
+        case.proj_size,
+        case.direction,
+        case.bias,
+        case.lengths is not None,
+        case.gives_state,
+        case.file,
+        case.line,
+        case.name,
+    )

@@ -24,7 +24,7 @@ from conformance.worker.client import Limits, WorkerAdapter
 from tests.conformance.worker.hostile import DEEDS
 from tests.conftest import FAKES, ROOT
 
-HOSTILE = Path(__file__).with_name("hostile.py")
+HOSTILE = ROOT / "tests" / "conformance" / "worker" / "hostile.py"
 PLAIN = {"input_size": 2, "hidden_size": 2, "batch": 2}
 WAITS = {"loops", "closes"}
 """Deeds that take until a deadline; they are done in runs of their own."""
