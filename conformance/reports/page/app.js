@@ -1,4 +1,4 @@
-// Opens the results and shows the view that the address names.
+// Decodes the results and shows the view that the URL names.
 
 import { h, replace } from "./dom.js";
 import { data, open } from "./data.js";
@@ -9,7 +9,7 @@ import { implementation } from "./implementation.js";
 import { matrix } from "./matrix.js";
 import { result } from "./result.js";
 import { trend } from "./trend.js";
-import { many } from "./words.js";
+import { formatCount } from "./words.js";
 
 const THEMES = ["", "light", "dark"];
 
@@ -24,48 +24,50 @@ const VIEWS = {
 };
 
 const content = document.getElementById("content");
-let last = "";
-let turn = 0;
+let lastPath = "";
+let latest = 0;
 
 async function show() {
   const { view, parts, params } = state();
   const theme = THEMES.includes(params.get("theme")) ? params.get("theme") : "";
   document.documentElement.dataset.theme = theme;
-  const held = focused();
-  const mine = ++turn;
-  const nodes = view in VIEWS ? await VIEWS[view](parts) : [h("h1", "no data"), h("p", h("a", { href: to("matrix") }, "There is no such view."))];
-  if (mine !== turn) return;
+  const focus = focusState();
+  const request = ++latest;
+  const nodes = view in VIEWS ? await VIEWS[view](parts) : unknownView();
+  if (request !== latest) return; // The URL changed while this view was being built.
   replace(document.getElementById("head"), ...head(theme));
   replace(content, nodes);
   document.title = [parts.at(-1), "LSTM conformance"].filter(Boolean).join(" · ");
   const path = [view, ...parts.slice(0, 2)].join("/");
-  if (path === last) restore(held);
+  if (path === lastPath) restoreFocus(focus);
   else {
     scrollTo(0, 0);
-    if (last) content.focus({ preventScroll: true });
+    if (lastPath) content.focus({ preventScroll: true });
   }
-  if (view === "result" && (path === last || parts.length > 2)) document.getElementById(parts.length > 2 ? "tensor" : "content")?.scrollIntoView({ block: parts.length > 2 ? "start" : "nearest" });
-  last = path;
+  if (view === "result" && parts.length > 2) document.getElementById("tensor")?.scrollIntoView({ block: "start" });
+  else if (view === "result" && path === lastPath) content.scrollIntoView({ block: "nearest" });
+  lastPath = path;
   document.documentElement.dataset.ready = view;
 }
 
-// What has the focus is made anew: it is found again by its id, or by what it sorts or links to.
-function focused() {
+const unknownView = () => [h("h1", "Unknown view"), h("p", h("a", { href: to("matrix") }, "Show all implementations"))];
+
+// A view is rebuilt on every change. This describes the focused element, so that its successor can get the focus.
+function focusState() {
   const node = document.activeElement;
   if (!node || node === document.body || !content.contains(node)) return null;
-  const at = node.selectionStart;
+  const selector = node.id ? `#${CSS.escape(node.id)}` : node.dataset.sort ? `[data-sort="${CSS.escape(node.dataset.sort)}"]` : null;
   const scrolled = [...content.querySelectorAll(".scroll")].map((each) => [each.scrollLeft, each.scrollTop]);
-  const find = node.id ? `#${CSS.escape(node.id)}` : node.dataset.sort ? `[data-sort="${CSS.escape(node.dataset.sort)}"]` : null;
-  return { find, text: node.textContent, tag: node.localName, at, scrolled };
+  return { selector, text: node.textContent, tag: node.localName, cursor: node.selectionStart, scrolled };
 }
 
-function restore(held) {
-  if (!held) return;
-  const node = held.find ? content.querySelector(held.find)
-    : [...content.querySelectorAll(held.tag)].find((each) => each.textContent === held.text);
+function restoreFocus(focus) {
+  if (!focus) return;
+  const node = focus.selector ? content.querySelector(focus.selector)
+    : [...content.querySelectorAll(focus.tag)].find((each) => each.textContent === focus.text);
   node?.focus({ preventScroll: true });
-  if (typeof held.at === "number" && node?.setSelectionRange) node.setSelectionRange(held.at, held.at);
-  [...content.querySelectorAll(".scroll")].forEach((each, place) => each.scrollTo(...(held.scrolled[place] ?? [0, 0])));
+  if (typeof focus.cursor === "number" && node?.setSelectionRange) node.setSelectionRange(focus.cursor, focus.cursor);
+  [...content.querySelectorAll(".scroll")].forEach((each, place) => each.scrollTo(...(focus.scrolled[place] ?? [0, 0])));
 }
 
 function head(theme) {
@@ -73,29 +75,31 @@ function head(theme) {
   return [
     h("a.home", { href: to("matrix") }, h("span.mark", { "aria-hidden": "true" }, "✓"), "LSTM conformance"),
     h("span.meta", `suite ${data.suite ?? "no data"}`, data.machine.platform ? ` · ${data.machine.platform.split("-with-")[0]}` : "",
-      data.selection ? ` · only ${data.selection}` : ""),
+      data.selection ? ` · selection: ${data.selection}` : ""),
     data.comparison && h("a", { href: to("compare") }, "What changed"),
     data.trend && h("a", { href: to("trend") }, "Trend"),
     h("button.theme", { type: "button", click: () => go(changed({ theme: next }), true) },
-      h("span", { "aria-hidden": "true" }, { "": "◐", light: "☀", dark: "☾" }[theme]), ` ${theme || "auto"}`, h("span.unseen", " colours; change")),
+      h("span", { "aria-hidden": "true" }, { "": "◐", light: "☀", dark: "☾" }[theme]), ` ${theme || "auto"}`, h("span.screen-reader", " colours, change")),
   ];
 }
 
-// At the top of every view: what makes these results less than they seem.
+// Warnings at the top of every view: the run is invalid or incomplete.
 function banner() {
-  const there = data.rows.case.length;
+  const count = data.rows.case.length;
   const texts = [];
-  if (data.invalid.length) texts.push(["invalid", `INVALID: known to be wrong, and not found out: ${data.invalid.join(", ")}. No result of this run means anything.`]);
-  if (!data.complete) texts.push(["incomplete", `INCOMPLETE: the run was cut short; ${many(there)} of ${many(data.planned)} results are there.`]);
-  else if (there < data.planned) texts.push(["incomplete", `INCOMPLETE: ${many(there)} of ${many(data.planned)} planned results are there.`]);
+  if (data.invalid.length) {
+    texts.push(["invalid", `INVALID: the run did not detect the negative controls ${data.invalid.join(", ")}. None of its results can be trusted.`]);
+  }
+  if (!data.complete) texts.push(["incomplete", `INCOMPLETE: the run did not finish; it has ${formatCount(count)} of ${formatCount(data.planned)} results.`]);
+  else if (count < data.planned) texts.push(["incomplete", `INCOMPLETE: ${formatCount(count)} of ${formatCount(data.planned)} planned results.`]);
   return texts.map(([kind, text]) => h(`p.${kind}`, { role: "alert" }, text));
 }
 
 function foot() {
   return [
-    h("p", "k of n supported cases conform; what is unsupported or did not run is never counted as passed. Error ratio: the largest |deviation| from the reference, in units of the rounding budget."),
+    h("p", "k of n supported cases conform. Cases that are unsupported or did not run never count as passed. Error ratio: largest |deviation| from the reference / rounding budget."),
     h("p", Object.entries({ suite: data.suite, ...data.machine, ...data.threads }).map(([name, value]) => `${name} ${value}`).join(" · ")),
-    h("p.keys", "Keys: ", h("kbd", "/"), " search, ", h("kbd", "←↑→↓"), " between cells, ", h("kbd", "Esc"), " one view up"),
+    h("p.keys", "Keys: ", h("kbd", "/"), " search, ", h("kbd", "←↑→↓"), " move between cells, ", h("kbd", "Esc"), " one view up"),
   ];
 }
 
@@ -114,8 +118,8 @@ function keys(event) {
 }
 
 function failed(error) {
-  replace(content, h("h1", "This page cannot show its results"), h("p", String(error)),
-    h("p", "It needs a browser of 2024 or later. The same results are in report.md beside it."));
+  replace(content, h("h1", "This page cannot show the results"), h("p", String(error)),
+    h("p", "The page needs a browser from 2024 or later. report.md in the same folder has the same results."));
   document.documentElement.dataset.ready = "failed";
 }
 

@@ -1,15 +1,15 @@
-// The results of a cell: one implementation and a feature; or one case on all implementations.
+// The view of a cell (one implementation, one feature), and the view of one case on all implementations.
 
 import { breakable, h } from "./dom.js";
 import { data } from "./data.js";
 import { state, to } from "./state.js";
-import { byHarm, caseId, cell, dtypeOf, featuresOf, filtered, errorRatio, nameOf, reasonOf, status } from "./model.js";
+import { bySeverity, caseId, cell, dtypeOf, featuresOf, filtered, errorRatio, nameOf, reasonOf, status } from "./model.js";
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
 import { badge, crumbs, divergence, errorRatioText, resultLink, scroll } from "./parts.js";
-import { inWords, plural } from "./words.js";
+import { describeCell, plural } from "./words.js";
 
-const AT_ONCE = 200;
+const ROWS_AT_ONCE = 200;
 
 export function cases(name, feature) {
   const place = data.implementations.findIndex((each) => each.name === name);
@@ -38,19 +38,19 @@ function summary(rows, feature) {
   const all = cell(rows, feature);
   const errorRatios = rows.map(errorRatio);
   return [
-    h("p.verdict", bar(all.counts, Math.max(1, rows.length)), inWords(all)),
+    h("p.verdict", bar(all.counts, Math.max(1, rows.length)), describeCell(all)),
     errorRatios.filter((each) => each !== null).length > 1 && spread(errorRatios),
   ];
 }
 
 function list(rows, link, what) {
   if (!rows.length) return h("p.none", "no data: no result matches.");
-  const ordered = [...rows].sort(byHarm);
+  const ordered = [...rows].sort(bySeverity);
   const body = h("tbody");
-  const more = h("button.more", { type: "button", click: show });
+  const more = h("button.more", { type: "button", click: showMore });
   let shown = 0;
-  function show() {
-    const next = ordered.slice(shown, shown + AT_ONCE);
+  function showMore() {
+    const next = ordered.slice(shown, shown + ROWS_AT_ONCE);
     body.append(...next.map((row) => h("tr",
       h("td", badge(status(row))), h("th.case", { scope: "row" }, link(row)), h("td", dtypeOf(row)),
       h("td.error-ratio", meter(errorRatio(row)), errorRatioText(errorRatio(row))), h("td.reason", divergence(row) ?? reasonOf(row)))));
@@ -58,9 +58,9 @@ function list(rows, link, what) {
     if (shown) first.querySelector("a").focus();
     shown += next.length;
     more.hidden = shown >= ordered.length;
-    more.textContent = `Show ${Math.min(AT_ONCE, ordered.length - shown)} more of ${plural(ordered.length, "result")}`;
+    more.textContent = `Show ${Math.min(ROWS_AT_ONCE, ordered.length - shown)} more of ${plural(ordered.length, "result")}`;
   }
-  show();
+  showMore();
   const titles = ["status", what, "dtype", "error ratio", "reason"];
   return [scroll("Results", h("table.list.results", h("thead", h("tr", titles.map((text) => h("th", { scope: "col" }, text)))), body)), more];
 }

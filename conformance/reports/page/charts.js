@@ -1,30 +1,31 @@
-// Pictures: bars of statuses, error ratio on a logarithmic scale, histograms, heat maps. Each says in words what it shows.
+// Charts: bars of statuses, error ratios on a logarithmic scale, histograms and heat maps. Each has a text alternative.
 
 import { h, replace, s } from "./dom.js";
 import { data, number } from "./data.js";
-import { digits, many, plural } from "./words.js";
+import { formatCount, formatNumber, plural } from "./words.js";
 
-// Upper edges of all bins but the last. Of a tensor's elements: decades; of results, most of which conform: half decades.
+// Upper edges of all histogram bins but the last: decades for the elements of a tensor, half decades for results, most
+// of which conform.
 const DECADES = Array.from({ length: 15 }, (_, place) => 10 ** (place - 2));
-const HALVES = Array.from({ length: 15 }, (_, place) => 10 ** ((place - 6) / 2));
+const HALF_DECADES = Array.from({ length: 15 }, (_, place) => 10 ** ((place - 6) / 2));
 const NOT_FINITE = 16;
 
-function between(edges, bin) {
+function describeBin(edges, bin) {
   if (bin === NOT_FINITE) return "not finite";
-  if (bin === 0) return `up to ${digits(edges[0])}`;
-  if (bin === edges.length) return `more than ${digits(edges.at(-1))}`;
-  return `${digits(edges[bin - 1])} to ${digits(edges[bin])}`;
+  if (bin === 0) return `up to ${formatNumber(edges[0])}`;
+  if (bin === edges.length) return `more than ${formatNumber(edges.at(-1))}`;
+  return `${formatNumber(edges[bin - 1])} to ${formatNumber(edges[bin])}`;
 }
 
-// Shares of statuses as one bar.
+// A bar with the shares of the statuses.
 export function bar(counts, total) {
   const parts = [...new Set(["pass", "known", ...data.statuses.filter((name) => !data.not_run.includes(name)), ...data.statuses])]
     .filter((name) => counts[name]);
   return h("span.bar", { "aria-hidden": "true" }, parts.map((name) =>
-    h(`span.s-${name}`, { "width%": (100 * counts[name]) / total, title: `${many(counts[name])} ${name}` })));
+    h(`span.s-${name}`, { "width%": (100 * counts[name]) / total, title: `${formatCount(counts[name])} ${name}` })));
 }
 
-// An error ratio between a thousandth and a thousand; the line in the middle is the budget.
+// A bar for an error ratio from 1e-3 to 1e3, on a logarithmic scale. The line in the middle is the budget.
 export function meter(errorRatio) {
   if (errorRatio === null || errorRatio === undefined || Number.isNaN(errorRatio)) return null;
   const share = errorRatio > 0 ? (Math.log10(errorRatio) + 3) / 6 : 0;
@@ -32,7 +33,7 @@ export function meter(errorRatio) {
   return h(`span.meter${errorRatio > 1 ? ".over" : ""}`, { "aria-hidden": "true" }, h("span", { "width%": width }));
 }
 
-// Bars with their counts, blue up to the budget.
+// A histogram with the count above each bar. Bars up to the budget are blue.
 function bars(counts, edges, label, unit) {
   const [width, height, base] = [26, 96, 130];
   const within = edges.indexOf(1) + 1;
@@ -40,14 +41,14 @@ function bars(counts, edges, label, unit) {
   const size = `0 0 ${width * counts.length + 12} ${base + 20}`;
   const picture = s("svg.chart", { viewBox: size, role: "img", "aria-label": label });
   counts.forEach((count, bin) => {
-    // Single elements among millions are to be seen: a logarithmic scale.
-    const tall = count ? Math.max(3, (height * Math.log(count + 1)) / Math.log(most + 1)) : 0;
+    // The scale is logarithmic, so that a single element among millions is visible.
+    const barHeight = count ? Math.max(3, (height * Math.log(count + 1)) / Math.log(most + 1)) : 0;
     const colour = bin === NOT_FINITE ? "nonfinite" : bin < within ? "within" : "beyond";
     const x = 4 + bin * width;
     picture.append(
-      s(`rect.${colour}`, { x: x + 2, y: base - tall, width: width - 4, height: tall, rx: 2 },
-        s("title", `${between(edges, bin)}: ${plural(count, unit)}`)),
-      s("text.count", { x: x + width / 2, y: base - tall - 4 }, count ? short(count) : ""));
+      s(`rect.${colour}`, { x: x + 2, y: base - barHeight, width: width - 4, height: barHeight, rx: 2 },
+        s("title", `${describeBin(edges, bin)}: ${plural(count, unit)}`)),
+      s("text.count", { x: x + width / 2, y: base - barHeight - 4 }, count ? shortCount(count) : ""));
   });
   edges.forEach((edge, place) => {
     const power = Math.log10(edge);
@@ -64,33 +65,33 @@ function bars(counts, edges, label, unit) {
   return picture;
 }
 
-const short = (count) => (count < 1e4 ? String(count) : `${(count / 1e3).toPrecision(3)}k`);
+const shortCount = (count) => (count < 1e4 ? String(count) : `${(count / 1e3).toPrecision(3)}k`);
 
-// |deviation| / budget of a tensor's elements.
+// The histogram of |deviation| / budget of a tensor's elements.
 export function histogram(evidence) {
   const counts = [...evidence.histogram, ...(evidence.not_finite ? [evidence.not_finite] : [])];
   const within = DECADES.indexOf(1) + 1;
   const beyond = counts.slice(within).reduce((sum, count) => sum + count, 0);
   const all = counts.reduce((sum, count) => sum + count, 0);
-  const label = `Histogram of |deviation| / budget: ${many(beyond)} of ${plural(all, "element")} beyond the budget`;
+  const label = `Histogram of |deviation| / budget: ${formatCount(beyond)} of ${plural(all, "element")} above the budget`;
   return h("figure", bars(counts, DECADES, label, "element"),
-    h("figcaption", "|deviation| / budget of each element: ", many(beyond), " of ", many(all), " beyond the budget"));
+    h("figcaption", `|deviation| / budget of each element: ${formatCount(beyond)} of ${formatCount(all)} above the budget`));
 }
 
-// The largest error ratio of each of several results.
+// The histogram of the error ratios of several results.
 export function spread(errorRatios) {
   const counts = new Array(16).fill(0);
   const compared = errorRatios.filter((each) => each !== null);
   for (const each of compared) {
-    const bin = HALVES.findIndex((edge) => each <= edge);
+    const bin = HALF_DECADES.findIndex((edge) => each <= edge);
     counts[bin < 0 ? 15 : bin]++;
   }
   const beyond = compared.filter((each) => each > 1).length;
-  const label = `Histogram of error ratio: ${many(beyond)} of ${plural(compared.length, "result")} beyond the budget`;
-  return h("figure", bars(counts, HALVES, label, "result"), h("figcaption", "Largest error ratio of each result that was compared"));
+  const label = `Histogram of the error ratio: ${formatCount(beyond)} of ${plural(compared.length, "result")} above the budget`;
+  return h("figure", bars(counts, HALF_DECADES, label, "result"), h("figcaption", "Error ratio of each compared result"));
 }
 
-// Where in a tensor the error ratio is how large.
+// The largest error ratio at each position of a tensor.
 export function heatmap(evidence) {
   const lines = evidence.map ?? [];
   const [high, wide] = [lines.length, lines[0]?.length ?? 0];
@@ -100,14 +101,14 @@ export function heatmap(evidence) {
   const side = Math.max(6, Math.min(24, Math.floor(560 / wide), Math.floor(400 / high)));
   const top = number(evidence.map_top);
   const edges = [0.01, 0.1, 1, ...Array.from({ length: 12 }, (_, place) => top ** ((place + 1) / 13))];
-  const label = `Heat map of error ratio: ${down || "one row"} down, ${across} across, ${rows} by ${columns}`;
+  const label = `Heat map of the error ratio: ${down || "one row"} down, ${across} across, ${rows} by ${columns}`;
   const picture = s("svg.heat", { viewBox: `0 0 ${wide * side} ${high * side}`, width: wide * side, role: "img", "aria-label": label });
-  const told = h("output.readout", "\u00a0");
+  const readout = h("output.readout", "\u00a0");
   lines.forEach((line, y) => [...line].forEach((digit, x) => {
     const bin = digit === "x" ? NOT_FINITE : parseInt(digit, 16);
     picture.append(s(`rect.b${bin}`, { x: x * side, y: y * side, width: side, height: side, "data-x": x, "data-y": y, "data-bin": bin }));
   }));
-  const at = (name, place, shown, all) => {
+  const position = (name, place, shown, all) => {
     const first = Math.floor((place * all) / shown);
     const last = Math.ceil(((place + 1) * all) / shown) - 1;
     return `${name} ${first === last || all <= shown ? first : `${first}–${last}`}`;
@@ -115,19 +116,21 @@ export function heatmap(evidence) {
   picture.addEventListener("pointermove", (event) => {
     const { x, y, bin } = event.target.dataset ?? {};
     if (bin === undefined) return;
-    const place = [down && at(down, Number(y), high, rows), at(across, Number(x), wide, columns)].filter(Boolean);
-    replace(told, `${place.join(", ")}: error ratio ${Number(bin) === 15 ? `${digits(edges[14])} to ${digits(top)}` : between(edges, Number(bin))}`);
+    const place = [down && position(down, Number(y), high, rows), position(across, Number(x), wide, columns)].filter(Boolean);
+    const range = Number(bin) === 15 ? `${formatNumber(edges[14])} to ${formatNumber(top)}` : describeBin(edges, Number(bin));
+    replace(readout, `${place.join(", ")}: error ratio ${range}`);
   });
-  const pooled = rows > high || columns > wide ? " Neighbours share a square: the worst of them is shown." : "";
+  const pooled = rows > high || columns > wide ? " A square covers several positions and shows the largest." : "";
   return h("figure.heatbox",
     h("div.heatgrid", h("span.down", down ? `${down} ↓` : ""), h("span.across", `${across} →`), h("div.heatscroll", picture)),
-    legend(top, lines.some((line) => line.includes("x"))), told,
-    h("figcaption", "Largest error ratio at each place, over the rows of the batch.", pooled));
+    scale(top, lines.some((line) => line.includes("x"))), readout,
+    h("figcaption", "Largest error ratio at each position, over the rows of the batch.", pooled));
 }
 
-function legend(top, holes) {
+// The colour scale of a heat map.
+function scale(top, hasNotFinite) {
   const steps = Array.from({ length: 16 }, (_, bin) => s(`rect.b${bin}`, { x: bin * 14, y: 0, width: 14, height: 10 }));
-  const texts = [[0, "0"], [3, "1 = budget"], [16, digits(top)]].map(([bin, text]) => s("text.axis", { x: bin * 14, y: 22 }, text));
-  const apart = holes && [s("rect.b16", { x: 250, y: 0, width: 14, height: 10 }), s("text.axis", { x: 257, y: 22 }, "NaN, ∞")];
-  return s("svg.scale", { viewBox: "-14 0 296 26", width: 296, "aria-hidden": "true" }, steps, texts, apart);
+  const texts = [[0, "0"], [3, "1 = budget"], [16, formatNumber(top)]].map(([bin, text]) => s("text.axis", { x: bin * 14, y: 22 }, text));
+  const notFinite = hasNotFinite && [s("rect.b16", { x: 250, y: 0, width: 14, height: 10 }), s("text.axis", { x: 257, y: 22 }, "NaN, ∞")];
+  return s("svg.scale", { viewBox: "-14 0 296 26", width: 296, "aria-hidden": "true" }, steps, texts, notFinite);
 }

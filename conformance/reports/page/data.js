@@ -1,4 +1,4 @@
-// The results, as they lie compressed in the file.
+// The results, which the file contains as compressed JSON.
 
 async function unpack(id) {
   const packed = atob(document.getElementById(id).textContent);
@@ -8,7 +8,7 @@ async function unpack(id) {
   return JSON.parse(await new Response(stream).text());
 }
 
-// Columns of cases and rows, and what implementations are: all that the first view shows.
+// Facts about the run and its implementations, and columns of the cases and rows.
 export let data = null;
 
 export async function open() {
@@ -17,7 +17,7 @@ export async function open() {
   return data;
 }
 
-// What only the view of one result shows; unpacked when the first one is opened.
+// The data of the view of a single result, decoded when such a view is first opened.
 let opened = null;
 
 export function details() {
@@ -25,14 +25,14 @@ export function details() {
   return opened;
 }
 
-// A record out of columns of them; undefined where it is empty.
+// One record of a set of columns; undefined if it is empty.
 export function record(columns, place) {
   if (Array.isArray(columns)) return columns[place] ?? undefined;
   const found = Object.entries(columns).map(([name, column]) => [name, record(column, place)]).filter(([, value]) => value !== undefined);
   return found.length ? Object.fromEntries(found) : undefined;
 }
 
-// JSON has no infinities: they are strings.
+// JSON has no infinities and no NaN: they are strings.
 export function number(value) {
   if (value === "inf") return Infinity;
   if (value === "-inf") return -Infinity;

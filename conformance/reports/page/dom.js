@@ -1,14 +1,14 @@
-// The only way from data into the document: elements, attributes that are named here, and text.
+// Builds the document. Untrusted data enters it only through these functions: as text, or as attributes named here.
 
 const SVG = "http://www.w3.org/2000/svg";
-// What cannot be seen, or turns the direction of what follows, is shown by its number.
-export const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+// Characters that are invisible or change the direction of text. They are shown as escapes.
+export const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 export function visible(text) {
-  return String(text).replace(UNSEEN, (one) => `\\u{${one.charCodeAt(0).toString(16)}}`);
+  return String(text).replace(INVISIBLE, (one) => `\\u{${one.charCodeAt(0).toString(16)}}`);
 }
 
-// h("a.name", {href: "#/"}, "text", child, …): what is null or false is left out.
+// Creates an element: h("a.name", { href: "#/" }, "text", child, …). Null and false are ignored.
 export function h(tag, ...rest) {
   const [name, ...classes] = tag.split(".");
   const node = document.createElement(name);
@@ -16,6 +16,7 @@ export function h(tag, ...rest) {
   return fill(node, rest);
 }
 
+// Creates an SVG element.
 export function s(tag, ...rest) {
   const [name, ...classes] = tag.split(".");
   const node = document.createElementNS(SVG, name);
@@ -44,13 +45,13 @@ function set(node, attributes) {
   }
 }
 
-// A long name that may be broken where one of its parts begins.
+// Splits a long name at its dots, brackets and other separators, with an optional line break before each part.
 export function breakable(name) {
   return name.split(/(?=\[)|(?<=[.,:/@+])/).flatMap((part, place) => (place ? [h("wbr"), part] : [part]));
 }
 
-// A link out of the page, for http and https alone; anything else stays text.
-export function outside(address, text = address) {
+// Creates an external link for http and https. Any other address becomes text.
+export function external(address, text = address) {
   if (!/^https?:\/\/[^\s]+$/i.test(address)) return h("span", text);
   return h("a.out", { href: address, rel: "noopener noreferrer" }, text);
 }
@@ -60,7 +61,8 @@ export function replace(node, ...children) {
   return fill(node, children);
 }
 
-export function copier(text, what) {
+// Creates a button that copies a text.
+export function copyButton(text, what) {
   const button = h("button.copy", { type: "button", "aria-label": `Copy ${what}`, click: copy }, "Copy");
   async function copy() {
     try {

@@ -1,4 +1,4 @@
-// The filters above the matrix and lists; what they are set to is in the address.
+// The filters above the matrix and the lists. The URL holds their values.
 
 import { h } from "./dom.js";
 import { data } from "./data.js";
@@ -6,10 +6,11 @@ import { changed, FILTERS, go, state } from "./state.js";
 import { families, tags } from "./model.js";
 import { GLYPHS } from "./words.js";
 
-const WAIT = 150;
-let waiting = 0;
+const SEARCH_DELAY_MS = 150;
+let timer = 0;
 
-export function filters(without = [], beside = null) {
+// Arguments: names of the filters to leave out, and a further element to show.
+export function filters(without = [], extra = null) {
   const params = state().params;
   const present = data.statuses.filter((_, place) => data.rows.status.includes(place));
   const lists = {
@@ -18,13 +19,13 @@ export function filters(without = [], beside = null) {
     status: present,
     tag: tags(),
   };
-  const chosen = FILTERS.filter((name) => params.get(name));
+  const active = FILTERS.some((name) => params.get(name));
   const search = h("input", {
     type: "search", id: "filter-q", placeholder: "name, case, tag or reason", value: params.get("q") ?? "",
     "aria-keyshortcuts": "/", spellcheck: "false", autocomplete: "off",
     input: (event) => {
-      clearTimeout(waiting);
-      waiting = setTimeout(() => go(changed({ q: event.target.value.trim() }), true), WAIT);
+      clearTimeout(timer);
+      timer = setTimeout(() => go(changed({ q: event.target.value.trim() }), true), SEARCH_DELAY_MS);
     },
   });
   const menus = Object.entries(lists).filter(([name, values]) => !without.includes(name) && values.length).map(([name, values]) => {
@@ -38,6 +39,6 @@ export function filters(without = [], beside = null) {
   return h("form.filters", { role: "search", "aria-label": "Filter the results", submit: (event) => event.preventDefault() },
     h("label.search", { for: "filter-q" }, h("span", "search"), search),
     menus,
-    chosen.length > 0 && h("a.clear", { href: changed(none) }, "Clear filters"),
-    beside);
+    active && h("a.clear", { href: changed(none) }, "Clear filters"),
+    extra);
 }

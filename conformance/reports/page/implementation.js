@@ -1,4 +1,4 @@
-// One implementation: what it supports, how close it comes, what its checks would see, what it ran on.
+// The view of one implementation: features, error ratios, detected defects, provenance, deviations.
 
 import { breakable, h } from "./dom.js";
 import { data } from "./data.js";
@@ -6,26 +6,26 @@ import { state, to } from "./state.js";
 import { byFeature, caseId, cell, divergenceOf, dtypeOf, filtered, largest, power, reasonOf, status } from "./model.js";
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
-import { crumbs, facts, errorRatioText, resultLink, scroll, thread, tile } from "./parts.js";
-import { inWords, many, plural } from "./words.js";
+import { crumbs, facts, errorRatioText, resultLink, scroll, tile, upstreamLink } from "./parts.js";
+import { describeCell, formatCount, plural } from "./words.js";
 
 export function implementation(name) {
   const place = data.implementations.findIndex((each) => each.name === name);
-  if (place < 0) return [crumbs([name]), h("h1", "no data"), h("p.none", `These results hold no implementation named ${name}.`)];
+  if (place < 0) return [crumbs([name]), h("h1", "no data"), h("p.none", `These results have no implementation named ${name}.`)];
   const about = data.implementations[place];
   const rows = filtered(state().params)[place];
   const all = cell(rows);
   return [
     crumbs([name]),
     h("h1", breakable(name)),
-    h("p.verdict", bar(all.counts, rows.length), h("a", { href: to("cases", [name, ""]) }, inWords(all))),
+    h("p.verdict", bar(all.counts, rows.length), h("a", { href: to("cases", [name, ""]) }, describeCell(all))),
     filters(["family"]),
     h("div.columns",
       h("section", h("h2", "By feature"), featureTable(name, rows)),
       h("div",
         h("section", h("h2", "Error ratio"), errorRatioTable(rows)),
-        sight(about, rows),
-        h("section", h("h2", "What ran"), facts({ ...about.versions, ...about.description }), cpu(about)))),
+        detection(about, rows),
+        h("section", h("h2", "Provenance"), facts({ ...about.versions, ...about.description }), cpuSeconds(about)))),
     deviations(about, rows),
     reasons(rows),
   ];
@@ -35,9 +35,9 @@ function featureTable(name, rows) {
   const groups = byFeature(rows);
   const lines = data.feature_names.map((feature) => [feature, cell(groups[feature], feature)]);
   return scroll(`Features of ${name}`, h("table.list",
-    h("thead", h("tr", ["feature", "conforms", "", "largest error ratio"].map((text) => h("th", { scope: "col" }, text || h("span.unseen", "in words"))))),
+    h("thead", h("tr", ["feature", "conforms", "", "largest error ratio"].map((text) => h("th", { scope: "col" }, text || h("span.screen-reader", "counts"))))),
     h("tbody", lines.map(([feature, each]) => h("tr", h("th", { scope: "row" }, feature), h("td.feature", tile(name, feature, each)),
-      h("td", inWords(each)), h("td.error-ratio", meter(largest(each.rows)), errorRatioText(largest(each.rows))))))));
+      h("td", describeCell(each)), h("td.error-ratio", meter(largest(each.rows)), errorRatioText(largest(each.rows))))))));
 }
 
 function errorRatioTable(rows) {
@@ -47,18 +47,18 @@ function errorRatioTable(rows) {
       h("td.error-ratio", meter(largest(some)), errorRatioText(largest(some)))))))];
 }
 
-function sight(about, rows) {
-  const seen = power(rows);
+function detection(about, rows) {
+  const detected = power(rows);
   const missed = about.missed ?? [];
-  return h("section", h("h2", "What its passed cases would have caught"),
-    h("p", seen === null ? "no data" : `detects ${seen} of ${data.defects} defects`),
+  return h("section", h("h2", "Defects that its passed cases detect"),
+    h("p", detected === null ? "no data" : `${detected} of ${data.defects} defects`),
     missed.length > 0 && h("details", h("summary", `${plural(missed.length, "defect")} that no passed case detects`),
       h("ul.plain", missed.map(([id, what]) => h("li", h("code", id), what ? ` an LSTM ${what}` : "")))));
 }
 
-function cpu(about) {
+function cpuSeconds(about) {
   const { import: imported = 0, solve = 0 } = about.seconds;
-  return h("p.small", `CPU seconds of its own: ${(imported + solve).toFixed(1)}`);
+  return h("p.small", `CPU time of the implementation: ${(imported + solve).toFixed(1)} s`);
 }
 
 function deviations(about, rows) {
@@ -66,13 +66,13 @@ function deviations(about, rows) {
   const causes = data.causes.filter((each) => each.implementation === about.name && each.rows.some((row) => own.has(row)));
   const known = Object.groupBy(rows.filter(divergenceOf), (row) => divergenceOf(row).id);
   return [
-    causes.length > 0 && h("section", h("h2", "What explains its deviations"), h("ul.causes", causes.map((each) => h("li",
+    causes.length > 0 && h("section", h("h2", "Causes of its deviations"), h("ul.causes", causes.map((each) => h("li",
       h("p", h("b", plural(each.rows.length, "case")), ": ", each.what),
       h("p.examples", each.defects.map((id) => [h("code", id), " "]), each.rows.slice(0, 5).map((row) => [resultLink(row, caseId(row)), " "])))))),
     Object.keys(known).length > 0 && h("section", h("h2", "Known divergences"), h("ul.causes", Object.values(known).map((some) => {
       const entry = divergenceOf(some[0]);
       return h("li", h("p", h("b", plural(some.length, "case")), ": ", entry.what ?? ""), h("p", entry.reason ?? ""),
-        h("p.examples", thread(entry), entry.versions ? ` versions ${entry.versions} ` : " ", some.slice(0, 5).map((row) => [resultLink(row, caseId(row)), " "])));
+        h("p.examples", upstreamLink(entry), entry.versions ? ` versions ${entry.versions} ` : " ", some.slice(0, 5).map((row) => [resultLink(row, caseId(row)), " "])));
     }))),
   ];
 }
@@ -81,7 +81,7 @@ function reasons(rows) {
   const some = rows.filter((row) => data.not_run.includes(status(row)));
   const groups = Object.entries(Object.groupBy(some, reasonOf)).sort((one, other) => other[1].length - one[1].length);
   if (!groups.length) return null;
-  return h("section", h("h2", "Not supported, or not run"), scroll("Reasons", h("table.list",
-    h("tbody", groups.map(([reason, each]) => h("tr", h("td.num", many(each.length)), h("td", reason),
+  return h("section", h("h2", "Unsupported or not run"), scroll("Reasons", h("table.list",
+    h("tbody", groups.map(([reason, each]) => h("tr", h("td.num", formatCount(each.length)), h("td", reason),
       h("td", each.slice(0, 3).map((row) => [resultLink(row, caseId(row)), " "]))))))));
 }

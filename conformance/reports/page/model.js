@@ -1,4 +1,4 @@
-// Questions to the columns: which rows are meant, and what they come to. Nothing is computed anew, only counted.
+// Selects and counts rows. A row is an index into the columns of the data.
 
 import { data } from "./data.js";
 import { SEVERITY } from "./words.js";
@@ -15,7 +15,7 @@ export const featuresOf = (row) => data.texts.features[data.cases.features[caseO
 export const uncheckedOf = (row) => data.texts.unchecked[data.rows.unchecked[row]];
 export const deviates = (row) => data.deviations.includes(status(row));
 
-// What comes before the first dot or bracket: torch.nn.LSTM is of torch.
+// The part of a name before the first separator: torch for torch.nn.LSTM.
 export const family = (name) => name.split(/[.:[/@]/)[0] || name;
 
 export function families() {
@@ -26,27 +26,28 @@ export function tags() {
   return [...new Set(data.texts.tags.flat())].sort();
 }
 
-// The rows that the filters leave, by implementation.
+// The rows that match the filters, by implementation.
 export function filtered(params) {
-  const [kin, dtype, wanted, tag] = ["family", "dtype", "status", "tag"].map((name) => params.get(name));
+  const [chosenFamily, dtype, wanted, tag] = ["family", "dtype", "status", "tag"].map((name) => params.get(name));
   const { rows, cases, texts } = data;
   const code = data.statuses.indexOf(wanted);
   const dtypes = texts.dtypes.map((each) => !dtype || each === dtype);
   const tagged = texts.tags.map((each) => !tag || each.includes(tag));
-  const fits = cases.id.map((_, place) => dtypes[cases.dtype[place]] && tagged[cases.tags[place]]);
-  const kept = data.implementations.map((each) => !kin || family(each.name) === kin);
-  const sought = searcher(params.get("q") ?? "");
+  const matches = cases.id.map((_, place) => dtypes[cases.dtype[place]] && tagged[cases.tags[place]]);
+  const kept = data.implementations.map((each) => !chosenFamily || family(each.name) === chosenFamily);
+  const found = searcher(params.get("q") ?? "");
   const groups = data.implementations.map(() => []);
   for (let row = 0; row < rows.case.length; row++) {
     const name = rows.implementation[row];
-    if (kept[name] && fits[rows.case[row]] && (!wanted || rows.status[row] === code) && sought(row)) {
+    if (kept[name] && matches[rows.case[row]] && (!wanted || rows.status[row] === code) && found(row)) {
       groups[name].push(row);
     }
   }
   return groups;
 }
 
-// Each word must be in the implementation's name, the case's id, its tags or the reason.
+// Returns a function that checks whether a row matches a search. Each word must occur in the implementation's name, the
+// case's id, its tags or the reason.
 function searcher(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (!words.length) return () => true;
@@ -61,7 +62,7 @@ function searcher(text) {
     inName[rows.implementation[row]] || inCase[rows.case[row]] || inReason[rows.reason[row]]);
 }
 
-// What rows come to. Of a feature that was not checked, a row says nothing: it counts as unsupported.
+// Counts rows. If a feature is given, a row whose case ran without that feature counts as unsupported.
 export function cell(rows, feature = "") {
   const counts = {};
   for (const row of rows) {
@@ -85,7 +86,7 @@ export function byFeature(rows) {
   return groups;
 }
 
-// The largest error ratio; known divergences aside, as everywhere. null: nothing was compared.
+// The largest error ratio of the rows, without known divergences; null if nothing was compared.
 export function largest(rows) {
   let found = null;
   for (const row of rows) {
@@ -95,24 +96,24 @@ export function largest(rows) {
   return found;
 }
 
-// How many defects the passed checks would have caught. null: no row says so.
+// The number of defects that the passed cases detect; null if unknown.
 export function power(rows) {
   const masks = new Set(rows.map((row) => data.rows.detected[row]).filter((place) => data.texts.detected[place] !== null));
   if (!masks.size) return null;
-  let seen = 0n;
-  for (const place of masks) seen |= BigInt(`0x${data.texts.detected[place] || "0"}`);
-  return seen.toString(2).replaceAll("0", "").length;
+  let detected = 0n;
+  for (const place of masks) detected |= BigInt(`0x${data.texts.detected[place] || "0"}`);
+  return detected.toString(2).replaceAll("0", "").length;
 }
 
-// The divergence that a row of status known or fixed names.
+// The known divergence of a row with the status known or fixed; null for other rows.
 export function divergenceOf(row) {
   if (!["known", "fixed"].includes(status(row))) return null;
   const id = reasonOf(row).split(":")[0].split(" ")[0];
   return { id, ...data.divergences[id] };
 }
 
-// The worst first.
-export function byHarm(one, other) {
-  const harm = SEVERITY.indexOf(status(one)) - SEVERITY.indexOf(status(other));
-  return harm || (errorRatio(other) ?? -1) - (errorRatio(one) ?? -1) || one - other;
+// Sorts rows, the most severe status and the largest error ratio first.
+export function bySeverity(one, other) {
+  const severity = SEVERITY.indexOf(status(one)) - SEVERITY.indexOf(status(other));
+  return severity || (errorRatio(other) ?? -1) - (errorRatio(one) ?? -1) || one - other;
 }

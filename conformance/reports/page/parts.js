@@ -1,19 +1,19 @@
-// What several views have in common.
+// Elements that several views share.
 
-import { h, outside } from "./dom.js";
+import { external, h } from "./dom.js";
 import { data } from "./data.js";
 import { to } from "./state.js";
 import { divergenceOf, nameOf } from "./model.js";
-import { digits, GLYPHS, inWords } from "./words.js";
+import { describeCell, formatNumber, GLYPHS } from "./words.js";
 
-const THREAD = /^https:\/\/github\.com\/[\w.-]+\/([\w.-]+)\/(?:issues|pull|discussions)\/(\d+)$/;
+const GITHUB = /^https:\/\/github\.com\/[\w.-]+\/([\w.-]+)\/(?:issues|pull|discussions)\/(\d+)$/;
 
 export function badge(status) {
   return h(`span.badge.s-${status}`, h("span", { "aria-hidden": "true" }, GLYPHS[status]), ` ${status}`);
 }
 
-// How a cell stands, in one word that is a class too.
-export function standing(cell) {
+// The most important status in a cell, which selects its colour; "none" for an empty cell.
+export function cellStatus(cell) {
   if (!cell.rows.length) return "none";
   if (cell.deviating) return cell.worst;
   if (cell.known) return "known";
@@ -21,11 +21,11 @@ export function standing(cell) {
   return cell.unsupported ? "unsupported" : "not-run";
 }
 
-// A cell of a table of features, as a link to its cases.
+// The counts of a cell, as a link to its cases.
 export function tile(name, feature, cell) {
-  const kind = standing(cell);
+  const kind = cellStatus(cell);
   if (kind === "none") return h("span.tile.s-none", "no data");
-  const label = `${name}, ${feature || "all cases"}: ${cell.deviating ? `${cell.deviating} ${cell.worst}, ` : ""}${inWords(cell)}`;
+  const label = `${name}, ${feature || "all cases"}: ${cell.deviating ? `${cell.deviating} ${cell.worst}, ` : ""}${describeCell(cell)}`;
   return h(`a.tile.s-${kind}`, { href: to("cases", [name, feature]), "aria-label": label, title: label },
     h("span.glyph", GLYPHS[kind]),
     cell.supported > 0 && h(`span.kn${cell.supported > 999 ? ".long" : ""}`, `${cell.passed}/${cell.supported}`),
@@ -38,41 +38,40 @@ export function resultLink(row, text, tensor = "") {
 }
 
 export function errorRatioText(value) {
-  return h(`span.num${value > 1 ? ".over" : ""}`, digits(value));
+  return h(`span.num${value > 1 ? ".over" : ""}`, formatNumber(value));
 }
 
-// The id of a known divergence, with its thread.
+// The id and the upstream link of a row's known divergence; null for other rows.
 export function divergence(row) {
   const found = divergenceOf(row);
-  if (!found) return null;
-  return thread(found);
+  return found && upstreamLink(found);
 }
 
-export function thread({ id, upstream }) {
-  if (!/^https?:/i.test(upstream ?? "")) return h("span", h("code", id), upstream ? h("small", ` thread: ${upstream}`) : "");
-  return h("span", h("code", id), " ", outside(upstream, shortened(upstream)));
+export function upstreamLink({ id, upstream }) {
+  if (!/^https?:/i.test(upstream ?? "")) return h("span", h("code", id), upstream ? h("small", ` ${upstream}`) : "");
+  return h("span", h("code", id), " ", external(upstream, shortAddress(upstream)));
 }
 
-// A thread on GitHub as its repository and number.
-export function shortened(address) {
-  const [, repository, number] = THREAD.exec(address) ?? [];
+// A GitHub issue, pull request or discussion as repository#number. Other addresses are returned unchanged.
+export function shortAddress(address) {
+  const [, repository, number] = GITHUB.exec(address) ?? [];
   return repository ? `${repository}#${number}` : address;
 }
 
-// A list of pairs.
+// A list of names and values.
 export function facts(pairs) {
   const entries = Object.entries(pairs).filter(([, value]) => value !== null && value !== undefined && value !== "");
   if (!entries.length) return h("p.none", "no data");
   return h("dl.facts", entries.map(([name, value]) => [h("dt", name), h("dd", value instanceof Node ? value : String(value))]));
 }
 
-// A table that scrolls by itself on a narrow screen.
+// A table in a region that scrolls on a narrow screen.
 export function scroll(label, table) {
   return h("div.scroll", { role: "region", "aria-label": label, tabindex: "0" }, table);
 }
 
 export function crumbs(...trail) {
-  return h("nav.crumbs", { "aria-label": "Where you are" }, h("ol",
+  return h("nav.crumbs", { "aria-label": "Breadcrumb" }, h("ol",
     [["All implementations", to("matrix")], ...trail].map(([text, href]) =>
       h("li", href ? h("a", { href }, text) : h("span", { "aria-current": "page" }, text)))));
 }

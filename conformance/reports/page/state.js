@@ -1,14 +1,14 @@
-// The state of the page is its address: #/view/part/part?filter=value.
+// The state of the page is in its URL: #/view/part/part?filter=value.
 
 export const FILTERS = ["family", "dtype", "status", "tag", "q"];
 
 export function state() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [view, ...parts] = path.split("/").map(decoded);
+  const [view, ...parts] = path.split("/").map(decode);
   return { view: view || "matrix", parts, params: new URLSearchParams(query) };
 }
 
-function decoded(text) {
+function decode(text) {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -16,7 +16,7 @@ function decoded(text) {
   }
 }
 
-// The address of a view; filters and theme go along.
+// The URL of a view. Filters and theme are kept; the sort order is kept within a view.
 export function to(view, parts = [], changes = {}) {
   const now = state().params;
   const params = new URLSearchParams();
@@ -32,14 +32,15 @@ export function to(view, parts = [], changes = {}) {
   return `#/${path}${query ? `?${query}` : ""}`;
 }
 
-// The same view with other parameters.
+// The URL of the current view with changed parameters.
 export function changed(changes) {
   const { view, parts } = state();
   return to(view, parts, changes);
 }
 
-export function go(address, instead = false) {
-  if (instead) history.replaceState(null, "", address);
+// Goes to a URL. If replaced is true, it replaces the current entry of the history.
+export function go(address, replaced = false) {
+  if (replaced) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   dispatchEvent(new HashChangeEvent("hashchange"));
 }

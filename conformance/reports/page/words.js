@@ -1,67 +1,68 @@
-// How statuses, numbers and commands read.
+// Formats statuses, counts, numbers, commands and YAML.
 
-import { UNSEEN, visible } from "./dom.js";
+import { INVISIBLE, visible } from "./dom.js";
 
 export const GLYPHS = {
   pass: "✓", fail: "✗", unsupported: "–", error: "!", crash: "‡", timeout: "…", known: "≈", fixed: "↺", "not-run": "○",
 };
-// The worst first: what a list begins with.
+// Statuses from the most to the least severe.
 export const SEVERITY = ["fixed", "crash", "timeout", "error", "fail", "known", "pass", "not-run", "unsupported"];
 
-export function digits(errorRatio) {
-  if (typeof errorRatio !== "number") return "no data";
-  if (errorRatio === Infinity) return "∞";
-  if (errorRatio === 0) return "0";
-  if (Number.isNaN(errorRatio)) return "NaN";
-  if (errorRatio >= 1e5 || errorRatio < 1e-3) return errorRatio.toExponential(2).replace("e+", "e");
-  return String(Number(errorRatio.toPrecision(3)));
+export function formatNumber(value) {
+  if (typeof value !== "number") return "no data";
+  if (value === Infinity) return "∞";
+  if (value === 0) return "0";
+  if (Number.isNaN(value)) return "NaN";
+  if (value >= 1e5 || value < 1e-3) return value.toExponential(2).replace("e+", "e");
+  return String(Number(value.toPrecision(3)));
 }
 
-export function many(count) {
+export function formatCount(count) {
   return typeof count === "number" ? String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f") : "no data";
 }
 
 export function plural(count, one, more = `${one}s`) {
-  return `${many(count)} ${count === 1 ? one : more}`;
+  return `${formatCount(count)} ${count === 1 ? one : more}`;
 }
 
-// 12 of 14, and (+3 unsupported, …) where there is more to say.
-export function ofThem(cell) {
+// "12 of 14".
+export function passedOf(cell) {
   if (!cell.rows.length) return "no data";
-  return cell.supported ? `${many(cell.passed)} of ${many(cell.supported)}` : "none ran";
+  return cell.supported ? `${formatCount(cell.passed)} of ${formatCount(cell.supported)}` : "none ran";
 }
 
-export function beside(cell) {
+// "(+3 unsupported, 2 known, 1 not run)"; empty if there are none.
+export function remainder(cell) {
   const rest = [];
-  if (cell.unsupported) rest.push(`+${many(cell.unsupported)} unsupported`);
-  if (cell.known) rest.push(`${many(cell.known)} known`);
-  if (cell.notRun) rest.push(`${many(cell.notRun)} not run`);
+  if (cell.unsupported) rest.push(`+${formatCount(cell.unsupported)} unsupported`);
+  if (cell.known) rest.push(`${formatCount(cell.known)} known`);
+  if (cell.notRun) rest.push(`${formatCount(cell.notRun)} not run`);
   return rest.length ? ` (${rest.join(", ")})` : "";
 }
 
-export const inWords = (cell) => ofThem(cell) + beside(cell);
+export const describeCell = (cell) => passedOf(cell) + remainder(cell);
 
-// A word of a command line, as a shell reads it back; what cannot be seen, by its number.
-export function quoted(word) {
+// Quotes a word for a shell. Invisible characters become escapes.
+export function shellQuoted(word) {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   const shown = visible(word.replaceAll("\t", "\u0000").replaceAll("\n", "\u0000"));
   if (shown === word) return `'${word.replaceAll("'", `'"'"'`)}'`;
   const number = (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return `$'${word.replace(/[\\']/g, "\\$&").replace(/[\t\n]/g, number).replace(UNSEEN, number)}'`;
+  return `$'${word.replace(/[\\']/g, "\\$&").replace(/[\t\n]/g, number).replace(INVISIBLE, number)}'`;
 }
 
-// A hexadecimal float, as Python writes it, to the number that it is.
+// Parses a hexadecimal float in Python's format.
 export function fromHex(text) {
   const found = /^(-?)0x([01])\.([0-9a-f]+)p([+-]\d+)$/.exec(text);
   if (!found) return { inf: Infinity, "-inf": -Infinity }[text] ?? NaN;
   const [, sign, whole, fraction, exponent] = found;
   const mantissa = Number(whole) + parseInt(fraction, 16) / 16 ** fraction.length;
-  // In two steps, as 2 ** -1074 of a whole is representable and 2 ** -1074 alone may not be reached.
+  // In two steps, because 2 ** exponent alone may underflow although the product does not.
   const half = Math.trunc(Number(exponent) / 2);
   return (sign ? -1 : 1) * mantissa * 2 ** half * 2 ** (Number(exponent) - half);
 }
 
-// A case's options, or any other JSON, as YAML.
+// Formats JSON values, such as the options of a case, as YAML.
 export function yaml(options) {
   const flow = (value) => {
     if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
