@@ -11,11 +11,12 @@ JS := harnesses/js
 run: $(STAMP)
 	$(BIN)/conformance run
 
-# Lint, types, then the suite's own tests and the shipped cases.
+# Lint, types, import contracts, then the suite's own tests and the shipped cases.
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto
 
 # The page's scripts, and the harnesses in JavaScript; needs Node.js.
