@@ -51,11 +51,8 @@ class Against:
 def print_power(console: Console, power: Power) -> None:
     """Prints the power of a set of cases: shares, undetected defects, smallest sizes and cases that add nothing."""
     equivalent = [defect for defect in CATALOGUE if defect.equivalent]
-    console.print(
-        f"{len(CATALOGUE)} defects on {len(power.rows)} cases; {len(equivalent)} defects are equivalent to a correct "
-        "LSTM\n",
-        soft_wrap=True,
-    )
+    counts = f"{len(CATALOGUE)} defects ({len(equivalent)} equivalent to a correct LSTM), {len(power.rows)} cases"
+    console.print(f"{counts}\n", soft_wrap=True)
     console.print(Text(f"Power: {power.total} of the applicable defects are detected", style="bold"))
     table = _table("by dtype", "detected/applicable", "by feature", "detected/applicable")
     for left, right in zip_longest(power.by_dtype().items(), power.by_feature().items(), fillvalue=("", "")):

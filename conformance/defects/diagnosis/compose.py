@@ -5,19 +5,30 @@ from dataclasses import fields, replace
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.defects.defect import Arrays, Defect, Wiring
+from conformance.defects.defect import Arrays, Defect, Rewire, Wiring
 
-_DESCRIPTIVE = frozenset({"id", "what", "stands_for", "applies", "size", "sized", "equivalent"})
+_DESCRIPTIVE = frozenset({"id", "what", "represents", "requires", "size", "with_size", "equivalent"})
 """Fields of a defect that do not change the computation."""
 _MECHANISMS = {item.name: item.default for item in fields(Defect) if item.name not in _DESCRIPTIVE}
 """Fields of a defect that change the computation, with their defaults."""
-_PARTIAL = frozenset({"reads", "answers"})
+_PARTIAL = frozenset({"reads", "writes"})
 """Mechanisms that return only the tensors that they change."""
 _COMPLETE = frozenset(
-    {"scales", "shifts", "masks", "masks_back", "lengths", "mask", "cells", "cotangents", "gradients", "recalls"}
+    {
+        "scales",
+        "shifts",
+        "dropout_masks",
+        "backward_masks",
+        "lengths",
+        "mask",
+        "cells",
+        "cotangents",
+        "gradients",
+        "saved",
+    }
 )
 """Mechanisms that return all tensors; the second defect's can be applied to the first one's result."""
-_BACKWARD = frozenset({"masks_back", "recalls", "cotangents", "gradients"})
+_BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients"})
 """Mechanisms that change only gradients."""
 
 
@@ -39,14 +50,14 @@ def compose(first: Defect, second: Defect) -> Defect | None:
         changed[name] = _chain_partial(one, other) if name in _PARTIAL else _chain(one, other)
     if changed["cell"] and changed["cells"]:
         return None
-    if changed["lift"] is not _MECHANISMS["lift"] and (changed["cell"] or changed["recalls"]):
+    if changed["lift"] is not _MECHANISMS["lift"] and (changed["cell"] or changed["saved"]):
         return None  # These are written for arrays and do not run on lifted numbers.
     if not shared and first.id > second.id:
         return None
     return Defect(
         id=f"{first.id} + {second.id}",
         what=f"{first.what}, and {second.what}",
-        applies=lambda case: first.concerns(case) and second.concerns(case),
+        requires=lambda case: first.applies_to(case) and second.applies_to(case),
         **changed,
     )
 
@@ -67,7 +78,7 @@ def with_gradients_as_read(defect: Defect) -> Defect | None:
         return None
 
     def gradients(found: Arrays, case: Case) -> Arrays:
-        return Wiring.of(reads, found, case).forth(found)
+        return Wiring.of(reads, found, case).forward(found)
 
     return replace(
         defect,
@@ -81,7 +92,7 @@ def _chain(one: Callable[..., Any], other: Callable[..., Any]) -> Callable[[Any,
     return lambda what, case: other(one(what, case), case)
 
 
-def _chain_partial(one: Callable[..., Any], other: Callable[..., Any]) -> Callable[[Arrays, Case], Arrays]:
+def _chain_partial(one: Rewire, other: Rewire) -> Rewire:
     def both(tensors: Arrays, case: Case) -> Arrays:
         read = tensors | one(dict(tensors), case)
         return read | other(dict(read), case)
