@@ -27,7 +27,7 @@ _COMPLETE = frozenset(
         "saved",
     }
 )
-"""Mechanisms that return all tensors; the second defect's can be applied to the first one's result."""
+"""Mechanisms that return all tensors, so that those of two defects can be applied one after the other."""
 _BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients"})
 """Mechanisms that change only gradients."""
 

@@ -1,4 +1,4 @@
-"""Diagnosis of a failed solution by the catalogue of defects.
+"""Diagnosis of a failed solution with the catalogue of defects.
 
 Each defect is solved on the failing problem. It explains the failure if it predicts every tensor within the budget.
 If no single defect does, pairs of defects are tried.

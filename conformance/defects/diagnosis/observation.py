@@ -1,4 +1,4 @@
-"""Observed solutions and their distance from predictions.
+"""Observation of a failed solution, and its misfit to predictions.
 
 A defect can move values to positions where the reference's budget is too small or zero. Each tensor therefore has a
 single tolerance: the largest budget of its elements. The tolerance grows with the tensor if the defect makes it larger.
@@ -16,7 +16,7 @@ from conformance.verdict.problem import Problem
 from reference import PROFILES
 
 _DEFAULT_TOLERANCE_ROUNDINGS = 1000.0
-"""Relative tolerance, in units of the dtype's rounding error, if all budgets or all values are zero."""
+"""Relative tolerance, in roundings of the dtype, if the reference has no tensor with nonzero values and budget."""
 
 
 class Observation:

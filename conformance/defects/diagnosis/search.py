@@ -18,14 +18,14 @@ from conformance.verdict.problem import Problem
 MAX_MISFIT = 1.0
 """Largest misfit, in tolerances, at which a defect explains a tensor."""
 MAX_UNEXPLAINED_SHARE = 0.3
-"""Largest ratio of a defect's misfit to the reference's misfit at which the defect explains a failure."""
+"""Largest share of the deviation that a cause may leave unexplained: its misfit divided by the reference's misfit."""
 SAME_BELOW = 0.1
-"""Difference between two predictions, in tolerances, up to which they count as the same."""
+"""Largest difference, in tolerances, between two predictions that count as the same."""
 MIN_RESIZE_COSINE = 0.9
-"""Cosine between predicted and observed deviations from which a defect is tried with another size."""
+"""Smallest cosine between predicted and observed deviations at which a defect is tried with another size."""
 _MAX_RESIZES = 3
 _PERTURBATIONS = 2
-"""Perturbed problems for measuring how much a defect amplifies rounding."""
+"""Number of perturbed problems that measure how much a defect amplifies rounding."""
 _RIGHT = Defect(id="none", what="without a defect")
 
 
@@ -51,7 +51,7 @@ class _Fit(NamedTuple):
 
 
 class _Miss(NamedTuple):
-    """A defect that does not fit; the lower its rank, the more it explains."""
+    """A defect that does not fit, with its sort key: the lower the rank, the more the defect explains."""
 
     defect: Defect
     rank: tuple[float, float]
@@ -80,7 +80,7 @@ class Search:
             if self._is_late():
                 self.complete = False
                 break
-            if defect.concerns(self._observation.problem.case):
+            if defect.applies_to(self._observation.problem.case):
                 self._try(defect)
         return bool(self._fits)
 
@@ -161,9 +161,9 @@ class Search:
         return max(misfits.values()) <= MAX_UNEXPLAINED_SHARE * deviation
 
     def _amplification(self, defect: Defect, problem: Problem, prediction: Arrays) -> dict[str, float]:
-        """Returns how much more a defect amplifies rounding of its inputs than the reference does, at least 1.
+        """Returns, for each tensor, how much more a defect amplifies rounding of its inputs than the reference does.
 
-        The result has one factor per tensor.
+        Each factor is at least 1.
         """
         observation = self._observation
         factors = dict.fromkeys(prediction, 1.0)
@@ -179,7 +179,7 @@ class Search:
 
     def _resized(self, defect: Defect, prediction: Arrays) -> Defect | None:
         """Returns a defect with the size that fits the observation best; None if the deviations differ in direction."""
-        if defect.sized is None or defect.size is None or not prediction:
+        if defect.with_size is None or defect.size is None or not prediction:
             return None
         observed = self._observation.scaled_deviations(self._observation.got, prediction)
         predicted = self._observation.scaled_deviations(prediction, prediction)
@@ -187,7 +187,7 @@ class Search:
         product = float(observed @ predicted)
         if not np.isfinite(norms) or norms == 0 or product < MIN_RESIZE_COSINE * norms:
             return None
-        return defect.sized(defect.size * product / float(predicted @ predicted))
+        return defect.with_size(defect.size * product / float(predicted @ predicted))
 
     def _solve(self, defect: Defect, problem: Problem) -> Arrays:
         # A defect may read NaN from padding or overflow, as the implementation does.
@@ -209,7 +209,7 @@ class Search:
 
 
 def _composed_pairs(defects: Sequence[Defect]) -> Iterator[Defect]:
-    """Yields the pairs of defects that compose, those of the first defects first."""
+    """Yields the composition of each pair of defects that composes; pairs of the first defects come first."""
     for i, j in sorted(permutations(range(len(defects)), 2), key=lambda pair: (pair[0] + 1) * (pair[1] + 1)):
         pair = compose(defects[i], defects[j])
         if pair is not None:

@@ -19,7 +19,7 @@ from conformance.defects.power.kill_matrix import REQUIRED, Row, View, code_hash
 from conformance.results import atomic
 
 SHIPPED = Path(__file__).with_name("detected.json")
-"""Path of the shipped cases' masks."""
+"""Path of the file with the masks of the shipped cases."""
 
 IDS: tuple[str, ...] = tuple(defect.id for defect in REQUIRED)
 """Ids of the defects that power counts; bit n of a mask stands for the n-th id."""
@@ -53,7 +53,10 @@ def names(bits: int, ids: Sequence[str] = IDS) -> list[str]:
 
 
 def shipped_views() -> list[View]:
-    """Returns the distinct views of the shipped cases, by each registered implementation that runs them by default."""
+    """Returns all views of the shipped cases.
+
+    These are the generic view of each case and the view of each registered implementation that runs it by default.
+    """
     adapters = [registry.load(name) for name in registry.registered()]
     views = []
     for case in load_all([shipped_cases()]):
@@ -63,7 +66,7 @@ def shipped_views() -> list[View]:
 
 
 def _run_by(adapter: Adapter, case: Case) -> Case | None:
-    """Returns the part of a case that an implementation runs: forward only if it has no gradients. None if nothing."""
+    """Returns the case that an implementation runs, forward only if it has no gradients; None if it does not run it."""
     run = case if "gradients" in adapter.features else case.forward_only() or case
     return run if adapter.runs_by_default(case) and set(features(run)) <= adapter.features else None
 

@@ -20,11 +20,11 @@ from reference import PROFILES, Dialect
 MAX_UNDETECTED_CHANGE = 1e-3
 """Change of a parameter element that a case should detect; ``conformance check --certify`` warns otherwise."""
 MAX_ELEMENTS = 2000
-"""Number of elements to change per case. If a case has more, evenly spaced ones are chosen."""
+"""Largest number of elements to change per case. A case with more elements changes evenly spaced ones."""
 _CHANGE = 1e-6
 """Amount added to an element, so small that the deviation is linear in it."""
 _MAX_MULTIPLICATIONS = 4e9
-"""Multiplications of all runs of a case above which fewer elements are changed, but at least ``_MIN_ELEMENTS``."""
+"""Limit on multiplications per case. A case that would exceed it changes fewer elements, at least ``_MIN_ELEMENTS``."""
 _MIN_ELEMENTS = 50
 
 
@@ -100,7 +100,7 @@ def _elements(problem: Problem, stride: int) -> Iterator[tuple[str, tuple[int, .
 
 
 def _measure(problem: Problem, flat: FlatExpectation, name: str, index: tuple[int, ...]) -> Element:
-    """Changes one element and extrapolates the change that has an error ratio of 1."""
+    """Changes one element and extrapolates linearly to the change that has an error ratio of 1."""
     changed: Any = np.array(problem.parameters[name], dtype=np.float64)
     changed[index] += _CHANGE
     wrong = replace(problem, parameters={**problem.parameters, name: changed})

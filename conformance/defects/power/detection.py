@@ -26,7 +26,7 @@ def error_ratios(
     return {
         defect.id: flat.error_ratio(solve(defect, problem, dialect))
         for defect in defects
-        if defect.concerns(problem.case)
+        if defect.applies_to(problem.case)
     }
 
 

@@ -39,7 +39,7 @@ REQUIRED: tuple[Defect, ...] = tuple(each for each in CATALOGUE if not each.equi
 """Defects that power counts: all that are not equivalent to a correct LSTM."""
 
 _MIN_ROWS_FOR_PROCESSES = 8
-"""Number of missing rows from which starting processes pays."""
+"""Smallest number of rows to compute for which several processes are faster than one."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def code_hash() -> str:
 
 
 def _statements(source: str) -> str:
-    """Returns the lines of a module that can change a row: not docstrings, comments, imports and empty lines."""
+    """Returns the lines of a module that can change a row: all but docstrings, comments, imports and empty lines."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -19,7 +19,7 @@ from reference import PROFILES, Dialect
 _MAX_SCALINGS = 4
 """Attempts to find a defect's smallest detected size; one suffices if the deviation grows linearly with the size."""
 _ERROR_RATIO_TOLERANCE = 0.05
-"""Relative difference between ``DETECTED_ABOVE`` and the error ratio of the smallest detected size."""
+"""Largest relative difference between ``DETECTED_ABOVE`` and the error ratio of the smallest detected size."""
 
 
 class Share(NamedTuple):
@@ -126,7 +126,7 @@ class Power:
         Each size is found by scaling and verified by running the defect with that size.
         """
         found = []
-        for defect in (defect for defect in REQUIRED if defect.size and defect.sized):
+        for defect in (defect for defect in REQUIRED if defect.size and defect.with_size):
             for dtype in get_args(DType):
                 finite = [
                     row
@@ -174,13 +174,13 @@ def find_undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[l
 def _smallest_size(defect: Defect, row: Row) -> float | None:
     """Scales a defect's size until its error ratio is ``DETECTED_ABOVE``; returns None if that fails."""
     assert defect.size is not None
-    assert defect.sized is not None
+    assert defect.with_size is not None
     problem = make_problem(row.case)
     expectation = Oracle().expect(problem, PROFILES[row.case.dtype], Dialect())
     size, error_ratio = defect.size, row.error_ratios[defect.id]
     for _ in range(_MAX_SCALINGS):
         size *= detection.DETECTED_ABOVE / error_ratio
-        resized = replace(defect.sized(size), id=defect.id)
+        resized = replace(defect.with_size(size), id=defect.id)
         error_ratio = detection.error_ratios(problem, expectation, Dialect(), [resized]).get(defect.id, 0.0)
         if abs(error_ratio / detection.DETECTED_ABOVE - 1) <= _ERROR_RATIO_TOLERANCE:
             return size

@@ -76,7 +76,7 @@ def measure_cases(rows: Sequence[Row]) -> SuitePower:
 
 def detects(check: Check, within: Tolerance, defect: Defect) -> bool:
     """Returns whether a check of a published suite would fail an LSTM with a defect."""
-    if not defect.concerns(check.problem.case):
+    if not defect.applies_to(check.problem.case):
         return False
     cell = check.cell
     right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)
@@ -129,7 +129,7 @@ def kinds() -> dict[str, Kind]:
     def kind(defect: Defect) -> Kind:
         if defect.id.startswith("gates-read-"):
             return "gates"
-        applicable = [case for case in cases if defect.concerns(case)]
+        applicable = [case for case in cases if defect.applies_to(case)]
         return "forward" if _changes_forward_pass(defect, applicable[:_MAX_CASES]) else "gradients"
 
     return {defect.id: kind(defect) for defect in REQUIRED}
