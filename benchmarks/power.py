@@ -61,7 +61,7 @@ def _naive_seconds(views: list[View]) -> float:
     start = time.perf_counter()
     for view in views:
         for defect in defects:
-            if defect.applies(view.case):
+            if defect.requires(view.case):
                 problem = make_problem(view.case)
                 expected = Oracle(None).expect(problem, PROFILES[view.case.dtype], Dialect())
                 with np.errstate(all="ignore"):

@@ -1,1 +1,1 @@
-"""The defect catalogue, detection power, and diagnosis."""
+"""Defect catalogue, detection power and diagnosis."""

@@ -38,7 +38,7 @@ class Control(Adapter):
 
     def supports(self, case: Case) -> str | None:
         """Supports every case to which the defect applies."""
-        return None if self.defect.concerns(case) else f"{self.defect.id} does not apply"
+        return None if self.defect.applies_to(case) else f"{self.defect.id} does not apply"
 
     def solve(self, problem: Problem) -> Solution:
         """Returns the solution of an LSTM with the defect."""

@@ -1,6 +1,7 @@
-"""Nonlinearities that are wrong, each with the derivative of what it computes.
+"""Activations that are wrong, each with the derivative of what it computes.
 
-Those that clamp or clip are right wherever no value goes as far: that is for the values to say, not for ``applies``.
+A clamped activation is right until some value reaches the bound. Whether one does depends on a case's values, which
+``requires`` does not check.
 """
 
 from collections.abc import Callable
@@ -9,14 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases.case import Case
-from conformance.defects.catalogue import needs
-from conformance.defects.catalogue.parts import takes_steps
+from conformance.defects.catalogue.changed_cells import cell_defect
+from conformance.defects.catalogue.conditions import forget_gate_matters, has_steps
 from conformance.defects.defect import Defect
 from reference.activations import Activation, sigmoid, tanh
 from reference.cell import Cell
-
-Applies = Callable[[Case], bool]
 
 identity = Activation("identity", lambda z: z, np.ones_like)
 relu = Activation("relu", lambda z: np.maximum(z, 0.0), lambda y: (y > 0) * 1.0)
@@ -26,14 +24,14 @@ one = Activation("one", np.ones_like, np.zeros_like)
 
 
 def hard_sigmoid(slope: float) -> Activation:
-    """A straight line through 1/2 at 0, cut at 0 and 1."""
+    """Returns the straight line through 1/2 at 0, clipped to [0, 1]."""
     return Activation(
         "hard sigmoid", lambda z: np.clip(slope * z + 0.5, 0.0, 1.0), lambda y: slope * ((y > 0) & (y < 1))
     )
 
 
 def clamped(activation: Activation, limit: float) -> Activation:
-    """An increasing activation whose argument is held within ±limit."""
+    """Returns an increasing activation whose argument is clamped to ±limit."""
 
     def slope(y: Any) -> Any:
         low, high = activation(np.array([-limit, limit], y.dtype))
@@ -42,8 +40,8 @@ def clamped(activation: Activation, limit: float) -> Activation:
     return Activation(activation.name, lambda z: activation.value(np.clip(z, -limit, limit)), slope)
 
 
-def twice(activation: Activation, inverse: Callable[[Any], Any]) -> Activation:
-    """An activation of its own value."""
+def applied_twice(activation: Activation, inverse: Callable[[Any], Any]) -> Activation:
+    """Returns the activation applied to its own value."""
     return Activation(
         activation.name,
         lambda z: activation.value(activation.value(z)),
@@ -54,13 +52,13 @@ def twice(activation: Activation, inverse: Callable[[Any], Any]) -> Activation:
 def approximated(
     activation: Activation, error: Callable[[Any], Any], slope: Callable[[Any], Any], size: float
 ) -> Activation:
-    """The right value y plus size · error(y); its slope is right but for terms in size².
+    """Returns y + size · error(y), where y is the right value. Its slope is exact except for terms in size².
 
     Args:
-        activation: what is approximated.
-        error: of y.
-        slope: the error's derivative by y.
-        size: how large the error is.
+        activation: activation that is approximated.
+        error: error as a function of y.
+        slope: derivative of ``error``.
+        size: factor of the error.
     """
 
     def slope_at(value: Any) -> Any:
@@ -74,57 +72,53 @@ def approximated(
     return Activation(activation.name, value_at, slope_at)
 
 
-def _defect(name: str, what: str, cell: Cell, stands_for: str = "", applies: Applies = takes_steps) -> Defect:
-    return Defect(id=name, what=what, stands_for=stands_for, applies=applies, cell=lambda _: cell)
-
-
-def _gates(activation: Activation) -> Cell:
+def _in_gates(activation: Activation) -> Cell:
     return Cell(input_gate=activation, forget_gate=activation, output_gate=activation)
 
 
-def _tanhs(activation: Activation) -> Cell:
+def _in_place_of_tanh(activation: Activation) -> Cell:
     return Cell(candidate=activation, cell_state=activation)
 
 
-def _each_gate(name: str, what: str, activation: Activation) -> list[Defect]:
-    """A defect for each of the gates, with ``{}`` for the gate's name."""
+def _for_each_gate(id: str, what: str, activation: Activation) -> list[Defect]:  # noqa: A002
+    """Returns a defect for each gate, with the gate's name in place of ``{}``."""
     return [
-        _defect(
-            name.format(gate),
+        cell_defect(
+            id.format(gate),
             what.format(gate),
             Cell(**{f"{gate}_gate": activation}),
-            applies=needs.forgetting if gate == "forget" else takes_steps,
+            forget_gate_matters if gate == "forget" else has_steps,
         )
         for gate in ("input", "forget", "output")
     ]
 
 
-def _hard(slope: float, name: str, formula: str, stands_for: str) -> list[Defect]:
-    hard = hard_sigmoid(slope)
+def _hard_sigmoids(slope: float, name: str, formula: str, represents: str) -> list[Defect]:
+    hard, id_ = hard_sigmoid(slope), f"hard-sigmoid-{name}"
     return [
-        _defect(f"hard-sigmoid-{name}", f"whose gates are {formula}, cut at 0 and 1", _gates(hard), stands_for),
-        *_each_gate(f"hard-sigmoid-{name}-of-{{}}-gate", f"whose {{}} gate is {formula}, cut at 0 and 1", hard),
+        cell_defect(id_, f"whose gates are {formula}, clipped to [0, 1]", _in_gates(hard), represents=represents),
+        *_for_each_gate(f"{id_}-of-{{}}-gate", f"whose {{}} gate is {formula}, clipped to [0, 1]", hard),
     ]
 
 
-def _wavy(y: Any) -> Any:
-    """An error relative to a sigmoid's value y, of both signs."""
+def _wave(y: Any) -> Any:
+    """Returns an error of both signs, relative to a sigmoid's value y."""
     return y * np.cos(2 * np.pi * y)
 
 
-def _wavy_slope(y: Any) -> Any:
+def _wave_slope(y: Any) -> Any:
     return np.cos(2 * np.pi * y) - 2 * np.pi * y * np.sin(2 * np.pi * y)
 
 
 def _sigmoid_off(size: float) -> Defect:
-    activation = approximated(sigmoid, _wavy, _wavy_slope, size)
+    activation = approximated(sigmoid, _wave, _wave_slope, size)
     return Defect(
         id=f"sigmoid-off-by-{size:.0e}",
         what=f"whose sigmoid has relative errors of up to {size:.0e}, of either sign",
-        applies=takes_steps,
-        cell=lambda _: _gates(activation),
+        requires=has_steps,
+        cell=lambda _: _in_gates(activation),
         size=size,
-        sized=_sigmoid_off,
+        with_size=_sigmoid_off,
     )
 
 
@@ -132,53 +126,55 @@ def _sigmoid_high(size: float) -> Defect:
     activation = approximated(sigmoid, lambda y: y, np.ones_like, size)
     return Defect(
         id=f"sigmoid-high-by-{size:.0e}",
-        what=f"whose sigmoid is {size:.0e} too large everywhere, in relative terms",
-        applies=takes_steps,
-        cell=lambda _: _gates(activation),
+        what=f"whose sigmoid is scaled by 1 + {size:.0e}",
+        requires=has_steps,
+        cell=lambda _: _in_gates(activation),
         size=size,
-        sized=_sigmoid_high,
+        with_size=_sigmoid_high,
     )
 
 
 def _tanh_off(size: float) -> Defect:
-    # The cubic is odd, is 0 where tanh saturates, and is at most 1.
+    # This cubic is odd, is 0 where tanh saturates, and is at most 1.
     scale = 1.5 * np.sqrt(3)
     activation = approximated(tanh, lambda y: scale * y * (1 - y * y), lambda y: scale * (1 - 3 * y * y), size)
     return Defect(
         id=f"tanh-off-by-{size:.0e}",
-        what=f"whose tanh errs by up to {size:.0e}",
-        applies=takes_steps,
-        cell=lambda _: _tanhs(activation),
+        what=f"whose tanh has absolute errors of up to {size:.0e}",
+        requires=has_steps,
+        cell=lambda _: _in_place_of_tanh(activation),
         size=size,
-        sized=_tanh_off,
+        with_size=_tanh_off,
     )
 
 
 DEFECTS = [
-    *_hard(0.2, "0.2", "0.2 z + 0.5", "tfjs-layers, whose LSTM defaults to it"),
-    *_hard(1 / 6, "one-sixth", "z / 6 + 0.5", "keras#19477"),
-    *_each_gate("tanh-{}-gate", "whose {} gate is a tanh, not a sigmoid", tanh),
-    _defect(
+    *_hard_sigmoids(0.2, "0.2", "0.2 z + 0.5", "tfjs-layers, whose LSTM uses it by default"),
+    *_hard_sigmoids(1 / 6, "one-sixth", "z / 6 + 0.5", "keras#19477"),
+    *_for_each_gate("tanh-{}-gate", "whose {} gate uses tanh instead of sigmoid", tanh),
+    cell_defect(
         "sigmoid-of-sigmoid",
-        "whose gates are a sigmoid of a sigmoid",
-        _gates(twice(sigmoid, lambda y: np.log(y) - np.log1p(-y))),
+        "whose gates apply sigmoid twice",
+        _in_gates(applied_twice(sigmoid, lambda y: np.log(y) - np.log1p(-y))),
     ),
-    _defect("sigmoid-candidate", "whose candidate is a sigmoid, not a tanh", Cell(candidate=sigmoid)),
-    _defect("relu-candidate", "whose candidate is a relu, not a tanh", Cell(candidate=relu)),
-    _defect("identity-candidate", "whose candidate is not squashed", Cell(candidate=identity)),
-    _defect("identity-cell-state", "whose hidden state is o c, not o tanh(c)", Cell(cell_state=identity)),
-    _defect("sigmoid-cell-state", "whose hidden state is o σ(c), not o tanh(c)", Cell(cell_state=sigmoid)),
-    _defect("tanh-of-tanh", "whose hidden state is o tanh(tanh(c))", Cell(cell_state=twice(tanh, np.arctanh))),
-    _defect("hard-tanh", "whose tanh is the identity, cut at ±1", _tanhs(hard_tanh)),
-    _defect("softsign", "whose tanh is z / (1 + |z|)", _tanhs(softsign)),
-    _defect("sigmoid-clamped-at-4", "whose sigmoid holds its argument within ±4", _gates(clamped(sigmoid, 4.0))),
-    _defect("sigmoid-clamped-at-8", "whose sigmoid holds its argument within ±8", _gates(clamped(sigmoid, 8.0))),
-    _defect("tanh-clamped-at-3", "whose tanh holds its argument within ±3", _tanhs(clamped(tanh, 3.0))),
-    _defect("tanh-clamped-at-4", "whose tanh holds its argument within ±4", _tanhs(clamped(tanh, 4.0))),
-    _defect(
-        "gates-sums-clipped-at-1",
-        "whose gates' sums are clipped to [-1, 1]",
-        replace(_gates(clamped(sigmoid, 1.0)), candidate=clamped(tanh, 1.0)),
+    cell_defect("sigmoid-candidate", "whose candidate uses sigmoid instead of tanh", Cell(candidate=sigmoid)),
+    cell_defect("relu-candidate", "whose candidate uses relu instead of tanh", Cell(candidate=relu)),
+    cell_defect("identity-candidate", "whose candidate has no activation", Cell(candidate=identity)),
+    cell_defect("identity-cell-state", "whose hidden state is o c, not o tanh(c)", Cell(cell_state=identity)),
+    cell_defect("sigmoid-cell-state", "whose hidden state is o σ(c), not o tanh(c)", Cell(cell_state=sigmoid)),
+    cell_defect(
+        "tanh-of-tanh", "whose hidden state is o tanh(tanh(c))", Cell(cell_state=applied_twice(tanh, np.arctanh))
+    ),
+    cell_defect("hard-tanh", "whose tanh is the identity, clipped to [-1, 1]", _in_place_of_tanh(hard_tanh)),
+    cell_defect("softsign", "whose tanh is z / (1 + |z|)", _in_place_of_tanh(softsign)),
+    cell_defect("sigmoid-clamped-at-4", "whose sigmoid clamps its argument to ±4", _in_gates(clamped(sigmoid, 4.0))),
+    cell_defect("sigmoid-clamped-at-8", "whose sigmoid clamps its argument to ±8", _in_gates(clamped(sigmoid, 8.0))),
+    cell_defect("tanh-clamped-at-3", "whose tanh clamps its argument to ±3", _in_place_of_tanh(clamped(tanh, 3.0))),
+    cell_defect("tanh-clamped-at-4", "whose tanh clamps its argument to ±4", _in_place_of_tanh(clamped(tanh, 4.0))),
+    cell_defect(
+        "pre-activations-clipped-at-1",
+        "whose pre-activations are clipped to [-1, 1]",
+        replace(_in_gates(clamped(sigmoid, 1.0)), candidate=clamped(tanh, 1.0)),
     ),
     *map(_sigmoid_off, (1e-4, 1e-5)),
     _sigmoid_high(1e-5),

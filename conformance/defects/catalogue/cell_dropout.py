@@ -1,4 +1,4 @@
-"""Dropout within a layer that is ignored, unscaled, forgotten on the way back, or the same where it should differ."""
+"""Dropout of a layer's input or hidden state that is missing, applied with a wrong mask, or ignored by gradients."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,27 +6,41 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue.needs import gradients
-from conformance.defects.catalogue.parts import both_ways, every, remembers
+from conformance.defects.catalogue.conditions import (
+    Condition,
+    all_of,
+    bidirectional,
+    checks_gradients,
+    has_previous_h,
+    several_rows,
+)
+from conformance.defects.catalogue.tensors import change_tensors
 from conformance.defects.defect import Arrays, Change, Defect
 
 
-def _drops(kind: str, all_too: bool = False) -> Callable[[Case], bool]:
-    """Whether a kind of dropout, ``input`` or ``recurrent``, acts on something, and does not drop all of it."""
+def _drops(kind: str) -> Condition:
+    """Returns the condition that a kind of dropout, ``input`` or ``recurrent``, drops nonzero elements."""
 
-    def acts(case: Case) -> bool:
+    def holds(case: Case) -> bool:
         probability = case.input_dropout if kind == "input" else case.recurrent_dropout
-        some = 0 < probability <= 1 if all_too else 0 < probability < 1
-        return case.mode == "train" and some and (kind == "input" or remembers(case))
+        return case.mode == "train" and probability > 0 and (kind == "input" or has_previous_h(case))
 
-    return acts
-
-
-def _of(kind: str, change: Callable[[Any], Any]) -> Change:
-    return lambda masks, _: {name: change(m) if name.startswith(kind) else m for name, m in masks.items()}
+    return holds
 
 
-def _of_forward_direction(kind: str) -> Change:
+def _keeps(kind: str) -> Condition:
+    """Returns the condition that a kind of dropout keeps some elements."""
+    return lambda case: (case.input_dropout if kind == "input" else case.recurrent_dropout) < 1
+
+
+def _change(kind: str, change: Callable[[Any], Any]) -> Change:
+    """Changes the masks (B, ·) of a kind of dropout."""
+    return change_tensors(kind, lambda mask, _: change(mask))
+
+
+def _repeat_forward(kind: str) -> Change:
+    """Uses the forward direction's masks in both directions where their shapes match."""
+
     def change(masks: Arrays, case: Case) -> Arrays:
         del case
         same = {
@@ -39,7 +53,8 @@ def _of_forward_direction(kind: str) -> Change:
     return change
 
 
-def _in_inference(masks: Arrays, case: Case) -> Arrays:
+def _every_other_element(masks: Arrays, case: Case) -> Arrays:
+    """Returns masks that drop every other element of each layer's input and hidden state."""
     del masks
     model = case.model
     drawn = {}
@@ -53,53 +68,59 @@ def _in_inference(masks: Arrays, case: Case) -> Arrays:
     return drawn
 
 
-def _each(kind: str, what: str) -> Iterable[Defect]:
-    drops = _drops(kind)
+def _of_kind(kind: str, name: str) -> Iterable[Defect]:
+    """Yields the defects of one kind of dropout.
+
+    Args:
+        kind: ``input`` or ``recurrent``.
+        name: the dropped tensor in words.
+    """
+    some = all_of(_drops(kind), _keeps(kind))
     yield Defect(
         id=f"{kind}-dropout-ignored",
-        what=f"that drops nothing of {what} in training",
-        applies=_drops(kind, all_too=True),
-        masks=_of(kind, np.ones_like),
+        what=f"without dropout of {name} in training",
+        requires=_drops(kind),
+        dropout_masks=_change(kind, np.ones_like),
     )
     yield Defect(
         id=f"{kind}-dropout-unscaled",
-        what=f"that does not scale up what dropout keeps of {what}",
-        applies=drops,
-        masks=_of(kind, lambda mask: (mask > 0) * 1.0),
+        what=f"that does not scale up the elements of {name} that dropout keeps",
+        requires=some,
+        dropout_masks=_change(kind, lambda mask: (mask > 0) * 1.0),
     )
     yield Defect(
         id=f"{kind}-dropout-of-one-row-for-all",
-        what=f"that drops the same of {what} in every row",
-        applies=lambda case: drops(case) and (case.rows or 1) > 1,
-        masks=_of(kind, lambda mask: np.broadcast_to(mask[:1], mask.shape)),
+        what=f"that drops the same elements of {name} in every row",
+        requires=all_of(some, several_rows),
+        dropout_masks=_change(kind, lambda mask: np.broadcast_to(mask[:1], mask.shape)),
     )
     yield Defect(
-        id=f"{kind}-dropout-alike-in-directions",
-        what=f"that drops the same of {what} in both directions",
-        applies=every(drops, both_ways),
-        masks=_of_forward_direction(kind),
+        id=f"{kind}-dropout-same-in-both-directions",
+        what=f"that drops the same elements of {name} in both directions",
+        requires=all_of(some, bidirectional),
+        dropout_masks=_repeat_forward(kind),
     )
 
 
 DEFECTS = [
-    *_each("input", "what a layer reads"),
-    *_each("recurrent", "the hidden state"),
+    *_of_kind("input", "each layer's input"),
+    *_of_kind("recurrent", "the hidden state"),
     Defect(
         id="cell-dropout-in-inference",
-        what="that drops within a layer in inference too",
-        applies=lambda case: case.mode == "eval" and (case.input_dropout > 0 or case.recurrent_dropout > 0),
-        masks=_in_inference,
+        what="with dropout of each layer's input and hidden state in inference too",
+        requires=lambda case: case.mode == "eval" and (case.input_dropout > 0 or case.recurrent_dropout > 0),
+        dropout_masks=_every_other_element,
     ),
     Defect(
-        id="grad-forgets-input-dropout",
-        what="whose gradient goes back through what dropout has dropped of a layer's input",
-        applies=every(_drops("input"), gradients),
-        masks_back=_of("input", np.ones_like),
+        id="grad-ignores-input-dropout",
+        what="whose gradient flows through the dropped elements of each layer's input too",
+        requires=all_of(_drops("input"), _keeps("input"), checks_gradients),
+        backward_masks=_change("input", np.ones_like),
     ),
     Defect(
-        id="grad-forgets-recurrent-dropout",
-        what="whose gradient goes back through what dropout has dropped of the hidden state",
-        applies=every(_drops("recurrent"), gradients),
-        recalls=lambda one, _: one._replace(recurrent_mask=None),
+        id="grad-ignores-recurrent-dropout",
+        what="whose gradient flows through the dropped elements of the hidden state too",
+        requires=all_of(_drops("recurrent"), _keeps("recurrent"), checks_gradients),
+        saved=lambda one, _: one._replace(recurrent_mask=None),
     ),
 ]

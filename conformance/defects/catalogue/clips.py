@@ -1,83 +1,92 @@
-"""Clips that are not heeded, or bound something else."""
+"""Clipping that is ignored, or that clips other values than it should."""
 
 from dataclasses import replace
 from typing import Any
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue.activations import clamped
-from conformance.defects.catalogue.needs import gradients
-from conformance.defects.catalogue.optional import each, ignoring, made, of_cells
-from conformance.defects.catalogue.parts import every
+from conformance.defects.catalogue.conditions import all_of, checks_gradients
+from conformance.defects.catalogue.option_cells import change_each, ignored_option, option_defect, with_class
 from conformance.defects.defect import Defect
 from reference.cell import Sensitivity, Step
 from reference.onnx_cell import OnnxCell
 
 
-def _clips(case: Case) -> bool:
+def _has_clip(case: Case) -> bool:
     return case.clip is not None
 
 
-def _clips_cell(case: Case) -> bool:
+def _has_cell_clip(case: Case) -> bool:
     return case.cell_clip is not None
 
 
-class _FreeOnTheWayBack(OnnxCell):
-    """The gradient passes where a bound held a value back."""
+def _has_any_clip(case: Case) -> bool:
+    return _has_clip(case) or _has_cell_clip(case)
+
+
+class _GradientThroughClip(OnnxCell):
+    """A cell whose gradient also flows through clipped values."""
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
         return super().sensitivity(step._replace(unclipped=None), c_previous)
 
 
-def _on_the_way_out(cell: Any, bound: str) -> Any:
-    """A bound on the cell state that goes out, and on nothing else."""
+def _clip_activation_of_cell_state(cell: Any, bound: str) -> Any:
+    """Clips only the input of the cell state's activation, to the bound of this name."""
     return replace(cell, **{bound: None}, cell_state=clamped(cell.cell_state, getattr(cell, bound)))
 
 
 DEFECTS: list[Defect] = [
-    ignoring("clip", "that does not clip what activations read", _clips, None, "onnx ReferenceEvaluator, OpenCV, MNN"),
-    of_cells(
-        "clip-not-of-cell-state-on-its-way-out",
-        "that clips what the gates read, but not the cell state on its way out",
-        each(lambda cell: replace(cell, clips_output=not cell.clips_output)),
-        _clips,
+    ignored_option(
+        "clip",
+        "that does not clip the inputs of its activations",
+        _has_clip,
+        None,
+        "onnx ReferenceEvaluator, OpenCV, MNN",
+    ),
+    option_defect(
+        "clip-not-of-cell-state-activation",
+        "that clips the inputs of the gates, but not the cell state before its activation",
+        change_each(lambda cell: replace(cell, clips_output=not cell.clips_output)),
+        _has_clip,
         "onnxruntime#27224",
     ),
-    of_cells(
-        "clip-of-cell-state-on-its-way-out-only",
-        "that clips the cell state on its way out, but not what the gates read",
-        each(lambda cell: _on_the_way_out(cell, "clip")),
-        _clips,
+    option_defect(
+        "clip-of-cell-state-activation-only",
+        "that clips the cell state before its activation, but not the inputs of the gates",
+        change_each(lambda cell: _clip_activation_of_cell_state(cell, "clip")),
+        _has_clip,
     ),
-    of_cells(
+    option_defect(
         "clip-of-cell-state-itself",
-        "that clips the cell state itself, not what activations read",
-        each(lambda cell: replace(cell, clip=None, cell_clip=cell.clip)),
-        _clips,
+        "that clips the cell state itself, not the inputs of its activations",
+        change_each(lambda cell: replace(cell, clip=None, cell_clip=cell.clip)),
+        _has_clip,
         "burn",
     ),
-    of_cells(
+    option_defect(
         "clip-at-twice-the-bound",
         "that clips at twice the bound",
-        each(lambda cell: replace(cell, clip=2 * cell.clip)),
-        _clips,
+        change_each(lambda cell: replace(cell, clip=2 * cell.clip)),
+        _has_clip,
     ),
-    ignoring("cell_clip", "that does not clip the cell state", _clips_cell, None),
-    of_cells(
-        "cell-clip-on-the-way-out-only",
-        "that clips the cell state on its way out, but carries it on as it is",
-        each(lambda cell: _on_the_way_out(cell, "cell_clip")),
-        _clips_cell,
+    ignored_option("cell_clip", "that does not clip the cell state", _has_cell_clip, None),
+    option_defect(
+        "cell-clip-before-activation-only",
+        "that clips the cell state before its activation, but passes it to the next step unclipped",
+        change_each(lambda cell: _clip_activation_of_cell_state(cell, "cell_clip")),
+        _has_cell_clip,
     ),
-    of_cells(
-        "cell-clip-of-what-activations-read",
-        "that clips what activations read, not the cell state",
-        each(lambda cell: replace(cell, clip=cell.cell_clip, cell_clip=None)),
-        _clips_cell,
+    option_defect(
+        "cell-clip-of-activation-inputs",
+        "that clips the inputs of its activations, not the cell state",
+        change_each(lambda cell: replace(cell, clip=cell.cell_clip, cell_clip=None)),
+        _has_cell_clip,
     ),
-    of_cells(
+    option_defect(
         "grad-through-clip",
-        "whose gradient passes where a value was clipped",
-        each(made(_FreeOnTheWayBack)),
-        every(lambda case: _clips(case) or _clips_cell(case), gradients),
+        "whose gradient flows through clipped values",
+        change_each(with_class(_GradientThroughClip)),
+        all_of(_has_any_clip, checks_gradients),
     ),
 ]

@@ -1,197 +1,181 @@
-"""What arrives from the loss is read in the wrong place, or not at all: wrong gradients of right results."""
+"""Gradients that are wrong because the loss's gradient with respect to the outputs is ignored or misplaced."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue import needs
+from conformance.defects.catalogue.conditions import (
+    Condition,
+    all_of,
+    bidirectional,
+    checks_gradients,
+    checks_nonzero_gradients,
+    no_projection,
+    several_layers,
+    several_steps,
+    uniform_layers,
+)
+from conformance.defects.catalogue.tensors import (
+    Move,
+    change_tensors,
+    reverse_steps,
+    scale_tensors,
+    swap_states,
+    time_axis,
+)
 from conformance.defects.defect import Arrays, Change, Defect
 
 
-def time_axis(case: Case) -> int:
-    """Where ``output`` and ``input`` have their time steps."""
-    return 1 if case.batch_first and case.rows is not None else 0
+def _only_output(tensors: Arrays, case: Case) -> Arrays:
+    del case
+    return {name: array * (name == "output") for name, array in tensors.items()}
 
 
-def _each(prefix: str, change: Callable[[Any, Case], Any]) -> Change:
-    """Changes the tensors whose names start so."""
-
-    def changed(tensors: Arrays, case: Case) -> Arrays:
-        return {name: change(array, case) if name.startswith(prefix) else array for name, array in tensors.items()}
-
-    return changed
-
-
-def _only(prefix: str) -> Change:
-    """All others are 0."""
-
-    def changed(tensors: Arrays, case: Case) -> Arrays:
-        del case
-        return {name: array * name.startswith(prefix) for name, array in tensors.items()}
-
-    return changed
-
-
-def _zero(array: Any, case: Case) -> Any:
+def _zeros(array: Any, case: Case) -> Any:
     del case
     return np.zeros_like(array)
 
 
-def _doubled(array: Any, case: Case) -> Any:
-    del case
-    return 2.0 * array
-
-
-def _turned(array: Any, case: Case) -> Any:
-    return np.flip(array, time_axis(case))
-
-
-def _last_step(array: Any, case: Case) -> Any:
+def _only_last_step(array: Any, case: Case) -> Any:
     steps = np.arange(case.seq_len).reshape(-1, *(1,) * (array.ndim - 1 - time_axis(case)))
     return array * (steps == case.seq_len - 1)
 
 
-def _over_steps(array: Any, case: Case) -> Any:
+def _divide_by_steps(array: Any, case: Case) -> Any:
     return array / case.seq_len
 
 
-def _directions_exchanged(array: Any, case: Case) -> Any:
+def _only_direction(direction: int) -> Move:
+    """Keeps the half of the last axis that belongs to a direction."""
+    return lambda array, case: array * (np.arange(array.shape[-1]) // case.model.state_size(-1) == direction)
+
+
+def _swap_directions(array: Any, case: Case) -> Any:
     del case
     return np.concatenate(np.split(array, 2, axis=-1)[::-1], axis=-1)
 
 
-def _direction(kept: int) -> Callable[[Any, Case], Any]:
-    """Only this half of the last axis."""
-    return lambda array, case: array * (np.arange(array.shape[-1]) // case.model.state_size(-1) == kept)
-
-
-def _state_directions_exchanged(array: Any, case: Case) -> Any:
+def _swap_directions_of_state(array: Any, case: Case) -> Any:
     del case
     return array.reshape(-1, 2, *array.shape[1:])[:, ::-1].reshape(array.shape)
 
 
-def _layers_turned(array: Any, case: Case) -> Any:
+def _reverse_layers(array: Any, case: Case) -> Any:
     return array.reshape(case.num_layers, -1, *array.shape[1:])[::-1].reshape(array.shape)
 
 
-def _c_n_joins_h_n(tensors: Arrays, case: Case) -> Arrays:
+def _add_c_n_to_h_n(tensors: Arrays, case: Case) -> Arrays:
     del case
-    joined = {f"h_n{name[3:]}": tensors[f"h_n{name[3:]}"] + c for name, c in tensors.items() if name.startswith("c_n")}
-    return {name: np.zeros_like(a) if name.startswith("c_n") else joined.get(name, a) for name, a in tensors.items()}
+    sums = {f"h_n{name[3:]}": tensors[f"h_n{name[3:]}"] + c for name, c in tensors.items() if name.startswith("c_n")}
+    return {name: np.zeros_like(a) if name.startswith("c_n") else sums.get(name, a) for name, a in tensors.items()}
 
 
-def _states_exchanged(tensors: Arrays, case: Case) -> Arrays:
-    del case
-    other = {"h_n": "c_n", "c_n": "h_n"}
-    return {name: tensors[other[name[:3]] + name[3:]] if name[:3] in other else a for name, a in tensors.items()}
-
-
-def _stacked(case: Case) -> bool:
-    return needs.gradients_of_layers(case) and case.model.is_uniform
-
-
-def _defect(
-    name: str,
+def _cotangent_defect(
+    id: str,  # noqa: A002
     what: str,
-    cotangents: Change,
-    applies: Callable[[Case], bool] = needs.gradients,
-    stands_for: str = "",
+    change: Change,
+    requires: Condition = checks_gradients,
+    represents: str = "",
 ) -> Defect:
-    return Defect(id=name, what=what, cotangents=cotangents, applies=applies, stands_for=stands_for)
+    return Defect(id=id, what=what, represents=represents, requires=requires, cotangents=change)
 
 
-def _of_states(name: str) -> list[Defect]:
+def _of_state(name: str) -> list[Defect]:
     return [
-        _defect(
+        _cotangent_defect(
             f"grad-{name}-doubled",
-            f"whose cotangent of {name} counts twice",
-            _each(name, _doubled),
-            needs.gradients_of_some_kind,
+            f"that counts the cotangent of {name} twice",
+            scale_tensors(name, 2.0),
+            checks_nonzero_gradients,
         ),
-        _defect(
+        _cotangent_defect(
             f"grad-{name}-of-other-layer",
-            f"whose cotangents of {name} go to the layers in the opposite order",
-            _each(name, _layers_turned),
-            _stacked,
+            f"that reads the cotangents of {name} in reverse layer order",
+            change_tensors(name, _reverse_layers),
+            all_of(checks_gradients, several_layers, uniform_layers),
         ),
-        _defect(
+        _cotangent_defect(
             f"grad-{name}-of-other-direction",
-            f"whose cotangents of {name} go to the other direction",
-            _each(name, _state_directions_exchanged),
-            needs.gradients_of_directions,
+            f"whose two directions read each other's cotangent of {name}",
+            change_tensors(name, _swap_directions_of_state),
+            all_of(checks_gradients, bidirectional),
         ),
     ]
 
 
 DEFECTS = [
-    _defect("grad-ignores-output", "whose gradient ignores the cotangent of output", _each("output", _zero)),
-    _defect(
+    _cotangent_defect(
+        "grad-ignores-output", "whose gradient ignores the cotangent of output", change_tensors("output", _zeros)
+    ),
+    _cotangent_defect(
         "grad-ignores-h_n",
         "whose gradient ignores the cotangent of h_n",
-        _each("h_n", _zero),
-        needs.gradients_of_some_kind,
+        change_tensors("h_n", _zeros),
+        checks_nonzero_gradients,
     ),
-    _defect(
+    _cotangent_defect(
         "grad-ignores-c_n",
         "whose gradient ignores the cotangent of c_n",
-        _each("c_n", _zero),
-        needs.gradients_of_some_kind,
+        change_tensors("c_n", _zeros),
+        checks_nonzero_gradients,
         "deeplearning4j#8838",
     ),
-    _defect(
-        "grad-of-output-only", "whose gradient is that of output alone", _only("output"), needs.gradients_of_some_kind
+    _cotangent_defect(
+        "grad-of-output-only",
+        "whose gradient ignores the cotangents of h_n and c_n",
+        _only_output,
+        checks_nonzero_gradients,
     ),
-    *_of_states("h_n"),
-    *_of_states("c_n"),
-    _defect(
+    *_of_state("h_n"),
+    *_of_state("c_n"),
+    _cotangent_defect(
         "grad-c_n-added-to-h_n",
-        "whose cotangent of c_n is added to that of h_n",
-        _c_n_joins_h_n,
-        needs.gradients_of_equal_states,
+        "that adds the cotangent of c_n to that of h_n, and uses zeros for c_n",
+        _add_c_n_to_h_n,
+        all_of(checks_nonzero_gradients, no_projection),
     ),
-    _defect(
+    _cotangent_defect(
         "grad-h_n-and-c_n-exchanged",
-        "whose cotangents of h_n and c_n are exchanged",
-        _states_exchanged,
-        needs.gradients_of_equal_states,
+        "that swaps the cotangents of h_n and c_n",
+        swap_states("h_n", "c_n"),
+        all_of(checks_nonzero_gradients, no_projection),
     ),
-    _defect(
+    _cotangent_defect(
         "grad-of-forward-output-only",
         "whose cotangent of output reaches the forward direction only",
-        _each("output", _direction(0)),
-        needs.gradients_of_directions,
+        change_tensors("output", _only_direction(0)),
+        all_of(checks_gradients, bidirectional),
         "mxnet#18203",
     ),
-    _defect(
+    _cotangent_defect(
         "grad-of-reverse-output-only",
         "whose cotangent of output reaches the reverse direction only",
-        _each("output", _direction(1)),
-        needs.gradients_of_directions,
+        change_tensors("output", _only_direction(1)),
+        all_of(checks_gradients, bidirectional),
     ),
-    _defect(
+    _cotangent_defect(
         "grad-of-output-of-other-direction",
-        "whose cotangent of output reaches the other direction",
-        _each("output", _directions_exchanged),
-        needs.gradients_of_directions,
+        "whose two directions read each other's cotangent of output",
+        change_tensors("output", _swap_directions),
+        all_of(checks_gradients, bidirectional),
     ),
-    _defect(
+    _cotangent_defect(
         "grad-of-output-backwards",
-        "whose cotangent of output is read backwards in time",
-        _each("output", _turned),
-        needs.gradients_between_steps,
+        "that reads the cotangent of output in reverse time order",
+        change_tensors("output", reverse_steps),
+        all_of(checks_gradients, several_steps),
     ),
-    _defect(
+    _cotangent_defect(
         "grad-of-last-output-only",
-        "whose cotangent of output counts at the last step only",
-        _each("output", _last_step),
-        needs.gradients_between_steps,
+        "that uses the cotangent of output at the last time step only",
+        change_tensors("output", _only_last_step),
+        all_of(checks_gradients, several_steps),
     ),
-    _defect(
+    _cotangent_defect(
         "grad-of-output-averaged",
-        "whose cotangent of output is divided by the number of steps",
-        _each("output", _over_steps),
-        needs.gradients_between_steps,
+        "that divides the cotangent of output by the number of time steps",
+        change_tensors("output", _divide_by_steps),
+        all_of(checks_gradients, several_steps),
     ),
 ]

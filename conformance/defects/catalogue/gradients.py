@@ -1,228 +1,237 @@
-"""Gradients are left out, scaled, misplaced or rounded once they are found: wrong gradients of right results."""
+"""Gradients that are dropped, scaled, moved or rounded after they are computed. The forward pass is right."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue import needs
-from conformance.defects.catalogue.cotangents import time_axis
-from conformance.defects.catalogue.precision import BFLOAT16, TF32, rounded
+from conformance.defects.catalogue.conditions import (
+    Condition,
+    all_of,
+    bidirectional,
+    checks_gradients,
+    checks_initial_state_gradients,
+    checks_nonzero_gradients,
+    first_row_has_steps,
+    has_biases,
+    has_previous_h,
+    has_projection,
+    no_projection,
+    several_layers,
+    several_rows,
+    several_steps,
+    several_units,
+    single_or_double,
+)
+from conformance.defects.catalogue.precision import BFLOAT16, TF32, round_to_bits
+from conformance.defects.catalogue.tensors import (
+    change_tensors,
+    layer_of,
+    reverse_steps,
+    scale_tensors,
+    swap_states,
+    time_axis,
+    transpose_gates,
+)
 from conformance.defects.defect import Arrays, Change, Defect
 
 _PARAMETERS = ("weight", "bias")
-Applies = Callable[[Case], bool]
+_checks_biases = all_of(checks_gradients, has_biases)
 
 
-def _each(names: str | tuple[str, ...], change: Callable[[Any, Case], Any]) -> Change:
-    """Changes the gradients by the tensors whose names start so."""
-
-    def changed(tensors: Arrays, case: Case) -> Arrays:
-        return {name: change(array, case) if name.startswith(names) else array for name, array in tensors.items()}
-
-    return changed
-
-
-def _times(factor: float) -> Callable[[Any, Case], Any]:
-    return lambda array, _: factor * array
-
-
-def _states_exchanged(tensors: Arrays, case: Case) -> Arrays:
-    del case
-    other = {"h_0": "c_0", "c_0": "h_0"}
-    return {name: tensors[other[name[:3]] + name[3:]] if name[:3] in other else a for name, a in tensors.items()}
-
-
-def _directions_exchanged(tensors: Arrays, case: Case) -> Arrays:
+def _swap_directions(tensors: Arrays, case: Case) -> Arrays:
     del case
     other = {name: name.removesuffix("_reverse") if "_reverse" in name else f"{name}_reverse" for name in tensors}
     return {name: tensors.get(other[name], array) for name, array in tensors.items()}
 
 
-def _upper_biases_zero(tensors: Arrays, case: Case) -> Arrays:
+def _zeros_above_first(tensors: Arrays, case: Case) -> Arrays:
+    """Sets the gradients with respect to the biases above the first layer to 0."""
     del case
-    return {name: a * (not name.startswith("bias") or "_l0" in name) for name, a in tensors.items()}
+    return {
+        name: array * (layer_of(name) == 0) if name.startswith("bias") else array for name, array in tensors.items()
+    }
 
 
-def _iofg(array: Any, case: Case) -> Any:
+def _order_iofg(array: Any, case: Case) -> Any:
     del case
     i, f, g, o = np.split(array, 4)
     return np.concatenate((i, o, f, g))
 
 
-def _each_gate_transposed(array: Any, case: Case) -> Any:
-    del case
-    return np.concatenate([gate.T for gate in np.split(array, 4)])
-
-
-def _over_rows(array: Any, case: Case) -> Any:
+def _divide_by_rows(array: Any, case: Case) -> Any:
     return array / (case.rows or 1)
 
 
-def _over_steps(array: Any, case: Case) -> Any:
+def _divide_by_steps(array: Any, case: Case) -> Any:
     return array / case.seq_len
 
 
-def _first_row_zero(array: Any, case: Case) -> Any:
-    kept = array.copy()
-    kept[(slice(None), 0) if time_axis(case) == 0 else 0] = 0.0
-    return kept
+def _without_first_row(array: Any, case: Case) -> Any:
+    rest = array.copy()
+    rest[(slice(None), 0) if time_axis(case) == 0 else 0] = 0.0
+    return rest
 
 
-def _turned(array: Any, case: Case) -> Any:
-    return np.flip(array, time_axis(case))
-
-
-def _clipped(array: Any, case: Case) -> Any:
+def _clip(array: Any, case: Case) -> Any:
     del case
     return np.clip(array, -1.0, 1.0)
 
 
-def _clipped_by_norm(tensors: Arrays, case: Case) -> Arrays:
+def _clip_norm(tensors: Arrays, case: Case) -> Arrays:
+    """Scales the gradients with respect to the parameters so that their joint norm is at most 1."""
     del case
     norm = np.sqrt(sum(np.square(array).sum() for name, array in tensors.items() if name.startswith(_PARAMETERS)))
     return {name: a / max(norm, 1.0) if name.startswith(_PARAMETERS) else a for name, a in tensors.items()}
 
 
-def _off(size: float) -> Defect:
+def _gradient_defect(
+    id: str,  # noqa: A002
+    what: str,
+    change: Change,
+    requires: Condition = checks_gradients,
+    represents: str = "",
+) -> Defect:
+    return Defect(id=id, what=what, represents=represents, requires=requires, gradients=change)
+
+
+def _parameters_off(size: float) -> Defect:
     return Defect(
         id=f"grad-parameters-off-by-{size:.0e}",
-        what=f"whose gradients by the parameters are {size:.0e} too large, in relative terms",
-        applies=needs.gradients,
-        gradients=_each(_PARAMETERS, _times(1 + size)),
+        what=f"whose gradients with respect to the parameters are scaled by 1 + {size:.0e}",
+        requires=checks_gradients,
+        gradients=scale_tensors(_PARAMETERS, 1 + size),
         size=size,
-        sized=_off,
+        with_size=_parameters_off,
     )
 
 
-def _defect(
-    name: str, what: str, gradients: Change, applies: Applies = needs.gradients, stands_for: str = ""
-) -> Defect:
-    return Defect(id=name, what=what, gradients=gradients, applies=applies, stands_for=stands_for)
+def _zero(name: str, requires: Condition = checks_gradients) -> Defect:
+    return _gradient_defect(
+        f"grad-{name}-zero", f"whose gradient with respect to {name} is 0", scale_tensors(name, 0.0), requires
+    )
 
 
-def _zero(name: str, applies: Applies = needs.gradients) -> Defect:
-    return _defect(f"grad-{name}-zero", f"whose gradient by {name} is 0", _each(name, _times(0.0)), applies)
-
-
-def _twice(name: str) -> Defect:
-    return _defect(
+def _doubled(name: str) -> Defect:
+    return _gradient_defect(
         f"grad-{name}-doubled",
-        f"whose gradient by {name} is doubled",
-        _each(name, _times(2.0)),
-        needs.gradients_of_biases,
+        f"whose gradient with respect to {name} is doubled",
+        scale_tensors(name, 2.0),
+        _checks_biases,
     )
 
 
-def _in(name: str, bits: int) -> Defect:
-    return _defect(
-        f"grad-parameters-in-{name}",
-        f"whose gradients by the parameters are rounded to {name}",
-        _each(_PARAMETERS, lambda array, _: rounded(array, bits)),
-        lambda case: needs.gradients(case) and needs.single(case),
+def _rounded(name: str, bits: int) -> Defect:
+    return _gradient_defect(
+        f"grad-parameters-in-{name.lower()}",
+        f"whose gradients with respect to the parameters are rounded to {name}",
+        change_tensors(_PARAMETERS, lambda array, _: round_to_bits(array, bits)),
+        all_of(checks_gradients, single_or_double),
     )
 
 
 DEFECTS = [
-    _zero("h_0", needs.gradients_of_states),
-    _zero("c_0", needs.gradients_of_states),
+    _zero("h_0", checks_initial_state_gradients),
+    _zero("c_0", checks_initial_state_gradients),
     _zero("input"),
     _zero("weight_ih"),
-    _zero("weight_hh", needs.gradients_of_recurrence),
-    _zero("weight_hr", lambda case: needs.gradients(case) and case.proj_size > 0),
-    _zero("bias_ih", needs.gradients_of_biases),
-    _zero("bias_hh", needs.gradients_of_biases),
-    _twice("bias_ih"),
-    _twice("bias_hh"),
-    _defect(
+    _zero("weight_hh", all_of(checks_gradients, has_previous_h)),
+    _zero("weight_hr", all_of(checks_gradients, has_projection)),
+    _zero("bias_ih", _checks_biases),
+    _zero("bias_hh", _checks_biases),
+    _doubled("bias_ih"),
+    _doubled("bias_hh"),
+    _gradient_defect(
         "grad-biases-halved",
-        "whose two biases share one gradient, half to each",
-        _each("bias", _times(0.5)),
-        needs.gradients_of_biases,
+        "whose two biases share one gradient, half each",
+        scale_tensors("bias", 0.5),
+        _checks_biases,
     ),
-    _defect(
+    _gradient_defect(
         "grad-biases-of-upper-layers-zero",
-        "whose gradients by the biases above the first layer are 0",
-        _upper_biases_zero,
-        lambda case: needs.gradients_of_layers(case) and case.bias,
+        "whose gradients with respect to the biases above the first layer are 0",
+        _zeros_above_first,
+        all_of(_checks_biases, several_layers),
         "mxnet#17872",
     ),
-    _defect(
+    _gradient_defect(
         "grad-biases-averaged-over-rows",
-        "whose gradients by the biases are averaged over the batch",
-        _each("bias", _over_rows),
-        lambda case: needs.gradients_of_rows(case) and case.bias,
+        "whose gradients with respect to the biases are averaged over the batch",
+        change_tensors("bias", _divide_by_rows),
+        all_of(_checks_biases, several_rows),
     ),
-    _defect(
+    _gradient_defect(
         "grad-parameters-averaged-over-rows",
-        "whose gradients by the parameters are averaged over the batch",
-        _each(_PARAMETERS, _over_rows),
-        needs.gradients_of_rows,
+        "whose gradients with respect to the parameters are averaged over the batch",
+        change_tensors(_PARAMETERS, _divide_by_rows),
+        all_of(checks_gradients, several_rows),
     ),
-    _defect(
+    _gradient_defect(
         "grad-parameters-averaged-over-steps",
-        "whose gradients by the parameters are averaged over time",
-        _each(_PARAMETERS, _over_steps),
-        needs.gradients_between_steps,
+        "whose gradients with respect to the parameters are averaged over time",
+        change_tensors(_PARAMETERS, _divide_by_steps),
+        all_of(checks_gradients, several_steps),
     ),
-    _defect(
+    _gradient_defect(
         "grad-parameters-doubled",
-        "whose gradients by the parameters are accumulated twice",
-        _each(_PARAMETERS, _times(2.0)),
-        stands_for="pytorch#777",
+        "whose gradients with respect to the parameters are accumulated twice",
+        scale_tensors(_PARAMETERS, 2.0),
+        represents="pytorch#777",
     ),
-    _defect(
+    _gradient_defect(
         "grad-all-quadrupled",
         "all of whose gradients are four times too large",
-        _each("", _times(4.0)),
-        needs.gradients_of_some_kind,
+        scale_tensors("", 4.0),
+        checks_nonzero_gradients,
         "axon#646",
     ),
-    _defect(
+    _gradient_defect(
         "grad-parameters-clipped-by-norm",
-        "whose gradients by the parameters are clipped to a norm of 1",
-        _clipped_by_norm,
+        "whose gradients with respect to the parameters are clipped to a norm of 1",
+        _clip_norm,
     ),
-    _defect(
-        "grad-all-clipped", "whose gradients are clipped to [-1, 1]", _each("", _clipped), needs.gradients_of_some_kind
+    _gradient_defect(
+        "grad-all-clipped",
+        "whose gradients are clipped to [-1, 1]",
+        change_tensors("", _clip),
+        checks_nonzero_gradients,
     ),
-    _defect(
+    _gradient_defect(
         "grad-weight_hh-transposed",
-        "whose gradients by each gate's recurrent weights are transposed",
-        _each("weight_hh", _each_gate_transposed),
-        lambda case: needs.gradients_of_recurrence(case) and not case.proj_size and max(case.hidden_sizes) > 1,
+        "whose gradients with respect to the recurrent weights are transposed in each gate",
+        change_tensors("weight_hh", transpose_gates),
+        all_of(checks_gradients, has_previous_h, no_projection, several_units),
     ),
-    _defect(
+    _gradient_defect(
         "grad-gates-iofg",
-        "whose gradients by the parameters have their gates in the order i, o, f, g",
-        _each(("weight_ih", "weight_hh", "bias"), _iofg),
+        "whose gradients with respect to the parameters have their gates in the order i, o, f, g",
+        change_tensors(("weight_ih", "weight_hh", "bias"), _order_iofg),
     ),
-    _defect(
+    _gradient_defect(
         "grad-h_0-and-c_0-exchanged",
-        "whose gradients by h_0 and c_0 are exchanged",
-        _states_exchanged,
-        lambda case: needs.gradients_of_states(case) and not case.proj_size,
+        "that swaps the gradients with respect to h_0 and c_0",
+        swap_states("h_0", "c_0"),
+        all_of(checks_initial_state_gradients, no_projection),
     ),
-    _defect(
+    _gradient_defect(
         "grad-directions-exchanged",
-        "whose two directions' gradients by the parameters are exchanged",
-        _directions_exchanged,
-        needs.gradients_of_directions,
+        "that swaps the two directions' gradients with respect to the parameters",
+        _swap_directions,
+        all_of(checks_gradients, bidirectional),
     ),
-    _defect(
+    _gradient_defect(
         "grad-input-backwards",
-        "whose gradient by the input comes backwards in time",
-        _each("input", _turned),
-        needs.gradients_between_steps,
+        "whose gradient with respect to the input is reversed in time",
+        change_tensors("input", reverse_steps),
+        all_of(checks_gradients, several_steps),
     ),
-    _defect(
+    _gradient_defect(
         "grad-input-misses-first-row",
-        "whose gradient by the input is 0 in the first row",
-        _each("input", _first_row_zero),
-        needs.gradients_of_first_row,
+        "whose gradient with respect to the input is 0 in the first row",
+        change_tensors("input", _without_first_row),
+        all_of(checks_gradients, several_rows, first_row_has_steps),
     ),
-    _off(1e-5),
-    _in("tf32", TF32),
-    _in("bfloat16", BFLOAT16),
+    _parameters_off(1e-5),
+    _rounded("TF32", TF32),
+    _rounded("bfloat16", BFLOAT16),
 ]

@@ -1,31 +1,26 @@
-"""Layers that read each other's parameters, or too little of the layer below."""
+"""Layers that read each other's parameters, or only part of the layer below."""
 
 from typing import Any
 
+import numpy as np
+
 from conformance.cases.case import Case
-from conformance.defects.catalogue.parts import (
-    both_ways,
-    every,
-    first_layer,
-    from_parameter,
-    in_layer,
-    layer_below,
-    layer_of,
-    layers_feed_layers,
-    needing,
-    remembers,
+from conformance.defects.catalogue.conditions import (
+    all_of,
+    bidirectional,
+    connected_layers,
+    has_previous_h,
+    has_steps,
+    requiring,
     several_layers,
-    takes_steps,
+    three_uniform_layers,
     uniform_layers,
 )
+from conformance.defects.catalogue.tensors import first_layer, in_layer, layer_below, layer_of, read_parameters
 from conformance.defects.defect import NOTHING, Arrays, Defect, Rewire
 
 
-def _three_layers(case: Case) -> bool:
-    return case.num_layers > 2 and case.model.is_uniform
-
-
-def _upper_two_swapped(name: str, case: Case) -> str | None:
+def _swap_last_two(name: str, case: Case) -> str | None:
     layer, last = layer_of(name), case.num_layers - 1
     return in_layer(name, 2 * last - 1 - layer) if layer >= last - 1 else None
 
@@ -35,74 +30,72 @@ def _second_layer(name: str, case: Case) -> str | None:
     return in_layer(name, 1) if layer_of(name) > 1 else None
 
 
-def _from_below(*halves: int) -> Rewire:
-    """Which halves of the output of the layer below are read for the two; ``NOTHING`` reads 0s."""
+def _read_halves(first: int, second: int) -> Rewire:
+    """Reads other halves of the upper layers' input weights. Each half applies to one direction of the layer below.
+
+    Args:
+        first: half that is read in place of the first one: 0, 1, or ``NOTHING`` for zeros.
+        second: half that is read in place of the second one.
+    """
+
+    def read(weights: Any) -> Any:
+        halves = np.split(weights, 2, axis=1)
+        zeros = np.full_like(halves[0], NOTHING)
+        return np.concatenate([zeros if half == NOTHING else halves[half] for half in (first, second)], axis=1)
 
     def rewire(numbers: Arrays, case: Case) -> Arrays:
         del case
-        read: Arrays = {}
-        for name, array in numbers.items():
-            if name.startswith("weight_ih") and layer_of(name) > 0:
-                read[name] = _halves(array, halves)
-        return read
+        upper = [name for name in numbers if name.startswith("weight_ih") and layer_of(name) > 0]
+        return {name: read(numbers[name]) for name in upper}
 
     return rewire
 
 
-def _halves(array: Any, halves: tuple[int, ...]) -> Any:
-    both = array.copy()
-    width = array.shape[1] // 2
-    for place, half in enumerate(halves):
-        target = both[:, place * width : (place + 1) * width]
-        target[...] = NOTHING if half == NOTHING else array[:, half * width : (half + 1) * width]
-    return both
-
-
-DEFECTS = needing(
-    takes_steps,
+DEFECTS = requiring(
+    has_steps,
     [
         Defect(
             id="weight_hh-of-first-layer-in-all",
-            what="whose layers all read the first one's recurrent weights",
-            applies=every(several_layers, uniform_layers, remembers),
-            reads=from_parameter("weight_hh", source=first_layer),
+            what="whose layers all read the recurrent weights of the first layer",
+            requires=all_of(several_layers, uniform_layers, has_previous_h),
+            reads=read_parameters("weight_hh", source=first_layer),
         ),
         Defect(
             id="weight_ih-of-layer-below",
-            what="whose upper layers each read the input weights of the layer below where they have the same shape",
-            applies=_three_layers,
-            reads=from_parameter("weight_ih", source=layer_below),
+            what="whose upper layers read the input weights of the layer below where the shapes match",
+            requires=three_uniform_layers,
+            reads=read_parameters("weight_ih", source=layer_below),
         ),
         Defect(
-            id="upper-layers-alike",
-            what="whose layers above the second read the second one's parameters",
-            applies=_three_layers,
-            reads=from_parameter("weight", "bias", source=_second_layer),
+            id="parameters-of-second-layer-in-all-above",
+            what="whose layers above the second read the parameters of the second layer",
+            requires=three_uniform_layers,
+            reads=read_parameters("weight", "bias", source=_second_layer),
         ),
         Defect(
             id="last-layers-swapped",
             what="whose last two layers read each other's parameters",
-            applies=_three_layers,
-            reads=from_parameter("weight", "bias", source=_upper_two_swapped),
+            requires=three_uniform_layers,
+            reads=read_parameters("weight", "bias", source=_swap_last_two),
         ),
         Defect(
             id="reverse-output-below-ignored",
-            what="whose upper layers read the forward direction of the layer below only",
-            stands_for="mxnet#17479",
-            applies=every(layers_feed_layers, both_ways),
-            reads=_from_below(0, NOTHING),
+            what="whose upper layers read only the forward direction of the layer below",
+            represents="mxnet#17479",
+            requires=all_of(connected_layers, bidirectional),
+            reads=_read_halves(0, NOTHING),
         ),
         Defect(
             id="forward-output-below-ignored",
-            what="whose upper layers read the reverse direction of the layer below only",
-            applies=every(layers_feed_layers, both_ways),
-            reads=_from_below(NOTHING, 1),
+            what="whose upper layers read only the reverse direction of the layer below",
+            requires=all_of(connected_layers, bidirectional),
+            reads=_read_halves(NOTHING, 1),
         ),
         Defect(
             id="directions-below-swapped",
-            what="whose upper layers read the directions of the layer below in the wrong order",
-            applies=every(layers_feed_layers, both_ways),
-            reads=_from_below(1, 0),
+            what="whose upper layers read the two directions of the layer below in swapped order",
+            requires=all_of(connected_layers, bidirectional),
+            reads=_read_halves(1, 0),
         ),
     ],
 )

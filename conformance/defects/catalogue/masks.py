@@ -1,4 +1,4 @@
-"""Masks that are ignored, or read for another row, another step or a length."""
+"""Masks that are ignored, shifted, or read as the mask of another row or as lengths."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue.lengths import other_padding
+from conformance.defects.catalogue.padding import other_padding
 from conformance.defects.defect import Defect
 from conformance.verdict.problem import counted_steps
 
 Mask = NDArray[np.bool_]
 
 
-def _defect(id: str, what: str, change: Callable[[Mask], Mask], stands_for: str = "") -> Defect:  # noqa: A002
-    """A defect of cases with a mask that no length could say, where the change makes another mask."""
+def _wrong_mask(id: str, what: str, change: Callable[[Mask], Mask], represents: str = "") -> Defect:  # noqa: A002
+    """Returns the defect of a changed mask. It applies to masks that lengths cannot express and the change affects."""
 
     def applies(case: Case) -> bool:
         mask = counted_steps(case)
         return case.mask != "right" and mask is not None and not np.array_equal(change(mask), mask)
 
-    return Defect(id=id, what=what, stands_for=stands_for, applies=applies, mask=lambda mask, _: change(mask))
+    return Defect(id=id, what=what, represents=represents, requires=applies, mask=lambda mask, _: change(mask))
 
 
 def _as_lengths(mask: Mask) -> Mask:
@@ -34,32 +34,46 @@ def _without_holes(mask: Mask) -> Any:
 
 
 DEFECTS = [
-    _defect("mask-ignored", "that takes every step for valid", np.ones_like),
-    _defect("mask-read-as-lengths", "that reads a mask as so many steps from the first one on", _as_lengths, "cuDNN"),
-    _defect(
-        "mask-not-reversed-with-input", "that reads its mask last step first", lambda mask: mask[::-1], "keras#3737"
+    _wrong_mask("mask-ignored", "that treats every step as valid", np.ones_like),
+    _wrong_mask(
+        "mask-read-as-lengths",
+        "that takes only the number of valid steps from its mask, and counts them from the first step",
+        _as_lengths,
+        "cuDNN",
     ),
-    _defect(
-        "mask-holes-ignored", "that takes all steps from the first valid one to the last for valid", _without_holes
+    _wrong_mask(
+        "mask-not-reversed-with-input",
+        "that reads its mask in reverse time order",
+        lambda mask: mask[::-1],
+        "keras#3737",
     ),
-    _defect(
-        "mask-a-step-late", "that reads its mask of the step before", lambda mask: np.concatenate([mask[:1], mask[:-1]])
+    _wrong_mask(
+        "mask-holes-ignored", "that treats all steps between the first and the last valid step as valid", _without_holes
     ),
-    _defect(
-        "mask-a-step-early", "that reads its mask of the step after", lambda mask: np.concatenate([mask[1:], mask[-1:]])
+    _wrong_mask(
+        "mask-a-step-late",
+        "that reads the mask of the previous time step at each step",
+        lambda mask: np.concatenate([mask[:1], mask[:-1]]),
     ),
-    _defect(
-        "mask-of-row-before", "that reads each row's mask of the row before", lambda mask: np.roll(mask, 1, axis=1)
+    _wrong_mask(
+        "mask-a-step-early",
+        "that reads the mask of the next time step at each step",
+        lambda mask: np.concatenate([mask[1:], mask[-1:]]),
     ),
-    _defect(
+    _wrong_mask(
+        "mask-of-row-before",
+        "whose rows each read the mask of the previous row",
+        lambda mask: np.roll(mask, 1, axis=1),
+    ),
+    _wrong_mask(
         "mask-of-first-row-for-all",
-        "that reads the first row's mask for all rows",
+        "whose rows all read the mask of the first row",
         lambda mask: np.broadcast_to(mask[:, :1], mask.shape),
     ),
     Defect(
         id="masked-steps-in-the-other-dialect",
-        what="whose masked steps repeat the last output, or answer zeros where they should repeat it",
-        applies=lambda case: case.mask == "holed",
+        what="that repeats the last output at masked steps, or returns zeros where it should repeat it",
+        requires=lambda case: case.mask == "holed",
         dialect=other_padding,
     ),
 ]

@@ -1,4 +1,4 @@
-"""NaN that does not show."""
+"""NaN in the input that does not reach the output."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,18 +6,20 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.defects.catalogue.changed_cells import cell_defect
+from conformance.defects.catalogue.tensors import change_tensors
 from conformance.defects.defect import Defect
 from reference.activations import Activation, sigmoid, tanh
 from reference.cell import Cell
 
 
-def _hiding(activation: Activation, shown: float) -> Activation:
-    """An activation that takes NaN for some number, as one that clamps by comparisons does."""
-    return replace(activation, value=lambda z: activation.value(np.nan_to_num(z, nan=shown)))
+def _read_nan_as(number: float, activation: Activation) -> Activation:
+    """Returns an activation that reads NaN as a number, like one that clamps its argument by comparisons."""
+    return replace(activation, value=lambda z: activation.value(np.nan_to_num(z, nan=number)))
 
 
-def _cell(shown: float) -> Cell:
-    gate, squash = _hiding(sigmoid, shown), _hiding(tanh, shown)
+def _saturating_cell() -> Cell:
+    gate, squash = _read_nan_as(100.0, sigmoid), _read_nan_as(100.0, tanh)
     return Cell(gate, gate, squash, gate, squash)
 
 
@@ -25,18 +27,23 @@ def _has_nan(case: Case) -> bool:
     return case.input_nan
 
 
-def _zeroed(read: dict[str, Any], case: Case) -> dict[str, Any]:
+def _nan_to_zero(array: Any, case: Case) -> Any:
     del case
-    return read | {"input": np.nan_to_num(read["input"])}
+    return np.nan_to_num(array)
 
 
 DEFECTS = [
-    Defect(
-        id="nan-hidden-by-activations",
-        what="whose activations saturate where they read NaN",
-        stands_for="onnxruntime's LSTM with biases",
-        applies=_has_nan,
-        cell=lambda _: _cell(100.0),
+    cell_defect(
+        "nan-hidden-by-activations",
+        "whose activations saturate when they read NaN",
+        _saturating_cell(),
+        _has_nan,
+        "onnxruntime's LSTM with biases",
     ),
-    Defect(id="nan-read-as-zero", what="that reads NaN in its input as 0", applies=_has_nan, shifts=_zeroed),
+    Defect(
+        id="nan-read-as-zero",
+        what="that reads NaN in its input as 0",
+        requires=_has_nan,
+        shifts=change_tensors("input", _nan_to_zero),
+    ),
 ]

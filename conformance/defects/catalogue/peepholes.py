@@ -1,4 +1,4 @@
-"""Peepholes that are lost, exchanged or seen at another time."""
+"""Peepholes that are ignored, swapped, or read the wrong cell state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,56 +9,57 @@ import numpy as np
 
 from conformance.adapters.layout import CANONICAL_PEEPHOLES
 from conformance.cases.case import Case
-from conformance.defects.catalogue.needs import gradients
-from conformance.defects.catalogue.optional import each, made, of_cells
-from conformance.defects.catalogue.parts import every, forward_of, from_parameter, layer_below, remembers_cell
+from conformance.defects.catalogue.conditions import all_of, bidirectional, checks_gradients, has_previous_c
+from conformance.defects.catalogue.option_cells import change_each, option_defect, with_class
+from conformance.defects.catalogue.tensors import forward_of, layer_below, read_parameters, scale_tensors
 from conformance.defects.defect import NOTHING, Arrays, Defect, Rewire
 from reference.cell import Sensitivity, Step
 from reference.onnx_cell import OnnxCell
 
-_GATES = {"i": "input", "f": "forget", "o": "output"}
+_NAMES = {"i": "input", "f": "forget", "o": "output"}
 
 
-def _sees(case: Case) -> bool:
+def _has_peepholes(case: Case) -> bool:
     return case.peepholes
 
 
-def _of_peepholes(move: Callable[[list[Any]], list[Any]]) -> Rewire:
-    """Moves the blocks of every peephole: those of i, f and o."""
-    return lambda numbers, _: {
-        name: np.concatenate(move(np.split(array, 3))) for name, array in numbers.items() if name.startswith("peephole")
-    }
+def _move_gates(move: Callable[[list[Any]], list[Any]]) -> Rewire:
+    """Moves the parts of each peephole vector that belong to the gates i, f and o."""
+
+    def rewire(numbers: Arrays, case: Case) -> Arrays:
+        del case
+        peepholes = {name: array for name, array in numbers.items() if name.startswith("peephole")}
+        return {name: np.concatenate(move(np.split(array, 3))) for name, array in peepholes.items()}
+
+    return rewire
 
 
-def _order(order: str) -> Defect:
-    places = [CANONICAL_PEEPHOLES.index(gate) for gate in order]
+def _read_in_order(order: str) -> Defect:
+    sources = [order.index(gate) for gate in CANONICAL_PEEPHOLES]
     return Defect(
         id=f"peepholes-read-{order}",
-        what=f"whose peepholes of i, f, o are read as those of {', '.join(order)}",
-        stands_for="OpenCV dnn, which reads i, f, o where ONNX has i, o, f" if order == "iof" else "",
-        applies=_sees,
-        reads=_of_peepholes(lambda blocks: [blocks[places.index(place)] for place in range(3)]),
+        what=f"whose peepholes are read {', '.join(order)}",
+        represents="OpenCV dnn, which reads i, f, o where ONNX has i, o, f" if order == "iof" else "",
+        requires=_has_peepholes,
+        reads=_move_gates(lambda gates: [gates[source] for source in sources]),
     )
 
 
-def _blind(gate: str) -> Defect:
-    place = CANONICAL_PEEPHOLES.index(gate)
+def _ignore_gate(gate: str) -> Defect:
+    ignored = CANONICAL_PEEPHOLES.index(gate)
     return Defect(
-        id=f"peephole-of-{_GATES[gate]}-gate-ignored",
-        what=f"whose {_GATES[gate]} gate has no peephole",
-        applies=every(_sees, lambda case: gate == "o" or remembers_cell(case)),
-        reads=_of_peepholes(lambda b: [np.full_like(b[k], NOTHING) if k == place else b[k] for k in range(3)]),
+        id=f"peephole-of-{_NAMES[gate]}-gate-ignored",
+        what=f"whose {_NAMES[gate]} gate has no peephole",
+        requires=_has_peepholes if gate == "o" else all_of(_has_peepholes, has_previous_c),
+        reads=_move_gates(
+            lambda gates: [np.full_like(part, NOTHING) if k == ignored else part for k, part in enumerate(gates)]
+        ),
     )
-
-
-def _negated(ones: Arrays, case: Case) -> Arrays:
-    del case
-    return {name: -array if name.startswith("peephole") else array for name, array in ones.items()}
 
 
 @dataclass(frozen=True)
 class _EarlyPeephole(OnnxCell):
-    """The output gate sees the cell state before the step."""
+    """A cell whose output gate's peephole reads c', not c."""
 
     early: Any = None
 
@@ -81,8 +82,8 @@ class _EarlyPeephole(OnnxCell):
         return super().peephole_gradient(d_z, c_previous, c_previous)
 
 
-class _UnseenOnTheWayBack(OnnxCell):
-    """The gradient does not flow through peepholes into the cell state."""
+class _NoGradientThroughPeepholes(OnnxCell):
+    """A cell whose gradient does not flow through the peepholes into the cell state."""
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
         peephole = None if self.peephole is None else self.peephole * 0.0
@@ -93,42 +94,51 @@ DEFECTS: list[Defect] = [
     Defect(
         id="peepholes-ignored",
         what="without peepholes",
-        stands_for="OpenVINO LSTMSequence from ONNX",
-        applies=_sees,
-        reads=_of_peepholes(lambda blocks: [np.full_like(block, NOTHING) for block in blocks]),
+        represents="OpenVINO LSTMSequence from ONNX",
+        requires=_has_peepholes,
+        reads=_move_gates(lambda gates: [np.full_like(part, NOTHING) for part in gates]),
     ),
-    *(_order("".join(order)) for order in permutations(CANONICAL_PEEPHOLES) if "".join(order) != CANONICAL_PEEPHOLES),
-    *(_blind(gate) for gate in CANONICAL_PEEPHOLES),
-    Defect(id="peepholes-negated", what="whose peepholes have the other sign", applies=_sees, scales=_negated),
+    *(
+        _read_in_order("".join(order))
+        for order in permutations(CANONICAL_PEEPHOLES)
+        if "".join(order) != CANONICAL_PEEPHOLES
+    ),
+    *(_ignore_gate(gate) for gate in CANONICAL_PEEPHOLES),
+    Defect(
+        id="peepholes-negated",
+        what="whose peepholes have the opposite sign",
+        requires=_has_peepholes,
+        scales=scale_tensors("peephole", -1.0),
+    ),
     Defect(
         id="peepholes-of-forward-direction-for-both",
-        what="whose reverse direction reads the peepholes of the forward one",
-        applies=lambda case: case.peepholes and case.direction == "bidirectional",
-        reads=from_parameter("peephole", source=forward_of),
+        what="whose reverse direction reads the forward direction's peepholes",
+        requires=all_of(_has_peepholes, bidirectional),
+        reads=read_parameters("peephole", source=forward_of),
     ),
     Defect(
         id="peepholes-of-layer-below",
-        what="whose layers read the peepholes of the layer below",
-        applies=lambda case: case.peepholes and case.num_layers > 1 and case.model.is_uniform,
-        reads=from_parameter("peephole", source=layer_below),
+        what="whose upper layers read the peepholes of the layer below",
+        requires=lambda case: case.peepholes and case.num_layers > 1 and case.model.is_uniform,
+        reads=read_parameters("peephole", source=layer_below),
     ),
-    of_cells(
-        "peephole-of-output-gate-sees-cell-state-before",
-        "whose output gate sees the cell state before the step",
-        each(made(_EarlyPeephole)),
-        _sees,
+    option_defect(
+        "peephole-of-output-gate-reads-previous-cell-state",
+        "whose output gate's peephole reads the previous cell state",
+        change_each(with_class(_EarlyPeephole)),
+        _has_peepholes,
     ),
-    of_cells(
+    option_defect(
         "grad-not-through-peepholes",
-        "whose gradient does not flow through peepholes into the cell state",
-        each(made(_UnseenOnTheWayBack)),
-        every(_sees, gradients),
+        "whose gradient does not flow through the peepholes into the cell state",
+        change_each(with_class(_NoGradientThroughPeepholes)),
+        all_of(_has_peepholes, checks_gradients),
         "the truncated gradient of Gers et al. (2002)",
     ),
     Defect(
         id="grad-of-peepholes-zero",
-        what="whose gradients by the peepholes are 0",
-        applies=every(_sees, gradients),
-        gradients=lambda found, _: {n: a * 0.0 if n.startswith("peephole") else a for n, a in found.items()},
+        what="whose gradients with respect to the peepholes are 0",
+        requires=all_of(_has_peepholes, checks_gradients),
+        gradients=scale_tensors("peephole", 0.0),
     ),
 ]

@@ -1,4 +1,4 @@
-"""Less precision than the case's: undeclared TF32 or 16 bits somewhere inside. All else is exact."""
+"""Lower precision than the case's, such as undeclared TF32 or 16-bit formats, in one place. All else is exact."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue import needs
-from conformance.defects.defect import Arrays, Defect
+from conformance.defects.catalogue.changed_cells import cell_defect
+from conformance.defects.catalogue.conditions import Condition, double, single_or_double
+from conformance.defects.catalogue.tensors import change_tensors
+from conformance.defects.defect import Defect
 from reference import PROFILES
 from reference.activations import Activation
 from reference.arithmetic import Rounded
@@ -17,169 +19,161 @@ from reference.cell import Cell, Step
 Array = NDArray[np.float64]
 
 SINGLE, TF32, HALF, BFLOAT16 = 24, 11, 11, 8
-"""Significant bits. What overflows or underflows is left as it is: it does not occur at the sizes met here."""
+"""Significant bits of the formats. Their exponent range is not modelled: no value here overflows or underflows."""
 
 
-def rounded(values: Any, bits: int) -> Any:
-    """Values rounded to so many significant bits, to nearest, ties to even."""
+def round_to_bits(values: Any, bits: int) -> Any:
+    """Rounds values to a number of significant bits, to nearest, ties to even."""
     mantissa, exponent = np.frexp(values)
     return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
 
 
-class Habit(Rounded):
-    """Exact but for one habit of rounding, which subclasses have: the base has none."""
+class Exact(Rounded):
+    """Numbers that are exact in every operation; subclasses round in one of them."""
 
     @classmethod
     def lift(cls, array: Any) -> Self:
-        """An array as such numbers."""
+        """Converts an array to such numbers."""
         return cls(PROFILES["float64"], np.asarray(array, np.float64))
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
         return self.new(np.empty(shape))
 
     def rounded(self) -> Self:
-        """As it is."""
+        """Returns the numbers unchanged."""
         return self
 
     def times(self, other: Self) -> Self:
-        """The product."""
+        """Returns the elementwise product."""
         return self.new(self.value * other.value)
 
     def squared(self) -> Self:
-        """The square."""
+        """Returns the squares."""
         return self.new(np.square(self.value))
 
     def sum(self, axis: int) -> Self:
-        """The sum over an axis."""
+        """Returns the sum over an axis."""
         return self.new(self.value.sum(axis))
 
     def matmul(self, other: Self) -> Self:
-        """The matrix product."""
+        """Returns the matrix product."""
         return self.new(self.value @ other.value)
 
     def activate(self, activation: Activation) -> Self:
-        """The activation's value."""
+        """Returns the activation's values."""
         return self.new(activation(self.value))
 
 
-def operands(bits: int) -> type[Habit]:
-    """Numbers that are rounded when they become operands of matrix products."""
+def rounding_operands(bits: int) -> type[Exact]:
+    """Returns the numbers that round the operands of matrix products."""
 
-    class Operands(Habit):
+    class RoundedOperands(Exact):
         def matmul(self, other: Self) -> Self:
-            return self.new(rounded(self.value, bits) @ rounded(other.value, bits))
+            return self.new(round_to_bits(self.value, bits) @ round_to_bits(other.value, bits))
 
-    return Operands
+    return RoundedOperands
 
 
-def accumulated(bits: int) -> type[Habit]:
-    """Numbers whose matrix products are summed term by term, each partial sum rounded."""
+def rounding_sums(bits: int) -> type[Exact]:
+    """Returns the numbers whose matrix products are summed term by term, with each partial sum rounded."""
 
-    class Accumulated(Habit):
+    class RoundedSums(Exact):
         def matmul(self, other: Self) -> Self:
             total = np.zeros((self.value.shape[0], other.value.shape[1]))
             for column, row in zip(self.value.T, other.value, strict=True):
-                total = rounded(total + np.outer(column, row), bits)
+                total = round_to_bits(total + np.outer(column, row), bits)
             return self.new(total)
 
-    return Accumulated
+    return RoundedSums
 
 
-def activated(bits: int) -> type[Habit]:
-    """Numbers whose activations are rounded."""
+def rounding_activations(bits: int) -> type[Exact]:
+    """Returns the numbers that round the values of activations."""
 
-    class Activated(Habit):
+    class RoundedActivations(Exact):
         def activate(self, activation: Activation) -> Self:
-            return self.new(rounded(activation(self.value), bits))
+            return self.new(round_to_bits(activation(self.value), bits))
 
-    return Activated
+    return RoundedActivations
 
 
-class StoredState(Cell):
-    """A cell that keeps a state in fewer bits from one step to the next; its gradient passes through unchanged."""
+class RoundedStates(Cell):
+    """A cell that rounds its states at each step. Gradients flow through the rounding unchanged.
+
+    Attributes:
+        h_bits: significant bits of the hidden state before any projection; None to leave it exact.
+        c_bits: significant bits of the cell state; None to leave it exact.
+    """
 
     def __init__(self, h_bits: int | None = None, c_bits: int | None = None) -> None:
         super().__init__()
         self.h_bits, self.c_bits = h_bits, c_bits
 
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """One step forward."""
+        """Computes one step, see ``Cell.step``."""
         m, c, step = super().step(z, c_previous)
         return (
-            m if self.h_bits is None else rounded(m, self.h_bits),
-            c if self.c_bits is None else rounded(c, self.c_bits),
+            m if self.h_bits is None else round_to_bits(m, self.h_bits),
+            c if self.c_bits is None else round_to_bits(c, self.c_bits),
             step,
         )
 
 
-def _quantised(tensors: Arrays, case: Case) -> Arrays:
-    """Each matrix to 8-bit integers times one scale."""
+def _quantise(matrix: Any, case: Case) -> Any:
+    """Rounds a matrix to 8-bit integers times one scale."""
     del case
-
-    def quantise(array: Any) -> Any:
-        scale = np.abs(array).max() / 127
-        return np.round(array / scale) * scale
-
-    return {name: quantise(array) if name.startswith("weight") else array for name, array in tensors.items()}
+    scale = np.abs(matrix).max() / 127
+    return np.round(matrix / scale) * scale
 
 
-def _narrowed(names: tuple[str, ...], bits: int) -> Callable[[Arrays, Case], Arrays]:
-    """Tensors stored in fewer bits before the run."""
-
-    def narrow(tensors: Arrays, case: Case) -> Arrays:
-        del case
-        return {name: rounded(array, bits) if name.startswith(names) else array for name, array in tensors.items()}
-
-    return narrow
+def _round(bits: int) -> Callable[[Any, Case], Any]:
+    return lambda array, _: round_to_bits(array, bits)
 
 
-_FORMATS: dict[str, tuple[int, Callable[[Case], bool]]] = {
-    "bfloat16": (BFLOAT16, needs.single),
-    "float16": (HALF, needs.single),
-    "float32": (SINGLE, needs.double),
+_FORMATS: dict[str, tuple[int, Condition]] = {
+    "bfloat16": (BFLOAT16, single_or_double),
+    "float16": (HALF, single_or_double),
+    "float32": (SINGLE, double),
 }
+"""Narrow formats: significant bits, and the condition that the case's own format is wider."""
 
 
-def _in(name: str) -> list[Defect]:
-    """What can be in a narrower format than the case's."""
-    bits, applies = _FORMATS[name]
+def _in_format(name: str) -> list[Defect]:
+    bits, requires = _FORMATS[name]
     return [
         Defect(
             id=f"accumulates-in-{name}",
             what=f"whose matrix products are accumulated in {name}",
-            applies=applies,
-            lift=accumulated(bits).lift,
+            requires=requires,
+            lift=rounding_sums(bits).lift,
         ),
         Defect(
             id=f"activations-in-{name}",
             what=f"whose activations are rounded to {name}",
-            applies=applies,
-            lift=activated(bits).lift,
+            requires=requires,
+            lift=rounding_activations(bits).lift,
         ),
-        Defect(
-            id=f"hidden-state-in-{name}",
-            what=f"whose hidden state (before any projection) is kept in {name}",
-            applies=applies,
-            cell=lambda _: StoredState(h_bits=bits),
+        cell_defect(
+            f"hidden-state-in-{name}",
+            f"whose hidden state (before any projection) is stored in {name}",
+            RoundedStates(h_bits=bits),
+            requires,
         ),
-        Defect(
-            id=f"cell-state-in-{name}",
-            what=f"whose cell state is kept in {name}",
-            applies=applies,
-            cell=lambda _: StoredState(c_bits=bits),
+        cell_defect(
+            f"cell-state-in-{name}", f"whose cell state is stored in {name}", RoundedStates(c_bits=bits), requires
         ),
         Defect(
             id=f"parameters-in-{name}",
             what=f"whose parameters are rounded to {name}",
-            # The values of a float64 case have more bits than float32 holds; those of a float32 case are as they are.
-            applies=applies,
-            shifts=_narrowed(("weight", "bias"), bits),
+            # Values of a float64 case have more bits than float32 holds; those of a float32 case would not change.
+            requires=requires,
+            shifts=change_tensors(("weight", "bias"), _round(bits)),
         ),
         Defect(
             id=f"input-in-{name}",
             what=f"whose input is rounded to {name}",
-            applies=applies,
-            shifts=_narrowed(("input",), bits),
+            requires=requires,
+            shifts=change_tensors("input", _round(bits)),
         ),
     ]
 
@@ -187,27 +181,27 @@ def _in(name: str) -> list[Defect]:
 DEFECTS = [
     Defect(
         id="operands-in-tf32",
-        what="whose matrix products round their operands to TF32, undeclared",
-        applies=needs.single,
-        lift=operands(TF32).lift,
+        what="whose matrix products round their operands to TF32 without declaring it",
+        requires=single_or_double,
+        lift=rounding_operands(TF32).lift,
     ),
     Defect(
         id="operands-in-bfloat16",
         what="whose matrix products round their operands to bfloat16",
-        applies=needs.single,
-        lift=operands(BFLOAT16).lift,
+        requires=single_or_double,
+        lift=rounding_operands(BFLOAT16).lift,
     ),
     Defect(
         id="operands-in-float32",
         what="whose matrix products round their operands to float32",
-        applies=needs.double,
-        lift=operands(SINGLE).lift,
+        requires=double,
+        lift=rounding_operands(SINGLE).lift,
     ),
-    *(defect for name in _FORMATS for defect in _in(name)),
+    *(defect for name in _FORMATS for defect in _in_format(name)),
     Defect(
         id="weights-in-int8",
-        what="whose weights are quantised to 8 bits, with one scale for each matrix",
-        applies=needs.single,
-        shifts=_quantised,
+        what="whose weights are quantised to 8 bits, with one scale per matrix",
+        requires=single_or_double,
+        shifts=change_tensors("weight", _quantise),
     ),
 ]

@@ -5,143 +5,130 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue.parts import (
-    States,
-    every,
-    given,
-    needing,
-    of_states,
-    of_steps,
-    padded,
+from conformance.defects.catalogue.conditions import (
+    all_of,
+    has_initial_state,
+    has_padding,
+    has_steps,
+    requiring,
     row_lengths,
     several_rows,
     several_steps,
-    takes_steps,
 )
-from conformance.defects.defect import NOTHING, Arrays, Defect, Rewire
+from conformance.defects.catalogue.tensors import Layers, move_in_states, move_in_steps
+from conformance.defects.defect import NOTHING, Arrays, Defect
 
-_any_given = given("h_0", "c_0")
 
-
-def _in_rows(layers: States, rows: list[int]) -> States:
+def _in_rows(layers: Layers, rows: list[int]) -> Layers:
     return [layer[:, rows] for layer in layers]
 
 
-def _first(layers: States, case: Case) -> States:
+def _repeat_first(layers: Layers, case: Case) -> Layers:
     return _in_rows(layers, [0] * (case.rows or 1))
 
 
-def _rolled(layers: States, case: Case) -> States:
+def _shift(layers: Layers, case: Case) -> Layers:
     return _in_rows(layers, [row - 1 for row in range(case.rows or 1)])
 
 
-def _reversed(layers: States, case: Case) -> States:
+def _reverse(layers: Layers, case: Case) -> Layers:
     return _in_rows(layers, list(range(case.rows or 1))[::-1])
 
 
-def _all(*moves: Rewire) -> Rewire:
-    def rewire(numbers: Arrays, case: Case) -> Arrays:
-        read: Arrays = {}
-        for move in moves:
-            read |= move(numbers, case)
-        return read
+def _first_row_only(numbers: Arrays, case: Case) -> Arrays:
+    """Returns zeros in all rows but the first, in ``output``, ``h_n`` and ``c_n``."""
 
-    return rewire
+    def keep_first(array: Any, case: Case) -> Any:
+        del case
+        kept = np.full_like(array, NOTHING)
+        kept[:, 0] = array[:, 0]
+        return kept
+
+    def keep_first_in_each(layers: Layers, case: Case) -> Layers:
+        return [keep_first(layer, case) for layer in layers]
+
+    output = move_in_steps("output", keep_first)
+    states = move_in_states("h_n", "c_n", move=keep_first_in_each)
+    return output(numbers, case) | states(numbers, case)
 
 
-def _only_first(array: Any, case: Case) -> Any:
-    del case
-    only = np.full_like(array, NOTHING)
-    only[:, 0] = array[:, 0]
-    return only
-
-
-def _one_from_before(array: Any, case: Case) -> Any:
-    """The longest row's steps are those of the row before it."""
+def _longest_from_previous(array: Any, case: Case) -> Any:
+    """Replaces the longest row by the previous row."""
     mixed, row = array.copy(), int(row_lengths(case).argmax())
     mixed[:, row] = array[:, row - 1]
     return mixed
 
 
-def _reshaped(array: Any, case: Case) -> Any:
-    """Memory in the order of (B, T, ·) taken for (T, B, ·), or the other way round."""
+def _reshape(array: Any, case: Case) -> Any:
+    """Reshapes (B, T, ·) to (T, B, ·), or the other way around, without moving elements in memory."""
     del case
     return array.swapaxes(0, 1).reshape(array.shape)
 
 
-DEFECTS = needing(
-    takes_steps,
+DEFECTS = requiring(
+    all_of(has_steps, several_rows),
     [
         Defect(
             id="initial-states-of-first-row-in-all",
-            what="whose rows all start from the first one's initial states",
-            applies=every(several_rows, _any_given),
-            reads=of_states("h_0", "c_0", move=_first),
+            what="whose rows all start from the initial states of the first row",
+            requires=has_initial_state,
+            reads=move_in_states("h_0", "c_0", move=_repeat_first),
         ),
         Defect(
             id="initial-states-of-row-before",
-            what="whose rows each start from the initial states of the row before",
-            applies=every(several_rows, _any_given),
-            reads=of_states("h_0", "c_0", move=_rolled),
+            what="whose rows each start from the initial states of the previous row",
+            requires=has_initial_state,
+            reads=move_in_states("h_0", "c_0", move=_shift),
         ),
         Defect(
             id="final-states-of-row-before",
-            what="that answers the final states of the row before for each row",
-            applies=several_rows,
-            answers=of_states("h_n", "c_n", move=_rolled),
+            what="that returns the previous row's final states for each row",
+            writes=move_in_states("h_n", "c_n", move=_shift),
         ),
         Defect(
             id="final-states-rows-reversed",
-            what="that answers the final states last row first",
-            applies=several_rows,
-            answers=of_states("h_n", "c_n", move=_reversed),
+            what="that returns the rows of its final states in reverse order",
+            writes=move_in_states("h_n", "c_n", move=_reverse),
         ),
         Defect(
             id="output-rows-reversed",
-            what="that answers its output last row first",
-            applies=several_rows,
-            answers=of_steps("output", lambda array, _: array[:, ::-1]),
+            what="that returns the rows of its output in reverse order",
+            writes=move_in_steps("output", lambda array, _: array[:, ::-1]),
         ),
         Defect(
             id="input-of-first-row-in-all",
-            what="whose rows all read the first one's input",
-            applies=several_rows,
-            reads=of_steps("input", lambda array, case: array[:, [0] * (case.rows or 1)]),
+            what="whose rows all read the input of the first row",
+            reads=move_in_steps("input", lambda array, case: array[:, [0] * (case.rows or 1)]),
         ),
         Defect(
             id="input-of-one-row-from-row-before",
-            what="one row of which reads the input of the row before",
-            applies=several_rows,
-            reads=of_steps("input", _one_from_before),
+            what="one row of which reads the input of the previous row",
+            reads=move_in_steps("input", _longest_from_previous),
         ),
         Defect(
             id="input-rows-rolled",
-            what="whose rows each read the input of the row before, but not its states",
-            applies=every(several_rows, lambda case: not padded(case)),
-            reads=of_steps("input", lambda array, _: np.roll(array, 1, axis=1)),
+            what="whose rows each read the input of the previous row, but their own initial states",
+            requires=lambda case: not has_padding(case),
+            reads=move_in_steps("input", lambda array, _: np.roll(array, 1, axis=1)),
         ),
         Defect(
             id="only-first-row-computed",
-            what="that answers zeros for all rows but the first",
-            stands_for="tensorflow#51561",
-            applies=several_rows,
-            answers=_all(
-                of_steps("output", _only_first),
-                of_states("h_n", "c_n", move=lambda layers, case: [_only_first(layer, case) for layer in layers]),
-            ),
+            what="that returns zeros for all rows but the first",
+            represents="tensorflow#51561",
+            writes=_first_row_only,
         ),
         Defect(
             id="input-reshaped",
-            what="that reshapes its input between time-major and batch-first in place of transposing it",
-            applies=every(several_rows, several_steps),
-            reads=of_steps("input", _reshaped),
+            what="that reshapes its input between time-major and batch-first instead of transposing it",
+            requires=several_steps,
+            reads=move_in_steps("input", _reshape),
         ),
         Defect(
             id="output-reshaped",
-            what="that reshapes its output between time-major and batch-first in place of transposing it",
-            stands_for="pytorch#80306",
-            applies=every(several_rows, several_steps),
-            answers=of_steps("output", _reshaped),
+            what="that reshapes its output between time-major and batch-first instead of transposing it",
+            represents="pytorch#80306",
+            requires=several_steps,
+            writes=move_in_steps("output", _reshape),
         ),
     ],
 )

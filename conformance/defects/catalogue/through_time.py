@@ -1,4 +1,4 @@
-"""Each step's adjoint is right, the way back from step to step, or what it finds there, is not."""
+"""Gradients that are wrong between steps, or that use wrong saved values. The adjoint of each step is right."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,101 +6,115 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue import needs
-from conformance.defects.catalogue.adjoint import GATES, with_block
-from conformance.defects.catalogue.paced import Moment, Paced
-from conformance.defects.catalogue.parts import given, remembers_cell
-from conformance.defects.catalogue.precision import BFLOAT16, rounded
+from conformance.defects.catalogue.adjoint import replace_block
+from conformance.defects.catalogue.changed_cells import CountingCell, Moment
+from conformance.defects.catalogue.conditions import (
+    all_of,
+    bidirectional,
+    checks_gradients,
+    checks_gradients_through_states,
+    has_full_row,
+    has_previous_c,
+    initial_state_of,
+    last_row_has_steps,
+    no_projection,
+    several_rows,
+    several_steps,
+    several_units,
+    single_or_double,
+)
+from conformance.defects.catalogue.precision import BFLOAT16, round_to_bits
+from conformance.defects.catalogue.tensors import GATES, transpose_gates
 from conformance.defects.defect import Defect
 from reference.cell import Sensitivity
 from reference.layer import Pass
 
-Recalls = Callable[[Pass, Case], Pass]
-Where = Callable[[int, int], bool]
-"""Whether a step is meant, of so many; counted in the order in which a direction takes them."""
+ChangePass = Callable[[Pass, Case], Pass]
+StepFilter = Callable[[int, int], bool]
+"""Condition on a step, given its number and the number of steps. Steps are counted in the order of processing."""
 
 
-class Cut(Paced):
-    """A cell through whose cell state no gradient leaves some steps."""
+class CutCellState(CountingCell):
+    """A cell in which, at some steps, no gradient flows to the previous cell state."""
 
-    def __init__(self, case: Case, cut: Where) -> None:
+    def __init__(self, case: Case, cut: StepFilter) -> None:
         super().__init__(case)
         self.cut = cut
 
     def step_back_at(self, moment: Moment, by: Sensitivity, d_m: Any, d_c: Any) -> tuple[Any, Any]:
-        """The adjoint of a step."""
+        """Computes the adjoint of a step, see ``Cell.step_back``."""
         d_z, d_c_previous = super().step_back_at(moment, by, d_m, d_c)
         return d_z, np.zeros_like(d_c_previous) if self.cut(moment.step, self.case.seq_len) else d_c_previous
 
 
-class CutRecurrence:
-    """Recurrent weights through which no gradient leaves some steps."""
+class CutRecurrentWeights:
+    """Recurrent weights through which, at some steps, no gradient flows to the previous hidden state."""
 
-    __array_ufunc__ = None  # So that an array leaves the product with this to this.
+    __array_ufunc__ = None  # Makes ``array @ self`` call ``__rmatmul__``.
 
-    def __init__(self, weights: Any, steps: int, cut: Where) -> None:
+    def __init__(self, weights: Any, steps: int, cut: StepFilter) -> None:
         self.weights, self.shape, self.steps, self.cut = weights, weights.shape, steps, cut
         self._left = steps
 
     def __rmatmul__(self, d_z: Any) -> Any:
-        """The gradient by the hidden state before a step; the last step asks first."""
+        """Returns the gradient with respect to the previous hidden state. Steps call this in reverse order."""
         self._left -= 1
         d_h = d_z @ self.weights
         return np.zeros_like(d_h) if self.cut(self._left, self.steps) else d_h
 
 
-class SkippedStep(Paced):
-    """A cell one of whose steps passes no gradient to its gates' sums."""
+class SkippedStep(CountingCell):
+    """A cell in which no gradient flows to the pre-activations of one step.
+
+    Attributes:
+        skipped: number of the step in the order of processing.
+    """
 
     def __init__(self, case: Case, skipped: int) -> None:
         super().__init__(case)
         self.skipped = skipped % case.seq_len
 
     def step_back_at(self, moment: Moment, by: Sensitivity, d_m: Any, d_c: Any) -> tuple[Any, Any]:
-        """The adjoint of a step."""
+        """Computes the adjoint of a step, see ``Cell.step_back``."""
         d_z, d_c_previous = super().step_back_at(moment, by, d_m, d_c)
         return d_z * (moment.step != self.skipped), d_c_previous
 
 
-def _weights(name: str, change: Callable[[Any, Case], Any]) -> Recalls:
-    """A way back through other weights than the way forth."""
+def _backward_weights(name: str, change: Callable[[Any, Case], Any]) -> ChangePass:
+    """Changes the weights of this name in the backward pass only."""
     return lambda one, case: one._replace(weights={**one.weights, name: change(one.weights[name], case)})
 
 
-def _cut_recurrence(cut: Where) -> Recalls:
-    return _weights("weight_hh", lambda weights, case: CutRecurrence(weights, case.seq_len, cut))
+def _cut_recurrent_weights(cut: StepFilter) -> ChangePass:
+    return _backward_weights("weight_hh", lambda weights, case: CutRecurrentWeights(weights, case.seq_len, cut))
 
 
 def _middle(step: int, steps: int) -> bool:
     return step == steps // 2
 
 
-def _all_but_the_last(step: int, steps: int) -> bool:
+def _all_but_last(step: int, steps: int) -> bool:
     return step <= steps - 2
 
 
-def _each_gate_transposed(weights: Any, case: Case) -> Any:
+def _zeros(weights: Any, case: Case) -> Any:
     del case
-    return np.concatenate([gate.T for gate in np.split(weights, 4)])
+    return np.zeros_like(weights)
 
 
-def _narrow(one: Pass, case: Case) -> Pass:
-    del case
-    return one._replace(weights={name: rounded(array, BFLOAT16) for name, array in one.weights.items()})
-
-
-def _recurrence_misses(block: int, name: str) -> Defect:
+def _without_gate(block: int, name: str) -> Defect:
+    matters = checks_gradients_through_states
     return Defect(
-        id=f"grad-recurrence-misses-{GATES[name]}",
-        what=f"whose gradient does not flow through the {name} gate to the hidden state before",
-        applies=lambda case: needs.gradients_into_a_past(case) and (name != "forget" or remembers_cell(case)),
-        recalls=_weights("weight_hh", lambda weights, _: with_block(weights.T, block, 0.0).T),
+        id=f"grad-recurrence-misses-{'ifgo'[block]}",
+        what=f"whose gradient does not flow through the {name} gate to the previous hidden state",
+        requires=all_of(matters, has_previous_c) if name == "forget" else matters,
+        saved=_backward_weights("weight_hh", lambda weights, _: replace_block(weights.T, block, 0.0).T),
     )
 
 
-def _only_direction(suffix: str) -> Recalls:
-    none = _weights("weight_ih", lambda weights, _: np.zeros_like(weights))
-    return lambda one, case: one if one.time.suffix == suffix else none(one, case)
+def _only_direction(suffix: str) -> ChangePass:
+    no_input_gradient = _backward_weights("weight_ih", _zeros)
+    return lambda one, case: one if one.time.suffix == suffix else no_input_gradient(one, case)
 
 
 def _without_last_row(one: Pass, case: Case) -> Pass:
@@ -109,107 +123,114 @@ def _without_last_row(one: Pass, case: Case) -> Pass:
     return one._replace(x=x.reshape(one.x.shape), h=h)
 
 
-def _h_after_each_step(one: Pass, case: Case) -> Pass:
+def _new_h_as_previous(one: Pass, case: Case) -> Pass:
     del case
     h = one.h.copy()
     h[one.time.before] = one.h[one.time.after]
     return one._replace(h=h)
 
 
-def _h_without_the_first(one: Pass, case: Case) -> Pass:
+def _without_initial_h(one: Pass, case: Case) -> Pass:
     del case
     h = one.h.copy()
     h[one.time.start] = 0
     return one._replace(h=h)
 
 
+def _round_weights(one: Pass, case: Case) -> Pass:
+    del case
+    return one._replace(weights={name: round_to_bits(array, BFLOAT16) for name, array in one.weights.items()})
+
+
+_checks_full_row = all_of(checks_gradients, has_full_row)
+
 DEFECTS = [
     Defect(
         id="grad-h-stops-at-each-step",
-        what="whose gradient does not flow through the hidden state to the step before",
-        stands_for="AiDotNet#722",
-        applies=needs.gradients_into_a_past,
-        recalls=_weights("weight_hh", lambda weights, _: np.zeros_like(weights)),
+        what="whose gradient does not flow through the hidden state to the previous step",
+        represents="AiDotNet#722",
+        requires=checks_gradients_through_states,
+        saved=_backward_weights("weight_hh", _zeros),
     ),
     Defect(
         id="grad-h-stops-at-one-step",
-        what="whose gradient does not flow through the hidden state from the middle step to the one before",
-        applies=lambda case: needs.gradients_of_every_step(case) and case.seq_len > 1,
-        recalls=_cut_recurrence(_middle),
+        what="whose gradient does not flow through the hidden state from the middle step to the one before it",
+        requires=all_of(_checks_full_row, several_steps),
+        saved=_cut_recurrent_weights(_middle),
     ),
     Defect(
         id="grad-c-stops-at-one-step",
-        what="whose gradient does not flow through the cell state from the middle step to the one before",
-        applies=lambda case: needs.gradients_of_every_step(case) and case.seq_len > 1,
-        cell=lambda case: Cut(case, _middle),
+        what="whose gradient does not flow through the cell state from the middle step to the one before it",
+        requires=all_of(_checks_full_row, several_steps),
+        cell=lambda case: CutCellState(case, _middle),
     ),
     Defect(
         id="grad-truncated-in-the-middle",
         what="whose gradient stops in the middle of the sequence",
-        applies=lambda case: needs.gradients_of_every_step(case) and case.seq_len > 1,
-        cell=lambda case: Cut(case, _middle),
-        recalls=_cut_recurrence(_middle),
+        requires=all_of(_checks_full_row, several_steps),
+        cell=lambda case: CutCellState(case, _middle),
+        saved=_cut_recurrent_weights(_middle),
     ),
     Defect(
         id="grad-truncated-to-two-steps",
-        what="whose gradient goes from the last step to the one before, and from no other step to any before",
-        applies=lambda case: needs.gradients_of_every_step(case) and case.seq_len > 2,
-        cell=lambda case: Cut(case, _all_but_the_last),
-        recalls=_cut_recurrence(_all_but_the_last),
+        what="whose gradient flows from the last step to the one before it, but between no other steps",
+        requires=lambda case: _checks_full_row(case) and case.seq_len > 2,
+        cell=lambda case: CutCellState(case, _all_but_last),
+        saved=_cut_recurrent_weights(_all_but_last),
     ),
-    *(_recurrence_misses(block, name) for block, name in enumerate(GATES)),
+    *(_without_gate(block, name) for block, name in enumerate(GATES)),
     Defect(
         id="grad-recurrence-transposed",
-        what="whose gradient flows to the hidden state before through each gate's recurrent weights transposed",
-        applies=lambda case: needs.gradients_into_a_past(case) and not case.proj_size and max(case.hidden_sizes) > 1,
-        recalls=_weights("weight_hh", _each_gate_transposed),
+        what="whose gradient flows to the previous step through wrongly transposed recurrent weights of each gate",
+        requires=all_of(checks_gradients_through_states, no_projection, several_units),
+        saved=_backward_weights("weight_hh", transpose_gates),
     ),
     Defect(
         id="grad-misses-first-step",
-        what="whose gradient leaves out the first step's gates",
-        applies=needs.gradients_of_every_step,
+        what="whose gradient leaves out the gates of the first step",
+        requires=_checks_full_row,
         cell=lambda case: SkippedStep(case, 0),
     ),
     Defect(
         id="grad-misses-last-step",
-        what="whose gradient leaves out the last step's gates",
-        applies=needs.gradients_of_every_step,
+        what="whose gradient leaves out the gates of the last step",
+        requires=_checks_full_row,
         cell=lambda case: SkippedStep(case, -1),
     ),
     Defect(
         id="grad-weight_hh-from-h-after",
-        what="whose gradient by the recurrent weights takes h for h'",
-        applies=needs.gradients,
-        recalls=_h_after_each_step,
+        what="whose gradient with respect to the recurrent weights uses h instead of h'",
+        requires=checks_gradients,
+        saved=_new_h_as_previous,
     ),
     Defect(
         id="grad-weight_hh-misses-h_0",
-        what="whose gradient by the recurrent weights leaves out the first step",
-        applies=lambda case: needs.gradients_of_every_step(case) and given("h_0")(case),
-        recalls=_h_without_the_first,
+        what="whose gradient with respect to the recurrent weights leaves out the first step",
+        requires=all_of(_checks_full_row, initial_state_of("h_0")),
+        saved=_without_initial_h,
     ),
     Defect(
         id="grad-weights-miss-last-row",
-        what="whose gradients by weight_ih and weight_hh leave out the last row",
-        applies=needs.gradients_of_last_row,
-        recalls=_without_last_row,
+        what="whose gradients with respect to weight_ih and weight_hh leave out the last row",
+        requires=all_of(checks_gradients, several_rows, last_row_has_steps),
+        saved=_without_last_row,
     ),
     Defect(
         id="grad-input-of-forward-only",
-        what="whose gradients by what a layer reads are those of its forward direction alone",
-        applies=needs.gradients_of_directions,
-        recalls=_only_direction(""),
+        what="whose gradient with respect to each layer's input comes from the forward direction alone",
+        requires=all_of(checks_gradients, bidirectional),
+        saved=_only_direction(""),
     ),
     Defect(
         id="grad-input-of-reverse-only",
-        what="whose gradients by what a layer reads are those of its reverse direction alone",
-        applies=needs.gradients_of_directions,
-        recalls=_only_direction("_reverse"),
+        what="whose gradient with respect to each layer's input comes from the reverse direction alone",
+        requires=all_of(checks_gradients, bidirectional),
+        saved=_only_direction("_reverse"),
     ),
     Defect(
         id="grad-through-weights-in-bfloat16",
-        what="whose way back goes through weights rounded to bfloat16",
-        applies=lambda case: needs.gradients(case) and needs.single(case),
-        recalls=_narrow,
+        what="whose backward pass rounds the weights to bfloat16",
+        requires=all_of(checks_gradients, single_or_double),
+        saved=_round_weights,
     ),
 ]

@@ -1,4 +1,4 @@
-"""The catalogue as a whole: named well, broad, and each defect a defect that some shipped case sees."""
+"""The catalogue has unique ids and readable sentences, and a shipped case detects each defect."""
 
 import re
 from functools import cache
@@ -19,19 +19,19 @@ LARGE = {"cases/large.yaml", "cases/tutorial.yaml"}
 
 @cache
 def shipped() -> list[Case]:
-    """Small cases that compare everything, those which touch every feature first."""
-    whole = [case for case in load_all([shipped_cases()]) if len(case.check) == 4 or case.input_nan]
-    cases = [case for case in whole if case.file not in LARGE]
+    """Returns small cases that compare every tensor. Those that touch every feature come first."""
+    complete = [case for case in load_all([shipped_cases()]) if len(case.check) == 4 or case.input_nan]
+    cases = [case for case in complete if case.file not in LARGE]
     return sorted(cases, key=lambda case: "core" not in case.tags)
 
 
 @cache
-def answered(case: Case) -> tuple[Problem, Expectation]:
+def problem_and_expectation(case: Case) -> tuple[Problem, Expectation]:
     problem = make_problem(case)
     return problem, Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
 
 
-def test_ids_are_unique_and_can_be_typed() -> None:
+def test_ids_are_unique_and_easy_to_type() -> None:
     ids = [defect.id for defect in CATALOGUE]
     assert len(set(ids)) == len(ids)
     for name in ids:
@@ -39,13 +39,13 @@ def test_ids_are_unique_and_can_be_typed() -> None:
         assert len(name) <= 60, name
 
 
-def test_there_are_many_of_each_kind() -> None:
+def test_the_catalogue_covers_gate_orders_and_real_bugs() -> None:
     assert len(CATALOGUE) >= 150
     assert sum(defect.id.startswith("gates-read-") for defect in CATALOGUE) == 23
-    assert sum(defect.stands_for != "" for defect in CATALOGUE) >= 40
+    assert sum(defect.represents != "" for defect in CATALOGUE) >= 40
 
 
-def test_what_they_do_completes_a_sentence() -> None:
+def test_descriptions_complete_the_sentence() -> None:
     sentences = [defect.what for defect in CATALOGUE]
     assert len(set(sentences)) == len(sentences)
     for what in sentences:
@@ -53,25 +53,30 @@ def test_what_they_do_completes_a_sentence() -> None:
         assert what[-1] not in ".,; ", what
 
 
-def test_sized_ones_are_made_in_other_sizes() -> None:
-    sized = [defect for defect in CATALOGUE if defect.sized]
+def test_defects_with_a_size_can_be_resized() -> None:
+    sized = [defect for defect in CATALOGUE if defect.with_size]
     assert len(sized) >= 5
     for defect in sized:
         assert defect.size is not None
-        assert defect.sized is not None
-        other = defect.sized(defect.size / 2)
+        assert defect.with_size is not None
+        other = defect.with_size(defect.size / 2)
         assert (other.size, other.id) != (defect.size, defect.id)
-        assert defect.sized(defect.size).id == defect.id
+        assert defect.with_size(defect.size).id == defect.id
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("defect", CATALOGUE, ids=lambda defect: defect.id)
-def test_each_is_seen_by_a_shipped_case(defect: Defect, dtype: str) -> None:
-    cases = [case for case in shipped() if case.dtype == dtype and defect.concerns(case)]
+def test_a_shipped_case_detects_each_defect(defect: Defect, dtype: str) -> None:
+    cases = [case for case in shipped() if case.dtype == dtype and defect.applies_to(case)]
     if defect.equivalent:
-        assert all(error_ratios(*answered(case), Dialect(), [defect])[defect.id] <= DETECTED_ABOVE for case in cases)
+        assert all(
+            error_ratios(*problem_and_expectation(case), Dialect(), [defect])[defect.id] <= DETECTED_ABOVE
+            for case in cases
+        )
         return
     if dtype == "float32" and not cases:
-        assert any(defect.concerns(case) for case in shipped())
+        assert any(defect.applies_to(case) for case in shipped())
         return
-    assert any(error_ratios(*answered(case), Dialect(), [defect])[defect.id] > DETECTED_ABOVE for case in cases)
+    assert any(
+        error_ratios(*problem_and_expectation(case), Dialect(), [defect])[defect.id] > DETECTED_ABOVE for case in cases
+    )

@@ -1,4 +1,4 @@
-"""Defects of the forward pass do what they say, whatever the layout."""
+"""Defects of the forward pass do what they describe, in every layout."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,12 +23,12 @@ def case(**options: Any) -> Case:
     return Case(**{**small, **options})
 
 
-def answers(defect: str | Defect, problem: Problem, dialect: Dialect | None = None) -> dict[str, Any]:
+def defective(defect: str | Defect, problem: Problem, dialect: Dialect | None = None) -> dict[str, Any]:
     return solve(DEFECTS[defect] if isinstance(defect, str) else defect, problem, dialect or Dialect())
 
 
 def run(problem: Problem, **changed: Any) -> Mapping[str, Any]:
-    """The reference's results, with other arguments in the place of some of a problem's."""
+    """Returns the reference's outputs for a problem, with some arguments replaced."""
     options = {
         "model": problem.case.model,
         "parameters": problem.parameters,
@@ -40,9 +40,9 @@ def run(problem: Problem, **changed: Any) -> Mapping[str, Any]:
     return reference.forward(**{**options, **changed}).outputs
 
 
-def same(got: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+def assert_close(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     for name, array in expected.items():
-        np.testing.assert_allclose(got[name], array, rtol=1e-12, atol=1e-13, err_msg=name)
+        np.testing.assert_allclose(actual[name], array, rtol=1e-12, atol=1e-13, err_msg=name)
 
 
 # --------------------------------------------------------------------------- layouts
@@ -56,8 +56,8 @@ LAYOUTS = [
 ]
 
 
-def laid_out(problem: Problem, axes: Any, **options: Any) -> Problem:
-    """The same values in another layout: ``axes`` moves those of input, output and states."""
+def rearrange(problem: Problem, axes: Any, **options: Any) -> Problem:
+    """Returns the problem in another layout, given a function that rearranges the axes of a named tensor."""
     return replace(
         problem,
         case=case(**options),
@@ -83,29 +83,29 @@ def test_a_defect_is_the_same_in_every_layout(options: dict[str, Any]) -> None:
         layouts.append((unbatched, {"batch": "unbatched"}, {"batch": 1}))
     for axes, layout, plain in layouts:
         problem = make_problem(case(**{**options, **plain}))
-        other = laid_out(problem, axes, **{**options, **layout})
-        applied = [defect for defect in CATALOGUE if defect.applies(problem.case)]
-        assert applied == [defect for defect in CATALOGUE if defect.applies(other.case)]
+        other = rearrange(problem, axes, **{**options, **layout})
+        applied = [defect for defect in CATALOGUE if defect.requires(problem.case)]
+        assert applied == [defect for defect in CATALOGUE if defect.requires(other.case)]
         assert len(applied) > 100
         for defect in applied:
-            got = answers(defect, other)
-            for name, array in answers(defect, problem).items():
+            actual = defective(defect, other)
+            for name, array in defective(defect, problem).items():
                 np.testing.assert_allclose(
-                    got[name], axes(name, array), rtol=1e-6, atol=1e-9, err_msg=f"{defect.id} {name}"
+                    actual[name], axes(name, array), rtol=1e-6, atol=1e-9, err_msg=f"{defect.id} {name}"
                 )
 
 
-# --------------------------------------------------------------------------- said another way
+# --------------------------------------------------------------------------- computed another way
 
 
-def test_states_that_run_on_over_padding() -> None:
+def test_states_updated_in_the_padding() -> None:
     problem = make_problem(case(lengths=(3, 6, 1), padding="nan", num_layers=2))
-    beyond = np.arange(6)[:, None] >= np.array([3, 6, 1])
-    zeroed = np.where(beyond[..., None], 0.0, problem.input)
+    padding = np.arange(6)[:, None] >= np.array([3, 6, 1])
+    zeroed = np.where(padding[..., None], 0.0, problem.input)
     expected = run(problem, input=zeroed, lengths=None)
-    same(answers("output-runs-on-over-padding", problem), expected)
-    shown = {**expected, "output": np.where(beyond[..., None], 0.0, expected["output"])}
-    same(answers("padding-updates-states", problem), shown)
+    assert_close(defective("output-runs-on-over-padding", problem), expected)
+    shown = {**expected, "output": np.where(padding[..., None], 0.0, expected["output"])}
+    assert_close(defective("padding-updates-states", problem), shown)
 
 
 def test_input_reversed_without_its_mask() -> None:
@@ -113,15 +113,15 @@ def test_input_reversed_without_its_mask() -> None:
     forward = {name.removesuffix("_reverse"): array for name, array in problem.parameters.items()}
     model = replace(problem.case.model, direction="forward")
     expected = run(problem, model=model, parameters=forward, input=problem.input[::-1])
-    same(answers("input-reversed-without-mask", problem), {**expected, "output": expected["output"][::-1]})
+    assert_close(defective("input-reversed-without-mask", problem), {**expected, "output": expected["output"][::-1]})
 
 
-def test_features_reversed_in_place_of_time() -> None:
+def test_features_reversed_instead_of_time() -> None:
     problem = make_problem(case(direction="reverse"))
     forward = {name.removesuffix("_reverse"): array for name, array in problem.parameters.items()}
     model = replace(problem.case.model, direction="forward")
     expected = run(problem, model=model, parameters=forward, input=problem.input[..., ::-1])
-    same(answers("features-reversed-not-time", problem), expected)
+    assert_close(defective("features-reversed-not-time", problem), expected)
 
 
 def test_rows_sorted_by_length_but_not_their_states() -> None:
@@ -129,10 +129,10 @@ def test_rows_sorted_by_length_but_not_their_states() -> None:
     order = [1, 0, 2]
     assert problem.initial_state is not None
     moved = {name: array[:, order] for name, array in problem.initial_state.items()}
-    same(answers("initial-states-not-sorted-with-rows", problem), run(problem, initial_state=moved))
-    right = run(problem)
-    same(answers("final-states-left-sorted", problem), {n: right[n][:, order] for n in ("h_n", "c_n")})
-    same(answers("output-left-sorted", problem), {"output": right["output"][:, order]})
+    assert_close(defective("initial-states-not-sorted-with-rows", problem), run(problem, initial_state=moved))
+    expected = run(problem)
+    assert_close(defective("final-states-left-sorted", problem), {n: expected[n][:, order] for n in ("h_n", "c_n")})
+    assert_close(defective("output-left-sorted", problem), {"output": expected["output"][:, order]})
 
 
 @pytest.mark.parametrize(
@@ -147,26 +147,26 @@ def test_rows_sorted_by_length_but_not_their_states() -> None:
         ("lengths-sorted", (4, 2, 0)),
         ("lengths-reversed", (0, 4, 2)),
         ("lengths-of-row-before", (0, 2, 4)),
-        ("zero-length-is-all", (2, 4, 5)),
-        ("zero-length-is-one", (2, 4, 1)),
+        ("zero-length-read-as-full", (2, 4, 5)),
+        ("zero-length-read-as-one", (2, 4, 1)),
     ],
 )
-def test_wrong_lengths(defect: str, lengths: tuple[int, ...]) -> None:
+def test_wrong_lengths_equal_a_run_with_those_lengths(defect: str, lengths: tuple[int, ...]) -> None:
     problem = make_problem(case(lengths=(2, 4, 0), seq_len=5, padding="random", bidirectional=True))
-    assert DEFECTS[defect].applies(problem.case)
-    same(answers(defect, problem), run(problem, lengths=lengths))
+    assert DEFECTS[defect].requires(problem.case)
+    assert_close(defective(defect, problem), run(problem, lengths=lengths))
 
 
 def test_final_states_from_the_wrong_output() -> None:
     problem = make_problem(case(lengths=(3, 6, 1), padding="random"))
     output = run(problem)["output"]
-    same(answers("h_n-from-last-output", problem), {"h_n": output[None, 5]})
-    same(answers("h_n-a-step-early", problem), {"h_n": output[None, [1, 4, 0], [0, 1, 2]]})
-    repeated = answers("h_n-from-last-output", problem, Dialect("repeat"))
-    same(repeated, {"h_n": run(problem)["h_n"]})
+    assert_close(defective("h_n-from-last-output", problem), {"h_n": output[None, 5]})
+    assert_close(defective("h_n-a-step-early", problem), {"h_n": output[None, [1, 4, 0], [0, 1, 2]]})
+    repeated = defective("h_n-from-last-output", problem, Dialect("repeat"))
+    assert_close(repeated, {"h_n": run(problem)["h_n"]})
 
 
-def test_initial_states_read_at_the_wrong_place() -> None:
+def test_initial_states_read_from_the_wrong_place() -> None:
     problem = make_problem(case(num_layers=2, bidirectional=True))
     assert problem.initial_state is not None
     places = {
@@ -179,36 +179,36 @@ def test_initial_states_read_at_the_wrong_place() -> None:
     }
     for defect, places_read in places.items():
         moved = {name: array[places_read] for name, array in problem.initial_state.items()}
-        same(answers(defect, problem), run(problem, initial_state=moved))
+        assert_close(defective(defect, problem), run(problem, initial_state=moved))
     batch_major = {name: array.reshape(3, 4, 5).swapaxes(0, 1) for name, array in problem.initial_state.items()}
-    same(answers("initial-states-batch-first", problem), run(problem, initial_state=batch_major))
+    assert_close(defective("initial-states-batch-first", problem), run(problem, initial_state=batch_major))
 
 
-def test_states_stacked_in_another_order_are_read_and_written_alike() -> None:
+def test_states_are_read_and_written_in_the_same_wrong_order() -> None:
     problem = make_problem(case(num_layers=3, bidirectional=True))
-    right = run(problem)
+    expected = run(problem)
     for name in ("h_n", "c_n"):
-        by_direction = right[name][[0, 2, 4, 1, 3, 5]]
-        same(answers("final-states-by-direction-then-layer", problem), {name: by_direction})
-        batch_major = np.stack([right[name][:, row] for row in range(3)]).reshape(6, 3, 5)
-        same(answers("final-states-batch-first", problem), {name: batch_major})
+        by_direction = expected[name][[0, 2, 4, 1, 3, 5]]
+        assert_close(defective("final-states-by-direction-then-layer", problem), {name: by_direction})
+        batch_major = np.stack([expected[name][:, row] for row in range(3)]).reshape(6, 3, 5)
+        assert_close(defective("final-states-batch-first", problem), {name: batch_major})
     assert problem.initial_state is not None
     moved = {name: array[[0, 3, 1, 4, 2, 5]] for name, array in problem.initial_state.items()}
-    same(answers("initial-states-by-direction-then-layer", problem), run(problem, initial_state=moved))
+    assert_close(defective("initial-states-by-direction-then-layer", problem), run(problem, initial_state=moved))
 
 
-def test_a_projection_that_only_cuts() -> None:
+def test_a_projection_that_truncates() -> None:
     problem = make_problem(case(proj_size=3))
     cut = {**problem.parameters, "weight_hr_l0": np.eye(3, 5)}
-    same(answers("projection-cuts", problem), run(problem, parameters=cut))
+    assert_close(defective("projection-truncates", problem), run(problem, parameters=cut))
 
 
-def test_dropout_in_inference_is_like_dropout() -> None:
+def test_dropout_in_inference_drops_and_scales_like_dropout_in_training() -> None:
     problem = make_problem(case(num_layers=2, dropout=0.25, seq_len=50, hidden_size=16))
-    change = DEFECTS["dropout-in-inference"].masks
+    change = DEFECTS["dropout-in-inference"].dropout_masks
     assert change is not None
     mask = change({}, problem.case)["l0"]
     assert mask.shape == (50, 3, 16)
     assert set(np.unique(mask)) == {0.0, 1 / 0.75}
     assert mask.mean() == pytest.approx(1.0, abs=0.02)
-    same(answers("dropout-in-inference", problem), run(problem, dropout_masks={"l0": mask}))
+    assert_close(defective("dropout-in-inference", problem), run(problem, dropout_masks={"l0": mask}))

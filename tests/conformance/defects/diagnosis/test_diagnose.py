@@ -64,7 +64,7 @@ def tanh_off(size: float) -> Defect:
     activation = replace(tanh, value=lambda z: np.tanh(z) + size * np.sin(z))
     cell = Cell(candidate=activation, cell_state=activation)
     return Defect(
-        f"tanh-off-{size:.1e}", f"whose tanh is off by {size:g}", cell=lambda _: cell, size=size, sized=tanh_off
+        f"tanh-off-{size:.1e}", f"whose tanh is off by {size:g}", cell=lambda _: cell, size=size, with_size=tanh_off
     )
 
 

@@ -102,9 +102,9 @@ def test_the_smallest_detected_size_is_just_detected() -> None:
         assert smallest.size is not None
         assert smallest.dtype == "float32"
         assert smallest.size < 1e-3
-        assert defect.sized is not None
+        assert defect.with_size is not None
         for factor, detects in ((0.9, False), (1.1, True)):
-            left = find_undetected([SMALL], [defect.sized(factor * smallest.size)])[0]
+            left = find_undetected([SMALL], [defect.with_size(factor * smallest.size)])[0]
             assert (not left) == detects, smallest
 
 
