@@ -7,7 +7,7 @@ import { bySeverity, caseId, cell, dtypeOf, featuresOf, filtered, errorRatio, na
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
 import { badge, crumbs, divergence, errorRatioText, resultLink, scroll } from "./parts.js";
-import { describeCell, plural } from "./words.js";
+import { describeCell, plural, verdict } from "./words.js";
 
 const ROWS_AT_ONCE = 200;
 
@@ -17,7 +17,7 @@ export function cases(name, feature) {
   return [
     crumbs([name, to("implementation", [name])], [feature || "all cases"]),
     h("h1", breakable(name), h("span.sub", feature ? ` × ${feature}` : " all cases")),
-    summary(rows, feature),
+    summary(rows, cell(rows, feature), verdict),
     filters(["family"]),
     list(rows, (row) => resultLink(row, breakable(caseId(row))), "case"),
   ];
@@ -28,17 +28,16 @@ export function oneCase(id) {
   return [
     crumbs([id]),
     h("h1.path", breakable(id), h("span.sub", " on all implementations")),
-    summary(rows, ""),
+    summary(rows, cell(rows), describeCell),
     filters(["dtype", "tag"]),
     list(rows, (row) => resultLink(row, breakable(nameOf(row))), "implementation"),
   ];
 }
 
-function summary(rows, feature) {
-  const all = cell(rows, feature);
+function summary(rows, all, describe) {
   const errorRatios = rows.map(errorRatio);
   return [
-    h("p.verdict", bar(all.counts, Math.max(1, rows.length)), describeCell(all)),
+    h("p.verdict", bar(all.counts, Math.max(1, rows.length)), describe(all)),
     errorRatios.filter((each) => each !== null).length > 1 && spread(errorRatios),
   ];
 }

@@ -21,6 +21,8 @@ export function compare() {
     h("p.lead", h("code", found.old.path), " → ", h("code", found.new.path)),
     [["old", found.old], ["new", found.new]].map(([which, run]) => [
       !run.complete && h("p.incomplete", `The ${which} run is INCOMPLETE.`), run.invalid.length > 0 && h("p.incomplete", `The ${which} run is INVALID.`)]),
+    [["old", found.implementations.only_old], ["new", found.implementations.only_new]].map(([which, names]) =>
+      names.length > 0 && h("p", `Only in the ${which} run: ${names.join(", ")}`)),
     found.failed_on.length > 0 && h("p.incomplete", `FAILED on ${found.failed_on.join("; ")}`),
     h("ul.tally", { "aria-label": "Rows by kind of change" }, counts.map(([kind, count]) =>
       h(`li.chip.s-${statusOfKind(kind)}`, h("b", formatCount(count)), ` ${kind}`))),

@@ -7,7 +7,7 @@ import { byFeature, caseId, cell, divergenceOf, dtypeOf, filtered, largest, powe
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
 import { crumbs, facts, errorRatioText, resultLink, scroll, tile, upstreamLink } from "./parts.js";
-import { describeCell, formatCount, plural } from "./words.js";
+import { describeCell, formatCount, plural, verdict } from "./words.js";
 
 export function implementation(name) {
   const place = data.implementations.findIndex((each) => each.name === name);
@@ -18,7 +18,7 @@ export function implementation(name) {
   return [
     crumbs([name]),
     h("h1", breakable(name)),
-    h("p.verdict", bar(all.counts, rows.length), h("a", { href: to("cases", [name, ""]) }, describeCell(all))),
+    h("p.verdict", bar(all.counts, rows.length), h("a", { href: to("cases", [name, ""]) }, verdict(all))),
     filters(["family"]),
     h("div.columns",
       h("section", h("h2", "By feature"), featureTable(name, rows)),

@@ -47,9 +47,14 @@ export function divergence(row) {
   return found && upstreamLink(found);
 }
 
-export function upstreamLink({ id, upstream }) {
-  if (!/^https?:/i.test(upstream ?? "")) return h("span", h("code", id), upstream ? h("small", ` ${upstream}`) : "");
-  return h("span", h("code", id), " ", external(upstream, shortAddress(upstream)));
+export function upstreamLink(entry) {
+  return h("span", h("code", entry.id), " ", upstreamOf(entry));
+}
+
+// The upstream link of a known divergence, or why there is none.
+export function upstreamOf({ upstream }) {
+  if (/^https?:/i.test(upstream ?? "")) return external(upstream, shortAddress(upstream));
+  return upstream ? h("small", `upstream: ${upstream}`) : "";
 }
 
 // A GitHub issue, pull request or discussion as repository#number. Other addresses are returned unchanged.

@@ -5,7 +5,7 @@ import { data, details, number, record } from "./data.js";
 import { to } from "./state.js";
 import { caseId, caseOf, divergenceOf, dtypeOf, featuresOf, errorRatio, reasonOf, status, tagsOf } from "./model.js";
 import { meter } from "./charts.js";
-import { badge, crumbs, facts, errorRatioText, scroll, upstreamLink } from "./parts.js";
+import { badge, crumbs, facts, errorRatioText, scroll, upstreamOf } from "./parts.js";
 import { tensor } from "./tensor.js";
 import { formatNumber, shellQuoted, yaml } from "./words.js";
 
@@ -21,7 +21,7 @@ export async function result(name, id, chosen = "", element = "") {
   return [
     crumbs([name, to("implementation", [name])], [id]),
     h("h1.path", badge(status(row)), " ", breakable(id), h("span.sub", " on ", breakable(name))),
-    h("p.reason.lead", divergenceOf(row) ? upstreamLink(divergenceOf(row)) : "", " ", reasonOf(row)),
+    h("p.reason.lead", reasonOf(row), " ", divergenceOf(row) && upstreamOf(divergenceOf(row))),
     own.diagnosis && h("div.diagnosis", h("h2", "Diagnosis"), h("p", own.diagnosis),
       own.causes && h("ul.plain", Object.entries(own.causes).map(([cause, what]) => h("li", h("code", cause), ` an LSTM ${what}`)))),
     divergenceOf(row)?.reason && h("div.diagnosis", h("h2", "Cause"), h("p", divergenceOf(row).reason)),

@@ -40,7 +40,11 @@ export function remainder(cell) {
   return rest.length ? ` (${rest.join(", ")})` : "";
 }
 
+// "12 of 14 (+3 unsupported)".
 export const describeCell = (cell) => passedOf(cell) + remainder(cell);
+
+// "12 of 14 supported cases conform (+3 unsupported)".
+export const verdict = (cell) => `${passedOf(cell)}${cell.supported ? " supported cases conform" : ""}${remainder(cell)}`;
 
 // Quotes a word for a shell. Invisible characters become escapes.
 export function shellQuoted(word) {
