@@ -9,7 +9,7 @@ import numpy as np
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import module_for
+from conformance.adapters.pytorch.lstm import build_module
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -73,7 +73,7 @@ def _exported(problem: Problem) -> Any:
     from tvm.relax.frontend.torch import from_exported_program
 
     case: Case = problem.case
-    module = module_for(case, case.dtype).eval()
+    module = build_module(case, case.dtype).eval()
     module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
     inputs = _torch.to_tensors({"input": problem.input}, case.dtype)["input"]
     state = tuple(_torch.to_tensors(problem.initial_state or {}, case.dtype).values())

@@ -1,1 +1,1 @@
-"""Adapters for PyTorch: its modules, cells, exporters and quantizable layers."""
+"""Adapters for PyTorch: modules, cells, exporters and quantizable layers."""

@@ -1,4 +1,4 @@
-"""What the torch adapters share: arrays to tensors and back, gradients, and what torch runs on this machine."""
+"""Helpers shared by the torch adapters: tensors from arrays and back, modules, gradients, supported dtypes."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ Array = NDArray[np.floating]
 
 
 def to_tensors(arrays: Tensors, dtype: str, grad: bool = False) -> dict[str, Any]:
-    """Fresh torch tensors of a case's dtype, sharing no memory with the problem's arrays."""
+    """Copies NumPy arrays to torch tensors of a dtype, optionally with ``requires_grad``."""
     import torch
 
     kind = getattr(torch, dtype)
@@ -26,7 +26,7 @@ def to_tensors(arrays: Tensors, dtype: str, grad: bool = False) -> dict[str, Any
 
 
 def to_array(tensor: Any) -> Array:
-    """A fresh NumPy array; bfloat16, which NumPy lacks, as float32."""
+    """Copies a tensor to a NumPy array. NumPy has no bfloat16, so bfloat16 becomes float32."""
     import torch
 
     detached = tensor.detach()
@@ -37,13 +37,15 @@ def to_array(tensor: Any) -> Array:
 def solve(
     outputs: Callable[[], Mapping[str, Any]], wanted: Iterable[str], leaves: Mapping[str, Any], cotangents: Tensors
 ) -> dict[str, Array]:
-    """Runs a model and, where gradients are wanted, differentiates the sum of its outputs times their cotangents.
+    """Runs a model forward and, if a gradient is wanted, backward.
+
+    The gradients are those of the sum of all outputs, each multiplied by its cotangent.
 
     Args:
-        outputs: runs the model.
-        wanted: names of the solution's tensors.
-        leaves: what to differentiate for, by name: input, states, parameters.
-        cotangents: by the outputs' names.
+        outputs: function that runs the model and returns its outputs by name.
+        wanted: names of the tensors to return; gradients start with ``grad.``.
+        leaves: tensors to differentiate with respect to, by name: input, states, parameters.
+        cotangents: cotangents by the outputs' names.
     """
     import torch
 
@@ -60,7 +62,7 @@ def solve(
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without the warning by which torch says that it takes another kernel where there is a projection."""
+    """Suppresses torch's warning that an LSTM with a projection does not use oneDNN."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN", UserWarning)
         yield
@@ -68,9 +70,14 @@ def quietly() -> Iterator[None]:
 
 @cache
 def refusal(module: str, dtype: str, **options: Any) -> str | None:
-    """Why a module does not run in a dtype of 16 bits on this machine, forward and backward, in torch's words.
+    """Returns torch's error if a module does not run in a 16-bit dtype on this machine, forward and backward.
 
-    None if it does, and of other dtypes: a module that fails in them is broken.
+    Returns None if it runs. Other dtypes are not tried: a module that fails in them is broken, not limited.
+
+    Args:
+        module: ``LSTM`` or ``LSTMCell``.
+        dtype: dtype of the parameters and the input.
+        **options: further arguments of the module.
     """
     import torch
 
@@ -91,7 +98,15 @@ def refusal(module: str, dtype: str, **options: Any) -> str | None:
 
 
 def build(module: str, options: Mapping[str, Any], dtype: str) -> Any:
-    """``torch.nn.LSTM`` or ``LSTMCell`` with parameters not yet set: torch's global random state is not touched."""
+    """Builds a ``torch.nn.LSTM`` or ``LSTMCell`` with uninitialised parameters.
+
+    Does not draw from torch's global random state.
+
+    Args:
+        module: ``LSTM`` or ``LSTMCell``.
+        options: arguments of the module.
+        dtype: dtype of the parameters.
+    """
     import torch
 
     # A module on the meta device draws no numbers.
@@ -100,7 +115,7 @@ def build(module: str, options: Mapping[str, Any], dtype: str) -> Any:
 
 
 def describe() -> dict[str, str]:
-    """Versions, device, threads and kernels."""
+    """Returns versions, device, threads and kernels."""
     import torch
 
     return {

@@ -1,4 +1,4 @@
-"""``torch.nn.LSTM`` captured as a graph: ``torch.export`` and ``torch.compile``."""
+"""``torch.nn.LSTM`` captured as a graph by ``torch.export`` and ``torch.compile``."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from conformance.verdict.problem import Problem
 
 
 class TorchLSTMExport(TorchLSTM):
-    """Exported for the case's shapes by ``torch.export``; the graph holds one ``aten::lstm``."""
+    """Drives a program exported by ``torch.export`` for the case's shapes. Its graph holds one ``aten::lstm``."""
 
     name = "torch.nn.LSTM[export]"
     path = "torch.export.export(…).module()"
@@ -20,19 +20,19 @@ class TorchLSTMExport(TorchLSTM):
 
     features = TorchLSTM.features - {"lengths"}
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "torch.export cannot guard on the batch sizes of a packed sequence, which are data"
+        "lengths": "torch.export cannot guard on the batch sizes of a packed sequence: they depend on data"
     }
 
     def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
         del case
 
         def call(inputs: Any, state: Any) -> Any:
-            return self.exported(module, inputs, state).module()(inputs, state)
+            return self.export(module, inputs, state).module()(inputs, state)
 
         return call
 
-    def exported(self, module: Any, inputs: Any, state: Any) -> Any:
-        """The program for inputs and states like these; it shares the module's parameters."""
+    def export(self, module: Any, inputs: Any, state: Any) -> Any:
+        """Returns the exported program for the shapes of an input and a state. It shares the module's parameters."""
         import torch
 
         with _quietly():
@@ -40,21 +40,25 @@ class TorchLSTMExport(TorchLSTM):
 
 
 class TorchLSTMDecomposed(TorchLSTMExport):
-    """Exported, and the LSTM in it decomposed: the Python LSTM of ``torch._decomp``, a node for each operation."""
+    """Drives an exported program after ``run_decompositions``.
+
+    The LSTM becomes the Python LSTM of ``torch._decomp``, unrolled over time, with one node per operation.
+    """
 
     name = "torch.nn.LSTM[export,decomposed]"
     path = "torch.export.export(…).run_decompositions().module()"
 
-    def exported(self, module: Any, inputs: Any, state: Any) -> Any:
-        """The program of core ATen operators, unrolled over time."""
+    def export(self, module: Any, inputs: Any, state: Any) -> Any:
+        """Returns the program of core ATen operators."""
         with _quietly():
-            return super().exported(module, inputs, state).run_decompositions()
+            return super().export(module, inputs, state).run_decompositions()
 
 
 class TorchLSTMCompiled(TorchLSTM):
-    """One graph by ``torch.compile``, forward and backward: the Python LSTM of ``torch._decomp``, unrolled over time.
+    """Drives ``torch.compile`` with one graph for forward and backward.
 
-    Without ``allow_rnn``, Dynamo leaves an LSTM as it is, and nothing would be compiled.
+    The graph is the Python LSTM of ``torch._decomp``, unrolled over time. Dynamo compiles an LSTM only with
+    ``allow_rnn``; otherwise it runs it eagerly.
     """
 
     name = "torch.nn.LSTM[compile,aot_eager]"
@@ -64,11 +68,12 @@ class TorchLSTMCompiled(TorchLSTM):
 
     features = TorchLSTM.features - {"lengths"}
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "torch.compile(fullgraph=True) cannot guard on the batch sizes of a packed sequence, which are data"
+        "lengths": "torch.compile(fullgraph=True) cannot guard on the batch sizes of a packed sequence: they depend on "
+        "data"
     }
 
     def solve(self, problem: Problem) -> Solution:
-        """Compiles for this problem alone, and runs."""
+        """Compiles for this problem only, then runs."""
         with compiling():
             return super().solve(problem)
 
@@ -80,18 +85,18 @@ class TorchLSTMCompiled(TorchLSTM):
 
 
 class TorchLSTMInductor(TorchLSTMCompiled):
-    """The same graph through Inductor, which writes C++ for it: from ten seconds to minutes for a case."""
+    """Drives the same graph compiled by Inductor to C++, which takes from ten seconds to minutes per case."""
 
     name = "torch.nn.LSTM[compile,inductor]"
     backend = "inductor"
-    # No case has this tag: the time that a case may take by default is not always enough.
+    # No case has this tag: the default time limit of a case is not always long enough.
     default_tag = "on-demand"
     path = TorchLSTMCompiled.path.replace("aot_eager", "inductor")
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what torch warns of in its own code when it exports an LSTM."""
+    """Suppresses the warnings that torch raises in its own code when it exports an LSTM."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*_flat_weights.*were assigned during export", UserWarning)
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
@@ -100,7 +105,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def compiling() -> Iterator[None]:
-    """With LSTMs compiled, and with nothing compiled before or left behind."""
+    """Lets Dynamo compile LSTMs, and clears its cache before and after."""
     import torch
 
     torch._dynamo.reset()

@@ -1,8 +1,7 @@
-"""``torch.nn.LSTM``."""
+"""``torch.nn.LSTM``, called eagerly on the CPU."""
 
 import warnings
 from collections.abc import Callable, Set
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +13,11 @@ from conformance.adapters.pytorch import common as _torch
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, Tensors
 
+Options = tuple[tuple[str, Any], ...]
+
 
 class TorchLSTM(Adapter):
-    """Drives ``torch.nn.LSTM`` on the CPU; packed sequences where rows have lengths."""
+    """Drives ``torch.nn.LSTM`` on the CPU. Uses packed sequences if the case has lengths."""
 
     name = "torch.nn.LSTM"
     requires = ("torch",)
@@ -30,7 +31,7 @@ class TorchLSTM(Adapter):
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Everything but rows of length 0, and dtypes that torch does not run here."""
+        """Also refuses rows of length 0 and 16-bit dtypes that torch does not run on this machine."""
         if reason := super().supports(case):
             return reason
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
@@ -38,9 +39,9 @@ class TorchLSTM(Adapter):
         return _torch.refusal("LSTM", case.dtype, proj_size=2 if case.proj_size else 0)
 
     def solve(self, problem: Problem) -> Solution:
-        """Sets the module's parameters and runs it."""
+        """Loads the problem's parameters into a module and runs it."""
         case, dtype = problem.case, self._dtype(problem.case)
-        module = module_for(case, dtype)
+        module = self._module(case)
         module.load_state_dict(_torch.to_tensors(problem.parameters, dtype), strict=True)
         given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, dtype, grad=True)
         leaves = given | {name: getattr(module, name) for name in problem.parameters}
@@ -52,42 +53,52 @@ class TorchLSTM(Adapter):
         return _torch.solve(outputs, problem.expected_shapes(), leaves, problem.cotangents)
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, threads and kernels, and how lengths and dropout are handled."""
+        """Returns versions, device, threads and kernels, and how lengths and dropout are handled."""
         described = _torch.describe() | {"path": self.path}
         if "lengths" in self.features:
             described["lengths"] = "pack_padded_sequence(enforce_sorted=False), pad_packed_sequence(total_length=T)"
         if "dropout" in self.features:
             described["dropout"] = (
-                "torch draws the masks; they are read off a torch.nn.LSTM with known parameters and that seed"
+                "torch draws the masks; the adapter recovers them by running torch.nn.LSTM with known parameters and "
+                "the same seed"
             )
         return described
 
     def dropout_masks(self, problem: Problem) -> Tensors:
-        """The masks that torch will draw in ``solve``, read off torch.nn.LSTM itself.
+        """Returns the masks that torch draws in ``solve``, recovered by running ``torch.nn.LSTM`` itself.
 
-        Padding, which never reaches the next layer of a packed sequence, is masked too.
+        The masks also cover padding steps, which a packed sequence never passes to the next layer.
         """
         case = problem.case
         if not case.drops or case.dropout == 1:
             return problem.dropout_masks
-        return {f"l{layer}": _observed_mask(problem, layer) for layer in range(case.num_layers - 1)}
+        return {f"l{layer}": _recover_mask(problem, layer) for layer in range(case.num_layers - 1)}
 
     def _dtype(self, case: Case) -> str:
-        """What parameters and input are held in."""
+        """Returns the dtype of parameters and input."""
         return case.dtype
 
+    def _module(self, case: Case) -> Any:
+        """Returns the module that ``solve`` loads the parameters into."""
+        return build_module(case, self._dtype(case))
+
     def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
-        """What is called with the input (tensor or packed sequence) and the state (h_0, c_0) or None."""
+        """Returns the function to call with the input (tensor or packed sequence) and the state (h_0, c_0) or None."""
         del case
         return module  # type: ignore[no-any-return]
 
 
-def module_for(case: Case, dtype: str) -> Any:
-    """A case's module, in its mode. It is used again; its parameters are what the last problem set."""
-    return _module(_options(case), dtype).train(case.mode == "train")
+def build_module(case: Case, dtype: str) -> Any:
+    """Builds a case's ``torch.nn.LSTM`` in the case's mode. Its parameters are uninitialised.
+
+    Every problem gets a new module. A module that several adapters share carries state from one to the next: after
+    ``torch.func.functional_call``, for example, its ``_flat_weights`` still hold the tensors of that call.
+    """
+    return build_lstm(lstm_options(case), dtype).train(case.mode == "train")
 
 
-def _options(case: Case) -> tuple[tuple[str, Any], ...]:
+def lstm_options(case: Case) -> Options:
+    """Returns a case's arguments of ``torch.nn.LSTM`` as pairs of name and value."""
     return (
         ("input_size", case.input_size),
         ("hidden_size", case.hidden_sizes[0]),
@@ -100,17 +111,25 @@ def _options(case: Case) -> tuple[tuple[str, Any], ...]:
     )
 
 
-@lru_cache(maxsize=64)
-def _module(options: tuple[tuple[str, Any], ...], dtype: str) -> Any:
-    """One module for a configuration; it keeps nothing from one problem to the next but its parameters."""
+def build_lstm(options: Options, dtype: str) -> Any:
+    """Builds a ``torch.nn.LSTM`` with uninitialised parameters, without warning about dropout in a single layer."""
     with warnings.catch_warnings():
-        # A case may well ask for dropout in a single layer: that it does nothing is what is checked.
+        # Cases with dropout in a single layer check that it has no effect.
         warnings.filterwarnings("ignore", "dropout option adds dropout after all but last", UserWarning)
         return _torch.build("LSTM", dict(options), dtype)
 
 
 def run(module: Callable[..., Any], inputs: Any, state: Any, problem: Problem) -> dict[str, Any]:
-    """A module's outputs for a problem's options; dropout draws the same masks each time it runs a case."""
+    """Calls a module on a problem's input, packed if the case has lengths, and returns its outputs by name.
+
+    Dropout draws the same masks each time a case runs. Torch's global random state is restored.
+
+    Args:
+        module: module or function that takes the input and the state.
+        inputs: the problem's input as a tensor.
+        state: (h_0, c_0), or None if the case omits it.
+        problem: the problem; only its case and lengths are used.
+    """
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -127,26 +146,30 @@ def run(module: Callable[..., Any], inputs: Any, state: Any, problem: Problem) -
     return {"output": padded, "h_n": h_n, "c_n": c_n}
 
 
-def _observed_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
-    """What the output of layer ``boundary`` is multiplied by: 0, or 1 / (1 - p).
+def _recover_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
+    """Returns the dropout mask on the output of layer ``boundary``, time-major (T, B, ·): 0 or 1 / (1 - p).
 
-    It is seen through a module whose lower layers put out the constant tanh(1) whatever they read, while its last
-    layer shows each element of its input in a unit of its own: h is about 0.6 where it was kept, else about 0.
-    The masks depend on shapes, p and the seed alone, and each layer below draws its own first.
+    A probe with known parameters draws the same masks: they depend only on shapes, p and the seed, and lower layers
+    draw first. The probe's lower layers output the constant tanh(1) for any input. Its last layer copies each element
+    of its input to a unit of its own, whose h is about 0.6 if the element was kept and about 0 if it was dropped.
+
+    Args:
+        problem: the problem.
+        boundary: index of the layer whose output is masked.
     """
     import torch
 
     case = problem.case
     width = case.model.state_size(boundary)
     hidden, top = case.hidden_sizes[0], boundary + 1
-    options = dict(_options(case)) | {"num_layers": boundary + 2, "bias": True}
-    probe = _module(tuple(options.items()), case.dtype)
+    options = dict(lstm_options(case)) | {"num_layers": boundary + 2, "bias": True}
+    probe = build_lstm(tuple(options.items()), case.dtype)
     with torch.no_grad(), _torch.quietly():
         for name, parameter in probe.named_parameters():
             parameter.zero_()
             layer = int(name.split("_l")[1].split("_")[0])
             if name.startswith("bias_ih"):
-                # Gates i and o open, f shut: h = tanh(tanh(candidate)).
+                # Gates i and o are open and f is shut, so that h = tanh(tanh(candidate)).
                 gates = torch.tensor([60.0, -60.0, 60.0 if layer < top else 0.0, 60.0])
                 parameter.view(4, hidden).copy_(gates[:, None])
             elif name.startswith("weight_hr"):

@@ -1,7 +1,6 @@
-"""``torch.nn.LSTMCell``, stacked and looped over time."""
+"""``torch.nn.LSTMCell``, stacked, in a loop over time."""
 
 from collections.abc import Mapping, Set
-from functools import lru_cache
 from typing import Any, ClassVar
 
 from conformance.adapters.adapter import Adapter, Solution
@@ -13,7 +12,7 @@ from reference import Model
 
 
 class TorchLSTMCell(Adapter):
-    """Drives ``torch.nn.LSTMCell`` the way its users do: a loop over time for each layer and direction."""
+    """Drives ``torch.nn.LSTMCell`` as its users do: with a loop over time for each layer and direction."""
 
     name = "torch.nn.LSTMCell"
     requires = ("torch",)
@@ -23,17 +22,17 @@ class TorchLSTMCell(Adapter):
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
          "state omitted", "gradients", "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
-    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.nn.LSTMCell takes one time step and has no lengths"}
+    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.nn.LSTMCell runs a single time step and has no lengths"}
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Whatever a loop over one cell gives; a cell knows neither lengths nor projections nor dropout."""
+        """Also refuses 16-bit dtypes that torch does not run on this machine."""
         return super().supports(case) or _torch.refusal("LSTMCell", case.dtype)
 
     def solve(self, problem: Problem) -> Solution:
-        """Sets the cells' parameters and loops over layers, directions and time."""
+        """Loads the parameters into the cells and loops over layers, directions and time."""
         case, model = problem.case, problem.case.model
-        cells = _cells(model, case.dtype)
+        cells = _build_cells(model, case.dtype)
         for end, cell in cells.items():
             weights = layer_parameters(problem.parameters, end)
             cell.load_state_dict(_torch.to_tensors(weights, case.dtype), strict=True)
@@ -46,13 +45,12 @@ class TorchLSTMCell(Adapter):
         )  # fmt: skip
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, threads and kernels, and what the loop is."""
-        return _torch.describe() | {"stacked": "a Python loop over time for each layer and direction, one cell each"}
+        """Returns versions, device, threads and kernels, and how cells are stacked."""
+        return _torch.describe() | {"stacked": "one cell for each layer and direction, each in a Python loop over time"}
 
 
-@lru_cache(maxsize=64)
-def _cells(model: Model, dtype: str) -> dict[str, Any]:
-    """A cell for each layer and direction, by the end of its parameters' names, such as ``l1_reverse``."""
+def _build_cells(model: Model, dtype: str) -> dict[str, Any]:
+    """Builds a cell for each layer and direction, keyed by the ending of its parameters' names: ``l1_reverse``."""
     return {
         f"l{layer}{suffix}": _torch.build(
             "LSTMCell",
@@ -65,7 +63,7 @@ def _cells(model: Model, dtype: str) -> dict[str, Any]:
 
 
 def _run(case: Case, cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Output and final states of the stack."""
+    """Runs the stack and returns the output and the final states by name."""
     import torch
 
     model = case.model

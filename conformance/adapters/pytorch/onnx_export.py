@@ -1,4 +1,4 @@
-"""``torch.onnx.export`` of ``torch.nn.LSTM``, by both exporters, run by onnxruntime."""
+"""``torch.onnx.export`` of ``torch.nn.LSTM`` by both exporters, run on ONNX Runtime."""
 
 import io
 import warnings
@@ -10,7 +10,7 @@ from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import module_for
+from conformance.adapters.pytorch.lstm import build_module
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -18,7 +18,7 @@ OUTPUTS = ("output", "h_n", "c_n")
 
 
 class TorchOnnx(Adapter):
-    """An exporter, and onnxruntime for what it exports. A problem's weights are exported with the module."""
+    """Base of both exporters' adapters: exports a module with the problem's weights and runs it on ONNX Runtime."""
 
     install = "pip install 'lstm-conformance[torch,onnx]'"
 
@@ -34,36 +34,45 @@ class TorchOnnx(Adapter):
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """What can be exported of ``torch.nn.LSTM``, which is exported in eval mode: dropout is gone."""
+        """Also refuses active dropout, since export is in eval mode, and rows of length 0."""
         if case.drops:
-            return "torch.onnx.export exports inference, where nothing is dropped"
+            return "torch.onnx.export exports in eval mode, where dropout is inactive"
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
         return super().supports(case)
 
     def solve(self, problem: Problem) -> Solution:
-        """Exports the module with the problem's arrays as example inputs, and runs it on them."""
+        """Exports the module with the problem's arrays as example inputs, then runs the model on them."""
         import torch
 
         case = problem.case
-        lstm = module_for(case, case.dtype)
+        lstm = build_module(case, case.dtype)
         lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype))
         given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype)
         if problem.lengths is not None:
             given["lengths"] = torch.from_numpy(problem.lengths.copy())
         with torch.no_grad(), warnings.catch_warnings():
-            # Of its own deprecation, of constants in the trace, of fixed batches: of every LSTM, whatever its options.
+            # For every LSTM, torch warns about its deprecated exporter, constants in the trace and fixed batch sizes.
             warnings.simplefilter("ignore")
-            exported = self.export(_module(lstm, case).eval(), list(given.values()), list(given))
+            exported = self.export(_wrap(lstm, case).eval(), list(given.values()), list(given))
         outputs = _onnxruntime.run(exported, {name: tensor.numpy() for name, tensor in given.items()})
         return {name: outputs[name] for name in problem.expected_shapes()}
 
     @abstractmethod
     def export(self, module: Any, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
-        """The module as an ONNX model with inputs of those names."""
+        """Exports a module.
+
+        Args:
+            module: module that takes tensors only.
+            inputs: example inputs.
+            names: names of the model's inputs.
+
+        Returns:
+            The serialised ONNX model.
+        """
 
     def describe(self) -> dict[str, str]:
-        """Versions, and what is exported."""
+        """Returns versions, and how the module is exported."""
         import torch
 
         export = {"export": "in eval mode, weights as initializers, all shapes static"}
@@ -71,7 +80,7 @@ class TorchOnnx(Adapter):
 
 
 class TorchOnnxDynamo(TorchOnnx):
-    """``torch.onnx.export(dynamo=True)``, which decomposes the module into a layer's LSTM nodes; a second for each."""
+    """Drives ``torch.onnx.export(dynamo=True)``, which exports an LSTM node per layer and takes a second per case."""
 
     name = "torch.onnx.export[dynamo]"
     requires = ("torch", "onnxscript", "onnxruntime", "onnx")
@@ -84,7 +93,7 @@ class TorchOnnxDynamo(TorchOnnx):
     }
 
     def export(self, module: Any, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
-        """By torch.export."""
+        """Exports by ``torch.export``."""
         import torch
 
         program = torch.onnx.export(
@@ -94,7 +103,7 @@ class TorchOnnxDynamo(TorchOnnx):
 
 
 class TorchOnnxLegacy(TorchOnnx):
-    """``torch.onnx.export(dynamo=False)``, which traces the module; packed sequences become ``sequence_lens``."""
+    """Drives ``torch.onnx.export(dynamo=False)``, which traces the module and maps lengths to ``sequence_lens``."""
 
     name = "torch.onnx.export[legacy]"
     requires = ("torch", "onnxruntime", "onnx")
@@ -106,7 +115,7 @@ class TorchOnnxLegacy(TorchOnnx):
     }
 
     def export(self, module: Any, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
-        """By TorchScript's tracing."""
+        """Exports by TorchScript tracing."""
         import torch
 
         file = io.BytesIO()
@@ -116,8 +125,8 @@ class TorchOnnxLegacy(TorchOnnx):
         return file.getvalue()
 
 
-def _module(lstm: Any, case: Case) -> Any:
-    """A module around the LSTM with tensors alone for arguments, as exporters want them; it packs where it must."""
+def _wrap(lstm: Any, case: Case) -> Any:
+    """Wraps an LSTM in a module that takes tensors only, as exporters require, and packs sequences itself."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 

@@ -1,8 +1,7 @@
-"""``torch.ao.nn.quantizable.LSTM``, in the floating-point form that is trained and observed before quantisation."""
+"""``torch.ao.nn.quantizable.LSTM`` in floating point, as it is trained and observed before quantisation."""
 
 import warnings
 from collections.abc import Mapping, Set
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import module_for
+from conformance.adapters.pytorch.lstm import build_module
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -18,33 +17,33 @@ GATES = ("input", "forget", "cell", "output")
 
 
 class QuantizableLSTM(Adapter):
-    """Drives the module that ``prepare`` puts in the place of ``torch.nn.LSTM``: linear layers in a Python loop."""
+    """Drives the module that ``prepare`` substitutes for ``torch.nn.LSTM``: linear layers in a Python loop."""
 
     name = "torch.ao.nn.quantizable.LSTM"
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
     split_gates: bool = False
-    path: str = "made directly, not observed, not quantised"
+    path: str = "built directly, without observers, not quantised"
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "no bias", "unbatched", "batch first", "state omitted", "gradients",
          "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "torch.ao.nn.quantizable.LSTM takes tensors only, no packed sequences",
-        "dropout": "torch.ao.nn.quantizable.LSTM ignores dropout, as it warns",
+        "lengths": "torch.ao.nn.quantizable.LSTM accepts no packed sequences, only tensors",
+        "dropout": "torch.ao.nn.quantizable.LSTM ignores dropout, with a warning",
     }
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """What its documentation promises by pointing to torch.nn.LSTM's, save what it says it lacks."""
+        """Also refuses 16-bit dtypes that torch does not run on this machine."""
         return super().supports(case) or _torch.refusal("LSTMCell", case.dtype)
 
     def solve(self, problem: Problem) -> Solution:
-        """Loads the parameters and runs the module."""
+        """Loads the parameters into the module and runs it."""
         case = problem.case
-        held = {name: _held_as(name, self.split_gates) for name in problem.parameters}
-        module = self._module(problem, held).train(case.mode == "train")
+        stored_names = {name: _stored_names(name, self.split_gates) for name in problem.parameters}
+        module = self._module(problem, stored_names).train(case.mode == "train")
         given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype, grad=True)
         state = (given["h_0"], given["c_0"]) if case.gives_state else None
 
@@ -53,7 +52,7 @@ class QuantizableLSTM(Adapter):
             return {"output": output, "h_n": h_n, "c_n": c_n}
 
         expected = problem.expected_shapes()
-        parts = {f"grad.{name}": [f"grad.{part}" for part in held[name]] for name in held}
+        parts = {f"grad.{name}": [f"grad.{part}" for part in names] for name, names in stored_names.items()}
         wanted = [part for name in expected for part in parts.get(name, [name])]
         results = _torch.solve(outputs, wanted, given | dict(module.named_parameters()), problem.cotangents)
         return {
@@ -62,55 +61,59 @@ class QuantizableLSTM(Adapter):
         }
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, threads, how the module was made and how the gates are held."""
+        """Returns versions, device, threads, how the module was built and how it stores the gates."""
         return _torch.describe() | {
-            "oneDNN": "whatever torch.nn.Linear uses",
+            "oneDNN": "where torch.nn.Linear uses it",
             "path": f"{self.path}; split_gates={self.split_gates}",
         }
 
-    def _module(self, problem: Problem, held: Mapping[str, list[str]]) -> Any:
-        """A module with the problem's parameters, each held under one name or several."""
+    def _module(self, problem: Problem, stored_names: Mapping[str, list[str]]) -> Any:
+        """Returns a module with the problem's parameters loaded.
+
+        Args:
+            problem: the problem.
+            stored_names: the module's names of each parameter: one, or one for each gate.
+        """
         module = _build(problem.case, self.split_gates)
         stored = {
             part: block
             for name, array in problem.parameters.items()
-            for part, block in zip(held[name], np.split(array, len(held[name])), strict=True)
+            for part, block in zip(stored_names[name], np.split(array, len(stored_names[name])), strict=True)
         }
         module.load_state_dict(_torch.to_tensors(stored, problem.case.dtype), strict=True)
         return module
 
 
 class QuantizableLSTMSplit(QuantizableLSTM):
-    """The same with a linear layer for each gate."""
+    """Drives the module with one linear layer per gate."""
 
     name = "torch.ao.nn.quantizable.LSTM[split_gates]"
     split_gates = True
 
 
 class QuantizableLSTMFromFloat(QuantizableLSTM):
-    """The same made of a ``torch.nn.LSTM``, as ``prepare`` makes it, with observers in between."""
+    """Drives the module built from a ``torch.nn.LSTM`` as in ``prepare``, with observers."""
 
     name = "torch.ao.nn.quantizable.LSTM[from_float]"
     path = "from_float of a torch.nn.LSTM, with the observers of default_qconfig, not quantised"
 
-    def _module(self, problem: Problem, held: Mapping[str, list[str]]) -> Any:
+    def _module(self, problem: Problem, stored_names: Mapping[str, list[str]]) -> Any:
         import torch
 
-        del held
+        del stored_names
         case = problem.case
-        # One in training would get fake quantisation instead of observers.
-        float_one = module_for(case, case.dtype).eval()
-        float_one.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+        # A module in training mode would get fake quantisation instead of observers.
+        lstm = build_module(case, case.dtype).eval()
+        lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
-            return torch.ao.nn.quantizable.LSTM.from_float(float_one, qconfig=torch.ao.quantization.default_qconfig)
+            return torch.ao.nn.quantizable.LSTM.from_float(lstm, qconfig=torch.ao.quantization.default_qconfig)
 
 
-@lru_cache(maxsize=64)
 def _build(case: Case, split_gates: bool) -> Any:
     import torch
 
-    # On the meta device no numbers are drawn: torch's global random state is not touched.
+    # A module on the meta device does not draw from torch's global random state.
     return torch.ao.nn.quantizable.LSTM(
         case.input_size,
         case.hidden_sizes[0],
@@ -124,8 +127,8 @@ def _build(case: Case, split_gates: bool) -> Any:
     ).to_empty(device="cpu")
 
 
-def _held_as(name: str, split_gates: bool) -> list[str]:
-    """The module's names for ``weight_ih_l1_reverse``: one, or one for each gate."""
+def _stored_names(name: str, split_gates: bool) -> list[str]:
+    """Returns the module's names for a parameter such as ``weight_ih_l1_reverse``: one, or one for each gate."""
     kind, product, layer, *reverse = name.split("_")
     place = f"layers.{layer[1:]}.layer_{'bw' if reverse else 'fw'}.cell.{product[0]}gates"
     return [f"{place}.{gate}.{kind}" for gate in GATES] if split_gates else [f"{place}.{kind}"]

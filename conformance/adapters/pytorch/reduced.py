@@ -1,4 +1,4 @@
-"""``torch.nn.LSTM`` with less precision than its parameters have: under autocast, and with weights in float16."""
+"""``torch.nn.LSTM`` in less precision than float32: under autocast, and with float16 weights."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ from conformance.cases.case import Case
 from reference import Profile
 
 FLOAT16_WEIGHTS = Profile("float16-weights", u=2.0**-24, u_acc=2.0**-24, u_op=2.0**-11, floor=2.0**-25)
-"""float32, but for weights, which are rounded to float16; its subnormal numbers are 2^-24 apart."""
+"""Profile of float32 arithmetic with weights rounded to float16, whose subnormal numbers are 2^-24 apart."""
 
 
 class TorchLSTMAutocast(TorchLSTM):
-    """A float32 module in a 16-bit autocast region; its parameters and input are numbers that 16 bits hold."""
+    """Drives a float32 module in a 16-bit autocast region. Parameters and input are representable in 16 bits."""
 
     name = "torch.nn.LSTM[autocast]"
-    path = "a float32 module called in torch.autocast('cpu'); a packed sequence stays in float32 there"
+    path = "a float32 module called in torch.autocast('cpu'), which leaves packed sequences in float32"
 
     features = TorchLSTM.features - {"float64", "float32"}
     lacks: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -26,8 +26,8 @@ class TorchLSTMAutocast(TorchLSTM):
     )
 
     def supports(self, case: Case) -> str | None:
-        """What the processor has: unlike a 16-bit module, an autocast one never falls back on torch's own kernels."""
-        return super().supports(case) or _autocast_refusal(case.dtype)
+        """Also refuses dtypes that oneDNN lacks on this processor: autocast never falls back to torch's own kernels."""
+        return super().supports(case) or _autocast_refusal(case.dtype, "gradients" in case.check)
 
     def _dtype(self, case: Case) -> str:
         del case
@@ -38,7 +38,7 @@ class TorchLSTMAutocast(TorchLSTM):
 
 
 class TorchDynamicLSTM(TorchLSTM):
-    """``quantize_dynamic`` in float16: weights are stored so, and sums are float32. Inference only."""
+    """Drives ``quantize_dynamic`` with float16 weights and float32 accumulation, for inference only."""
 
     name = "torch.ao.nn.quantized.dynamic.LSTM[float16]"
     path = "torch.ao.quantization.quantize_dynamic(…, dtype=torch.float16)"
@@ -50,12 +50,12 @@ class TorchDynamicLSTM(TorchLSTM):
         "gradients": "a dynamically quantised LSTM is for inference",
         "dropout": "a dynamically quantised LSTM is for inference",
         "projection": "a dynamically quantised LSTM has no projection",
-        "no bias": "a dynamically quantised LSTM needs biases, as it asserts",
-        "unbatched": "a dynamically quantised LSTM needs a batch axis, as it says",
-    } | dict.fromkeys(("float64", "float16", "bfloat16"), "a dynamically quantised LSTM reads and returns float32")
+        "no bias": "a dynamically quantised LSTM asserts that it has biases",
+        "unbatched": "a dynamically quantised LSTM raises for inputs without a batch axis",
+    } | dict.fromkeys(("float64", "float16", "bfloat16"), "a dynamically quantised LSTM has float32 inputs and outputs")
 
     def profile(self, case: Case) -> Profile:
-        """The products' other operand, the input or the state, is not rounded."""
+        """Returns float32 with float16 weights. Inputs and states are not rounded."""
         del case
         return FLOAT16_WEIGHTS
 
@@ -79,13 +79,13 @@ def _autocast(module: Any, dtype: str, inputs: Any, state: Any) -> Any:
 
 
 @cache
-def _autocast_refusal(dtype: str) -> str | None:
-    """Why autocast does not run an LSTM on this machine, in torch's words; else None."""
+def _autocast_refusal(dtype: str, gradients: bool) -> str | None:
+    """Returns torch's error if autocast does not run an LSTM on this machine, with or without gradients; else None."""
     import torch
 
     module = _torch.build("LSTM", {"input_size": 4, "hidden_size": 8}, "float32")
     try:
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             _autocast(module, dtype, torch.ones((2, 3, 4)), None)
     except RuntimeError as error:
         return f"torch.autocast on this processor, in {dtype}: {str(error).strip().split('. ')[0]}"

@@ -1,4 +1,7 @@
-"""Modules that TorchScript compiles; imported where torch is, since it resolves their annotations in this file."""
+"""Modules that TorchScript compiles. TorchScript resolves their annotations in this file, so it imports torch at once.
+
+Import it only where torch is installed.
+"""
 
 from typing import Any
 
@@ -10,24 +13,24 @@ State = tuple[Tensor, Tensor]
 
 
 class OnTensor(torch.nn.Module):  # type: ignore[misc]
-    """Calls an LSTM on a tensor."""
+    """A module that calls an LSTM on a tensor."""
 
     def __init__(self, lstm: Any) -> None:
         super().__init__()
         self.lstm = lstm
 
     def forward(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Output, and final states."""
+        """Returns the output and the final states."""
         return self.lstm(inputs, state)  # type: ignore[no-any-return]
 
 
 class OnPacked(torch.nn.Module):  # type: ignore[misc]
-    """Calls an LSTM on a packed sequence."""
+    """A module that calls an LSTM on a packed sequence."""
 
     def __init__(self, lstm: Any) -> None:
         super().__init__()
         self.lstm = lstm
 
     def forward(self, inputs: PackedSequence, state: State | None) -> tuple[PackedSequence, State]:
-        """Output, and final states."""
+        """Returns the output and the final states."""
         return self.lstm(inputs, state)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""torch.nn.LSTM exported and compiled: against the reference, and that a graph is what runs."""
+"""torch.nn.LSTM exported and compiled equals the reference, and a graph is what runs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from conformance.adapters.pytorch.graphs import (
     TorchLSTMInductor,
     compiling,
 )
-from conformance.adapters.pytorch.lstm import module_for
+from conformance.adapters.pytorch.lstm import build_module
 from conformance.cases.case import Case
 from conformance.verdict.problem import make_problem
 
@@ -38,28 +38,28 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter,
 
 
 @by_name
-def test_keeps_the_contract(case: Callable[..., Case], adapter: Adapter) -> None:
+def test_passes_the_adapter_check(case: Callable[..., Case], adapter: Adapter) -> None:
     few: list[dict[str, Any]] = [{}, {"dtype": "float32", "check": ("output", "h_n")}, {"lengths": "ragged"}]
     assert check_adapter(adapter, [case(**SHORT | options | {"name": str(options)}) for options in few]) == []
 
 
 @pytest.mark.parametrize("adapter", [*ADAPTERS, TorchLSTMInductor()], ids=lambda adapter: adapter.name)
-def test_says_what_it_lacks(case: Callable[..., Case], adapter: Adapter) -> None:
+def test_reports_unsupported_options(case: Callable[..., Case], adapter: Adapter) -> None:
     assert "packed sequence" in (adapter.supports(case(lengths="ragged")) or "")
 
 
-def test_torch_has_that_limit_itself() -> None:
+def test_torch_cannot_compile_packed_sequences() -> None:
     packed = torch.nn.utils.rnn.pack_padded_sequence(torch.zeros(2, 2, 3), torch.tensor([2, 1]))
     with compiling(), pytest.raises(Exception, match="data-dependent"):
         torch.compile(torch.nn.LSTM(3, 4), backend="aot_eager", fullgraph=True)(packed)
 
 
-def test_what_is_exported_is_one_lstm_and_what_is_decomposed_is_none(case: Callable[..., Case]) -> None:
-    module = module_for(case(**SHORT), "float64")
+def test_an_exported_program_has_one_lstm_and_a_decomposed_one_has_none(case: Callable[..., Case]) -> None:
+    module = build_module(case(**SHORT), "float64")
     inputs = torch.zeros(2, 2, 3, dtype=torch.float64)
 
     def operators(adapter: TorchLSTMExport) -> list[str]:
-        program = adapter.exported(module, inputs, None)
+        program = adapter.export(module, inputs, None)
         assert program.module().weight_ih_l0 is module.weight_ih_l0
         return [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
 
@@ -69,7 +69,7 @@ def test_what_is_exported_is_one_lstm_and_what_is_decomposed_is_none(case: Calla
     assert decomposed.count("aten.sigmoid.default") == 3 * SHORT["seq_len"]
 
 
-def test_one_graph_is_compiled_and_nothing_else_runs(case: Callable[..., Case]) -> None:
+def test_everything_is_compiled_to_one_graph(case: Callable[..., Case]) -> None:
     counters.clear()
     TorchLSTMCompiled().solve(make_problem(case(**SHORT)))
     assert counters["stats"]["unique_graphs"] == 1
@@ -90,7 +90,7 @@ def test_inductor_compiles_with_inductor(case: Callable[..., Case], monkeypatch:
     assert asked == [{"backend": "inductor", "fullgraph": True, "dynamic": False}]
 
 
-def test_only_a_decomposed_lstm_forgets_dropout(deviation: Callable[..., float]) -> None:
+def test_only_a_decomposed_lstm_drops_nothing(deviation: Callable[..., float]) -> None:
     assert deviation(TorchLSTMExport(), DROPS | {"dropout": 0.5}) < 1e-12
     assert deviation(TorchLSTMDecomposed(), DROPS) > 0.01
     assert deviation(TorchLSTMCompiled(), DROPS) > 0.01

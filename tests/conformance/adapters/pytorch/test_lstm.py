@@ -1,4 +1,4 @@
-"""torch.nn.LSTM: against the reference, option by option."""
+"""torch.nn.LSTM equals the reference with every option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,16 +54,18 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
         ({"lengths": (4, 0, 1, 2)}, "pack_padded_sequence refuses lengths of 0"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_reports_unsupported_options(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
     assert words in (TorchLSTM().supports(case(**options)) or "")
 
 
-def test_torch_has_those_limits_itself() -> None:
+def test_torch_cannot_pack_rows_of_length_0() -> None:
     with pytest.raises(RuntimeError, match="greater than 0"):
         torch.nn.utils.rnn.pack_padded_sequence(torch.zeros(4, 2, 3), torch.tensor([4, 0]), enforce_sorted=False)
 
 
-def test_a_module_that_fails_is_not_unsupported(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_module_is_not_reported_as_unsupported(
+    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("broken")
 
@@ -73,13 +75,13 @@ def test_a_module_that_fails_is_not_unsupported(case: Callable[..., Case], monke
         TorchLSTM().solve(make_problem(case(dtype="float32")))
 
 
-def test_keeps_the_contract() -> None:
+def test_passes_the_adapter_check() -> None:
     assert check_adapter(TorchLSTM()) == []
 
 
 @pytest.mark.parametrize("drop", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_recovered_masks_keep_the_right_share(case: Callable[..., Case], drop: float, dtype: str) -> None:
+def test_recovered_masks_have_the_dropout_probability(case: Callable[..., Case], drop: float, dtype: str) -> None:
     problem = make_problem(case(**DROPS | {"dropout": drop, "dtype": dtype, "seq_len": 40, "batch": 10}))
     masks = TorchLSTM().dropout_masks(problem)
     assert list(masks) == ["l0", "l1"]
@@ -92,7 +94,7 @@ def test_recovered_masks_keep_the_right_share(case: Callable[..., Case], drop: f
 
 
 @pytest.mark.parametrize("options", [DROPS, {}])
-def test_leaves_torchs_random_state_alone(case: Callable[..., Case], options: dict[str, Any]) -> None:
+def test_torchs_random_state_is_unchanged(case: Callable[..., Case], options: dict[str, Any]) -> None:
     adapter, problem = TorchLSTM(), make_problem(case(**options, hidden_size=6))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -119,11 +121,11 @@ def test_lower_precisions_are_computed_in_their_own_dtype(
         assert np.array_equal(array, round_to(dtype, array))
 
 
-def test_gives_only_what_is_asked_for(case: Callable[..., Case]) -> None:
+def test_returns_only_the_compared_tensors(case: Callable[..., Case]) -> None:
     assert list(TorchLSTM().solve(make_problem(case(check=("c_n",))))) == ["c_n"]
 
 
-def test_describes_the_run() -> None:
+def test_describe_reports_versions_and_lengths() -> None:
     described = TorchLSTM().describe()
     assert described["torch"] == torch.__version__
     assert described["threads"] == str(torch.get_num_threads())

@@ -1,4 +1,4 @@
-"""torch.nn.LSTMCell: against the reference, option by option."""
+"""torch.nn.LSTMCell equals the reference with every option."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,13 +37,13 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
         ({"dropout": 0.5, "num_layers": 2}, "has no dropout"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_reports_unsupported_options(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
     assert words in (TorchLSTMCell().supports(case(**options)) or "")
 
 
-def test_keeps_the_contract() -> None:
+def test_passes_the_adapter_check() -> None:
     assert check_adapter(TorchLSTMCell()) == []
 
 
-def test_says_that_it_is_looped() -> None:
+def test_describe_reports_the_loop() -> None:
     assert "loop over time" in TorchLSTMCell().describe()["stacked"]

@@ -1,4 +1,4 @@
-"""torch.nn.LSTM with its own kernels, scripted, and under torch.func: against the reference, and what really runs."""
+"""torch.nn.LSTM without oneDNN, scripted and under torch.func equals the reference, and runs as declared."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 
 from conformance.adapters import Adapter
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.pytorch.lstm import TorchLSTM, module_for
+from conformance.adapters.pytorch.lstm import TorchLSTM, build_module, lstm_options
 from conformance.adapters.pytorch.modes import (
     TorchLSTMFunctionalCall,
     TorchLSTMNative,
@@ -53,9 +53,9 @@ def test_equals_the_reference(
 
 
 @by_name
-def test_keeps_the_contract(adapter: Adapter) -> None:
-    known = isinstance(adapter, TorchLSTMFunctionalCall)
-    assert check_adapter(adapter, [case for case in EXAMPLES if not (known and case.lengths)]) == []
+def test_passes_the_adapter_check(adapter: Adapter) -> None:
+    raises = isinstance(adapter, TorchLSTMFunctionalCall)
+    assert check_adapter(adapter, [case for case in EXAMPLES if not (raises and case.lengths)]) == []
 
 
 def test_lengths_without_gradients_work_in_a_functional_call(case: Callable[..., Case]) -> None:
@@ -67,17 +67,19 @@ def test_lengths_without_gradients_work_in_a_functional_call(case: Callable[...,
 @pytest.mark.parametrize(
     ("adapter", "options", "words"),
     [
-        (TorchLSTMVmap(), {"lengths": "ragged"}, "rows of one length"),
-        (TorchLSTMVmap(), {"batch": "unbatched"}, "maps over rows"),
-        (TorchLSTMVmap(), {"num_layers": 2, "dropout": 0.5}, "in its own order"),
+        (TorchLSTMVmap(), {"lengths": "ragged"}, "rows of equal length"),
+        (TorchLSTMVmap(), {"batch": "unbatched"}, "a batch to map over"),
+        (TorchLSTMVmap(), {"num_layers": 2, "dropout": 0.5}, "in an order of its own"),
         (TorchLSTMVmap(), {"check": ("output",)}, "no batching rule"),
     ],
 )
-def test_says_what_it_lacks(case: Callable[..., Case], adapter: Adapter, options: dict[str, Any], words: str) -> None:
+def test_reports_unsupported_options(
+    case: Callable[..., Case], adapter: Adapter, options: dict[str, Any], words: str
+) -> None:
     assert words in (adapter.supports(case(**options)) or "")
 
 
-def test_vmap_has_that_limit_itself() -> None:
+def test_torch_has_no_batching_rule_for_an_lstm_without_grad() -> None:
     with pytest.raises(RuntimeError, match="Batching rule not implemented"):
         torch.func.vmap(torch.nn.LSTM(3, 4), in_dims=1)(torch.zeros(2, 3, 3))
 
@@ -88,7 +90,7 @@ def _operators(adapter: Adapter, case: Case) -> set[str]:
     return {event.key for event in profile.key_averages()}
 
 
-def test_native_runs_without_onednn_and_leaves_it_on(case: Callable[..., Case]) -> None:
+def test_native_disables_onednn_only_while_it_runs(case: Callable[..., Case]) -> None:
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
     single = case(dtype="float32")
@@ -100,27 +102,29 @@ def test_native_runs_without_onednn_and_leaves_it_on(case: Callable[..., Case]) 
 
 
 @pytest.mark.parametrize("lengths", [None, "ragged"])
-def test_what_is_scripted_is_torchscript(case: Callable[..., Case], lengths: str | None) -> None:
-    single = case(lengths=lengths)
-    module = module_for(single, "float64")
-    script = scripted(module, lengths is not None)
+def test_the_scripted_module_is_torchscript(case: Callable[..., Case], lengths: str | None) -> None:
+    script = scripted(lstm_options(case(lengths=lengths)), "float64", lengths is not None)
     assert isinstance(script, torch.jit.ScriptModule)
     assert f'CallMethod[name="forward__{0 if lengths is None else 1}"]' in str(script.graph)
-    assert script.lstm.weight_ih_l0 is module.weight_ih_l0
 
 
+@pytest.mark.parametrize("adapter", [TorchLSTMFunctionalCall(), TorchLSTMVmap()], ids=lambda adapter: adapter.name)
 def test_a_functional_call_does_not_read_the_modules_own_parameters(
-    case: Callable[..., Case], deviation: Callable[..., float]
+    monkeypatch: pytest.MonkeyPatch, deviation: Callable[..., float], adapter: TorchLSTM
 ) -> None:
-    with torch.no_grad():
-        for parameter in module_for(case(), "float64").parameters():
-            parameter.fill_(torch.nan)
-    assert deviation(TorchLSTMFunctionalCall(), {}) < 1e-12
-    assert deviation(TorchLSTMVmap(), {}) < 1e-12
+    def module(case: Case) -> Any:
+        built = build_module(case, case.dtype)
+        with torch.no_grad():
+            for parameter in built.parameters():
+                parameter.fill_(torch.nan)
+        return built
+
+    monkeypatch.setattr(adapter, "_module", module)
+    assert deviation(adapter, {}) < 1e-12
 
 
 @by_name
-def test_describes_the_run(adapter: Adapter) -> None:
+def test_describe_reports_the_mode(adapter: Adapter) -> None:
     described = adapter.describe()
     assert described["path"] != TorchLSTM().describe()["path"]
     assert ("lengths" in described) == ("lengths" in adapter.features)

@@ -1,4 +1,4 @@
-"""torch.nn.LSTM under autocast and with float16 weights: within what was declared, and no closer than that."""
+"""torch.nn.LSTM under autocast and with float16 weights conforms in its declared profile and not in float32."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +36,7 @@ def test_autocast_computes_in_16_bits(case: Callable[..., Case], dtype: str, opt
     assert judged(problem, solution, adapter.profile(problem.case)).conforms
 
 
-def test_autocast_says_what_it_lacks(case: Callable[..., Case]) -> None:
+def test_autocast_reports_unsupported_dtypes(case: Callable[..., Case]) -> None:
     assert "bfloat16 or float16" in (TorchLSTMAutocast().supports(case(dtype="float32")) or "")
 
 
@@ -46,7 +46,7 @@ def test_only_weights_are_rounded_to_float16(case: Callable[..., Case], options:
     assert adapter.supports(problem.case) is None
     solution = adapter.solve(problem)
     assert judged(problem, solution, FLOAT16_WEIGHTS).conforms
-    # It is float16 indeed: in float32 it would not do.
+    # The weights are indeed float16: in float32 the solution does not conform.
     assert judged(problem, solution, PROFILES["float32"]).error_ratio > 10
 
 
@@ -60,11 +60,11 @@ def test_only_weights_are_rounded_to_float16(case: Callable[..., Case], options:
         ({"dtype": "float32", "check": FORWARD, "proj_size": 2}, "no projection"),
     ],
 )
-def test_dynamic_says_what_it_lacks(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
+def test_dynamic_reports_unsupported_options(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
     assert words in (TorchDynamicLSTM().supports(case(**options)) or "")
 
 
-def test_what_runs_is_the_quantised_module(case: Callable[..., Case]) -> None:
+def test_the_quantised_module_runs(case: Callable[..., Case]) -> None:
     single = case(dtype="float32", check=FORWARD)
     with torch.no_grad():
         module = TorchDynamicLSTM()._callable(torch.nn.LSTM(3, 5), single)
@@ -73,6 +73,6 @@ def test_what_runs_is_the_quantised_module(case: Callable[..., Case]) -> None:
 
 
 @pytest.mark.parametrize("adapter", [TorchLSTMAutocast(), TorchDynamicLSTM()], ids=lambda adapter: adapter.name)
-def test_keeps_the_contract(adapter: TorchLSTMAutocast | TorchDynamicLSTM) -> None:
+def test_passes_the_adapter_check(adapter: TorchLSTMAutocast | TorchDynamicLSTM) -> None:
     assert check_adapter(adapter) == []
     assert adapter.describe()["path"]
