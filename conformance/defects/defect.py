@@ -23,7 +23,7 @@ Arrays = dict[str, Any]
 """Named arrays: of element numbers in a ``Rewire``, of values elsewhere."""
 Rewire = Callable[[Arrays, Case], Arrays]
 """Function from named element numbers to the numbers of the elements that take their place, in the same shapes.
-``NOTHING`` stands for the value 0. The result may leave out tensors that do not change."""
+``NOTHING`` is the number of an element that is 0. The result may leave out tensors that do not change."""
 Change = Callable[[Arrays, Case], Arrays]
 """Function from named tensors to changed ones of the same shapes."""
 

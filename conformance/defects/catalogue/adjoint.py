@@ -20,7 +20,7 @@ from reference.cell import Cell, Sensitivity, Step
 
 
 class ChangedDerivatives(Cell):
-    """A cell that changes its partial derivatives, given the step and c'."""
+    """A cell that changes its partial derivatives, given the step and c_{t-1}."""
 
     def __init__(self, change: Callable[[Sensitivity, Step, Any], Sensitivity]) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class ChangedDerivatives(Cell):
 
 
 class ChangedAdjoint(Cell):
-    """A cell that changes the gradients with respect to z and c' that the adjoint of a step returns."""
+    """A cell that changes the gradients with respect to z and c_{t-1} that the adjoint of a step returns."""
 
     def __init__(self, change: Callable[[Any, Any], tuple[Any, Any]]) -> None:
         super().__init__()
@@ -168,12 +168,12 @@ DEFECTS = [
     ),
     _gradient_defect(
         "grad-f-from-c-after",
-        "whose gradient with respect to the forget gate uses c instead of c'",
+        "whose gradient with respect to the forget gate uses c_t instead of c_{t-1}",
         ChangedDerivatives(_use_new_state_at_forget_gate),
     ),
     _gradient_defect(
         "grad-o-from-c-unsquashed",
-        "whose gradient with respect to the output gate uses c instead of tanh(c)",
+        "whose gradient with respect to the output gate uses c_t instead of tanh(c_t)",
         ChangedDerivatives(_use_state_at_output_gate),
     ),
     _gradient_defect(

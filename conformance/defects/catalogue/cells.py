@@ -26,10 +26,10 @@ from reference.cell import Cell, Sensitivity, Step
 
 
 class AddedCandidate(RewrittenState):
-    """c = f c' + i + g."""
+    """A cell with c_t = f c_{t-1} + i + g."""
 
     def state(self, gates: Any, c_previous: Any) -> Any:
-        """Computes c, see the class."""
+        """Computes c_t, see the class."""
         i, f, g, _ = gate_blocks(gates)
         return f * c_previous + i + g
 
@@ -41,10 +41,10 @@ class AddedCandidate(RewrittenState):
 
 
 class ForgottenCandidate(RewrittenState):
-    """c = f (c' + i g)."""
+    """A cell with c_t = f (c_{t-1} + i g)."""
 
     def state(self, gates: Any, c_previous: Any) -> Any:
-        """Computes c, see the class."""
+        """Computes c_t, see the class."""
         i, f, g, _ = gate_blocks(gates)
         return f * (c_previous + i * g)
 
@@ -56,25 +56,25 @@ class ForgottenCandidate(RewrittenState):
 
 
 class ClippedState(RewrittenState):
-    """c = f c' + i g, clipped to ±limit."""
+    """A cell with c_t = f c_{t-1} + i g, clipped to ±limit."""
 
     def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
 
     def state(self, gates: Any, c_previous: Any) -> Any:
-        """Computes c, see the class."""
+        """Computes c_t, see the class."""
         i, f, g, _ = gate_blocks(gates)
         return np.clip(f * c_previous + i * g, -self.limit, self.limit)
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
-        """Computes the partial derivatives, which are 0 where c is clipped."""
+        """Computes the partial derivatives, which are 0 where c_t is clipped."""
         by = super().sensitivity(step, c_previous)
         return mask_state(by, np.abs(step.squashed) < np.tanh(self.limit))
 
 
 class ClippedHidden(Cell):
-    """m = o tanh(c), clipped to ±limit."""
+    """A cell with m_t = o tanh(c_t), clipped to ±limit."""
 
     def __init__(self, limit: float) -> None:
         super().__init__()
@@ -86,14 +86,14 @@ class ClippedHidden(Cell):
         return np.clip(m, -self.limit, self.limit), c, step
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
-        """Computes the partial derivatives, which are 0 where m is clipped."""
+        """Computes the partial derivatives, which are 0 where m_t is clipped."""
         by = super().sensitivity(step, c_previous)
         free = np.abs(gate_blocks(step.gates)[3] * step.squashed) < self.limit
         return by._replace(m_by_o=by.m_by_o * free, m_by_c=by.m_by_c * free)
 
 
 class EarlyOutput(Cell):
-    """m = o tanh(c')."""
+    """A cell with m_t = o tanh(c_{t-1})."""
 
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """Computes one step, see ``Cell.step``."""
@@ -145,19 +145,21 @@ DEFECTS = [
     cell_defect("coupled-gates-i-is-1-minus-f", "whose input gate is 1 - f", input_gate_from_forget_gate()),
     cell_defect(
         "candidate-added-to-gate",
-        "whose cell state is f c' + i + g, not f c' + i g",
+        "whose cell state is f c_{t-1} + i + g, not f c_{t-1} + i g",
         AddedCandidate(),
         represents="torchrecurrent#22",
     ),
     cell_defect(
-        "forget-gate-scales-candidate-too", "whose cell state is f (c' + i g), not f c' + i g", ForgottenCandidate()
+        "forget-gate-scales-candidate-too",
+        "whose cell state is f (c_{t-1} + i g), not f c_{t-1} + i g",
+        ForgottenCandidate(),
     ),
     cell_defect("no-input-gate", "whose input gate is always 1", Cell(input_gate=one)),
     cell_defect("no-forget-gate", "whose forget gate is always 1", Cell(forget_gate=one), forget_gate_matters),
     cell_defect("no-output-gate", "whose output gate is always 1", Cell(output_gate=one)),
     cell_defect(
         "output-from-previous-cell-state",
-        "whose hidden state is o tanh(c'), computed from the previous cell state",
+        "whose hidden state is o tanh(c_{t-1}), computed from the previous cell state",
         EarlyOutput(),
     ),
     Defect(

@@ -29,10 +29,10 @@ def gate_blocks(gates: Any) -> list[Any]:
 
 
 class RewrittenState(Cell):
-    """A cell whose cell state is another function of the gates; h follows from it."""
+    """A cell whose cell state is another function of the gates and c_{t-1}. The hidden state follows from it."""
 
     def state(self, gates: Any, c_previous: Any) -> Any:
-        """Returns c, given the gates i, f, g, o (B, 4H) and c'."""
+        """Returns c_t, given the gates i, f, g, o (B, 4H) and c_{t-1}."""
         raise NotImplementedError
 
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
@@ -69,7 +69,7 @@ class MappedState(Cell):
     """A cell that reads a linear function of the previous cell state.
 
     Attributes:
-        map: function from c' (…, B, H) to what the cell reads in its place.
+        map: function from c_{t-1} (…, B, H) to what the cell reads in its place.
         adjoint: its adjoint.
     """
 

@@ -116,7 +116,7 @@ def has_full_row(case: Case) -> bool:
 
 
 def without_lengths(case: Case) -> bool:
-    """Returns whether every step of every row is valid."""
+    """Returns whether the case has no lengths, so that every step of every row is valid."""
     return case.lengths is None
 
 

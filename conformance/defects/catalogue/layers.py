@@ -31,7 +31,7 @@ def _second_layer(name: str, case: Case) -> str | None:
 
 
 def _read_halves(first: int, second: int) -> Rewire:
-    """Reads other halves of the upper layers' input weights. Each half applies to one direction of the layer below.
+    """Swaps or zeroes halves of the upper layers' input weights. Each half multiplies one direction of the layer below.
 
     Args:
         first: half that is read in place of the first one: 0, 1, or ``NOTHING`` for zeros.

@@ -1,4 +1,4 @@
-"""Errors at one time step, in one row or in one unit; everything else is right."""
+"""Errors at one time step, in one row or in one unit. Everything else is right."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def _moment_of_error(case: Case) -> Moment:
 
 
 class SkippingCell(CountingCell):
-    """A cell that skips one step, not the first, in the last row, so that the states of this row do not change.
+    """A cell that skips one step of the last row, whose states then do not change. It must not be the first step.
 
     Attributes:
         m: hidden state, before any projection, of the previous step.
@@ -64,7 +64,7 @@ class GateOffOnce(CountingCell):
         self.gate, self.size = gate, size
 
     def step_at(self, moment: Moment, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """Computes the step, with the error if this is its moment."""
+        """Computes the step, and adds the error at its moment."""
         if moment == _moment_of_error(self.case):
             hidden = c_previous.shape[-1]
             z = z.copy()
@@ -80,7 +80,7 @@ class StateOffOnce(CountingCell):
         self.state, self.size = state, size
 
     def step_at(self, moment: Moment, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """Computes the step, with the error if this is its moment."""
+        """Computes the step, and adds the error at its moment."""
         m, c, step = super().step_at(moment, z, c_previous)
         if moment == _moment_of_error(self.case):
             (m if self.state == "hidden" else c)[-1, 0] += self.size
@@ -91,7 +91,7 @@ class FrozenUnit(RewrittenState):
     """A cell whose last unit keeps its initial cell state."""
 
     def state(self, gates: Any, c_previous: Any) -> Any:
-        """Computes c, see the class."""
+        """Computes c_t, see the class."""
         i, f, g, _ = gate_blocks(gates)
         c = f * c_previous + i * g
         c[..., -1] = c_previous[..., -1]

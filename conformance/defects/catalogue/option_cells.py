@@ -45,5 +45,5 @@ def change_each(change: Callable[[Any], Any]) -> Callable[[Cells, Case], Cells]:
 
 
 def with_class(kind: type[OnnxCell]) -> Callable[[Any], Any]:
-    """Returns a function that makes a cell one of another class with the same options."""
+    """Returns a function that converts a cell to another class, with the same options."""
     return lambda cell: kind(**{name: getattr(cell, name) for name in OnnxCell.__dataclass_fields__})

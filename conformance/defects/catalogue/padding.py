@@ -40,7 +40,7 @@ def _zeros_in_padding(array: Any, case: Case) -> Any:
 
 
 def _longest_row_in_padding(array: Any, case: Case) -> Any:
-    """Fills the padding with the longest row's values of the same step, which stand for reused memory."""
+    """Fills the padding with the longest row's values at the same step, which represent reused memory."""
     row = int(row_lengths(case).argmax())
     return np.where(_valid(case), array, array[:, [row]])
 

@@ -59,7 +59,7 @@ def _ignore_gate(gate: str) -> Defect:
 
 @dataclass(frozen=True)
 class _EarlyPeephole(OnnxCell):
-    """A cell whose output gate's peephole reads c', not c."""
+    """A cell whose output gate's peephole reads c_{t-1}, not c_t."""
 
     early: Any = None
 

@@ -65,7 +65,7 @@ class Exact(Rounded):
 
 
 def rounding_operands(bits: int) -> type[Exact]:
-    """Returns the numbers that round the operands of matrix products."""
+    """Returns the class of numbers that round the operands of matrix products."""
 
     class RoundedOperands(Exact):
         def matmul(self, other: Self) -> Self:
@@ -75,7 +75,7 @@ def rounding_operands(bits: int) -> type[Exact]:
 
 
 def rounding_sums(bits: int) -> type[Exact]:
-    """Returns the numbers whose matrix products are summed term by term, with each partial sum rounded."""
+    """Returns the class of numbers whose matrix products are summed term by term, with each partial sum rounded."""
 
     class RoundedSums(Exact):
         def matmul(self, other: Self) -> Self:
@@ -88,7 +88,7 @@ def rounding_sums(bits: int) -> type[Exact]:
 
 
 def rounding_activations(bits: int) -> type[Exact]:
-    """Returns the numbers that round the values of activations."""
+    """Returns the class of numbers that round the values of activations."""
 
     class RoundedActivations(Exact):
         def activate(self, activation: Activation) -> Self:

@@ -95,7 +95,7 @@ def _initial_and_final(
     write: MoveLayers,
     read: MoveLayers | None = None,
 ) -> list[Defect]:
-    """Returns the same mistake in the initial and in the final states.
+    """Returns two defects: the same mistake in the initial states and in the final states.
 
     Args:
         id: end of the defects' ids.

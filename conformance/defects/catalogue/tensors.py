@@ -1,4 +1,4 @@
-"""Building blocks of defects: rewirings and changes of tensors, by layer, direction, step and row in any layout."""
+"""Building blocks of defects: functions that move or change the elements of tensors, in every layout."""
 
 from collections.abc import Callable
 from typing import Any

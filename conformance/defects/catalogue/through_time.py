@@ -57,7 +57,7 @@ class CutRecurrentWeights:
         self._left = steps
 
     def __rmatmul__(self, d_z: Any) -> Any:
-        """Returns the gradient with respect to the previous hidden state. Steps call this in reverse order."""
+        """Returns the gradient of the previous hidden state. Called once for each step, last step first."""
         self._left -= 1
         d_h = d_z @ self.weights
         return np.zeros_like(d_h) if self.cut(self._left, self.steps) else d_h
@@ -199,7 +199,7 @@ DEFECTS = [
     ),
     Defect(
         id="grad-weight_hh-from-h-after",
-        what="whose gradient with respect to the recurrent weights uses h instead of h'",
+        what="whose gradient with respect to the recurrent weights uses h_t instead of h_{t-1}",
         requires=checks_gradients,
         saved=_new_h_as_previous,
     ),

@@ -84,7 +84,7 @@ def _equal_shapes(case: Case) -> bool:
 
 
 def _square(kind: str) -> Condition:
-    """Returns the condition that each gate of some layer has a square matrix, larger than 1 × 1, with input to read."""
+    """Returns the condition that each gate of some layer has a square matrix, larger than 1 × 1, with nonzero input."""
 
     def holds(case: Case) -> bool:
         shapes = case.model.parameter_shapes()

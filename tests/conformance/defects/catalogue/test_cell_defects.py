@@ -35,7 +35,7 @@ def test_gradients_match_finite_differences(defect: Defect) -> None:
 
 
 def one_step(f: Callable[..., tuple[Any, Any]]) -> dict[str, Any]:
-    """Returns h and c after one step of ``f``, a function of the four pre-activations and c'."""
+    """Returns h and c after one step of ``f``, a function of the four pre-activations and c_{t-1}."""
     problem = problem_of(seq_len=1, num_layers=1)
     assert problem.initial_state is not None
     p, h_0, c_0 = problem.parameters, problem.initial_state["h_0"][0], problem.initial_state["c_0"][0]
@@ -59,7 +59,7 @@ def step_with(
 
 
 def with_c(change: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    """Returns a step in which c is another function of i, f, g and c'."""
+    """Returns a step in which c is another function of i, f, g and c_{t-1}."""
 
     def step(zi: Any, zf: Any, zg: Any, zo: Any, c: Any) -> tuple[Any, Any]:
         state = change(sigma(zi), sigma(zf), np.tanh(zg), c)
