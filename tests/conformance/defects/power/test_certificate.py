@@ -68,4 +68,4 @@ def test_check_certify_warns_of_a_weak_case(project: Path, capsys: pytest.Captur
     printed = capsys.readouterr().out
     assert "cases/small.yaml:4: warning: weak: detects no change of weight_hh_l0" in printed
     assert "good:" not in printed
-    assert "2  cases, all right" in printed
+    assert "2  cases, all valid" in printed
