@@ -1,9 +1,9 @@
-"""The reference's answer to a problem, with its budget: computed once, shared by all implementations, kept on disk."""
+"""Expectations: the reference's solution of a problem and its budget, computed once and cached on disk."""
 
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from functools import cache
@@ -15,41 +15,56 @@ from numpy.typing import NDArray
 
 import reference
 from conformance.verdict import problem as problem_module
+from conformance.verdict import range as range_module
 from conformance.verdict import tensors
 from conformance.verdict.problem import Problem, cells, concerning
+from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, tensor_reach
 from reference import Dialect, Profile
+from reference.magnitude import Meter
 from reference.network import Lift
 from reference.rounding import MAX_CONDITION
 
-_LARGEST = 64 << 20
-"""Expectations of more bytes than this are cheaper to compute again than to keep."""
-_KEPT = 1 << 30
-"""Bytes that the cache may hold; the oldest entries go first."""
+_MAX_ENTRY_BYTES = 64 << 20
+"""Size of the largest expectation in the cache. Computing a larger one again is cheaper than storing it."""
+_MAX_CACHE_BYTES = 1 << 30
+"""Size to which ``prune`` reduces the cache."""
 
 
-class ChaoticCaseError(ValueError):
-    """A case whose rounding is so amplified that no rule is both sound and useful there."""
+class RejectedCaseError(ValueError):
+    """A case that cannot be judged. The message gives the reason and a remedy."""
+
+
+class ChaoticCaseError(RejectedCaseError):
+    """A case that amplifies rounding errors so much that correct implementations disagree."""
+
+
+class OverflowingCaseError(RejectedCaseError):
+    """A case in which correct implementations can exceed the largest number of their number format."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a conforming solution of a problem looks like. Each tensor is float64 and shaped as the solution's.
+    """The reference's tensors and how far a conforming solution may deviate from them.
+
+    The keys are tensor names. Each array is float64 and has the shape of the solution's tensor.
 
     Attributes:
-        values: the reference; NaN where NaN must show.
-        budget: largest |deviation| that conforms; infinite where the dialect leaves open what stands there.
-        bound: a deviation beyond it is proven wrong.
-        condition: by how much rounding is amplified, see ``reference.rounding.Budget``.
+        values: the reference's tensors; NaN where NaN is expected.
+        budget: largest |deviation| that conforms; infinite where the dialect leaves the value unspecified.
+        bound: rigorous bound; a larger |deviation| is proven wrong.
+        condition: amplification of rounding errors, see ``reference.rounding.Budget``.
+        largest: largest absolute value that a tensor or an intermediate result of a correct run can have.
     """
 
     values: Mapping[str, NDArray[np.float64]]
     budget: Mapping[str, NDArray[np.float64]]
     bound: Mapping[str, NDArray[np.float64]]
     condition: float
+    largest: float
 
 
 def default_cache() -> Path:
-    """Where expectations are kept: ``$CONFORMANCE_CACHE``, else the user's cache folder."""
+    """Returns the folder of the cache: ``$CONFORMANCE_CACHE``, else a folder in the user's cache folder."""
     if folder := os.environ.get("CONFORMANCE_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstm-conformance"
@@ -57,11 +72,11 @@ def default_cache() -> Path:
 
 @dataclass
 class Oracle:
-    """Answers problems.
+    """Computes expectations or loads them from the cache.
 
     Attributes:
-        cache: folder to keep answers in; None for none.
-        seconds: CPU seconds spent so far, by what they were spent on.
+        cache: folder of the cache; None to cache nothing on disk.
+        seconds: CPU seconds spent so far on the ``reference``, the ``budget`` and the ``cache``.
     """
 
     cache: Path | None = field(default_factory=default_cache)
@@ -69,84 +84,92 @@ class Oracle:
     _last: tuple[str, Expectation] | None = None
 
     def expect(self, problem: Problem, profile: Profile, dialect: Dialect) -> Expectation:
-        """What a correct implementation of this profile and dialect answers.
+        """Returns the expectation for an implementation.
+
+        Args:
+            problem: problem that the implementation solves.
+            profile: how the implementation rounds.
+            dialect: conventions that the implementation follows.
 
         Raises:
-            ChaoticCaseError: rounding is amplified too much for any verdict.
+            ChaoticCaseError: rounding errors are amplified too much.
+            OverflowingCaseError: a tensor or an intermediate result can overflow.
         """
         dialect = concerning(problem.case, dialect)
+        start = time.process_time()
         key = _key(problem, profile, dialect)
+        self.seconds["cache"] += time.process_time() - start
         if self._last is None or self._last[0] != key:
-            self._last = key, self._load(key) or self._compute(key, problem, profile, dialect)
+            self._last = key, self._load(key, problem) or self._compute(key, problem, profile, dialect)
         expectation = self._last[1]
         if expectation.condition > MAX_CONDITION:
             raise ChaoticCaseError(
-                f"rounding in {profile.name} is amplified {expectation.condition:.0e} times (more than {MAX_CONDITION:.0e}): "
-                "no verdict would mean anything; use smaller weights or fewer steps"
+                f"rounding in {profile.name} is amplified {expectation.condition:.0e} times "
+                f"(more than {MAX_CONDITION:.0e}), so that correct implementations disagree. "
+                "Use smaller weights (`values`) or fewer steps"
             )
+        _check_range(problem, profile, dialect, expectation)
         return expectation
 
     def _compute(self, key: str, problem: Problem, profile: Profile, dialect: Dialect) -> Expectation:
-        start = time.process_time()
-        names = problem.expected_shapes()
-        # NaN has no budget: what does not depend on it has that of the same problem with a number in its place.
+        # NaN has no budget. Elements that do not depend on it have the budget of the same problem with 0 in its place.
         finite = replace(problem, input=np.nan_to_num(problem.input)) if problem.case.input_nan else problem
-
-        def evaluate(lift: Lift) -> dict[str, Any]:
-            results = solve(finite, dialect, lift)
-            return {name: results[name] for name in names}
-
-        values = evaluate(reference.float64)
-        self.seconds["reference"] += time.process_time() - start
+        meter = Meter()
         start = time.process_time()
-        found = reference.budget(evaluate, values, profile)
-        # The reference is itself a float64 run: for float64 it may be off by as much as what it judges.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = _solve_compared(finite, dialect, reference.float64)
+            _check_finite(values)
+            self.seconds["reference"] += time.process_time() - start
+            start = time.process_time()
+            found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile)
+            _solve_compared(finite, dialect, meter.lift)
+        # The reference is itself a float64 run. A float64 solution can deviate from it by the errors of both.
         scale = 2.0 if profile.name == "float64" else 1.0
+        budget = {name: scale * array for name, array in found.budget.items()}
+        bound = {name: scale * array for name, array in found.bound.items()}
+        reached = [tensor_reach(values[name], budget[name]) for name in values]
+        reached.append(intermediate_reach(meter.largest, found.condition, profile))
         if finite is not problem:
-            results = solve(problem, dialect)
-            values = {name: results[name] for name in names}
-        expectation = Expectation(
-            values,
-            {name: scale * array for name, array in found.budget.items()},
-            {name: scale * array for name, array in found.bound.items()},
-            found.condition,
-        )
+            values = _solve_compared(problem, dialect, reference.float64)
         shown = problem.shown(dialect)
         if shown is not None and "output" in values:
-            # What the output holds elsewhere, nobody says.
-            expectation.budget["output"][~shown] = expectation.bound["output"][~shown] = np.inf
+            budget["output"][~shown] = bound["output"][~shown] = np.inf
+        expectation = Expectation(values, budget, bound, found.condition, max(reached))
         self.seconds["budget"] += time.process_time() - start
         self._store(key, expectation)
         return expectation
 
-    def _load(self, key: str) -> Expectation | None:
+    def _load(self, key: str, problem: Problem) -> Expectation | None:
+        """Loads an expectation from the cache. Returns None if it is missing or damaged."""
         if self.cache is None:
             return None
         start = time.process_time()
         try:
             arrays, notes = tensors.loads((self.cache / key[:2] / key).read_bytes())
-            parts: dict[str, dict[str, NDArray[Any]]] = {"values": {}, "budget": {}, "bound": {}}
-            for name, array in arrays.items():
-                part, tensor = name.split("/", 1)
-                parts[part][tensor] = array
-            return Expectation(**parts, condition=float.fromhex(notes["condition"]))
+            values, budget, bound = (
+                {name: arrays[f"{part}/{name}"] for name in problem.expected_shapes()}
+                for part in ("values", "budget", "bound")
+            )
+            condition, largest = (float.fromhex(notes[name]) for name in ("condition", "largest"))
+            return Expectation(values, budget, bound, condition, largest)
         except (OSError, ValueError, KeyError):
-            return None  # Not there, or unreadable: computed again, and written anew.
+            return None
         finally:
             self.seconds["cache"] += time.process_time() - start
 
     def _store(self, key: str, expectation: Expectation) -> None:
-        """Keeps an answer if it can: a cache that cannot be written costs time, not correctness."""
+        """Stores an expectation in the cache. Ignores errors of the file system."""
         parts = {"values": expectation.values, "budget": expectation.budget, "bound": expectation.bound}
-        arrays = {f"{part}/{name}": array for part, of in parts.items() for name, array in of.items()}
-        if self.cache is None or sum(array.nbytes for array in arrays.values()) > _LARGEST:
+        arrays = {f"{part}/{name}": array for part, found in parts.items() for name, array in found.items()}
+        if self.cache is None or sum(array.nbytes for array in arrays.values()) > _MAX_ENTRY_BYTES:
             return
         start = time.process_time()
         target = self.cache / key[:2] / key
         partial = target.with_suffix(f".{os.getpid()}")
+        notes = {"condition": expectation.condition.hex(), "largest": expectation.largest.hex()}
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(tensors.dumps(arrays, {"condition": expectation.condition.hex()}))
+            partial.write_bytes(tensors.dumps(arrays, notes))
             partial.replace(target)
         except OSError:
             with suppress(OSError):
@@ -155,7 +178,13 @@ class Oracle:
 
 
 def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) -> dict[str, Any]:
-    """The reference's solution of a problem, every tensor of it, in the numbers that ``lift`` makes."""
+    """Returns the reference's solution of a problem, including tensors that the case does not compare.
+
+    Args:
+        problem: problem to solve.
+        dialect: conventions to follow.
+        lift: conversion of arrays to the numbers to compute with, see ``reference.network``.
+    """
     trace = reference.forward(
         problem.case.model,
         problem.parameters,
@@ -173,33 +202,83 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
 
 
 def prune(cache: Path) -> None:
-    """Removes the oldest entries of a cache that has grown too large."""
-    try:
+    """Removes the oldest entries of a cache that exceeds its size limit. Ignores errors of the file system."""
+    # Another run may prune at the same time, and the folder may be read-only.
+    with suppress(OSError):
         entries = sorted((path for path in cache.glob("??/*") if path.is_file()), key=lambda path: path.stat().st_mtime)
-        excess = sum(path.stat().st_size for path in entries) - _KEPT
+        excess = sum(path.stat().st_size for path in entries) - _MAX_CACHE_BYTES
         for path in entries:
             if excess <= 0:
                 break
             excess -= path.stat().st_size
             path.unlink(missing_ok=True)
-    except OSError:
-        return  # Another run is at it, or the folder is not ours to change.
+
+
+def _solve_compared(problem: Problem, dialect: Dialect, lift: Lift) -> dict[str, Any]:
+    """Returns the tensors of the reference's solution that the case compares."""
+    results = solve(problem, dialect, lift)
+    return {name: results[name] for name in problem.expected_shapes()}
+
+
+def _check_finite(values: Mapping[str, NDArray[np.float64]]) -> None:
+    """Raises OverflowingCaseError if the reference overflows float64."""
+    for name, array in values.items():
+        if count := array.size - int(np.isfinite(array).sum()):
+            raise OverflowingCaseError(
+                f"the reference overflows float64: {name} is not finite in {count} of {array.size} elements. "
+                "Use fewer steps, smaller weights (`values`) or other activations"
+            )
+
+
+def _check_range(problem: Problem, profile: Profile, dialect: Dialect, expectation: Expectation) -> None:
+    """Raises OverflowingCaseError if a correct implementation can overflow."""
+    narrowest = narrowest_format(problem.case.dtype, profile)
+    limit = LARGEST_VALUE[narrowest]
+    if expectation.largest < limit:
+        return
+    reached = {name: tensor_reach(values, expectation.budget[name]) for name, values in expectation.values.items()}
+    where = max(reached, key=reached.__getitem__)
+    largest = reached[where]
+    if largest < limit:
+        meter = Meter()
+        forward = replace(problem, case=problem.case.model_copy(update={"check": ("output",)}))
+        solve(forward, dialect, meter.lift)
+        overflows = intermediate_reach(meter.largest, expectation.condition, profile) >= limit
+        where = f"an intermediate result of the {'forward' if overflows else 'backward'} pass"
+        largest = expectation.largest
+    raise OverflowingCaseError(
+        f"{where} can reach {largest:.3g}, beyond the range of {narrowest} (up to {limit:.3g}), so that correct "
+        "implementations can overflow. Use fewer steps, smaller weights (`values`), other activations or another dtype"
+    )
 
 
 def _key(problem: Problem, profile: Profile, dialect: Dialect) -> str:
-    """A hash of everything that the answer depends on: the problem, how it is judged, and the code that answers."""
+    """Returns a hash of everything that determines an expectation: problem, profile, dialect and code."""
     digest = hashlib.sha256(_code())
     digest.update(repr((problem.case.canonical, problem.draw, astuple(profile), astuple(dialect))).encode())
-    for name, mask in problem.dropout_masks.items():
-        digest.update(name.encode() + mask.tobytes())
+    for name, array in _arrays(problem):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
+
+
+def _arrays(problem: Problem) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yields the arrays of a problem with unique names."""
+    yield "input", problem.input
+    for name, array in (("lengths", problem.lengths), ("mask", problem.mask)):
+        if array is not None:
+            yield name, array
+    yield from problem.parameters.items()
+    yield from (problem.initial_state or {}).items()
+    for prefix, arrays in (("dropout_mask", problem.dropout_masks), ("cotangent", problem.cotangents)):
+        yield from ((f"{prefix}.{name}", array) for name, array in arrays.items())
 
 
 @cache
 def _code() -> bytes:
-    """A hash of the code that makes problems and answers them, and of the NumPy below it."""
+    """Returns a hash of the code that computes expectations, and of NumPy's version."""
     digest = hashlib.sha256(np.__version__.encode())
-    folder = Path(reference.__file__).parent
-    for path in [Path(problem_module.__file__), Path(__file__), *sorted(folder.glob("*.py"))]:
+    modules = [problem_module.__file__, range_module.__file__, __file__]
+    for path in [*map(Path, modules), *sorted(Path(reference.__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.digest()

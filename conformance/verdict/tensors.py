@@ -1,7 +1,4 @@
-"""Named arrays as bytes, in the safetensors format: an 8-byte length, a JSON header, raw little-endian data.
-
-Format: https://huggingface.co/docs/safetensors. Strided arrays are made contiguous first.
-"""
+"""Named arrays as bytes in the safetensors format (https://huggingface.co/docs/safetensors)."""
 
 import json
 from collections.abc import Mapping
@@ -9,55 +6,43 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
-_CODES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
-_NAMES = {np.dtype(code): name for name, code in _CODES.items()}
+_DTYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
+"""Dtypes of the worker protocol. The format has more, but not every safetensors release reads them into NumPy."""
 
 
 def dumps(tensors: Mapping[str, NDArray[Any]], notes: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of named arrays, with notes beside them.
+    """Serializes named arrays, and notes as the format's metadata.
 
     Raises:
-        ValueError: a dtype that the format has no name for.
+        ValueError: an array has a dtype other than float64, float32, float16, int64, int32, uint8 or bool.
     """
-    header: dict[str, Any] = {"__metadata__": dict(notes)} if notes else {}
-    blocks: list[bytes] = []
-    offset = 0
     for name, array in tensors.items():
-        little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-        if little.dtype not in _NAMES:
-            raise ValueError(f"tensor {name} has dtype {array.dtype}, which the format cannot hold")
-        data = little.tobytes()
-        header[name] = {
-            "dtype": _NAMES[little.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + len(data)],
-        }
-        blocks.append(data)
-        offset += len(data)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join((len(text).to_bytes(8, "little"), text, *blocks))
+        if array.dtype.name not in _DTYPES:
+            raise ValueError(f"tensor {name} has dtype {array.dtype}, expected one of {', '.join(_DTYPES)}")
+    # safetensors 0.8.0 silently writes wrong values for strided arrays. np.ascontiguousarray would add an axis to a
+    # scalar.
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    return save(contiguous, dict(notes) if notes else None)
 
 
 def loads(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Named arrays, read-only views of the bytes, and the notes beside them.
+    """Parses arrays, which are read-only and in the order of the header, and notes.
 
     Raises:
-        ValueError: the bytes are truncated or not in this format.
+        ValueError: the bytes are truncated, not in the safetensors format, or hold a dtype that NumPy lacks.
     """
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 + size:
-        raise ValueError("tensors are truncated")
     try:
-        header = json.loads(data[8 : 8 + size])
-        notes = header.pop("__metadata__", {})
-        arrays = {}
-        for name, entry in header.items():
-            first, end = (8 + size + offset for offset in entry["data_offsets"])
-            if not 8 + size <= first <= end <= len(data):
-                raise ValueError("tensors are truncated")
-            arrays[name] = np.frombuffer(data[first:end], _CODES[entry["dtype"]]).reshape(entry["shape"])
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not tensors: {error!r}") from error
-    return arrays, notes
+        arrays = load(data)
+    except SafetensorError as error:
+        raise ValueError(f"invalid safetensors data: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"invalid safetensors data: dtype {error} cannot be read into NumPy") from error
+    # The library loads notes from files only, and returns the arrays in arbitrary order.
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    notes = header.pop("__metadata__", {})
+    for array in arrays.values():
+        array.flags.writeable = False
+    return {name: arrays[name] for name in header}, notes

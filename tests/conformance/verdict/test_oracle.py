@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,14 @@ import numpy as np
 import pytest
 
 from conformance.cases.case import Case
-from conformance.verdict.oracle import ChaoticCaseError, Oracle, default_cache, prune, solve
+from conformance.verdict.oracle import (
+    ChaoticCaseError,
+    Oracle,
+    OverflowingCaseError,
+    default_cache,
+    prune,
+    solve,
+)
 from conformance.verdict.problem import make_problem
 from reference import PROFILES, Dialect
 
@@ -69,6 +77,47 @@ def test_every_circumstance_has_an_entry_of_its_own(tmp_path: Path) -> None:
     assert len(kept(tmp_path)) == 8
 
 
+PADDED: dict[str, Any] = OPTIONS | {"lengths": [2, 5, 3], "num_layers": 2, "dropout": 0.5, "mode": "train"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "input",
+        "mask",
+        "lengths",
+        "parameters/weight_hh_l0",
+        "initial_state/c_0",
+        "cotangents/h_n",
+        "dropout_masks/l0",
+    ],
+)
+def test_every_array_of_a_problem_is_part_of_the_key(tmp_path: Path, path: str) -> None:
+    problem = make_problem(Case(**PADDED))
+    field, _, name = path.partition("/")
+    arrays = getattr(problem, field)
+    array = (arrays[name] if name else arrays).copy()
+    array.flat[0] = not array.flat[0] if array.dtype == bool else array.flat[0] + 1
+    other = replace(problem, **{field: {**arrays, name: array} if name else array})
+    oracle = Oracle(tmp_path)
+    oracle.expect(problem, *PLAIN)
+    oracle.expect(other, *PLAIN)
+    assert len(kept(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_problem_with_weights_of_its_own_has_an_expectation_of_its_own(tmp_path: Path, *, cached: bool) -> None:
+    oracle = Oracle(tmp_path if cached else None)
+    problem = make_problem(CASE)
+    doubled = {name: 2 * array for name, array in problem.parameters.items()}
+    other = replace(problem, parameters=doubled)
+    for each in (problem, other, problem):
+        expected = solve(each, Dialect())
+        found = oracle.expect(each, *PLAIN).values
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, expected[name])
+
+
 def test_conventions_that_do_not_concern_a_case_make_no_other_entry(tmp_path: Path) -> None:
     dialects = [
         Dialect(),
@@ -95,6 +144,37 @@ def test_a_chaotic_case_is_refused_with_its_reason() -> None:
         Oracle(None).expect(make_problem(chaotic), PROFILES["float16"], Dialect())
 
 
+def test_a_case_that_overflows_the_reference_is_rejected() -> None:
+    case = Case(
+        input_size=2,
+        hidden_size=2,
+        batch=3,
+        num_layers=2,
+        direction="reverse",
+        batch_first=True,
+        seq_len=16,
+        activations=("relu", "sigmoid", "elu"),
+        check=("output", "h_n", "c_n"),
+    )
+    with pytest.raises(
+        OverflowingCaseError,
+        match=r"the reference overflows float64: output is not finite in 9 of 96 elements\. Use fewer steps",
+    ):
+        Oracle(None).expect(make_problem(case), *PLAIN)
+
+
+def test_values_that_the_error_analysis_cannot_square_are_rejected() -> None:
+    problem = make_problem(Case(**OPTIONS, dtype="float64"))
+    huge = {name: 1e200 * array for name, array in problem.cotangents.items()}
+    with pytest.raises(OverflowingCaseError, match=r"^grad\..* can reach .*e\+20., beyond the range of float64"):
+        Oracle(None).expect(replace(problem, cotangents=huge), PROFILES["float64"], Dialect())
+
+
+def test_a_nan_in_the_input_is_no_overflow() -> None:
+    problem = make_problem(Case(**OPTIONS, input_nan=True, check=("output", "h_n", "c_n")))
+    assert np.isnan(Oracle(None).expect(problem, *PLAIN).values["output"]).any()
+
+
 def test_float64_is_judged_by_a_reference_that_rounds_too() -> None:
     problem = make_problem(Case(**OPTIONS, dtype="float64"))
     found = Oracle(None).expect(problem, PROFILES["float64"], Dialect())
@@ -117,6 +197,6 @@ def test_pruning_removes_the_oldest_entries_first(monkeypatch: pytest.MonkeyPatc
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x" * 100)
         os.utime(path, (1e9 - age, 1e9 - age))
-    monkeypatch.setattr("conformance.verdict.oracle._KEPT", 150)
+    monkeypatch.setattr("conformance.verdict.oracle._MAX_CACHE_BYTES", 150)
     prune(tmp_path)
     assert [path.name for path in kept(tmp_path)] == ["new"]

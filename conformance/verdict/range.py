@@ -1,0 +1,51 @@
+"""Ranges of number formats, to reject cases in which a correct implementation can overflow."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import DType
+from reference import Profile
+from reference.rounding import Z
+
+LARGEST_VALUE: Mapping[DType, float] = {
+    "float64": 2.0**500,
+    "float32": (2 - 2.0**-23) * 2.0**127,
+    "float16": 65504.0,
+    "bfloat16": (2 - 2.0**-7) * 2.0**127,
+}
+"""Largest absolute value of each format. The error analysis squares values in float64, so that 2^500 limits float64."""
+
+_STORAGE_FORMATS: Mapping[float, DType] = {
+    2.0**-53: "float64",
+    2.0**-24: "float32",
+    2.0**-11: "float16",
+    2.0**-8: "bfloat16",
+}
+"""Number formats by unit roundoff."""
+
+
+def narrowest_format(dtype: DType, profile: Profile) -> DType:
+    """Returns the format with the smaller range: the case's dtype or the profile's storage format.
+
+    The profile's unit roundoff identifies its storage format. A profile with any other unit roundoff stores the dtype.
+    """
+    return min((dtype, _STORAGE_FORMATS.get(profile.u, dtype)), key=LARGEST_VALUE.__getitem__)
+
+
+def tensor_reach(values: NDArray[np.float64], budget: NDArray[np.float64]) -> float:
+    """Returns the largest absolute value in a conforming tensor, ignoring unspecified and NaN elements."""
+    reached = np.abs(values) + budget
+    return float(reached.max(initial=0.0, where=np.isfinite(reached)))
+
+
+def intermediate_reach(largest: float, condition: float, profile: Profile) -> float:
+    """Returns the largest absolute value that an intermediate result of a correct run can have.
+
+    Args:
+        largest: largest absolute value of an exact intermediate result.
+        condition: amplification of rounding errors, see ``reference.rounding.Budget``.
+        profile: rounding of the implementation.
+    """
+    return largest * (1 + Z * max(profile.u, profile.u_op) * condition)
