@@ -75,7 +75,7 @@ def certify(case: Case, oracle: Oracle) -> Certificate:
     """Changes the parameters of a case, one element at a time, and measures the error ratios.
 
     Raises:
-        ChaoticCaseError: the case amplifies rounding too much for any verdict.
+        RejectedCaseError: the case cannot be judged.
     """
     problem = make_problem(case)
     flat = FlatExpectation(oracle.expect(problem, PROFILES[case.dtype], Dialect()))

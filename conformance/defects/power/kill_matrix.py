@@ -28,7 +28,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.power import detection
 from conformance.errors import UserError
-from conformance.verdict.oracle import ChaoticCaseError, Oracle
+from conformance.verdict.oracle import Oracle, RejectedCaseError
 from conformance.verdict.problem import concerning, make_problem
 from reference import PROFILES, Dialect, Profile
 
@@ -138,7 +138,7 @@ def _compute(view: View, folder: Path | None) -> dict[str, float]:
     problem = make_problem(view.case).under(view.dialect)
     try:
         expectation = Oracle(folder).expect(problem, view.profile, view.dialect)
-    except ChaoticCaseError as error:
+    except RejectedCaseError as error:
         raise UserError(f"{view.case.file}:{view.case.line}: {view.case.name} cannot be judged: {error}") from error
     with np.errstate(all="ignore"):  # A defect that overflows is detected; NumPy's warning adds nothing.
         error_ratios = detection.error_ratios(problem, expectation, view.dialect, CATALOGUE)
