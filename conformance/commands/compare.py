@@ -5,6 +5,7 @@ import json
 import sys
 
 from conformance.reports import comparison as reports
+from conformance.reports.explain import printable
 from conformance.reports.page import write as html
 from conformance.results import atomic
 from conformance.results.compare import compare
@@ -21,7 +22,7 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(reports.as_json(comparison, met), indent=2, ensure_ascii=False))
     else:
         for line in reports.lines(comparison, met):
-            print(line)
+            print(printable(line))
     if args.markdown:
         atomic.write(args.markdown, "\n".join(reports.markdown(comparison, met)))
     if args.html:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conformance.errors import UserError
 from conformance.reports import badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
+from conformance.reports.explain import printable
 from conformance.reports.page import write as html
 from conformance.results.reader import Report, read
 
@@ -37,5 +38,5 @@ def execute(args: argparse.Namespace) -> int:
     if args.html:
         print(f"page: {html.write(args.html, report)}")
     if not (wanted or args.html):
-        print(markdown.render(report), end="")
+        print(printable(markdown.render(report)), end="")
     return 0

@@ -5,6 +5,7 @@ import json
 import sys
 
 from conformance.reports import overtime
+from conformance.reports.explain import printable
 from conformance.reports.page import write as html
 from conformance.results.reader import read
 from conformance.results.trend import trend
@@ -17,7 +18,7 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(found.as_json(), indent=2))
     else:
         for line in overtime.lines(found):
-            print(line)
+            print(printable(line))
     if args.html:
         page = html.write(args.html, found.runs[-1], {"trend": found.as_json()})
         print(f"page: {page}#/trend", file=sys.stderr if args.json else sys.stdout)

@@ -26,9 +26,9 @@ PLAIN = (
 )
 """Columns of a single value. ``options`` is JSON text."""
 LISTS = ("causes", "features", "tags", "unchecked", "notes")
-"""Columns of strings."""
+"""Columns whose cells are lists of strings."""
 MAPS = ("tensors", "seconds")
-"""Columns of numbers by name."""
+"""Columns whose cells map names to numbers."""
 
 
 def records(report: Report) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from conformance.results.record import plain
 from conformance.results.summary import format_error_ratio, incomplete_warning, invalid_warning
 
 _SHOWN_GROUPS = 20
-"""Groups of changes that are listed for each kind."""
+"""Number of groups of changes to list for each kind."""
 _SHOWN_CASES = 5
 _REASON_CHARACTERS = 400
 _SHOWN_DRIFTS = 10

@@ -30,7 +30,7 @@ STATUSES: Mapping[str, str] = {
     "not-run": "skipped",
     "known": "other",
 }
-"""Statuses of the suite to statuses of the format."""
+"""Maps statuses of the suite to those of the format."""
 
 
 def write(path: Path, report: Report) -> None:

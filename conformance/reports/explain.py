@@ -3,6 +3,7 @@
 Says what deviates, where, by how much compared to the budget, the likely cause, and how to run the case again.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,10 @@ from conformance.results.summary import format_error_ratio, rerun_commands
 WIDTH = 80
 _LABEL = 10
 _SHOWN_TENSORS = 8
-"""Number of tensors that are listed after the worst one. A layer's gradients usually fail together."""
+"""Number of tensors to list after the worst one. The gradients of a layer usually fail together."""
+
+# Control characters, characters that change the direction of text, and lone surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _COMPARED = {"where", "wrong", "of", "got", "expected", "budget", "rtol_to_pass", "atol_to_pass"}
 """Fields that the judge sets only for a tensor that could be compared element by element."""
@@ -35,7 +39,7 @@ def explain(result: Result, spec: str = "", width: int = WIDTH) -> str:
     if result.deviates:
         direct, under_pytest = rerun_commands(result, spec)
         lines += [f"  {'again':<{_LABEL}}{direct}", f"  {'':<{_LABEL}}{under_pytest}"]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def headline(result: Result) -> str:
@@ -48,8 +52,14 @@ def headline(result: Result) -> str:
     return f"{result.status}: {worst} is off by {off:.3g}, error ratio {format_error_ratio(result.tensors.get(worst))}"
 
 
+def printable(text: str) -> str:
+    """Replaces characters that could change the state of a terminal, or that it cannot print, by escapes."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def wrapped(text: str, indent: str, width: int = WIDTH) -> str:
-    """Wraps text into a paragraph. Words are never broken."""
+    """Wraps text into a printable paragraph. Words are never broken."""
+    text = printable(text)
     return textwrap.fill(
         text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

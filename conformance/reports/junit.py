@@ -25,7 +25,7 @@ TAGS: Mapping[str, str] = {
     "not-run": "skipped",
     "known": "skipped",
 }
-"""Statuses to JUnit elements. A passed test case has no element."""
+"""Maps statuses to JUnit elements. A passed test case has no element."""
 
 # XML 1.0 cannot represent these characters, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -25,10 +25,10 @@ from conformance.results.summary import (
 )
 
 SHOWN_DEVIATIONS = 100
-"""Deviations that are shown in detail. A report with thousands of them would be too large to open."""
+"""Number of deviations to show in detail. A report with thousands of them would be too large to open."""
 
 _SHOWN_NAMES = 5
-"""Names of cases or defects that are listed in a cell."""
+"""Number of cases or defects to list in a cell."""
 
 
 def write(path: Path, report: Report) -> None:

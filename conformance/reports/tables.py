@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from conformance.reports.explain import printable
 from conformance.results.reader import Report
 from conformance.results.record import Result
 from conformance.results.summary import Cell, detection, dtypes, error_ratios, format_error_ratio, table
 
 _GAP = "  "
 _NAME_CHARACTERS = 14
-"""A longer name in the head of a column is broken into lines."""
+"""Width of a column that fits a name without line breaks. A longer name is broken into lines."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def feature_table(grouped: Mapping[str, Sequence[Result]], width: int, rule: str
     columns = [_Column(["feature"], [Text(feature) for feature in rows], left=True)]
     for name in grouped:
         cells = [_styled(row[name]) for row in rows.values()]
-        columns.append(_Column(_broken(name, max(_NAME_CHARACTERS, *map(len, cells))), cells))
+        columns.append(_Column(_broken(printable(name), max(_NAME_CHARACTERS, *map(len, cells))), cells))
     lines = list(_lines(columns, rule))
     if len(lines[0]) > width:
         return []
@@ -77,7 +78,7 @@ def implementation_table(
     Returns:
         The lines of the table.
     """
-    names = [Text(name) for name in grouped]
+    names = [Text(printable(name)) for name in grouped]
     cells = [_styled(Cell.of(results)) for results in grouped.values()]
     largest = error_ratios(report.results)
     ratios = [_ratio_column(dtype, [largest.get((name, dtype)) for name in grouped]) for dtype in dtypes(largest)]

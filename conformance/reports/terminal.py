@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from conformance.reports.causes import count_cases, group_by_cause
-from conformance.reports.explain import WIDTH, wrapped
+from conformance.reports.explain import WIDTH, printable, wrapped
 from conformance.reports.tables import feature_table, implementation_table
 from conformance.results.reader import Report
 from conformance.results.record import Result, counts
@@ -27,13 +27,13 @@ from conformance.results.summary import (
 )
 
 SHOWN_TIMES = 12
-"""CPU times that the summary lists, the largest first. The report lists all of them."""
+"""Number of CPU times to list, the largest first. The report lists all of them."""
 SHOWN_DEVIATIONS = 10
-"""Deviations for which the summary prints commands to run them again."""
+"""Number of deviations to list with the commands that run them again."""
 _PROGRESS_INTERVAL_SECONDS = 10.0
-"""Time between two progress lines, if the output is no terminal."""
+"""Time between two progress lines, if the output is not a terminal."""
 _COLUMNS_OF_A_FILE = 120
-"""Width of the summary, if the output is no terminal and the variable COLUMNS is not set."""
+"""Width of the summary, if the output is not a terminal and the variable COLUMNS is not set."""
 
 
 class Terminal:
@@ -67,7 +67,7 @@ class Terminal:
         self._done += 1
         if result.deviates:
             self._deviations += 1
-            self._print(Text.assemble((f"{result.status} ", "bold red"), result.id))
+            self._print(Text.assemble((f"{result.status} ", "bold red"), printable(result.id)))
             for words in filter(None, (result.reason, result.diagnosis)):
                 self._print(Text(wrapped(words, " " * 5, min(WIDTH, self._console.width))))
         where = f"{result.implementation}, {_count_deviations(self._deviations)}"
@@ -75,7 +75,7 @@ class Terminal:
             self._progress.update(self._task, completed=self._done, description=where)
         elif time.monotonic() - self._last_line > _PROGRESS_INTERVAL_SECONDS:
             self._last_line = time.monotonic()
-            self._print(Text(f"{self._done}/{self._total} {where}"))
+            self._print(Text(printable(f"{self._done}/{self._total} {where}")))
 
     def _print(self, text: Text) -> None:
         self._console.print(text)
@@ -140,7 +140,7 @@ def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequenc
     console.print(Text(f"CPU time {total:.1f} s"))
     for what, seconds in sorted(rows, key=lambda row: -row[1])[:SHOWN_TIMES]:
         if seconds >= 0.005 * total:  # At least 1% after rounding.
-            console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {what}"), soft_wrap=True)
+            console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {printable(what)}"), soft_wrap=True)
 
 
 def _print_causes(console: Console, deviations: Sequence[Result]) -> None:
@@ -159,7 +159,8 @@ def _print_deviations(console: Console, deviations: Sequence[Result], specs: Map
     console.print(Text(title, style="bold"))
     for result in deviations[:SHOWN_DEVIATIONS]:
         direct, under_pytest = rerun_commands(result, specs.get(result.implementation, ""))
-        console.print(Text(f"  {result.status} {result.id}\n    {direct}\n    {under_pytest}"), soft_wrap=True)
+        lines = f"  {result.status} {result.id}\n    {direct}\n    {under_pytest}"
+        console.print(Text(printable(lines)), soft_wrap=True)
     if len(deviations) > SHOWN_DEVIATIONS:
         console.print(Text(f"  and {len(deviations) - SHOWN_DEVIATIONS} more, see the report"))
 

@@ -118,7 +118,7 @@ def now() -> str:
 
 
 def moment(text: object) -> datetime | None:
-    """Parses a time of a results file; None if it is missing or no ISO 8601 time."""
+    """Parses a time of a results file; None if it is missing or not in ISO 8601."""
     try:
         return datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class InvalidRowError(ValueError):
-    """A row with a missing or invalid field. Raised for a new result, it is a bug in the suite."""
+    """A row has a missing or invalid field. When a result is written, this is a bug in the suite."""
 
 
 @dataclass(frozen=True)

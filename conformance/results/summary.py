@@ -13,10 +13,10 @@ from conformance.results.reader import Report
 from conformance.results.record import NOT_RUN, Result, counts, phases
 
 LEGEND = "k/n: k of n supported cases conform; !f deviate, +u unsupported, ~d known divergences, -m not run"
-"""Explains the text of a ``Cell``."""
+"""Explanation of the text of a ``Cell``."""
 
 FRAMEWORK_PHASES = ("import", "solve")
-"""Phases that are spent in an implementation. The suite spends the others."""
+"""Phases whose CPU time an implementation uses. The suite uses that of the other phases."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Cell:
 
     @property
     def deviating(self) -> int:
-        """Number of cases with a deviation that is not known."""
+        """Number of cases with a deviation that is not a known divergence."""
         return self.supported - self.passed - self.known
 
     @property
     def deviates(self) -> bool:
-        """Whether a case has a deviation that is not known."""
+        """Whether there is a deviation that is not a known divergence."""
         return self.deviating > 0
 
     def __str__(self) -> str:
@@ -142,9 +142,18 @@ def detection(report: Report) -> dict[str, Detection]:
 
 def invalid_warning(report: Report) -> str:
     """Returns one line that says why a run is invalid; empty for a valid run."""
-    if not report.undetected_controls:
+    return controls_warning(report.header.controls)
+
+
+def controls_warning(statuses: Mapping[str, str]) -> str:
+    """Returns one line that says why a run is invalid; empty for a valid run.
+
+    Args:
+        statuses: status of each negative control. Any status but ``fail`` makes the run invalid.
+    """
+    missed = ", ".join(name for name, status in statuses.items() if status != "fail")
+    if not missed:
         return ""
-    missed = ", ".join(report.undetected_controls)
     return f"INVALID: the run did not detect the negative controls {missed}. None of its results can be trusted"
 
 

@@ -138,7 +138,7 @@ def _refuse_other_run(report: Report, header: Header) -> None:
 
 
 def _cut_incomplete_line(path: Path, drop_footer: bool) -> None:
-    """Cuts off what follows the last newline, and the footer: more rows may follow, then a new footer."""
+    """Removes an incomplete last line, and optionally the footer, so that rows can be appended."""
     data = path.read_bytes()
     end = data.rfind(b"\n") + 1
     if drop_footer:

@@ -176,10 +176,13 @@ def _row_details(result: Result, places: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _deviating(results: Sequence[Result]) -> tuple[list[dict[str, int]], Any]:
-    """Returns the details of deviating tensors: their numbers by row and tensor, and columns of the distinct details.
+    """Collects the details of deviating tensors.
 
     Implementations often deviate in the same way, so equal details are stored once. They are sorted by case, because
     similar neighbours compress better.
+
+    Returns:
+        For each row, the number of each tensor's details; and the distinct details as columns, indexed by number.
     """
     distinct = Values()
     places: list[dict[str, int]] = [{} for _ in results]
@@ -205,7 +208,7 @@ def _columns(values: list[Any]) -> Any:
 
 
 def _short(error_ratio: float | None) -> float | str | None:
-    """Rounds an error ratio to three digits, but a ratio above 1 never to 1."""
+    """Rounds an error ratio to three digits. A ratio above 1 is never rounded to 1."""
     if error_ratio is None:
         return None
     if not math.isfinite(error_ratio):

@@ -1,4 +1,4 @@
-"""The command line: exit codes, what is printed where, and that no user's mistake gives a traceback."""
+"""The command line: exit codes, output, and messages without a traceback for mistakes of the user."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from conformance.adapters import registry
 from conformance.commands.cli import main
 from conformance.results.reader import read
-from tests.conftest import FAKES, ROOT
+from tests.conftest import FAKES, REJECTED_CASES, ROOT
 
 
 def run(*arguments: str) -> int:
@@ -42,7 +42,7 @@ def test_a_faithful_implementation_conforms(project: Path, capsys: pytest.Captur
     [
         ("Wrong", 1, {"fail": 3}),
         ("Raises", 1, {"error": 3}),
-        ("AsksToExit", 1, {"error": 3}),
+        ("CallsExit", 1, {"error": 3}),
         ("Mutates", 1, {"error": 3}),
         ("Picky", 0, {"pass": 1, "unsupported": 2}),
         ("Prints", 0, {"pass": 3}),
@@ -57,7 +57,7 @@ def test_exit_codes_and_counts(capfd: pytest.CaptureFixture[str], name: str, cod
 
 
 @pytest.mark.usefixtures("project")
-def test_deviations_are_shown_with_the_commands_that_run_them_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_deviations_are_shown_with_commands_that_run_them_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("cases", *fake("Wrong"), "-k", "plain") == 1
     printed = capsys.readouterr().out
     assert "fail cases/small.yaml::plain[wrong]" in printed
@@ -104,7 +104,7 @@ def test_mistakes_are_explained(
 
 
 @pytest.mark.parametrize("arguments", [["run", "--max-fail", "0"], ["run", "--dtype", "float"], ["walk"], []])
-def test_a_wrong_command_line_is_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_command_line_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -112,18 +112,100 @@ def test_a_wrong_command_line_is_two(arguments: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("project")
-def test_a_chaotic_case_is_refused_by_run_and_check(
+def test_check_lists_all_cases_that_cannot_be_judged(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conformance.verdict.oracle.MAX_CONDITION", 1.0)
-    assert run("cases", *fake("Zeros")) == 2
     assert main(["check", "cases"]) == 2
     printed = capsys.readouterr().err
-    assert "cases/small.yaml:4: plain cannot be judged" in printed
-    assert "cases/small.yaml:6: both-ways cannot be judged" in printed
+    assert "cases/small.yaml:4: plain cannot be judged: rounding in float32 is amplified" in printed
+    assert "cases/small.yaml:6: both-ways cannot be judged: rounding in float64 is amplified" in printed
 
 
-def test_a_run_stops_after_enough_deviations_and_goes_on(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def rejected(project: Path) -> Path:
+    """Adds ``cases/rejected.yaml`` to the project, and returns the path of the results file."""
+    (project / "cases" / "rejected.yaml").write_text(REJECTED_CASES)
+    return project / "conformance-report" / "results.jsonl"
+
+
+def found(results: Path) -> dict[tuple[str, str], tuple[str, bool]]:
+    """Returns status and ``rejected`` of each row, by implementation and name of the case."""
+    rows = read(results).results
+    return {(row.implementation, row.case.split("::")[1]): (row.status, row.rejected) for row in rows}
+
+
+REASON = "cannot be judged: the reference overflows float64"
+REJECTED = f"cases/rejected.yaml:3: overflows {REASON}"
+
+
+def test_a_case_that_cannot_be_judged_does_not_end_the_run(rejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cases/rejected.yaml", *fake("Wrong"), *fake("Faithful")) == 2
+    printed = capsys.readouterr().out
+    assert printed.count(REJECTED) == 1
+    assert printed.index(REJECTED) < printed.index("fail cases/rejected.yaml::")
+    assert found(rejected) == {
+        ("wrong", "overflows"): ("not-run", True),
+        ("wrong", "overflows-float16"): ("fail", False),
+        ("wrong", "plain"): ("fail", False),
+        ("faithful", "overflows"): ("not-run", True),
+        ("faithful", "overflows-float16"): ("pass", False),
+        ("faithful", "plain"): ("pass", False),
+    }
+    report = read(rejected)
+    assert report.complete
+    assert all(row.reason.startswith(REASON) for row in report.results if row.rejected)
+
+
+def test_a_case_that_cannot_be_judged_under_the_profile_of_an_adapter_is_rejected(
+    rejected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("cases/rejected.yaml", *fake("DeclaresFloat16"), *fake("Faithful"))
+    assert run(*arguments, "-k", "overflows-float16 or plain") == 2
+    assert "cannot be judged" not in capsys.readouterr().out
+    assert found(rejected) == {
+        ("declares-float16", "overflows-float16"): ("not-run", True),
+        ("declares-float16", "plain"): ("pass", False),
+        ("faithful", "overflows-float16"): ("pass", False),
+        ("faithful", "plain"): ("pass", False),
+    }
+
+
+@pytest.mark.usefixtures("rejected")
+def test_the_json_summary_lists_rejected_cases(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("cases/rejected.yaml", *fake("DeclaresFloat16"), "--json") == 2
+    printed = capfd.readouterr()
+    summary = json.loads(printed.out)
+    assert summary["exit_code"] == 2
+    assert summary["counts"] == {"pass": 1, "not-run": 2}
+    assert summary["deviations"] == []
+    assert {row["case"]: row["status"] for row in summary["rejected"]} == {
+        "cases/rejected.yaml::overflows": "not-run",
+        "cases/rejected.yaml::overflows-float16": "not-run",
+    }
+    assert all(row["reason"].startswith("cannot be judged: ") for row in summary["rejected"])
+    assert REJECTED in printed.err
+
+
+def test_a_run_with_rejected_cases_can_be_resumed(rejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("cases/rejected.yaml", *fake("Faithful"), *fake("Wrong"))
+    assert run(*arguments, "-x") == 2
+    assert not read(rejected).complete
+    begun = found(rejected)
+    assert begun["faithful", "overflows"] == ("not-run", True)
+    assert ("wrong", "plain") not in begun
+    assert run(*arguments, "--resume") == 2
+    assert read(rejected).complete
+    assert len(read(rejected).results) == 6
+    assert begun.items() <= found(rejected).items()
+    assert run(*arguments, "--resume") == 2
+    assert len(read(rejected).results) == 6
+    assert capsys.readouterr().out.count(REJECTED) == 3
+
+
+def test_a_run_stops_after_enough_deviations_and_can_be_resumed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("cases", *fake("Wrong"), "-x") == 1
     report = read(project / "conformance-report" / "results.jsonl")
     assert (len(report.results), report.complete) == (1, False)
@@ -133,29 +215,29 @@ def test_a_run_stops_after_enough_deviations_and_goes_on(project: Path, capsys: 
     assert (len({result.case for result in report.results}), report.complete) == (3, True)
 
 
-def test_an_interrupted_run_is_resumed(
+def test_an_interrupted_run_can_be_resumed(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("cases", "--in-process", *fake("Interrupts")) == 130
     printed = capsys.readouterr().out
     assert f"conformance run cases --in-process -i {FAKES}:Interrupts --resume" in printed
     assert "INCOMPLETE" in (project / "conformance-report" / "report.md").read_text()
-    monkeypatch.setenv("CALM", "1")
+    monkeypatch.setenv("RESUMED", "1")
     assert run("cases", "--in-process", *fake("Interrupts"), "--resume") == 0
     assert read(project / "conformance-report" / "results.jsonl").complete
 
 
-def test_resuming_other_cases_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resuming_with_other_cases_is_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("cases", *fake("Faithful"))
     (project / "cases" / "small.yaml").write_text(
         (project / "cases" / "small.yaml").read_text().replace("seq_len: 5", "seq_len: 6")
     )
     assert run("cases", *fake("Faithful"), "--resume") == 2
-    assert "its cases differ" in capsys.readouterr().err
+    assert "cannot resume this run: `cases` was" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
-def test_a_full_disk_ends_the_run_with_three(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_ends_the_run_with_exit_code_3(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "out").mkdir()
     (project / "out" / "results.jsonl").symlink_to("/dev/full")
     assert run("cases", *fake("Faithful"), "--output", "out") == 3
@@ -169,17 +251,17 @@ def test_a_missing_implementation_does_not_stop_the_others(
     monkeypatch.setattr(registry, "registered", lambda: names)
     assert run("cases") == 0
     printed = capsys.readouterr().out
-    assert "not installed, not run: absent\n  `conformance doctor` says what they need" in printed
+    assert "not run, not installed here: absent\n  `conformance doctor` shows what each of them needs" in printed
     assert "4 pass" in printed
     report = read(project / "conformance-report" / "results.jsonl")
     assert report.planned == {"faithful": 3, "expensive": 1}
-    assert "a_framework_that_is_not_there" in report.header.absent["absent"]
+    assert "a_missing_framework" in report.header.absent["absent"]
 
 
 @pytest.mark.usefixtures("project")
 def test_check_counts_cases(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "cases"]) == 0
-    assert "3  cases, all right" in capsys.readouterr().out
+    assert "3  cases, all valid" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("project")
@@ -200,7 +282,7 @@ def test_list_names_divergences(capsys: pytest.CaptureFixture[str]) -> None:
     assert "keras-nan-in-padding" in capsys.readouterr().out
 
 
-def test_cases_have_no_page(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_has_no_markdown_for_cases(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--markdown"]) == 2
     assert "--implementations or --divergences" in capsys.readouterr().err
 
@@ -211,7 +293,7 @@ def test_cases_have_no_page(capsys: pytest.CaptureFixture[str]) -> None:
 def test_generated_pages_are_current(option: str, page: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["list", option, "--markdown"])
     written = (ROOT / "docs" / page).read_text()
-    assert written == capsys.readouterr().out, f"write it anew: conformance list {option} --markdown > docs/{page}"
+    assert written == capsys.readouterr().out, f"run: conformance list {option} --markdown > docs/{page}"
 
 
 def test_repro_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +301,7 @@ def test_repro_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
     compile(capsys.readouterr().out, "repro.py", "exec")
 
 
-def test_an_unknown_divergence_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_divergence_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["repro", "keras-nan-in-paddin"]) == 2
     assert "did you mean 'keras-nan-in-padding'" in capsys.readouterr().err
 
@@ -229,7 +311,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cases" in json.loads(capsys.readouterr().out)["properties"]
 
 
-def test_report_renders_a_results_file_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_renders_a_results_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("cases", *fake("Picky"))
     capsys.readouterr()
     assert main(["report", "conformance-report/results.jsonl"]) == 0
@@ -239,9 +321,7 @@ def test_report_renders_a_results_file_again(project: Path, capsys: pytest.Captu
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False, **options
-    )
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, **options)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "--implementations"]])
@@ -255,7 +335,7 @@ def test_no_framework_is_imported_before_it_runs(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_help_needs_the_standard_library_alone() -> None:
+def test_help_imports_only_the_standard_library() -> None:
     code = (
         "import sys\nfrom conformance.commands.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
@@ -267,9 +347,14 @@ def test_help_needs_the_standard_library_alone() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_a_reader_that_has_gone_gives_no_traceback() -> None:
-    command = f"{sys.executable} -m conformance schema | head -c 10; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+def test_a_closed_pipe_gives_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-m", "conformance", "schema"]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
 
 
@@ -277,14 +362,14 @@ def test_a_reader_that_has_gone_gives_no_traceback() -> None:
     ("redirection", "code", "words"),
     [(">&-", 0, ""), (">/dev/full", 3, "standard output: cannot be written: No space left on device\n")],
 )
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
-def test_an_output_that_takes_nothing_gives_no_traceback(redirection: str, code: int, words: str) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_an_unwritable_standard_output_gives_no_traceback(redirection: str, code: int, words: str) -> None:
     command = f"{sys.executable} -m conformance schema {redirection}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, words)
 
 
-def test_seconds_have_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_time_limit_has_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", "--timeout", "9" * 20])
     assert "must be at most 1000000 seconds" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``conformance report``: what it writes, and that nothing is left half-written."""
+"""``conformance report`` writes every format, and leaves no partial file."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return report(tmp_path / "results.jsonl", row("one"), row("two", "fail")).path.name
 
 
-def test_all_formats_at_once(results: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_formats_can_be_written_at_once(results: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = [word for option in OPTIONS for word in (option, f"new{option}.out")]
     assert main(["report", results, *words, "--badges", "new/badges"]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -34,7 +34,7 @@ def test_without_an_option_it_prints_markdown(results: str, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("option", [*OPTIONS, "--badges"])
-def test_what_cannot_be_written_leaves_nothing_behind(
+def test_an_unwritable_file_leaves_nothing_behind(
     results: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("taken").mkdir()
@@ -46,21 +46,21 @@ def test_what_cannot_be_written_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_what_stands_there_is_replaced(results: str, option: str) -> None:
-    Path("out").write_text("something longer than nothing" * 1000)
+def test_an_existing_file_is_replaced(results: str, option: str) -> None:
+    Path("out").write_text("an older and longer file" * 1000)
     assert main(["report", results, option, "out"]) == 0
-    assert b"something longer than nothing" not in Path("out").read_bytes()
+    assert b"an older and longer file" not in Path("out").read_bytes()
 
 
-def test_a_summary_says_what_changed(results: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_summary_lists_what_changed(results: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", results, "--summary", "s.md", "--baseline", "old.jsonl"]) == 0
     assert "### Newly failing: 1" in Path("s.md").read_text()
     assert main(["report", results, "--baseline", "old.jsonl"]) == 2
-    assert "it needs --summary" in capsys.readouterr().err
+    assert "--baseline needs --summary" in capsys.readouterr().err
 
 
 def test_the_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["report", "--help"])
-    said = capsys.readouterr().out
-    assert all(option in said for option in (*OPTIONS, "--badges", "--baseline"))
+    printed = capsys.readouterr().out
+    assert all(option in printed for option in (*OPTIONS, "--badges", "--baseline"))

@@ -6,6 +6,7 @@ import pytest
 from conformance.reports.terminal import SHOWN_TIMES, Terminal, summarise
 from conformance.results.record import Result
 from conformance.results.summary import Cell
+from tests.conformance.reports import hostile
 from tests.conformance.reports.test_markdown import ALL, FAILED, PASSED, make_report
 
 
@@ -60,6 +61,18 @@ def test_an_incomplete_run_is_reported() -> None:
 
 def test_no_escape_codes_outside_a_terminal() -> None:
     assert "\x1b" not in summary(*ALL.results)
+
+
+def test_hostile_text_is_printed_as_escapes() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    results = hostile.report()
+    summarise(results, stream)
+    with Terminal(3, stream) as terminal:
+        terminal.show(results.results[0])
+    stream.flush()
+    text = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert "\\x1b[31m" in text
+    assert not any(character in text for character in "\x00\x1b\x0b\u202e\u2066")
 
 
 def test_a_deviation_is_shown_as_it_happens() -> None:
