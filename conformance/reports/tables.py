@@ -32,7 +32,7 @@ class _Column:
 
     @property
     def width(self) -> int:
-        return max(map(len, (*self.head, *self.cells)))
+        return max([*map(len, self.head), *map(len, self.cells)])
 
     def aligned(self, text: Text) -> Text:
         space = Text(" " * (self.width - len(text)))

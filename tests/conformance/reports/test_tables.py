@@ -115,4 +115,4 @@ def test_a_stream_that_is_not_unicode_gets_a_summary_in_ascii() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     summarise(many(), stream)
     stream.flush()
-    assert b"-----" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"-----" in stream.buffer.getvalue()

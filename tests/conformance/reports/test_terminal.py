@@ -70,7 +70,7 @@ def test_hostile_text_is_printed_as_escapes() -> None:
     with Terminal(3, stream) as terminal:
         terminal.show(results.results[0])
     stream.flush()
-    text = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    text = stream.buffer.getvalue().decode()
     assert "\\x1b[31m" in text
     assert not any(character in text for character in "\x00\x1b\x0b\u202e\u2066")
 
