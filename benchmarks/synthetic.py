@@ -13,6 +13,7 @@ from conformance.results.header import Header
 from conformance.results.reader import Report
 from conformance.results.record import Result, Status
 from conformance.run.runner import blank
+from conformance.verdict.comparison import Comparison
 from conformance.verdict.evidence import evidence
 from conformance.verdict.problem import make_problem
 
@@ -89,6 +90,6 @@ def _detail(random: np.random.Generator, tensor: str) -> dict[str, Any]:
     got = (expected + 10 ** random.uniform(-9, -2, expected.shape)).astype(np.float32).astype(float)
     budget = np.full(expected.shape, 1e-6)
     error_ratios = np.abs(got - expected) / budget
-    kept = evidence(got, expected, budget, 2 * budget, error_ratios, ("step", "row", "unit"), lambda index: str(index))
+    kept = evidence(Comparison(got, expected, budget, 2 * budget), ("step", "row", "unit"), str)
     reason = f"{tensor} is off by {np.abs(got - expected).max():.3g} at step 3, row 1, forward, unit 2"
     return {"reason": reason, "wrong": int((error_ratios > 1).sum()), "of": got.size, "evidence": kept}

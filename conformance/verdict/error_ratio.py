@@ -14,6 +14,6 @@ def elementwise_error_ratios(deviation: NDArray[np.float64], budget: NDArray[np.
         deviation: absolute deviations from the reference.
         budget: budgets of the same elements.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratios = np.where((deviation == 0) | np.isinf(budget), 0.0, deviation / budget)
     return np.where(np.isnan(ratios), np.inf, ratios)

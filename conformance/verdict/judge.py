@@ -1,4 +1,4 @@
-"""Solution × reference × budget to a verdict for each tensor: shapes first, then NaN and infinity, then error ratio."""
+"""Verdicts: for each tensor, checks the shape, then NaN and infinity, then the error ratio."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.verdict.error_ratio import elementwise_error_ratios
+from conformance.verdict.comparison import Comparison, Floats
 from conformance.verdict.evidence import evidence
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem
@@ -21,14 +21,15 @@ _GATES = ("input", "forget", "candidate", "output")
 
 @dataclass(frozen=True)
 class TensorVerdict:
-    """How one tensor fared.
+    """Verdict on one tensor.
 
     Attributes:
-        name: the tensor.
-        error_ratio: largest |deviation| / budget; conforms up to 1. Infinite where no number can be given.
-        reason: what is wrong, in a line; empty when it conforms.
-        proven: whether a deviation lies beyond what any allowed evaluation could give.
-        detail: the worst element, what tolerance would have passed, ``evidence``; empty when it conforms.
+        name: name of the tensor.
+        error_ratio: largest |deviation| / budget; infinite if the tensor is missing, has a wrong shape or dtype, or is
+            not finite.
+        reason: description of the deviation in one line; empty if the tensor conforms.
+        proven: whether no correct implementation can have this result.
+        detail: worst element, tolerances that would pass, and ``evidence``; empty if the tensor conforms.
     """
 
     name: str
@@ -39,13 +40,17 @@ class TensorVerdict:
 
     @property
     def conforms(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the tensor conforms."""
         return not self.reason
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a solution fared, tensor by tensor, in the order of comparison."""
+    """Verdict on a solution.
+
+    Attributes:
+        tensors: verdicts on the tensors, in the order of comparison.
+    """
 
     tensors: tuple[TensorVerdict, ...]
 
@@ -56,108 +61,116 @@ class Verdict:
 
     @property
     def error_ratio(self) -> float:
-        """The largest of its tensors."""
+        """Largest error ratio of any tensor."""
         return max((tensor.error_ratio for tensor in self.tensors), default=0.0)
 
     @property
     def proven(self) -> bool:
-        """Whether some deviation is proven wrong, so that it needs no confirmation on further draws."""
+        """Whether a deviation is proven wrong. Other deviations need to be confirmed with further draws."""
         return any(tensor.proven for tensor in self.tensors)
 
 
 def judge(problem: Problem, solution: Mapping[str, NDArray[Any]], expectation: Expectation) -> Verdict:
-    """Compares every expected tensor; one that is missing or superfluous is wrong too."""
+    """Compares a solution with the reference. A missing or an unknown tensor does not conform."""
+    expected_shapes = problem.expected_shapes()
     verdicts = []
-    for name, shape in problem.expected_shapes().items():
+    for name, shape in expected_shapes.items():
         if name not in solution:
-            verdicts.append(_wrong(name, "missing from the solution"))
+            verdicts.append(_reject(name, "is missing from the solution"))
             continue
         got = np.asarray(solution[name])
         if got.shape != shape:
-            verdicts.append(_wrong(name, _shape_in_words(problem, name, got.shape, shape)))
+            verdicts.append(_reject(name, _explain_shape(problem.case, name, got.shape, shape)))
         elif got.dtype.kind != "f":
-            verdicts.append(_wrong(name, f"is {got.dtype}, expected floating point"))
+            verdicts.append(_reject(name, f"has dtype {got.dtype}, expected floating point"))
         else:
             verdicts.append(_compare(problem.case, name, got.astype(np.float64), expectation))
-    extra = solution.keys() - problem.expected_shapes().keys()
-    verdicts += [_wrong(name, "not a tensor of this problem") for name in sorted(extra)]
+    unknown = sorted(solution.keys() - expected_shapes.keys())
+    verdicts += [_reject(name, "is not a tensor of this problem") for name in unknown]
     return Verdict(tuple(verdicts))
 
 
-def _wrong(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> TensorVerdict:
+def _reject(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> TensorVerdict:
+    """Returns the verdict on a tensor that is wrong in a way that has no error ratio."""
     return TensorVerdict(name, math.inf, f"{name} {reason}", proven=True, detail=detail or {})
 
 
-def _compare(case: Case, name: str, got: NDArray[np.float64], expectation: Expectation) -> TensorVerdict:
-    values, budget = expectation.values[name], expectation.budget[name]
+def _compare(case: Case, name: str, got: Floats, expectation: Expectation) -> TensorVerdict:
+    """Returns the verdict on a tensor with the right shape and dtype."""
+    expected = expectation.values[name]
     if case.input_nan:
-        hidden = np.isnan(values) & ~np.isnan(got)
-        if hidden.any():
-            first = tuple(int(i) for i in np.argwhere(hidden)[0])
-            where, wrong = place(case, name, first), int(hidden.sum())
-            reason = f"hides NaN in {wrong} of {got.size} elements: got {got[first]:.9g} at {where}"
-            return _wrong(name, reason, {"where": where, "index": list(first), "wrong": wrong, "of": got.size})
-        got, values = np.where(np.isnan(values), 0.0, got), np.nan_to_num(values)
-    finite = np.isfinite(got) | np.isinf(budget)
-    if not finite.all():
-        bad = np.argwhere(~finite)
-        first = tuple(int(i) for i in bad[0])
-        where = place(case, name, first)
-        reason = f"is not finite in {len(bad)} of {got.size} elements, first {got[first]} at {where}"
-        detail = {"where": where, "index": list(first), "wrong": len(bad), "of": got.size}
-        error_ratios = np.where(finite, elementwise_error_ratios(np.abs(got - values), budget), math.inf)
-        return _wrong(name, reason, detail | {"evidence": _evidence(case, name, got, error_ratios, expectation)})
-    deviation = np.abs(got - values)
-    error_ratios = elementwise_error_ratios(deviation, budget)
-    error_ratio = float(error_ratios.max(initial=0.0))
+        lacking = np.isnan(expected) & ~np.isnan(got)
+        if lacking.any():
+            detail = _locate(case, name, lacking)
+            first, where = got[tuple(detail["index"])], detail["where"]
+            reason = f"must be NaN but is not in {detail['wrong']} of {got.size} elements: got {first:.9g} at {where}"
+            return _reject(name, reason, detail)
+        got, expected = np.where(np.isnan(expected), 0.0, got), np.nan_to_num(expected)
+    compared = Comparison(got, expected, expectation.budget[name], expectation.bound[name])
+    if not compared.finite.all():
+        detail = _locate(case, name, ~compared.finite)
+        first, where = got[tuple(detail["index"])], detail["where"]
+        reason = f"is not finite in {detail['wrong']} of {got.size} elements, first {first} at {where}"
+        return _reject(name, reason, detail | {"evidence": _summarize(case, name, compared)})
+    error_ratio = float(compared.error_ratios.max(initial=0.0))
     if error_ratio <= 1:
         return TensorVerdict(name, error_ratio)
-    # Among elements without any budget the largest deviation is the worst.
-    ranking = np.where(np.isinf(error_ratios), deviation, 0.0) if math.isinf(error_ratio) else error_ratios
-    at = np.unravel_index(np.argmax(ranking), got.shape)
-    index = tuple(int(i) for i in at)
-    where = place(case, name, index)
-    wrong = int((error_ratios > 1).sum())
+    return _report_deviation(case, name, compared, error_ratio)
+
+
+def _locate(case: Case, name: str, wrong: NDArray[np.bool_]) -> dict[str, Any]:
+    """Returns the position of the first wrong element, and the number of wrong elements."""
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    where = describe_element(case, name, first)
+    return {"where": where, "index": list(first), "wrong": int(wrong.sum()), "of": wrong.size}
+
+
+def _report_deviation(case: Case, name: str, compared: Comparison, error_ratio: float) -> TensorVerdict:
+    """Returns the verdict on a finite tensor whose error ratio exceeds 1."""
+    got, expected, deviation, ratios = compared.got, compared.expected, compared.deviation, compared.error_ratios
+    # Several elements can have a budget of 0 and thus an infinite error ratio. The largest deviation is the worst then.
+    ranking = np.where(np.isinf(ratios), deviation, -1.0) if math.isinf(error_ratio) else ratios
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(ranking), got.shape))
+    where = describe_element(case, name, index)
+    wrong = int((ratios > 1).sum())
+    reason = (
+        f"{name} is off by {deviation[index]:.3g} at {where}: got {got[index]:.9g}, expected {expected[index]:.9g}, "
+        f"error ratio {error_ratio:.3g} ({wrong} of {got.size} elements)"
+    )
     detail = {
         "where": where,
         "index": list(index),
-        "expected": values[index],
-        "expected_hex": float(values[index]).hex(),
+        "expected": expected[index],
+        "expected_hex": float(expected[index]).hex(),
         "got": got[index],
         "got_hex": float(got[index]).hex(),
-        "budget": budget[index],
+        "budget": compared.budget[index],
         "wrong": wrong,
         "of": got.size,
-        **_needed(np.where(np.isinf(budget), 0.0, deviation), values),
-        "evidence": _evidence(case, name, got, error_ratios, expectation),
+        **_tolerances_to_pass(np.where(np.isinf(compared.budget), 0.0, deviation), expected),
+        "evidence": _summarize(case, name, compared),
     }
-    reason = (
-        f"is off by {deviation[index]:.3g} at {where}: got {got[index]:.9g}, expected {values[index]:.9g}, "
-        f"error ratio {error_ratio:.3g} ({wrong} of {got.size} elements)"
-    )
-    proven = bool((deviation > expectation.bound[name]).any())
-    return TensorVerdict(name, error_ratio, f"{name} {reason}", proven, detail)
+    return TensorVerdict(name, error_ratio, reason, bool((deviation > compared.bound).any()), detail)
 
 
-def _evidence(
-    case: Case, name: str, got: NDArray[np.float64], error_ratios: NDArray[np.float64], expectation: Expectation
-) -> dict[str, Any]:
-    parts = (expectation.values[name], expectation.budget[name], expectation.bound[name])
-    return evidence(got, *parts, error_ratios, _axes(case, name), lambda index: place(case, name, index))
+def _summarize(case: Case, name: str, compared: Comparison) -> dict[str, Any]:
+    """Returns the evidence of a deviation."""
+    return evidence(compared, _axes(case, name), lambda index: describe_element(case, name, index))
 
 
-def _needed(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, float]:
-    """The tolerances that would have passed: rtol with atol = 0, and atol with rtol = 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(deviation == 0, 0.0, deviation / np.abs(values))
+def _tolerances_to_pass(deviation: Floats, expected: Floats) -> dict[str, float]:
+    """Returns the tolerances that would pass: rtol with atol = 0, and atol with rtol = 0."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        relative = np.where(deviation == 0, 0.0, deviation / np.abs(expected))
+    relative = np.where(np.isnan(relative), np.inf, relative)
     return {"rtol_to_pass": float(relative.max()), "atol_to_pass": float(deviation.max())}
 
 
-# --------------------------------------------------------------------------- words for shapes and places
+# --------------------------------------------------------------------------- descriptions of shapes and positions
 
 
 def _axes(case: Case, name: str) -> tuple[str, ...]:
-    """What each axis of a tensor counts."""
+    """Returns the names of a tensor's axes."""
     name = name.removeprefix("grad.")
     rows = () if case.rows is None else ("row",)
     if name in ("output", "input"):
@@ -173,11 +186,14 @@ def _axes(case: Case, name: str) -> tuple[str, ...]:
         return ("projected unit", "unit")
     if name.startswith("weight_hh"):
         return ("gate·unit", "previous unit")
-    return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "unit below")
+    return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "input unit")
 
 
-def place(case: Case, name: str, index: tuple[int, ...]) -> str:
-    """An element's index in words: layer, direction, gate, unit, step, row."""
+def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:
+    """Describes the position of an element in words.
+
+    For example, ``layer 0, forward, forget gate, unit 1, feature 2`` for index (5, 2) of ``weight_ih_l0`` with H = 4.
+    """
     words: list[str] = []
     model = case.model
     directions = ["reverse" if suffix else "forward" for suffix in model.suffixes]
@@ -202,22 +218,22 @@ def place(case: Case, name: str, index: tuple[int, ...]) -> str:
     return ", ".join(words)
 
 
-def _shape_in_words(problem: Problem, name: str, got: Shape, expected: Shape) -> str:
-    """What is wrong with a shape: which axes are exchanged, merged or missing, where that explains it."""
-    axes = _axes(problem.case, name)
-    says = f"has shape {got}, expected {expected}"
+def _explain_shape(case: Case, name: str, got: Shape, expected: Shape) -> str:
+    """Describes a wrong shape, and explains it if axes are swapped, merged, missing or of size 1."""
+    axes = _axes(case, name)
+    description = f"has shape {got}, expected {expected}"
     if sorted(got) == sorted(expected):
         orders = [order for order in permutations(range(len(got))) if tuple(expected[i] for i in order) == got]
-        order = min(orders, key=lambda order: sum(i != place for place, i in enumerate(order)))
+        order = min(orders, key=lambda order: sum(i != axis for axis, i in enumerate(order)))
         if "row" in axes and order[0] == axes.index("row"):
             return f"is batch-first: {got}, expected {expected}"
         return f"has its axes in the order ({', '.join(axes[i] for i in order)}): {got}, expected {expected}"
     squeezed = tuple(size for size in expected if size != 1)
     if tuple(size for size in got if size != 1) == squeezed:
-        return f"{says}: axes of size 1 were added or dropped"
+        return f"{description}: axes of size 1 were added or dropped"
     for axis in range(len(expected)):
         if got == expected[:axis] + expected[axis + 1 :]:
-            return f"{says}: the axis that counts {axes[axis]} is missing"
+            return f"{description}: the axis {axes[axis]} is missing"
     if np.prod(got, dtype=int) == np.prod(expected, dtype=int):
-        return f"{says}: the same number of elements in other axes"
-    return says
+        return f"{description}: axes were merged or split"
+    return description

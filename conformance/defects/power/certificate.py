@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.power.detection import FlatExpectation
-from conformance.verdict.judge import place
+from conformance.verdict.judge import describe_element
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.oracle import solve as reference_solve
 from conformance.verdict.problem import Problem, make_problem
@@ -105,4 +105,4 @@ def _measure(problem: Problem, flat: FlatExpectation, name: str, index: tuple[in
     changed[index] += _CHANGE
     wrong = replace(problem, parameters={**problem.parameters, name: changed})
     error_ratio = flat.error_ratio(reference_solve(wrong, Dialect()))
-    return Element(name, place(problem.case, name, index), _CHANGE / error_ratio if error_ratio > 0 else np.inf)
+    return Element(name, describe_element(problem.case, name, index), _CHANGE / error_ratio if error_ratio > 0 else np.inf)

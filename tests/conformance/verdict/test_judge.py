@@ -3,10 +3,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conformance.cases.case import Case
 from conformance.verdict.judge import Verdict, judge
-from conformance.verdict.oracle import Oracle
+from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 
@@ -21,7 +23,12 @@ OPTIONS: dict[str, Any] = {
 
 
 def attempt(change: dict[str, Any] | None = None, **options: Any) -> tuple[Problem, dict[str, Any], Verdict]:
-    """Judges the reference's own values, with some tensors replaced; a function is applied to the tensor."""
+    """Judges the reference's own values after replacing tensors.
+
+    Args:
+        change: replacements by tensor name: an array, a function of the tensor, or None to remove it.
+        options: options of the case.
+    """
     problem = make_problem(Case(**(OPTIONS | options)))
     expectation = Oracle(None).expect(problem, PROFILES[problem.case.dtype], Dialect())
     solution: dict[str, Any] = {name: array.copy() for name, array in expectation.values.items()}
@@ -36,7 +43,7 @@ def only_failure(verdict: Verdict) -> str:
     return wrong.reason
 
 
-def test_the_reference_conforms_with_all_of_its_tensors() -> None:
+def test_the_reference_conforms_in_every_tensor() -> None:
     problem, _, verdict = attempt()
     assert verdict.conforms
     assert verdict.error_ratio == 0
@@ -44,7 +51,7 @@ def test_the_reference_conforms_with_all_of_its_tensors() -> None:
 
 
 @pytest.mark.parametrize(("share", "conforms"), [(0.99, True), (1.01, False)])
-def test_the_budget_is_the_line(share: float, conforms: bool) -> None:
+def test_a_deviation_conforms_up_to_the_budget(share: float, conforms: bool) -> None:
     _, budget, _ = attempt()
     moved = {name: lambda array, name=name: array + share * budget[name] for name in ("h_n", "grad.weight_hh_l1")}
     verdict = attempt(moved)[2]
@@ -52,7 +59,7 @@ def test_the_budget_is_the_line(share: float, conforms: bool) -> None:
     assert verdict.error_ratio == pytest.approx(share, rel=1e-3)
 
 
-def test_beyond_the_rigorous_bound_a_failure_is_proven() -> None:
+def test_a_failure_beyond_the_bound_is_proven() -> None:
     _, budget, _ = attempt()
     assert not attempt({"c_n": lambda array: array + 1.01 * budget["c_n"]})[2].proven
     assert attempt({"c_n": lambda array: array + 1.0})[2].proven
@@ -73,7 +80,7 @@ def test_beyond_the_rigorous_bound_a_failure_is_proven() -> None:
             "h_n",
             lambda a: a[0],
             {},
-            "h_n has shape (5, 4), expected (4, 5, 4): the axis that counts layer·direction is missing",
+            "h_n has shape (5, 4), expected (4, 5, 4): the axis layer·direction is missing",
         ),
         (
             "c_n",
@@ -85,7 +92,7 @@ def test_beyond_the_rigorous_bound_a_failure_is_proven() -> None:
             "output",
             lambda a: a.reshape(30, 8),
             {},
-            "output has shape (30, 8), expected (6, 5, 8): the same number of elements in other axes",
+            "output has shape (30, 8), expected (6, 5, 8): axes were merged or split",
         ),
         (
             "grad.weight_ih_l0",
@@ -94,19 +101,19 @@ def test_beyond_the_rigorous_bound_a_failure_is_proven() -> None:
             "grad.weight_ih_l0 has its axes in the order (feature, gate·unit): (3, 16), expected (16, 3)",
         ),
         ("grad.input", lambda a: a[:-1], {}, "grad.input has shape (5, 5, 3), expected (6, 5, 3)"),
-        ("h_n", lambda a: a.astype(int), {}, "h_n is int64, expected floating point"),
-        ("c_n", None, {}, "c_n missing from the solution"),
-        ("h_m", np.zeros(3), {}, "h_m not a tensor of this problem"),
+        ("h_n", lambda a: a.astype(int), {}, "h_n has dtype int64, expected floating point"),
+        ("c_n", None, {}, "c_n is missing from the solution"),
+        ("h_m", np.zeros(3), {}, "h_m is not a tensor of this problem"),
     ],
 )
-def test_structure_is_judged_first_and_in_words(tensor: str, change: Any, options: Any, reason: str) -> None:
+def test_wrong_names_shapes_and_dtypes_are_explained(tensor: str, change: Any, options: Any, reason: str) -> None:
     verdict = attempt({tensor: change}, **options)[2]
     assert only_failure(verdict) == reason
     assert verdict.proven
     assert math.isinf(verdict.error_ratio)
 
 
-def moved(index: tuple[int, ...], by: float = 1.0) -> Any:
+def shift(index: tuple[int, ...], by: float = 1.0) -> Any:
     def change(array: Any) -> Any:
         array[index] += by
         return array
@@ -115,7 +122,7 @@ def moved(index: tuple[int, ...], by: float = 1.0) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("tensor", "index", "options", "place"),
+    ("tensor", "index", "options", "position"),
     [
         ("output", (2, 1, 6), {}, "step 2, row 1, reverse, unit 2"),
         ("output", (1, 2, 1), {"batch_first": True}, "row 1, step 2, forward, unit 1"),
@@ -125,7 +132,7 @@ def moved(index: tuple[int, ...], by: float = 1.0) -> Any:
         ("grad.c_0", (2, 0, 3), {}, "layer 1, forward, row 0, unit 3"),
         ("grad.input", (5, 0, 2), {}, "step 5, row 0, feature 2"),
         ("grad.weight_ih_l0", (5, 2), {}, "layer 0, forward, forget gate, unit 1, feature 2"),
-        ("grad.weight_ih_l1_reverse", (8, 7), {}, "layer 1, reverse, candidate gate, unit 0, unit below 7"),
+        ("grad.weight_ih_l1_reverse", (8, 7), {}, "layer 1, reverse, candidate gate, unit 0, input unit 7"),
         ("grad.weight_hh_l1", (15, 0), {}, "layer 1, forward, output gate, unit 3, previous unit 0"),
         ("grad.bias_hh_l0_reverse", (0,), {}, "layer 0, reverse, input gate, unit 0"),
         (
@@ -136,9 +143,9 @@ def moved(index: tuple[int, ...], by: float = 1.0) -> Any:
         ),
     ],
 )
-def test_the_worst_element_is_named(tensor: str, index: tuple[int, ...], options: Any, place: str) -> None:
-    verdict = attempt({tensor: moved(index)}, **options)[2]
-    assert f" at {place}: " in only_failure(verdict)
+def test_the_worst_element_is_described(tensor: str, index: tuple[int, ...], options: Any, position: str) -> None:
+    verdict = attempt({tensor: shift(index)}, **options)[2]
+    assert f" at {position}: " in only_failure(verdict)
     (wrong,) = (each for each in verdict.tensors if not each.conforms)
     assert wrong.detail["index"] == list(index)
     assert wrong.detail["wrong"] == 1
@@ -146,8 +153,8 @@ def test_the_worst_element_is_named(tensor: str, index: tuple[int, ...], options
     assert float.fromhex(wrong.detail["expected_hex"]) == wrong.detail["expected"]
 
 
-def test_the_tolerances_that_would_have_passed_would_have_passed() -> None:
-    problem, _, verdict = attempt({"h_n": moved((0, 0, 0), 0.25)})
+def test_the_reported_tolerances_are_the_smallest_that_pass() -> None:
+    problem, _, verdict = attempt({"h_n": shift((0, 0, 0), 0.25)})
     (wrong,) = (each for each in verdict.tensors if not each.conforms)
     expected = Oracle(None).expect(problem, PROFILES["float32"], Dialect()).values["h_n"]
     got = expected.copy()
@@ -160,13 +167,30 @@ def test_the_tolerances_that_would_have_passed_would_have_passed() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_never_conforms(value: float) -> None:
-    verdict = attempt({"grad.h_0": moved((1, 2, 3), value)})[2]
+def test_nan_and_infinity_never_conform(value: float) -> None:
+    verdict = attempt({"grad.h_0": shift((1, 2, 3), value)})[2]
     assert only_failure(verdict) == (
         f"grad.h_0 is not finite in 1 of 80 elements, first {value} at layer 0, reverse, row 2, unit 3"
     )
 
 
-def test_padding_that_must_be_0_has_no_budget() -> None:
-    verdict = attempt({"output": moved((5, 2, 0), 1e-30)}, lengths=[6, 3, 1, 2, 4])[2]
+def test_zeroed_padding_must_be_exactly_zero() -> None:
+    verdict = attempt({"output": shift((5, 2, 0), 1e-30)}, lengths=[6, 3, 1, 2, 4])[2]
     assert "error ratio inf (1 of 240 elements)" in only_failure(verdict)
+
+
+ANY = st.floats() | st.sampled_from([0.0, math.inf, -math.inf, math.nan, 1.0, 5e-324, 1.7e308])
+NOT_NEGATIVE = ANY.map(abs)
+TINY = make_problem(Case(input_size=1, hidden_size=2, seq_len=1, batch=1, check=("h_n",)))
+
+
+@given(got=st.tuples(ANY, ANY), values=st.tuples(ANY, ANY), budget=st.tuples(NOT_NEGATIVE, NOT_NEGATIVE), bound=ANY)
+def test_an_error_ratio_is_never_nan(got: Any, values: Any, budget: Any, bound: float) -> None:
+    """Holds even if the reference or the budget is not finite, although such cases are rejected."""
+    shaped = {name: {"h_n": np.array([[array]])} for name, array in (("values", values), ("budget", budget))}
+    expectation = Expectation(**shaped, bound={"h_n": np.full((1, 1, 2), bound)}, condition=1.0, largest=1.0)
+    verdict = judge(TINY, {"h_n": np.array([[got]])}, expectation)
+    assert verdict.error_ratio >= 0
+    assert verdict.conforms == (verdict.error_ratio <= 1)
+    for tensor in verdict.tensors:
+        assert all(not math.isnan(tensor.detail.get(name, 0.0)) for name in ("rtol_to_pass", "atol_to_pass"))

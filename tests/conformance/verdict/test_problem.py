@@ -7,7 +7,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases.case import Case
@@ -149,11 +149,9 @@ def test_masks_and_lengths_are_read_only() -> None:
     assert not problem.dropout_masks["l0"].flags.writeable
 
 
-REPEATABLE = settings(derandomize=True, deadline=None)
 FLOATS = st.floats(width=32, allow_nan=False)
 
 
-@REPEATABLE
 @given(st.lists(FLOATS, min_size=1, max_size=20))
 def test_bfloat16_rounds_to_nearest_ties_to_even(values: list[float]) -> None:
     array = np.array(values, dtype=np.float32)
@@ -162,7 +160,6 @@ def test_bfloat16_rounds_to_nearest_ties_to_even(values: list[float]) -> None:
     np.testing.assert_array_equal(round_to("bfloat16", array), expected)
 
 
-@REPEATABLE
 @given(st.lists(st.floats(-65000, 65000), min_size=1, max_size=20))
 def test_float16_rounds_within_half_a_unit_and_once_only(values: list[float]) -> None:
     array = np.array(values)
