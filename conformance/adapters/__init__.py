@@ -1,4 +1,4 @@
-"""Adapters: each drives one implementation, problem in, solution out."""
+"""Adapters: each drives one implementation, from a problem to a solution."""
 
 from conformance.adapters.adapter import Adapter, Solution
 

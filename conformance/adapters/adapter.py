@@ -18,58 +18,57 @@ Solution = Mapping[str, NDArray[np.floating]]
 
 
 def as_arrays(solution: object) -> dict[str, NDArray[Any]]:
-    """What ``solve`` returned, each value as an array.
+    """Converts the values of a solution to arrays.
 
     Raises:
-        TypeError: it is no mapping.
+        TypeError: the solution is not a mapping.
     """
     if not isinstance(solution, Mapping):
-        raise TypeError(f"solve returned a {type(solution).__name__}, not a mapping of names to arrays")
+        raise TypeError(f"solve returned a {type(solution).__name__}, expected a mapping of names to arrays")
     return {name: np.asarray(value) for name, value in solution.items()}
 
 
 HALF = frozenset({"float16", "bfloat16"})
-"""Dtypes that many frameworks have on some processors only, so that an adapter may ask by trying."""
+"""Dtypes that many frameworks support only on some processors. An adapter can find out by running a small layer."""
 
 
 class Adapter(ABC):
-    """Drives one implementation.
+    """Base class of adapters. An adapter drives one implementation.
 
-    It drives the real thing: an option that the implementation lacks is unsupported, never emulated, and
-    nothing is computed here that the implementation should compute. Frameworks are imported when first used.
+    It must run the implementation itself: an option that the implementation lacks is unsupported, not emulated, and the
+    adapter computes nothing that the implementation should compute. Frameworks are imported when first used.
     """
 
     name: str
-    """How the implementation is named everywhere, such as ``torch.nn.LSTM``."""
+    """Name of the implementation, such as ``torch.nn.LSTM``."""
     requires: tuple[str, ...] = ()
     """Top-level modules that must be installed."""
     install: str = ""
-    """The command that installs them."""
+    """Command that installs the required modules."""
     default_tag: str = ""
-    """For a dear implementation: unless it is asked for by name, it runs only the cases with this tag."""
+    """For an expensive implementation: the tag of the cases to run unless the implementation is named with ``-i``."""
     own_process: bool = False
-    """Whether the implementation cannot share a process with others: it then always gets one of its own."""
+    """Whether the implementation cannot share a process with others. It then always runs in its own."""
     environment: Mapping[str, str] = {}
-    """Environment variables that its process must start with; it then always gets one of its own."""
-
+    """Environment variables to set before the process starts. The implementation then always runs in its own."""
     packages: Mapping[str, str] = {}
-    """Versions of the required packages, where the implementation runs in an environment of its own."""
+    """Versions of the required packages, if the implementation runs in another Python environment."""
 
     features: ClassVar[Set[str]] = frozenset()
-    """Those of ``conformance.cases.features.FEATURES`` that it supports, its dtypes among them."""
+    """Supported features, dtypes included, as named in ``conformance.cases.features.FEATURES``."""
     lacks: ClassVar[Mapping[str, str]] = {}
-    """Why it lacks a feature, in its users' words, where there is more to say than ``features.LACKS`` does."""
+    """Reasons why a feature is unsupported. Features without an entry get the text of ``features.LACKS``."""
     layout: ClassVar[Layout | None] = None
-    """How it stores its weights."""
+    """Layout of the implementation's weights."""
 
     def __str__(self) -> str:
         return self.name
 
     def supports(self, case: Case) -> str | None:
-        """Why the implementation cannot run a case, in its users' words; None when it can.
+        """Returns why the implementation cannot run a case, in its users' terms, or None if it can.
 
-        A case with a feature that is not among ``features`` is refused. An adapter that has more conditions adds them:
-        ``return super().supports(case) or …``.
+        By default refuses a case with a feature that is not in ``features``. An adapter with further conditions extends
+        this: ``return super().supports(case) or …``.
         """
         for feature in features(case):
             if feature not in self.features:
@@ -77,31 +76,42 @@ class Adapter(ABC):
         return None
 
     def runs_by_default(self, case: Case, named: Collection[str] = ()) -> bool:
-        """Whether a run includes this case: an expensive implementation runs its default tag only, unless named."""
+        """Returns whether a run includes a case: all cases, or those with ``default_tag`` unless it is named.
+
+        Args:
+            case: the case.
+            named: names of the implementations that the user named.
+        """
         return not self.default_tag or self.name in named or self.default_tag in case.tags
 
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:
-        """Runs the implementation forward and, where the case compares gradients, backward.
+        """Runs the implementation forward and, if the case compares gradients, backward.
 
-        Returns every tensor of ``problem.expected_shapes()``, in any floating-point dtype that holds the
-        implementation's values exactly. The gradients are those of the sum of all outputs, each times its
-        cotangent. Raises whatever the implementation raises.
+        The gradients are those of the sum of all outputs, each multiplied by its cotangent. Errors of the
+        implementation are not caught.
+
+        Returns:
+            Every tensor of ``problem.expected_shapes()``, in any floating-point dtype that represents the
+            implementation's values exactly.
         """
 
     def describe(self) -> dict[str, str]:
-        """What was run: versions, device, threads, kernel path. Recorded in the results' header."""
+        """Returns versions, device, threads and kernels, for the header of the results."""
         return {}
 
     def dialect(self, case: Case) -> Dialect:
-        """The documented conventions that the implementation follows on a case."""
+        """Returns the documented conventions that the implementation follows on a case."""
         del case
         return Dialect()
 
     def profile(self, case: Case) -> Profile:
-        """How the implementation rounds: its dtype's generic profile, unless it declares less precision."""
+        """Returns how the implementation rounds: by default as the case's dtype does."""
         return PROFILES[case.dtype]
 
     def dropout_masks(self, problem: Problem) -> Tensors:
-        """The masks that ``solve`` will drop by: the problem's own, unless the implementation draws its own."""
+        """Returns the masks that ``solve`` applies: by default the problem's.
+
+        An implementation that draws its own masks returns those.
+        """
         return problem.dropout_masks

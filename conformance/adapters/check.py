@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, permutations, zip_longest
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.cases.case import Case
+from conformance.errors import message_of
 from conformance.verdict.judge import TensorVerdict, judge
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem, Tensors, make_problem
@@ -148,7 +150,7 @@ class _Trial:
             given = _writable(problem)
             solution = self.adapter.solve(given)
         except Exception as error:
-            self._error = f"{type(error).__name__}: {error}"
+            self._error = _one_line(error)
             yield f"supports returned None, but solve raised {self._error}"
             return
         faults += [*_changed(given, problem), *_malformed(problem, solution)]
@@ -165,7 +167,7 @@ class _Trial:
             solution = self.adapter.solve(_writable(self._problem()[0]))
         except Exception as error:
             if not self._error:
-                yield f"solve raised only when solving a problem again: {type(error).__name__}: {error}"
+                yield f"solve raised only when solving a problem again: {_one_line(error)}"
             return
         if self._error:
             yield "solve raised only when solving a problem for the first time"
@@ -279,6 +281,10 @@ def _arrays(problem: Problem) -> dict[str, NDArray[Any]]:
     if problem.lengths is not None:
         groups["row "] = {"lengths": problem.lengths}
     return {f"{kind}{name}": array for kind, group in groups.items() for name, array in group.items()}
+
+
+def _one_line(error: Exception) -> str:
+    return shorten(f"{type(error).__name__}: {message_of(error)}", 300)
 
 
 def _bytes(solution: Solution) -> dict[str, bytes]:

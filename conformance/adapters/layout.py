@@ -1,6 +1,6 @@
-"""Weight layouts as data: how frameworks store what ``reference.model`` names, and how to get there and back.
+"""Weight layouts as data: how frameworks store the parameters that ``reference.model`` names.
 
-One table serves the adapters, the conversion of weights and the documentation. It treats one layer in one direction:
+The layouts serve the adapters, weight conversion and the documentation. They describe one layer in one direction:
 
     layout.KERAS.pack({"weight_ih": …, "weight_hh": …, "bias_ih": …, "bias_hh": …})
     -> {"kernel": …, "recurrent_kernel": …, "bias": …}
@@ -25,24 +25,24 @@ _GATE = "{gate}"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a framework stores the parameters of one layer in one direction. Gates are i, f, g (candidate) and o.
+    """The layout of a framework's parameters for one layer in one direction. Gates are i, f, g (candidate) and o.
 
     Attributes:
-        gates: the order in which the gates' blocks of H are stacked.
+        gates: order of the gates' blocks of H rows.
         transposed: whether weights are (features, 4H) instead of (4H, features).
-        biases: ``separate``: one for the input and one for the recurrent product; ``summed``: one for both.
-        weight_ih: name of the input weights. Where ``weight_hh`` has the same name they are one array: the input's
-            features first, then the hidden state's.
+        biases: ``separate`` for an input bias and a recurrent bias, ``summed`` for a single bias.
+        weight_ih: name of the input weights. If ``weight_hh`` has the same name, both are one array: first the input's
+            features, then the hidden state's.
         weight_hh: name of the recurrent weights.
-        bias_ih: name of the input bias, or of the only one.
-        bias_hh: name of the recurrent bias; where biases are summed it is not used.
+        bias_ih: name of the input bias, or of the single bias.
+        bias_hh: name of the recurrent bias; unused if biases are summed.
         weight_hr: name of the projection.
         projection_transposed: whether the projection is (H, P) instead of (P, H).
-        peepholes: the order in which the peepholes' blocks of H are stacked.
+        peepholes: order of the peepholes' blocks of H elements.
         peephole: name of the peepholes.
-        forget_bias: what the framework adds to the forget gate's sum by itself, so that its bias holds that much less.
+        forget_bias: number that the framework adds to the forget gate at run time. The stored bias is smaller by it.
 
-    A name with ``{gate}`` in it is an array for each gate, ``{gate}`` being its letter.
+    A name that contains ``{gate}`` denotes one array per gate: ``{gate}`` is replaced by the gate's letter.
     """
 
     gates: str = CANONICAL_GATES
@@ -60,28 +60,28 @@ class Layout:
 
     def __post_init__(self) -> None:
         if sorted(self.gates) != sorted(CANONICAL_GATES):
-            raise ValueError(f"gates must name i, f, g and o once each, not {self.gates!r}")
+            raise ValueError(f"gates must contain i, f, g and o once each, got {self.gates!r}")
         if sorted(self.peepholes) != sorted(CANONICAL_PEEPHOLES):
-            raise ValueError(f"peepholes must name i, f and o once each, not {self.peepholes!r}")
+            raise ValueError(f"peepholes must contain i, f and o once each, got {self.peepholes!r}")
         if self.forget_bias and self.biases != "summed":
-            raise ValueError("a forget bias of the framework's own is taken off a single bias")
+            raise ValueError("a forget bias needs a single bias: set biases='summed'")
 
     def pack(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
-        """The framework's arrays, all of them new, for a layer's canonical ones.
+        """Converts a layer's canonical parameters to the framework's arrays. All arrays are new.
 
-        ``bias_ih + bias_hh`` is not always a number of its dtype: a summed bias is rounded once, which is what a
-        user who ports weights gets. The error budget covers it: it is one rounding of a term of the gate's sum.
-        So it is with a forget bias that is taken off.
+        ``bias_ih + bias_hh`` may not be representable in its dtype. A summed bias is rounded once, also if a forget
+        bias is subtracted, as for a user who ports weights. The error budget covers this: it is one rounding of a term
+        of the gate's sum.
 
         Args:
-            parameters: ``weight_ih`` (4H, I), ``weight_hh`` (4H, H or P) and, where the layer has them, ``bias_ih``
-                and ``bias_hh`` (4H,), ``peephole`` (3H,), ``weight_hr`` (P, H).
+            parameters: ``weight_ih`` (4H, I), ``weight_hh`` (4H, H or P) and, if the layer has them, ``bias_ih`` and
+                ``bias_hh`` (4H,), ``peephole`` (3H,), ``weight_hr`` (P, H).
 
         Raises:
-            ValueError: the layer has no bias for the framework's forget bias to be taken off.
+            ValueError: the layout has a forget bias, and the layer has no bias to subtract it from.
         """
         if self.forget_bias and "bias_ih" not in parameters:
-            raise ValueError(f"a layer without biases cannot make up for a forget bias of {self.forget_bias}")
+            raise ValueError(f"a layer without biases cannot compensate for a forget bias of {self.forget_bias}")
         blocks = {role: self._reorder(array, CANONICAL_GATES, self.gates) for role, array in _gated(parameters)}
         features = 0 if self.transposed else 1
         weights = [blocks[role].T if self.transposed else blocks[role] for role in ("weight_ih", "weight_hh")]
@@ -106,13 +106,13 @@ class Layout:
         return {name: np.array(array, order="C") for name, array in arrays.items()}
 
     def unpack(self, arrays: Mapping[str, Array], input_size: int) -> dict[str, Array]:
-        """The canonical parameters, all of them new, that a framework's arrays stand for.
+        """Converts the framework's arrays to a layer's canonical parameters. All arrays are new.
 
-        A single bias becomes ``bias_ih``, and ``bias_hh`` zero; a forget bias of the framework's own is put into it.
+        A single bias becomes ``bias_ih``, and ``bias_hh`` is zero. The framework's forget bias is added to ``bias_ih``.
 
         Args:
             arrays: the framework's arrays by name.
-            input_size: I, where a joined array is to be split.
+            input_size: I, used to split a joined array.
         """
         parameters = self.unpack_gradients(arrays, input_size)
         if self.biases == "summed" and "bias_hh" in parameters:
@@ -123,13 +123,13 @@ class Layout:
         return parameters
 
     def unpack_gradients(self, gradients: Mapping[str, Array], input_size: int) -> dict[str, Array]:
-        """The gradients of the canonical parameters, all of them new, from those of the framework's arrays.
+        """Converts the gradients of the framework's arrays to those of the canonical parameters. All arrays are new.
 
-        The adjoint of ``pack``: the gradient of a summed bias is that of ``bias_ih`` and of ``bias_hh``.
+        This is the adjoint of ``pack``: the gradient of a summed bias is that of both ``bias_ih`` and ``bias_hh``.
 
         Args:
             gradients: gradients of the framework's arrays by name.
-            input_size: I, where a joined array is to be split.
+            input_size: I, used to split a joined array.
         """
         gradients = self._joined(gradients)
         first = gradients[self.weight_ih].T if self.transposed else gradients[self.weight_ih]
@@ -154,7 +154,7 @@ class Layout:
         return self.weight_ih == self.weight_hh
 
     def _without_forget_bias(self, bias_ih: Array, bias_hh: Array) -> Array:
-        """The only bias, less what the framework adds to the forget gate by itself; rounded once."""
+        """Returns the summed bias minus the framework's forget bias, rounded once."""
         total = bias_ih.astype(np.float64) + bias_hh
         block = len(total) // 4
         forget = self.gates.index("f") * block
@@ -162,14 +162,14 @@ class Layout:
         return total.astype(bias_ih.dtype)
 
     def _split(self, name: str, array: Array) -> list[tuple[str, Array]]:
-        """What is stored for an array of all gates: itself, or one for each gate."""
+        """Returns how an array of all gates is stored, as pairs of name and array: as one, or as one per gate."""
         if _GATE not in name:
             return [(name, array)]
         blocks = np.split(array, 4, axis=self._gate_axis(array))
         return [(name.replace(_GATE, gate), block) for gate, block in zip(self.gates, blocks, strict=True)]
 
     def _joined(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """The inverse of ``_split``: arrays of all gates, whatever was stored for them."""
+        """Adds the arrays of all gates to arrays stored per gate. The inverse of ``_split``."""
         joined = dict(arrays)
         for name in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh):
             parts = [arrays[part] for gate in self.gates if (part := name.replace(_GATE, gate)) in arrays]
@@ -182,24 +182,30 @@ class Layout:
 
     @staticmethod
     def _reorder(array: Array, stored: str, wanted: str) -> Array:
-        """Blocks of H rows, stacked in one order of gates, stacked in another; a new array."""
+        """Copies an array with its blocks of gates in another order.
+
+        Args:
+            array: array whose first axis consists of one block for each gate.
+            stored: order of the gates in the array.
+            wanted: order of the gates in the copy.
+        """
         block = dict(zip(stored, np.split(array, len(stored)), strict=True))
-        # Blocks of a transposed array would be concatenated column by column.
+        # Concatenating blocks of a transposed array returns an array in Fortran order.
         return cast(Array, np.ascontiguousarray(np.concatenate([block[gate] for gate in wanted])))
 
 
 TORCH = Layout()
-"""``torch.nn.LSTM`` and ``torch.nn.LSTMCell``; the canonical layout. https://docs.pytorch.org/docs/stable/nn.html"""
+"""``torch.nn.LSTM`` and ``torch.nn.LSTMCell``: the canonical layout. https://docs.pytorch.org/docs/stable/nn.html"""
 
 KERAS = Layout(
     transposed=True, biases="summed", weight_ih="kernel", weight_hh="recurrent_kernel", bias_ih="bias"
 )  # fmt: skip
-"""``keras.layers.LSTM``: i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
+"""``keras.layers.LSTM``: gates i, f, c, o along the columns. https://keras.io/api/layers/recurrent_layers/lstm/"""
 
 ONNX = Layout(
     gates="iofg", weight_ih="W", weight_hh="R", bias_ih="Wb", bias_hh="Rb", peepholes="iof", peephole="P"
 )  # fmt: skip
-"""ONNX's ``LSTM``, whose B is Wb and Rb in one. https://onnx.ai/onnx/operators/onnx__LSTM.html"""
+"""ONNX's ``LSTM``: Wb and Rb are concatenated in B. https://onnx.ai/onnx/operators/onnx__LSTM.html"""
 
 OPENVINO = Layout(gates="figo", biases="summed", weight_ih="W", weight_hh="R", bias_ih="B")
 """OpenVINO's ``LSTMSequence``.
@@ -208,13 +214,13 @@ https://docs.openvino.ai/nightly/documentation/openvino-ir-format/operation-sets
 FLAX = Layout(
     transposed=True, biases="summed", weight_ih="i{gate}/kernel", weight_hh="h{gate}/kernel", bias_ih="h{gate}/bias"
 )  # fmt: skip
-"""``flax.linen``'s two LSTM cells: a dense layer for each gate, biases on the hidden state's only.
+"""Both LSTM cells of ``flax.linen``: one dense layer per gate, with biases in the recurrent layers only.
 https://flax.readthedocs.io/en/latest/api_reference/flax.linen/layers.html"""
 
 FLAX_JOINED = Layout(
     transposed=True, biases="summed", weight_ih="dense_i/kernel", weight_hh="dense_h/kernel", bias_ih="dense_h/bias"
 )  # fmt: skip
-"""``flax.nnx.OptimizedLSTMCell``: a dense layer for all gates.
+"""``flax.nnx.OptimizedLSTMCell``: one dense layer for all gates.
 https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/recurrent.html"""
 
 EQUINOX = Layout(biases="summed", bias_ih="bias")
@@ -223,7 +229,7 @@ EQUINOX = Layout(biases="summed", bias_ih="bias")
 HAIKU = Layout(
     gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b", forget_bias=1.0
 )  # fmt: skip
-"""``haiku.LSTM``: i, g, f, o along the columns of one array, and 1 added to f at run time.
+"""``haiku.LSTM``: gates i, g, f, o along the columns of one array. Haiku adds 1 to f at run time.
 https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
 
 MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
@@ -232,12 +238,12 @@ MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
 TF_BLOCK = Layout(
     gates="igfo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
 )  # fmt: skip
-"""``tf.raw_ops.BlockLSTM``: i, c, f, o along the columns. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTM"""
+"""``tf.raw_ops.BlockLSTM``: gates i, c, f, o along the columns. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTM"""
 
 TF_BLOCK_V2 = Layout(
     gates="ifgo", transposed=True, biases="summed", weight_ih="w", weight_hh="w", bias_ih="b"
 )  # fmt: skip
-"""``tf.raw_ops.BlockLSTMV2``: i, f, c, o. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTMV2"""
+"""``tf.raw_ops.BlockLSTMV2``: gates i, f, c, o along the columns. https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTMV2"""
 
 PADDLE = Layout(weight_hr="weight_ho", projection_transposed=True)
 """``paddle.nn.LSTM``. https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/LSTM_en.html"""
@@ -245,19 +251,19 @@ PADDLE = Layout(weight_hr="weight_ho", projection_transposed=True)
 NCNN = Layout(
     gates="ifog", biases="summed", weight_ih="weight_xc", weight_hh="weight_hc", bias_ih="bias_c", weight_hr="weight_hr"
 )
-"""ncnn's LSTM: i, f, o, g. https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md"""
+"""ncnn's LSTM: gates i, f, o, g. https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md"""
 
 
 def layer_parameters(parameters: Mapping[str, Array], end: str) -> dict[str, Array]:
-    """One layer's and direction's parameters by role: ``weight_ih_l1_reverse`` as ``weight_ih``.
+    """Returns the parameters of one layer in one direction by role: ``weight_ih_l1_reverse`` as ``weight_ih``.
 
     Args:
-        parameters: canonical name to array.
-        end: which layer and direction, as their names end: ``l0``, ``l1_reverse``.
+        parameters: arrays by canonical name.
+        end: ending of the names of the layer and direction: ``l0``, ``l1_reverse``.
     """
     return {role: parameters[f"{role}_{end}"] for role in _ROLES if f"{role}_{end}" in parameters}
 
 
 def _gated(parameters: Mapping[str, Array]) -> list[tuple[str, Array]]:
-    """What is stacked by all four gates."""
+    """Returns the role and array of each parameter that consists of blocks of all four gates."""
     return [(role, parameters[role]) for role in _GATED if role in parameters]

@@ -1,4 +1,4 @@
-"""Loads adapters by name: registered ones, ``path/file.py:Class`` and ``package.module:Class``."""
+"""Loads adapters by registered name, ``path/file.py:Class`` or ``package.module:Class``."""
 
 import difflib
 import importlib
@@ -15,7 +15,7 @@ from conformance.cases.features import FEATURES
 from conformance.errors import MISSING, UserError
 
 GROUP = "conformance.adapters"
-"""The entry-point group in which packages register adapters of their own."""
+"""Entry-point group in which packages register their adapters."""
 
 BUILT_IN = {
     "torch.nn.LSTM": "conformance.adapters.pytorch.lstm:TorchLSTM",
@@ -77,12 +77,15 @@ BUILT_IN = {
     "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
     "chainer.functions.n_step_lstm": "conformance.adapters.others.chainer:ChainerNStepLSTM",
 }
-"""The adapters of this package, by name, in the order in which they run; a checkout need not be installed."""
+"""Classes of the built-in adapters by name, in the order in which they run.
+
+They are not entry points, so that a checkout works without being installed.
+"""
 
 
 @cache
 def registered() -> dict[str, str]:
-    """Every registered name and where its class is: built-in ones first, then others by name."""
+    """Returns the place of the class of every registered name: built-in adapters first, then others by name."""
     points = sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
     return BUILT_IN | {point.name: point.value for point in points if point.name not in BUILT_IN}
 
@@ -101,18 +104,18 @@ def load(name: str) -> Adapter:
     where, colon, attribute = place.rpartition(":")
     if not colon:
         raise UserError(_unknown(name, names))
-    module = _file(where) if where.endswith(".py") else _module(where)
+    module = _load_file(where) if where.endswith(".py") else _load_module(where)
     if not hasattr(module, attribute):
         classes = [key for key, value in vars(module).items() if inspect.isclass(value) and value is not Adapter]
-        raise UserError(f"{where} has no {attribute!r}{_did_you_mean(attribute, classes)}")
-    return _instance(place, getattr(module, attribute))
+        raise UserError(f"{where} has no class {attribute!r}{_did_you_mean(attribute, classes)}")
+    return _instantiate(place, getattr(module, attribute))
 
 
 def _unknown(name: str, names: dict[str, str]) -> str:
     return (
         f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
-        f"registered: {', '.join(names)}\nor name a class: path/file.py:Class, package.module:Class"
-        "\nor a process: cmd:./program, python:/path/to/python:NAME"
+        f"Registered names: {', '.join(names)}\nA class: path/file.py:Class or package.module:Class\n"
+        "A process: cmd:./program or python:/path/to/python:NAME"
     )
 
 
@@ -122,16 +125,16 @@ def _did_you_mean(word: str, words: list[str]) -> str:
     return f", did you mean {lower[close[0]]!r}?" if close else ""
 
 
-def _file(path: str) -> object:
+def _load_file(path: str) -> object:
     if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such file")
+        raise UserError(f"{path}: no such file")
     name = f"_conformance_{Path(path).stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    # Its own folder comes first, as when Python runs the file.
+    # The file can import modules from its own folder, as when Python runs it.
     folder = str(Path(path).resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -142,7 +145,7 @@ def _file(path: str) -> object:
     return module
 
 
-def _module(name: str) -> object:
+def _load_module(name: str) -> object:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -156,32 +159,34 @@ def _import_failed(where: str, error: BaseException) -> UserError:
     return UserError(f"{where} cannot be imported: {type(error).__name__}: {error}", code)
 
 
-def _instance(place: str, found: object) -> Adapter:
+def _instantiate(place: str, found: object) -> Adapter:
     if not (inspect.isclass(found) and issubclass(found, Adapter)):
         lacks = [part for part in ("name", "supports", "solve") if not hasattr(found, part)]
-        also = f"; it lacks {', '.join(lacks)}" if lacks else ""
-        raise UserError(f"{place} is not an adapter: it must be a subclass of conformance.adapters.Adapter{also}")
+        also = f" (missing: {', '.join(lacks)})" if lacks else ""
+        raise UserError(f"{place} is not an adapter: it must be a subclass of conformance.Adapter{also}")
     lacks = sorted(found.__abstractmethods__) + ([] if hasattr(found, "name") else ["name"])
     if lacks:
-        raise UserError(f"{place} is not a whole adapter: it lacks {', '.join(lacks)}")
+        raise UserError(f"{place} is not a complete adapter: missing {', '.join(lacks)}")
     if wrong := _misdeclared(found):
-        raise UserError(f"{place} is not a right adapter: {wrong}")
+        raise UserError(f"{place} is not a valid adapter: {wrong}")
     try:
         return found()
     except (Exception, SystemExit) as error:
-        raise UserError(f"{place} cannot be made: {type(error).__name__}: {error}") from error
+        raise UserError(f"{place} cannot be instantiated: {type(error).__name__}: {error}") from error
 
 
 def _misdeclared(found: type[Adapter]) -> str:
-    """What an adapter's data is wrong in; empty if it is right."""
+    """Returns what is wrong with an adapter's class attributes; empty if nothing is."""
     if not isinstance(found.name, str) or not re.fullmatch(r"\S+", found.name):
-        return f"its name must be text without blanks, not {found.name!r}"
+        return f"name must be text without spaces, got {found.name!r}"
     if isinstance(found.requires, str):
-        return f"requires must be a tuple of modules, not {found.requires!r}"
+        return f"requires must be a tuple of module names, got {found.requires!r}"
     for what, names in (("features", found.features), ("lacks", found.lacks)):
         if isinstance(names, str):
-            return f"{what} must be a collection of names, not {names!r}"
+            return f"{what} must be a collection of features, got {names!r}"
         for feature in names:
             if feature not in FEATURES:
-                return f"its {what} name {feature!r}, which is no feature{_did_you_mean(str(feature), list(FEATURES))}"
+                return (
+                    f"{what} contains {feature!r}, which is not a feature{_did_you_mean(str(feature), list(FEATURES))}"
+                )
     return ""

@@ -1,1 +1,1 @@
-"""Adapters for Keras layers on every back end, for tf_keras and for LiteRT."""
+"""Adapters for Keras on every back end, tf_keras and LiteRT."""

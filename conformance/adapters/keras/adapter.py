@@ -1,4 +1,4 @@
-"""What the adapters of ``keras.layers.LSTM`` share, whatever its backend: layers in, a solution out."""
+"""Base of the adapters of ``keras.layers.LSTM`` on every back end."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -15,33 +15,43 @@ from conformance.adapters.keras import common as _keras
 from conformance.adapters.layout import KERAS, Layout
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, make_problem
-from conformance.verdict.problem import Tensors as Named
+from conformance.verdict.problem import Tensors as NamedArrays
 from reference import Dialect
 
 Array = NDArray[np.floating]
 Tensors = list[Any]
-Nested = Sequence[Sequence[Any]]
-Call = Callable[[Any, Tensors, Tensors, Tensors], Sequence[Any]]
-"""One layer: sequence, weights, initial states and masks (the last two may be empty) to sequence and final states."""
-Stack = Callable[[Any, Nested, Nested, Tensors], Tensors]
-"""All layers: sequence, states and weights of each layer, and masks, to sequence and all final states."""
-Given = tuple[Any, Nested, Nested, Tensors]
-"""What a stack is called with."""
+PerLayer = Sequence[Sequence[Any]]
+"""Tensors of each layer."""
+LayerFunction = Callable[[Any, Tensors, Tensors, Tensors], Sequence[Any]]
+"""A function of sequence, weights, initial states and masks that runs one layer.
+
+It returns the sequence and the final states. The states and masks may be empty.
+"""
+StackFunction = Callable[[Any, PerLayer, PerLayer, Tensors], Tensors]
+"""A function of sequence, states, weights and masks that runs all layers.
+
+It returns the sequence and all final states.
+"""
+StackInputs = tuple[Any, PerLayer, PerLayer, Tensors]
+"""The arguments of a ``StackFunction``."""
 Group = tuple[int, ...]
-"""The layers that one Keras layer stands for: one, or all where they are stacked cells."""
+"""Indices of the layers in one Keras layer: one layer, or all layers if they are stacked cells."""
 
 
 class KerasAdapter(Adapter):
-    """Drives ``keras.layers.LSTM`` and ``Bidirectional``. A backend says how to make, run and differentiate them."""
+    """Base of the adapters of ``keras.layers.LSTM`` and ``Bidirectional``.
+
+    A subclass for a back end builds, runs and differentiates layers.
+    """
 
     options: ClassVar[Mapping[str, Any]] = {}
     """Further arguments of each layer."""
-    around: ClassVar[Mapping[str, str]] = {
-        "stacked": "one layer after the other; Bidirectional(merge_mode='concat') around each where both ways",
+    handling: ClassVar[Mapping[str, str]] = {
+        "stacked": "one layer after the other; for two directions, each in Bidirectional(merge_mode='concat')",
         "lengths": "mask",
         "time-major": "input, output and their gradients are transposed: Keras has (batch, time, features) only",
     }
-    """What the adapter does around the layers, for ``describe``."""
+    """Entries of ``describe`` on how the adapter handles layers, lengths and the time axis."""
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "left mask", "holed mask", "no bias",
@@ -49,40 +59,40 @@ class KerasAdapter(Adapter):
          "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "dropout": "keras.layers.LSTM(dropout=…) drops the layer's own input, not what passes between layers",
-        "recurrent dropout": "keras.layers.LSTM(recurrent_dropout=…) draws a mask for each gate, not one for all",
-        "activations per direction": "Bidirectional makes both directions from one layer",
+        "dropout": "keras.layers.LSTM(dropout=…) drops elements of the layer's input, not between layers",
+        "recurrent dropout": "keras.layers.LSTM(recurrent_dropout=…) draws a mask for each gate, not one for all gates",
+        "activations per direction": "Bidirectional builds both directions from one layer",
     }
     layout: ClassVar[Layout] = KERAS
     activations: ClassVar[Mapping[str, str]] = _keras.ACTIVATIONS
-    """What Keras calls those that it has, in the suite's words."""
+    """Keras' names of the suite's activations."""
 
     def supports(self, case: Case) -> str | None:
-        """Layers of any sizes, forward, bidirectional or a single reverse one, with masks."""
+        """Also refuses stacks of reverse layers, activations that Keras lacks and 16-bit dtypes that do not run."""
         if reason := super().supports(case):
             return reason
-        if case.direction == "reverse" and len(self.groups(case)) > 1:
-            return "a layer with go_backwards=True hands its output on in processing order"
+        if case.direction == "reverse" and len(self.layer_groups(case)) > 1:
+            return "a layer with go_backwards=True passes its output on in processing order"
         if case.activations[1::3] != case.activations[2::3]:
-            return "keras.layers.LSTM has one activation for the candidate and for the cell state on its way out"
+            return "keras.layers.LSTM has a single activation for the candidate and for the cell state in the output"
         if lacking := [name for name in case.activations if name not in self.activations]:
             return f"Keras has no activation {lacking[0]} with the suite's constants"
         return _refusal(type(self), case.dtype) if case.dtype in HALF else None
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs the stack and, where gradients are wanted, differentiates through all of it."""
+        """Runs all layers and, if the case compares gradients, differentiates through all of them."""
         case, model = problem.case, problem.case.model
-        x = self.tensor(arrays.batch_major(problem.input, case), case.dtype)
+        x = self.to_tensor(arrays.batch_major(problem.input, case), case.dtype)
         states = [
-            [self.tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
+            [self.to_tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
             for layer in range(model.num_layers)
         ]
-        masks = [] if problem.mask is None else [self.mask(np.array(problem.mask.T, order="C"))]
-        stack, weights = self.stack(problem)
+        masks = [] if problem.mask is None else [self.to_mask(np.array(problem.mask.T, order="C"))]
+        stack, weights = self.build_stack(problem)
         cotangents = None
         if "gradients" in case.check:
-            cotangents = [self.tensor(cotangent, case.dtype) for cotangent in _cotangents(problem)]
-        targets, gradients = self.run(stack, (x, states, weights, masks), cotangents)
+            cotangents = [self.to_tensor(cotangent, case.dtype) for cotangent in _cotangents(problem)]
+        targets, gradients = self.run_stack(stack, (x, states, weights, masks), cotangents)
 
         results = {"output": arrays.batch_major(targets[0], case)}
         width = 2 * model.num_directions
@@ -94,61 +104,65 @@ class KerasAdapter(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def dialect(self, case: Case) -> Dialect:
-        """A single direction repeats its last valid output over the padding; Bidirectional writes 0 there.
+        """Returns Keras' dialect. A single direction repeats its last valid output over the padding.
 
-        go_backwards: "process the input sequence backwards and return the reversed sequence".
+        Bidirectional writes 0 there. On go_backwards, Keras documents: "process the input sequence backwards and
+        return the reversed sequence".
         """
         return Dialect(
             padding="zero" if case.direction == "bidirectional" else "repeat", reverse_output="processing"
         )  # fmt: skip
 
-    def dropout_masks(self, problem: Problem) -> Named:
-        """The cells' own; of all there is one mask only."""
+    def dropout_masks(self, problem: Problem) -> NamedArrays:
+        """Returns the masks that the cells draw. If everything or nothing is dropped, returns the problem's masks."""
         case = problem.case
         if not case.drops or case.input_dropout in (0, 1):
             return problem.dropout_masks
         masks = {}
-        for group in self.groups(case):
-            cells = self.cells(self.key(case, group), group[0])
+        for group in self.layer_groups(case):
+            cells = self.cells(self.layer_config(case, group), group[0])
             for (layer, suffix), cell in zip(product(group, case.model.suffixes), cells, strict=True):
-                read = (case.rows or 1, case.model.layer_input_size(layer))
-                dropped = self.dropped(cell, self.tensor(np.ones(read), case.dtype))
+                shape = (case.rows or 1, case.model.layer_input_size(layer))
+                dropped = self.dropped_elements(cell, self.to_tensor(np.ones(shape), case.dtype))
                 masks[f"input_l{layer}{suffix}"] = np.where(dropped, 0.0, 1.0 / (1.0 - case.input_dropout))
         return masks
 
-    def stack(self, problem: Problem) -> tuple[Stack, Nested]:
-        """All layers as one function, and the weights of each as what it is differentiated for."""
+    def build_stack(self, problem: Problem) -> tuple[StackFunction, PerLayer]:
+        """Returns a function that runs all layers, and the weights of each layer to differentiate with respect to."""
         case = problem.case
-        groups = self.groups(case)
+        groups = self.layer_groups(case)
+        configs = [self.layer_config(case, group) for group in groups]
         if case.drops:
-            _keras.restart([cell for group in groups for cell in self.cells(self.key(case, group), group[0])])
-        made = [
-            self.layer(
-                self.key(case, group), group[0], [array for layer in group for array in layer_weights(problem, layer)]
+            _keras.restart_dropout(
+                [cell for config, group in zip(configs, groups, strict=True) for cell in self.cells(config, group[0])]
             )
-            for group in groups
+        bound = [
+            self.bind_layer(config, group[0], [array for layer in group for array in layer_weights(problem, layer)])
+            for config, group in zip(configs, groups, strict=True)
         ]
 
-        def call(x: Any, states: Nested, weights: Nested, masks: Tensors) -> Tensors:
-            joined = [[state for layer in group for state in states[layer]] for group in groups]
-            return self.chain([one for one, _ in made], x, joined, weights, masks)
+        def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
+            of_groups = [[state for layer in group for state in states[layer]] for group in groups]
+            return self.run_layers([function for function, _ in bound], x, of_groups, weights, masks)
 
-        return call, [weights for _, weights in made]
+        return run, [weights for _, weights in bound]
 
-    def chain(self, calls: Sequence[Call], x: Any, states: Nested, weights: Nested, masks: Tensors) -> Tensors:
-        """One layer after the other."""
+    def run_layers(
+        self, layers: Sequence[LayerFunction], x: Any, states: PerLayer, weights: PerLayer, masks: Tensors
+    ) -> Tensors:
+        """Runs one layer after the other and returns the sequence and all final states."""
         finals: Tensors = []
-        for call, initial, own in zip(calls, states, weights, strict=True):
-            x, *final = call(x, list(own), list(initial), masks)
+        for layer, initial, own in zip(layers, states, weights, strict=True):
+            x, *final = layer(x, list(own), list(initial), masks)
             finals += final
         return [x, *finals]
 
-    def groups(self, case: Case) -> list[Group]:
-        """The layers of the stack."""
+    def layer_groups(self, case: Case) -> list[Group]:
+        """Returns the layers of the stack: each Keras layer as the indices of its layers."""
         return [(layer,) for layer in range(case.num_layers)]
 
-    def key(self, case: Case, group: Group) -> _keras.Key:
-        """What one Keras layer is made for."""
+    def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
+        """Returns the configuration of one Keras layer of the stack."""
         own = dict(self.options)
         if case.direction == "reverse":
             own["go_backwards"] = True
@@ -157,7 +171,7 @@ class KerasAdapter(Adapter):
             own |= {"recurrent_activation": names[0], "activation": names[1]}
         if case.input_dropout:
             own |= {"dropout": case.input_dropout, "seed": 1 + group[0]}
-        return _keras.Key(
+        return _keras.LayerConfig(
             case.model.layer_input_size(group[0]),
             case.hidden_sizes[group[0]],
             case.direction == "bidirectional",
@@ -169,85 +183,96 @@ class KerasAdapter(Adapter):
             options=tuple(own.items()),
         )
 
-    def cells(self, key: _keras.Key, position: int) -> list[Any]:
-        """The cells of one Keras layer, for each direction or stacked."""
-        layer = self.made(key, position)
-        if key.bidirectional:
+    def cells(self, config: _keras.LayerConfig, position: int) -> list[Any]:
+        """Returns the cells of one Keras layer: of each direction, or stacked."""
+        layer = self.get_layer(config, position)
+        if config.bidirectional:
             return [layer.forward_layer.cell, layer.backward_layer.cell]
-        return list(layer.cell.cells) if isinstance(key.units, tuple) else [layer.cell]
+        return list(layer.cell.cells) if isinstance(config.units, tuple) else [layer.cell]
 
-    def dropped(self, cell: Any, ones: Any) -> NDArray[np.bool_]:
-        """What a cell drops of its input (B, ·) when its seed generator starts anew."""
-        _keras.restart([cell])
-        mask = self.array(cell.get_dropout_mask(ones))
-        _keras.restart([cell])
+    def dropped_elements(self, cell: Any, ones: Any) -> NDArray[np.bool_]:
+        """Returns which elements of its input (B, ·) a cell drops first after its seed generator was reset."""
+        _keras.restart_dropout([cell])
+        mask = self.to_array(cell.get_dropout_mask(ones))
+        _keras.restart_dropout([cell])
         return np.equal(mask, 0.0)
 
     @abstractmethod
-    def made(self, key: _keras.Key, position: int) -> Any:
-        """The layer, made when first needed. Two layers of a stack may be made alike, yet hold weights of their own."""
+    def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
+        """Returns the layer for a configuration and a position in the stack. Builds it on first use.
 
-    def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """A call of one layer, and its weights as what the call's results are differentiated for.
-
-        The layer itself with its variables assigned, unless a backend has it otherwise.
+        Layers of equal configuration at different positions have weights of their own.
         """
-        layer = self.made(key, position)
+
+    def bind_layer(
+        self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
+    ) -> tuple[LayerFunction, Tensors]:
+        """Returns a function that runs one layer, and the layer's weights to differentiate with respect to.
+
+        By default assigns the weights to the layer's variables. A subclass may pass them as arguments instead.
+        """
+        layer = self.get_layer(config, position)
         variables = layer.trainable_variables
         for variable, array in zip(variables, weights, strict=True):
             variable.assign(array)
 
-        def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
+        def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
             del weights
-            return _keras.results(layer(x, **_keras.arguments(key, states, masks)))
+            return _keras.flatten_results(layer(x, **_keras.call_arguments(config, states, masks)))
 
-        return call, [self.value(variable) for variable in variables]
+        return run, [self.variable_tensor(variable) for variable in variables]
 
-    def value(self, variable: Any) -> Any:
-        """What a layer's variable is differentiated for."""
+    def variable_tensor(self, variable: Any) -> Any:
+        """Returns the back end's tensor of a layer's variable."""
         return variable.value
 
     @abstractmethod
-    def tensor(self, array: Array, dtype: str) -> Any:
-        """An array as the backend's tensor; bfloat16 comes in float32."""
+    def to_tensor(self, array: Array, dtype: str) -> Any:
+        """Converts an array to the back end's tensor. bfloat16 arrays are float32."""
 
     @abstractmethod
-    def array(self, tensor: Any) -> Array:
-        """A fresh NumPy array of a tensor; bfloat16, which NumPy lacks, as float32."""
+    def to_array(self, tensor: Any) -> Array:
+        """Copies a tensor to a NumPy array. bfloat16 becomes float32."""
 
     @abstractmethod
-    def mask(self, valid: NDArray[np.bool_]) -> Any:
-        """A mask (B, T) as the backend's tensor."""
+    def to_mask(self, valid: NDArray[np.bool_]) -> Any:
+        """Converts a mask (B, T) to the back end's tensor."""
 
     @abstractmethod
-    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
-        """The stack's results, and with cotangents its gradients by ``flat(given)``, as fresh arrays."""
+    def run_stack(
+        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+    ) -> tuple[list[Array], list[Array]]:
+        """Runs the stack forward and, if cotangents are given, backward.
 
-    def refuses(self) -> tuple[type[Exception], ...]:
-        """What the backend raises for a dtype that it lacks."""
+        Returns:
+            Copies of the results, and of the gradients with respect to ``flatten_sources(inputs)``.
+        """
+
+    def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
+        """Returns the exceptions that the back end raises for an unsupported dtype."""
         return (NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
-def flat(given: Sequence[Any]) -> Tensors:
-    """Everything that is differentiated for, in one order: sequence, states and weights."""
-    x, states, weights = given[:3]
+def flatten_sources(inputs: Sequence[Any]) -> Tensors:
+    """Returns the tensors to differentiate with respect to, in one order: sequence, states and weights."""
+    x, states, weights = inputs[:3]
     return [x, *(state for layer in states for state in layer), *(weight for layer in weights for weight in layer)]
 
 
 def layer_weights(problem: Problem, layer: int) -> list[Array]:
-    """One layer's arrays in Keras' order: kernel, recurrent kernel and bias of each direction."""
+    """Returns one layer's weights in Keras' order: kernel, recurrent kernel and bias of each direction."""
     return [one[name] for one in arrays.packed(problem, KERAS, layer) for name in _keras.WEIGHTS if name in one]
 
 
 def _cotangents(problem: Problem) -> list[Array]:
-    """Of the output, then of each layer's final states in Keras' order."""
+    """Returns the cotangents of the output, then of each layer's final states in Keras' order."""
     model = problem.case.model
     finals = [arrays.states(problem.cotangents, model, layer, ("h_n", "c_n")) for layer in range(model.num_layers)]
     return [arrays.batch_major(problem.cotangents["output"], problem.case), *(state for row in finals for state in row)]
 
 
 def _gradients(problem: Problem, gradients: list[Array]) -> Mapping[str, Array]:
-    """Keras' gradients, in the order of input, states and weights, under their canonical names."""
+    """Returns Keras' gradients, given in the order of ``flatten_sources``, by their canonical names."""
     case, model = problem.case, problem.case.model
     rest = iter(gradients)
     results = {"grad.input": arrays.batch_major(next(rest), case)}
@@ -263,12 +288,12 @@ def _gradients(problem: Problem, gradients: list[Array]) -> Mapping[str, Array]:
 
 @cache
 def _refusal(kind: type[KerasAdapter], dtype: str) -> str | None:
-    """The backend's own words if it does not run the layer in a dtype of 16 bits on this machine; else None."""
+    """Returns the back end's error if it does not run the layer in a 16-bit dtype on this machine, or None."""
     adapter = kind()
     small = {"input_size": 3, "hidden_size": 4, "num_layers": 2, "seq_len": 3, "batch": 2}
     check = [name for name in ("output", "gradients") if name == "output" or name in kind.features]
     try:
         adapter.solve(make_problem(Case.model_validate(small | {"dtype": dtype, "check": check})))
-    except adapter.refuses() as error:
-        return f"{kind.name} on this processor, in {dtype}: {_keras.words(error)}"
+    except adapter.unsupported_dtype_errors() as error:
+        return f"{kind.name} on this processor, in {dtype}: {_keras.error_line(error)}"
     return None

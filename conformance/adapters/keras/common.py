@@ -1,4 +1,4 @@
-"""Keras layers on any backend: the module, the layer and its arguments."""
+"""Helpers for Keras layers on any back end: importing Keras, building layers, calling them."""
 
 import os
 import re
@@ -15,22 +15,34 @@ from numpy.typing import NDArray
 from conformance.adapters.layout import KERAS
 
 WEIGHTS = (KERAS.weight_ih, KERAS.weight_hh, KERAS.bias_ih)
-"""Names of a layer's weights in Keras' order, for each direction; without biases the first two."""
+"""Names of a layer's weights for one direction, in Keras' order. Without biases, the first two."""
 
 ACTIVATIONS = {
     "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu", "elu": "elu", "softsign": "softsign",
     "hard_sigmoid_6": "hard_sigmoid",
 }  # fmt: skip
-"""What Keras 3 calls those of the suite's activations that it has by name, with the same constants."""
+"""Keras 3's names of the suite's activations. Only activations with the same constants are listed."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """What a Keras layer, and a function traced around it, are made for."""
+class LayerConfig:
+    """Everything that a Keras layer, and a function traced around it, are built for.
+
+    Attributes:
+        input_size: number of features of the layer's input.
+        units: units of the layer, or of each cell of a ``StackedRNNCells``.
+        bidirectional: whether the layer is wrapped in ``Bidirectional``.
+        use_bias: whether the layer has biases.
+        dtype: dtype of weights and computation.
+        training: value of the argument ``training`` of each call.
+        masked: whether each call gets a mask.
+        given_state: whether each call gets initial states.
+        options: further arguments of the layer, such as ``("unroll", True)``.
+        batch: number of rows if the layer holds a state for each row, else None.
+    """
 
     input_size: int
     units: int | tuple[int, ...]
-    """Of the layer, or of each cell in a ``StackedRNNCells``."""
     bidirectional: bool
     use_bias: bool
     dtype: str
@@ -38,28 +50,29 @@ class Key:
     masked: bool
     given_state: bool
     options: tuple[tuple[str, Any], ...] = ()
-    """Further arguments of the layer, such as ``("unroll", True)``."""
     batch: int | None = None
-    """Rows, where the layer holds a state for each."""
 
     @property
-    def arrays(self) -> list[str]:
-        """The layer's weights by name, in Keras' order."""
+    def weight_names(self) -> list[str]:
+        """Names of the layer's weights in Keras' order."""
         cells = len(self.units) if isinstance(self.units, tuple) else 2 if self.bidirectional else 1
         return list(WEIGHTS[: 3 if self.use_bias else 2]) * cells
 
 
-def keras(backend: str) -> Any:
-    """The module ``keras``, on a backend.
+def import_keras(backend: str) -> Any:
+    """Imports Keras on a back end.
+
+    Args:
+        backend: Keras' name of the back end.
 
     Raises:
-        RuntimeError: Keras is already set to another backend in this process.
+        RuntimeError: Keras already uses another back end in this process.
     """
     if "keras" in sys.modules:
         import keras
     else:
         os.environ.setdefault("KERAS_BACKEND", backend)
-        # What TensorFlow logs as an error and does not raise is advice about processors.
+        # TensorFlow logs advice about processors as errors.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with muted():
             import keras
@@ -74,86 +87,95 @@ def keras(backend: str) -> Any:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Holds back what native code writes to standard error; shows it if an exception comes out."""
+    """Withholds the standard error of native code. Prints it if an exception is raised."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        shown = os.dup(2)
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as withheld:
+        stderr = os.dup(2)
+        os.dup2(withheld.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(shown, held.read())
+            withheld.seek(0)
+            os.write(stderr, withheld.read())
             raise
         finally:
-            os.dup2(shown, 2)
-            os.close(shown)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
-def build(keras: Any, key: Key) -> Any:
-    """The real layer, with weights at zero: the default initialiser cannot draw 16-bit numbers.
+def build_layer(keras: Any, config: LayerConfig) -> Any:
+    """Builds a Keras layer with all weights zero, because the default initialiser cannot draw 16-bit numbers.
 
     Args:
         keras: the module ``keras`` or ``tf_keras``.
-        key: what the layer is made for.
+        config: configuration of the layer.
+
+    Raises:
+        RuntimeError: this version of Keras orders the weights in another way.
     """
     own = {
-        "use_bias": key.use_bias,
+        "use_bias": config.use_bias,
         "kernel_initializer": "zeros",
         "recurrent_initializer": "zeros",
         "unit_forget_bias": False,
-        "dtype": key.dtype,
+        "dtype": config.dtype,
     }
     returns = {"return_sequences": True, "return_state": True}
-    if isinstance(key.units, tuple):
-        options = dict(key.options)
+    if isinstance(config.units, tuple):
+        options = dict(config.options)
         of_layer = ("go_backwards", "unroll", "stateful")
         of_cells = {name: value for name, value in options.items() if name not in of_layer}
         options = {name: value for name, value in options.items() if name in of_layer}
-        cells = [keras.layers.LSTMCell(units, **own, **of_cells) for units in key.units]
-        stack = keras.layers.StackedRNNCells(cells, dtype=key.dtype)
-        layer = keras.layers.RNN(stack, dtype=key.dtype, **returns, **options)
+        cells = [keras.layers.LSTMCell(units, **own, **of_cells) for units in config.units]
+        stack = keras.layers.StackedRNNCells(cells, dtype=config.dtype)
+        layer = keras.layers.RNN(stack, dtype=config.dtype, **returns, **options)
     else:
-        layer = keras.layers.LSTM(key.units, **own, **returns, **dict(key.options))
-    if key.bidirectional:
+        layer = keras.layers.LSTM(config.units, **own, **returns, **dict(config.options))
+    if config.bidirectional:
         # Without a dtype of its own, Bidirectional casts float64 outputs to float32.
-        layer = keras.layers.Bidirectional(layer, merge_mode="concat", dtype=key.dtype)
-    layer.build((key.batch, None, key.input_size))
+        layer = keras.layers.Bidirectional(layer, merge_mode="concat", dtype=config.dtype)
+    layer.build((config.batch, None, config.input_size))
     names = [variable.name.rpartition("/")[2].removesuffix(":0") for variable in layer.trainable_variables]
-    if names != key.arrays:
-        raise RuntimeError(f"{type(layer).__name__} has weights {names}, which is not the order known here")
+    if names != config.weight_names:
+        raise RuntimeError(f"{type(layer).__name__} has weights {names}, expected {config.weight_names}")
     return layer
 
 
-def arguments(key: Key, states: Sequence[Any], masks: Sequence[Any]) -> dict[str, Any]:
-    """What a layer is called with, besides its input."""
+def call_arguments(config: LayerConfig, states: Sequence[Any], masks: Sequence[Any]) -> dict[str, Any]:
+    """Returns the keyword arguments of a layer's call.
+
+    Args:
+        config: configuration of the layer.
+        states: initial states in Keras' order, or none.
+        masks: one mask, or none.
+    """
     initial = list(states)
-    if isinstance(key.units, tuple):
-        initial = [initial[2 * cell :][:2] for cell in range(len(key.units))] if initial else []
-    return {"initial_state": initial or None, "mask": masks[0] if masks else None, "training": key.training}
+    if isinstance(config.units, tuple):
+        initial = [initial[2 * cell :][:2] for cell in range(len(config.units))] if initial else []
+    return {"initial_state": initial or None, "mask": masks[0] if masks else None, "training": config.training}
 
 
-def results(returned: Sequence[Any]) -> list[Any]:
-    """What a layer returned: the sequence and all final states, those of stacked cells out of their lists."""
+def flatten_results(returned: Sequence[Any]) -> list[Any]:
+    """Flattens what a layer returned: the sequence and all final states. Stacked cells return lists of states."""
     return [
         tensor for item in returned for tensor in (item if isinstance(item, list | tuple) else [item])
     ]  # fmt: skip
 
 
-def restart(cells: Sequence[Any]) -> None:
-    """Lets the cells' seed generators start anew, so that dropout draws the same again."""
+def restart_dropout(cells: Sequence[Any]) -> None:
+    """Resets the seed generators of cells, so that dropout draws the same masks again."""
     for cell in cells:
         cell.reset_dropout_mask()
         cell.seed_generator.state.assign([cell.seed, 0])
 
 
-def words(error: Exception) -> str:
-    """The line of an error's message that says what is wrong; Keras puts it between where, and the arguments."""
+def error_line(error: Exception) -> str:
+    """Returns the line of an error's message that states the problem. Keras prints the layer before it."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
-    return (told or lines or [""])[0]
+    stating = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    return (stating or lines or [""])[0]
 
 
-def fresh(array: Any) -> NDArray[np.floating]:
-    """A copy as NumPy has it: bfloat16, which it lacks, as float32."""
+def copy_array(array: Any) -> NDArray[np.floating]:
+    """Copies an array. NumPy has no bfloat16, so bfloat16 becomes float32."""
     return np.array(array, dtype=np.float32 if array.dtype.name == "bfloat16" else array.dtype, order="C")

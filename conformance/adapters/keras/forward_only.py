@@ -1,4 +1,4 @@
-"""``keras.layers.LSTM`` on NumPy and on OpenVINO, back ends without gradients."""
+"""``keras.layers.LSTM`` on NumPy and on OpenVINO, the back ends without gradients."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, Given, KerasAdapter, Stack, Tensors
+from conformance.adapters.keras.adapter import Array, KerasAdapter, StackFunction, StackInputs, Tensors
 
 
 class KerasLSTMNumpy(KerasAdapter):
@@ -21,37 +21,47 @@ class KerasLSTMNumpy(KerasAdapter):
     environment: Mapping[str, str] = {"KERAS_BACKEND": "numpy"}
     backend: ClassVar[str] = "numpy"
     features = KerasAdapter.features - {"gradients"}
-    lacks: ClassVar[Mapping[str, str]] = {**KerasAdapter.lacks, "gradients": "this back end of Keras is for inference"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **KerasAdapter.lacks,
+        "gradients": "this back end of Keras supports inference only",
+    }
 
     def describe(self) -> dict[str, str]:
-        """Versions, and what the adapter does around the layer."""
-        keras = _keras.keras(self.backend)
-        return {"keras": keras.__version__, "numpy": np.__version__, "path": "the layer called eagerly", **self.around}
+        """Returns versions, and how the adapter handles layers, lengths and the time axis."""
+        keras = _keras.import_keras(self.backend)
+        return {
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "path": "the layer called eagerly",
+            **self.handling,
+        }
 
-    def made(self, key: _keras.Key, position: int) -> Any:
-        """The layer, made when first needed."""
-        return _made(self.backend, key, position)
+    def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
+        """Returns a layer built for this back end."""
+        return _get_layer(self.backend, config, position)
 
-    def tensor(self, array: Array, dtype: str) -> Any:
-        """What the back end computes with."""
-        return _keras.keras(self.backend).ops.convert_to_tensor(array, dtype)
+    def to_tensor(self, array: Array, dtype: str) -> Any:
+        """Converts with ``keras.ops.convert_to_tensor``."""
+        return _keras.import_keras(self.backend).ops.convert_to_tensor(array, dtype)
 
-    def array(self, tensor: Any) -> Array:
-        """A copy."""
-        return _keras.fresh(_keras.keras(self.backend).ops.convert_to_numpy(tensor))
+    def to_array(self, tensor: Any) -> Array:
+        """Copies with ``keras.ops.convert_to_numpy``."""
+        return _keras.copy_array(_keras.import_keras(self.backend).ops.convert_to_numpy(tensor))
 
-    def mask(self, valid: NDArray[np.bool_]) -> Any:
-        """What the back end computes with."""
-        return _keras.keras(self.backend).ops.convert_to_tensor(valid)
+    def to_mask(self, valid: NDArray[np.bool_]) -> Any:
+        """Converts with ``keras.ops.convert_to_tensor``."""
+        return _keras.import_keras(self.backend).ops.convert_to_tensor(valid)
 
-    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
-        """The stack alone."""
+    def run_stack(
+        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+    ) -> tuple[list[Array], list[Array]]:
+        """Runs the stack forward."""
         del cotangents
-        return [self.array(target) for target in stack(*given)], []
+        return [self.to_array(target) for target in stack(*inputs)], []
 
 
 class KerasLSTMOpenVINO(KerasLSTMNumpy):
-    """Drives them on OpenVINO."""
+    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on OpenVINO."""
 
     name = "keras.layers.LSTM[openvino]"
     requires = ("keras", "openvino")
@@ -61,13 +71,13 @@ class KerasLSTMOpenVINO(KerasLSTMNumpy):
     backend = "openvino"
 
     def describe(self) -> dict[str, str]:
-        """OpenVINO's version too."""
+        """Adds OpenVINO's version."""
         import openvino
 
         return {**super().describe(), "openvino": openvino.__version__}
 
 
 @lru_cache(maxsize=64)
-def _made(backend: str, key: _keras.Key, position: int) -> Any:
+def _get_layer(backend: str, config: _keras.LayerConfig, position: int) -> Any:
     del position
-    return _keras.build(_keras.keras(backend), key)
+    return _keras.build_layer(_keras.import_keras(backend), config)

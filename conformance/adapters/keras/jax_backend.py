@@ -1,4 +1,4 @@
-"""``keras.layers.LSTM`` on JAX: compiled around ``stateless_call``, as ``fit`` and ``predict`` run it."""
+"""``keras.layers.LSTM`` on JAX, compiled around ``stateless_call`` as in ``fit`` and ``predict``."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,14 +10,22 @@ from numpy.typing import NDArray
 
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
+from conformance.adapters.keras.adapter import (
+    Array,
+    KerasAdapter,
+    LayerFunction,
+    StackFunction,
+    StackInputs,
+    Tensors,
+    flatten_sources,
+)
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.verdict.problem import Problem
-from conformance.verdict.problem import Tensors as Named
+from conformance.verdict.problem import Tensors as NamedArrays
 
 
 class KerasLSTMJax(KerasAdapter):
-    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on JAX. It compiles each layer for each shape."""
+    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on JAX, which compiles each layer for each shape."""
 
     name = "keras.layers.LSTM[jax]"
     requires = ("keras", "jax")
@@ -27,8 +35,8 @@ class KerasLSTMJax(KerasAdapter):
     environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, and what the adapter does around the layer."""
-        keras = _keras.keras("jax")
+        """Returns versions and device, and how the adapter handles layers, lengths and the time axis."""
+        keras = _keras.import_keras("jax")
         import jax
 
         return {
@@ -37,94 +45,100 @@ class KerasLSTMJax(KerasAdapter):
             "device": str(jax.devices()[0]),
             "path": "jax.jit around the layer's stateless_call, in float64 under jax.enable_x64",
             "gradients": "jax.vjp",
-            **self.around,
+            **self.handling,
         }
 
     def solve(self, problem: Problem) -> Solution:
-        """In float64 under ``jax.enable_x64``, without which JAX has none."""
+        """Enables float64 in JAX if the case needs it, then solves the problem."""
         with _precision(problem):
             return super().solve(problem)
 
-    def dropout_masks(self, problem: Problem) -> Named:
-        """As ``solve`` draws them."""
+    def dropout_masks(self, problem: Problem) -> NamedArrays:
+        """Returns the masks that the cells draw, in the precision of ``solve``."""
         with _precision(problem):
             return super().dropout_masks(problem)
 
-    def made(self, key: _keras.Key, position: int) -> Any:
-        """One for all that are made alike: it is called with weights of each one's own."""
+    def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
+        """Returns one layer for all positions, because weights are arguments of the call."""
         del position
-        return _made(key)
+        return _get_layer(config)
 
-    def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """A compiled function of everything."""
+    def bind_layer(
+        self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
+    ) -> tuple[LayerFunction, Tensors]:
+        """Returns a compiled function and the weights that it takes."""
         del position
-        return compiled(key), [self.tensor(array, key.dtype) for array in weights]
+        return compile_layer(config), [self.to_tensor(array, config.dtype) for array in weights]
 
-    def tensor(self, array: Array, dtype: str) -> Any:
-        """An array of JAX."""
-        _keras.keras("jax")
+    def to_tensor(self, array: Array, dtype: str) -> Any:
+        """Converts with ``jax.numpy.asarray``."""
+        _keras.import_keras("jax")
         import jax.numpy as jnp
 
         return jnp.asarray(array, dtype)
 
-    def array(self, tensor: Any) -> Array:
-        """A copy."""
-        return _keras.fresh(tensor)
+    def to_array(self, tensor: Any) -> Array:
+        """Copies to NumPy."""
+        return _keras.copy_array(tensor)
 
-    def mask(self, valid: NDArray[np.bool_]) -> Any:
-        """An array of JAX."""
+    def to_mask(self, valid: NDArray[np.bool_]) -> Any:
+        """Converts with ``jax.numpy.asarray``."""
         import jax.numpy as jnp
 
         return jnp.asarray(valid)
 
-    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
-        """By ``jax.vjp`` where gradients are wanted."""
+    def run_stack(
+        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+    ) -> tuple[list[Array], list[Array]]:
+        """Differentiates with ``jax.vjp``."""
         import jax
 
         if cotangents is None:
-            return [self.array(target) for target in stack(*given)], []
-        *sources, masks = given
-        targets, back = jax.vjp(lambda x, states, weights: stack(x, states, weights, masks), *sources)
+            return [self.to_array(target) for target in stack(*inputs)], []
+        *sources, masks = inputs
+        targets, vjp = jax.vjp(lambda x, states, weights: stack(x, states, weights, masks), *sources)
         cast = [cotangent.astype(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
-        return [self.array(target) for target in targets], [self.array(gradient) for gradient in flat(back(cast))]
+        return [self.to_array(target) for target in targets], [
+            self.to_array(gradient) for gradient in flatten_sources(vjp(cast))
+        ]
 
 
 class KerasLSTMJaxUnrolled(KerasLSTMJax):
-    """With ``unroll=True``: a Python loop over time in place of ``lax.scan``."""
+    """Drives layers with ``unroll=True``: a Python loop over time instead of ``lax.scan``."""
 
     name = "keras.layers.LSTM[jax,unroll]"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}
 
 
 class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
-    """Layers as cells of one ``keras.layers.RNN``."""
+    """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[jax,StackedRNNCells]"
 
 
 def _precision(problem: Problem) -> AbstractContextManager[object]:
-    _keras.keras("jax")
+    _keras.import_keras("jax")
     import jax
 
-    # With it, no float32 case would be as its users run it.
+    # Only for float64 cases: enable_x64 would also change how float32 cases run.
     return jax.enable_x64(problem.case.dtype == "float64")  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=32)
-def compiled(key: _keras.Key) -> Call:
-    """A function of sequence, weights, initial states and masks (the last two may be empty)."""
-    layer = _made(key)
+def compile_layer(config: _keras.LayerConfig) -> LayerFunction:
+    """Compiles the ``stateless_call`` of a layer to a ``LayerFunction``."""
+    layer = _get_layer(config)
     import jax
 
-    def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
+    def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
         results, _ = layer.stateless_call(
-            weights, layer.non_trainable_variables, x, **_keras.arguments(key, states, masks)
+            weights, layer.non_trainable_variables, x, **_keras.call_arguments(config, states, masks)
         )  # fmt: skip
-        return _keras.results(results)
+        return _keras.flatten_results(results)
 
-    return jax.jit(call)  # type: ignore[no-any-return]
+    return jax.jit(run)  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=32)
-def _made(key: _keras.Key) -> Any:
-    return _keras.build(_keras.keras("jax"), key)
+def _get_layer(config: _keras.LayerConfig) -> Any:
+    return _keras.build_layer(_keras.import_keras("jax"), config)

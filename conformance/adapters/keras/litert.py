@@ -1,4 +1,4 @@
-"""Keras layers converted for LiteRT, which was TensorFlow Lite: one model for each problem, run by its interpreter."""
+"""Keras layers converted for LiteRT, formerly TensorFlow Lite, and run by its interpreter."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, Given, Stack, Tensors, flat
+from conformance.adapters.keras.adapter import Array, StackFunction, StackInputs, Tensors, flatten_sources
 from conformance.adapters.keras.lstm import KerasLSTM
 
 _LACKS = {
-    "input dropout": "a LiteRT model is for inference",
-    "gradients": "a LiteRT model is for inference",
+    "input dropout": "LiteRT supports inference only",
+    "gradients": "LiteRT supports inference only",
     "float64": "tf.lite.TFLiteConverter fails on tf.Transpose in float64",
     "float16": "tf.lite.TFLiteConverter fails on tf.Transpose in float16",
     "bfloat16": "tf.lite.TFLiteConverter fails on TensorListReserve in bfloat16",
@@ -20,7 +20,10 @@ _LACKS = {
 
 
 class LiteRTKeras(KerasLSTM):
-    """Drives ``ai_edge_litert.interpreter.Interpreter`` with a model from ``keras.layers.LSTM``."""
+    """Drives ``ai_edge_litert.interpreter.Interpreter`` with a model converted from ``keras.layers.LSTM``.
+
+    Converts one model for each problem.
+    """
 
     name = "ai_edge_litert.Interpreter[keras]"
     requires = ("ai_edge_litert", "keras", "tensorflow")
@@ -31,16 +34,18 @@ class LiteRTKeras(KerasLSTM):
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, **_LACKS}
 
     def describe(self) -> dict[str, str]:
-        """Versions, and what was converted."""
+        """Adds LiteRT's version."""
         return {"ai_edge_litert": version("ai_edge_litert"), **super().describe(), "gradients": "none"}
 
-    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
-        """Converts the stack, and invokes the model once."""
+    def run_stack(
+        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+    ) -> tuple[list[Array], list[Array]]:
+        """Converts the stack to a model with fixed shapes and runs it once."""
         del cotangents
         tf = self.tensorflow()
-        x, states, weights, masks = given
-        inputs = [*flat((x, states, [])), *masks]
-        names = [f"input{number}" for number in range(len(inputs))]
+        x, states, weights, masks = inputs
+        tensors = [*flatten_sources((x, states, [])), *masks]
+        names = [f"input{number}" for number in range(len(tensors))]
 
         def model(**named: Any) -> dict[str, Any]:
             rest = [named[name] for name in names]
@@ -50,19 +55,19 @@ class LiteRTKeras(KerasLSTM):
                 at += len(layer)
             return {f"result{k}": tensor for k, tensor in enumerate(stack(rest[0], nested, weights, rest[at:]))}
 
-        specifications = {name: tf.TensorSpec(t.shape, t.dtype, name) for name, t in zip(names, inputs, strict=True)}
+        specifications = {name: tf.TensorSpec(t.shape, t.dtype, name) for name, t in zip(names, tensors, strict=True)}
         with _keras.muted():
             concrete = tf.function(model, autograph=False).get_concrete_function(**specifications)
-            # A model has a signature only if what it computes with can be saved.
+            # The model has a signature only if a module tracks its weights.
             module = tf.Module()
-            module.weights = flat(([], [], weights))[1:]
+            module.weights = flatten_sources(([], [], weights))[1:]
             converted = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module).convert()
             from ai_edge_litert.interpreter import Interpreter
 
             runner = Interpreter(model_content=converted, num_threads=1).get_signature_runner()
-        results = runner(**{name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
+        results = runner(**{name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)})
         return [np.array(results[f"result{k}"]) for k in range(len(results))], []
 
-    def refuses(self) -> tuple[type[Exception], ...]:
-        """Nothing: ``features`` name the only dtype."""
+    def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
+        """Returns nothing: float32 is the only dtype in ``features``."""
         return ()

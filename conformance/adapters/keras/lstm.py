@@ -1,4 +1,4 @@
-"""``keras.layers.LSTM`` on TensorFlow: called eagerly, and traced, as ``fit`` and ``predict`` run it."""
+"""``keras.layers.LSTM`` on TensorFlow, called eagerly, and traced as in ``fit`` and ``predict``."""
 
 import gc
 import os
@@ -10,11 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, Call, Given, KerasAdapter, Stack, Tensors, flat
+from conformance.adapters.keras.adapter import (
+    Array,
+    KerasAdapter,
+    LayerFunction,
+    StackFunction,
+    StackInputs,
+    Tensors,
+    flatten_sources,
+)
 
 
 class KerasLSTM(KerasAdapter):
-    """Drives ``keras.layers.LSTM`` and ``Bidirectional``, called eagerly."""
+    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on TensorFlow, called eagerly."""
 
     name = "keras.layers.LSTM[tensorflow]"
     requires: tuple[str, ...] = ("keras", "tensorflow")
@@ -22,7 +30,7 @@ class KerasLSTM(KerasAdapter):
     path: str = "the layer called eagerly"
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, threads, and what the adapter does around the layer."""
+        """Returns versions, device and threads, and how the adapter handles layers, lengths and the time axis."""
         keras, tf = self.keras(), self.tensorflow()
         threads = tf.config.threading
         return {
@@ -36,103 +44,107 @@ class KerasLSTM(KerasAdapter):
             "oneDNN": "off" if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else "TensorFlow's default",
             "path": self.path,
             "gradients": "tf.GradientTape",
-            **self.around,
+            **self.handling,
         }
 
     def keras(self) -> Any:
-        """The module that holds the layers."""
-        return _keras.keras("tensorflow")
+        """Imports Keras."""
+        return _keras.import_keras("tensorflow")
 
     def tensorflow(self) -> Any:
-        """The module ``tensorflow``, once Keras has taken it for its backend."""
+        """Imports TensorFlow after Keras, so that Keras uses it as its back end."""
         self.keras()
         import tensorflow
 
         return tensorflow
 
-    def made(self, key: _keras.Key, position: int) -> Any:
-        """The layer, made when first needed."""
-        return eager(self.keras(), key, position)
+    def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
+        """Returns a layer to call eagerly."""
+        return get_eager_layer(self.keras(), config, position)
 
-    def tensor(self, array: Array, dtype: str) -> Any:
-        """A constant."""
+    def to_tensor(self, array: Array, dtype: str) -> Any:
+        """Converts to a constant."""
         tf = self.tensorflow()
         return tf.cast(tf.constant(array), dtype)
 
-    def array(self, tensor: Any) -> Array:
-        """Through ``numpy()``."""
-        return _keras.fresh(tensor.numpy())
+    def to_array(self, tensor: Any) -> Array:
+        """Copies with ``numpy()``."""
+        return _keras.copy_array(tensor.numpy())
 
-    def mask(self, valid: NDArray[np.bool_]) -> Any:
-        """A constant."""
+    def to_mask(self, valid: NDArray[np.bool_]) -> Any:
+        """Converts to a constant."""
         return self.tensorflow().constant(valid)
 
-    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
-        """Under a tape where gradients are wanted."""
-        sources = flat(given)
+    def run_stack(
+        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+    ) -> tuple[list[Array], list[Array]]:
+        """Differentiates with ``tf.GradientTape``."""
+        sources = flatten_sources(inputs)
         with self.tensorflow().GradientTape(watch_accessed_variables=False) as tape:
             if cotangents is not None:
                 tape.watch(sources)
-            targets = stack(*given)
+            targets = stack(*inputs)
         gradients = [] if cotangents is None else tape.gradient(targets, sources, output_gradients=cotangents)
-        return [self.array(target) for target in targets], [self.array(gradient) for gradient in gradients]
+        return [self.to_array(target) for target in targets], [self.to_array(gradient) for gradient in gradients]
 
-    def refuses(self) -> tuple[type[Exception], ...]:
-        """TensorFlow's errors of operations too."""
-        return (*super().refuses(), self.tensorflow().errors.OpError)
+    def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
+        """Adds the errors of TensorFlow operations."""
+        return (*super().unsupported_dtype_errors(), self.tensorflow().errors.OpError)
 
 
 class KerasLSTMTraced(KerasLSTM):
-    """The same layers through functions traced around ``stateless_call``, which takes half a second for each.
+    """Drives a function traced around the ``stateless_call`` of each layer.
 
-    A traced function takes any batch and any number of time steps; a stack chains one for each layer.
+    Tracing takes half a second per layer. A traced function accepts any batch and any number of time steps.
     """
 
     name = "keras.layers.LSTM[tensorflow,traced]"
     default_tag = "core"
     path = "tf.function around the layer's stateless_call, for any batch and number of time steps"
 
-    def made(self, key: _keras.Key, position: int) -> Any:
-        """One for all that are made alike: it is called with weights of each one's own."""
+    def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
+        """Returns one layer for all positions, because weights are arguments of the call."""
         del position
-        return eager(self.keras(), key, 0)
+        return get_eager_layer(self.keras(), config, 0)
 
-    def layer(self, key: _keras.Key, position: int, weights: Sequence[Array]) -> tuple[Call, Tensors]:
-        """A traced function of everything."""
+    def bind_layer(
+        self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
+    ) -> tuple[LayerFunction, Tensors]:
+        """Returns a traced function and the weights that it takes."""
         del position
-        return traced(key), [self.tensor(array, key.dtype) for array in weights]
+        return trace_layer(config), [self.to_tensor(array, config.dtype) for array in weights]
 
 
 @lru_cache(maxsize=64)
-def eager(keras: Any, key: _keras.Key, position: int) -> Any:
-    """A layer, kept for reuse."""
+def get_eager_layer(keras: Any, config: _keras.LayerConfig, position: int) -> Any:
+    """Builds a layer, or returns the one built earlier for the same configuration and position."""
     del position
-    return _keras.build(keras, key)
+    return _keras.build_layer(keras, config)
 
 
 @lru_cache(maxsize=16)
-def traced(key: _keras.Key) -> Call:
-    """A function of sequence, weights, initial states and masks (the last two may be empty), traced once.
+def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
+    """Traces the ``stateless_call`` of a layer to a ``LayerFunction``.
 
-    It holds about 12 MiB once it has been differentiated, and takes half a second to make.
+    Takes half a second. The function holds about 12 MiB once it has been differentiated.
     """
     tf = KerasLSTM().tensorflow()
-    # Functions that left the cache lie in reference cycles, which Python would let pile up.
-    if traced.cache_info().misses % 8 == 0:
+    # Functions evicted from the cache are in reference cycles. Without this, they would accumulate.
+    if trace_layer.cache_info().misses % 8 == 0:
         gc.collect()
-    layer = eager(_keras.keras("tensorflow"), key, 0)
+    layer = get_eager_layer(_keras.import_keras("tensorflow"), config, 0)
 
-    def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
+    def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
         results, _ = layer.stateless_call(
-            weights, layer.non_trainable_variables, x, **_keras.arguments(key, states, masks)
+            weights, layer.non_trainable_variables, x, **_keras.call_arguments(config, states, masks)
         )  # fmt: skip
-        return _keras.results(results)
+        return _keras.flatten_results(results)
 
     signature = [
-        tf.TensorSpec((None, None, key.input_size), key.dtype),
-        [tf.TensorSpec(variable.shape, key.dtype) for variable in layer.trainable_variables],
-        [tf.TensorSpec((None, key.units), key.dtype)] * (key.given_state * (4 if key.bidirectional else 2)),
-        [tf.TensorSpec((None, None), tf.bool)] * key.masked,
+        tf.TensorSpec((None, None, config.input_size), config.dtype),
+        [tf.TensorSpec(variable.shape, config.dtype) for variable in layer.trainable_variables],
+        [tf.TensorSpec((None, config.units), config.dtype)] * (config.given_state * (4 if config.bidirectional else 2)),
+        [tf.TensorSpec((None, None), tf.bool)] * config.masked,
     ]
-    # The concrete function: tf.function would take many layers for one function that is traced again and again.
-    return tf.function(call, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]
+    # A concrete function: TensorFlow would warn about retracing, taking the layers for one function.
+    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Layers as cells: ``keras.layers.StackedRNNCells`` on any backend."""
+"""``keras.layers.StackedRNNCells`` on any back end."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,23 +10,23 @@ from conformance.cases.case import Case
 
 
 class StackedCells(KerasAdapter):
-    """All layers as one ``keras.layers.RNN`` around a ``StackedRNNCells``."""
+    """Mixin for adapters of one ``keras.layers.RNN`` around a ``StackedRNNCells`` with a cell per layer."""
 
     features = KerasAdapter.features - {"bidirectional"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
-        "bidirectional": "Bidirectional around stacked cells runs all layers of a direction before it joins directions",
+        "bidirectional": "Bidirectional around stacked cells joins the directions only after the last layer",
         "dropout": "keras.layers.StackedRNNCells has no dropout between its cells",
     }
-    around: ClassVar[Mapping[str, str]] = {
-        **KerasAdapter.around,
+    handling: ClassVar[Mapping[str, str]] = {
+        **KerasAdapter.handling,
         "stacked": "keras.layers.RNN(StackedRNNCells([LSTMCell, …]))",
     }
 
-    def groups(self, case: Case) -> list[Group]:
-        """All layers at once."""
+    def layer_groups(self, case: Case) -> list[Group]:
+        """Returns a single group with all layers."""
         return [tuple(range(case.num_layers))]
 
-    def key(self, case: Case, group: Group) -> _keras.Key:
-        """With a cell for each layer."""
-        return replace(super().key(case, group), units=case.hidden_sizes)
+    def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
+        """Returns the configuration of the ``keras.layers.RNN``, with a cell for each layer."""
+        return replace(super().layer_config(case, group), units=case.hidden_sizes)

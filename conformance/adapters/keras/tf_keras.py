@@ -1,4 +1,4 @@
-"""``tf_keras.layers.LSTM``: Keras 2, which TensorFlow still publishes beside Keras 3."""
+"""``tf_keras.layers.LSTM``: Keras 2, which TensorFlow still publishes alongside Keras 3."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ class TfKerasLSTM(KerasLSTM):
     features = KerasLSTM.features - {"input dropout"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
-        "input dropout": "tf_keras keeps what it draws from to itself: its masks cannot be read before the run",
+        "input dropout": "tf_keras does not expose the seed of its masks, so that they cannot be known before the run",
     }
     activations: ClassVar[Mapping[str, str]] = {
         **{name: called for name, called in KerasLSTM.activations.items() if name != "hard_sigmoid_6"},
@@ -27,11 +27,11 @@ class TfKerasLSTM(KerasLSTM):
     }
 
     def keras(self) -> Any:
-        """The module ``tf_keras``."""
+        """Imports tf_keras."""
         with _keras.muted():
             import tf_keras
         return tf_keras
 
-    def value(self, variable: Any) -> Any:
-        """The variable itself: it is TensorFlow's own."""
+    def variable_tensor(self, variable: Any) -> Any:
+        """Returns the variable itself, which is a TensorFlow variable."""
         return variable

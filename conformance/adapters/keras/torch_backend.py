@@ -1,4 +1,4 @@
-"""``keras.layers.LSTM`` on PyTorch, which on a CPU runs it step by step."""
+"""``keras.layers.LSTM`` on PyTorch, where it runs step by step on a CPU."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, Given, KerasAdapter, Stack, Tensors, flat
+from conformance.adapters.keras.adapter import Array, KerasAdapter, StackFunction, StackInputs, Tensors, flatten_sources
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.adapters.pytorch import common as _torch
 
 
 class KerasLSTMTorch(KerasAdapter):
-    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on PyTorch, called as a module."""
+    """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on PyTorch, called as modules."""
 
     name = "keras.layers.LSTM[torch]"
     requires = ("keras", "torch")
@@ -23,8 +23,8 @@ class KerasLSTMTorch(KerasAdapter):
     environment = {"KERAS_BACKEND": "torch"}  # noqa: RUF012
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, and what the adapter does around the layer."""
-        keras = _keras.keras("torch")
+        """Returns versions and device, and how the adapter handles layers, lengths and the time axis."""
+        keras = _keras.import_keras("torch")
         import torch
 
         return {
@@ -34,57 +34,59 @@ class KerasLSTMTorch(KerasAdapter):
             "threads": str(torch.get_num_threads()),
             "path": "the layer called as a module",
             "gradients": "torch.autograd",
-            **self.around,
+            **self.handling,
         }
 
-    def made(self, key: _keras.Key, position: int) -> Any:
-        """The layer, made when first needed."""
-        return _made(key, position)
+    def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
+        """Returns a layer to call as a module."""
+        return _get_layer(config, position)
 
-    def tensor(self, array: Array, dtype: str) -> Any:
-        """A tensor of the case's dtype."""
+    def to_tensor(self, array: Array, dtype: str) -> Any:
+        """Copies to a tensor."""
         return _torch.to_tensors({"": array}, dtype)[""]
 
-    def array(self, tensor: Any) -> Array:
-        """Detached, a copy."""
+    def to_array(self, tensor: Any) -> Array:
+        """Copies to NumPy."""
         return _torch.to_array(tensor)
 
-    def mask(self, valid: NDArray[np.bool_]) -> Any:
-        """A tensor."""
+    def to_mask(self, valid: NDArray[np.bool_]) -> Any:
+        """Copies to a tensor."""
         import torch
 
         return torch.from_numpy(valid.copy())
 
-    def run(self, stack: Stack, given: Given, cotangents: Tensors | None) -> tuple[list[Array], list[Array]]:
-        """By ``torch.autograd`` where gradients are wanted."""
+    def run_stack(
+        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+    ) -> tuple[list[Array], list[Array]]:
+        """Differentiates with ``torch.autograd``."""
         import torch
 
-        sources = flat(given)
+        sources = flatten_sources(inputs)
         if cotangents is None:
             with torch.no_grad():
-                return [_torch.to_array(target) for target in stack(*given)], []
+                return [_torch.to_array(target) for target in stack(*inputs)], []
         for source in sources:
             source.requires_grad_()
-        targets = stack(*given)
+        targets = stack(*inputs)
         cast = [cotangent.to(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
         gradients = torch.autograd.grad(targets, sources, cast)
         return [_torch.to_array(target) for target in targets], [_torch.to_array(gradient) for gradient in gradients]
 
 
 class KerasLSTMTorchUnrolled(KerasLSTMTorch):
-    """With ``unroll=True``, which acts only where there is a mask."""
+    """Drives layers with ``unroll=True``, which takes effect only with a mask."""
 
     name = "keras.layers.LSTM[torch,unroll]"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}
 
 
 class KerasStackedCellsTorch(StackedCells, KerasLSTMTorch):
-    """Layers as cells of one ``keras.layers.RNN``."""
+    """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[torch,StackedRNNCells]"
 
 
 @lru_cache(maxsize=64)
-def _made(key: _keras.Key, position: int) -> Any:
+def _get_layer(config: _keras.LayerConfig, position: int) -> Any:
     del position
-    return _keras.build(_keras.keras("torch"), key)
+    return _keras.build_layer(_keras.import_keras("torch"), config)

@@ -1,4 +1,4 @@
-"""``tf.raw_ops.BlockLSTM`` and ``BlockLSTMV2``: a whole sequence in one operation."""
+"""``tf.raw_ops.BlockLSTM`` and ``BlockLSTMV2``, which run a whole sequence in one operation."""
 
 import os
 from collections.abc import Mapping, Sequence, Set
@@ -15,7 +15,7 @@ from conformance.verdict.problem import Problem
 
 
 class TFBlockLSTM(Adapter):
-    """Drives ``tf.raw_ops.BlockLSTM`` as ``LSTMBlockFusedCell`` and ``TimeReversedFusedRNN`` did."""
+    """Drives ``tf.raw_ops.BlockLSTM``, as ``LSTMBlockFusedCell`` and ``TimeReversedFusedRNN`` did in TensorFlow 1."""
 
     name = "tf.raw_ops.BlockLSTM"
     requires = ("tensorflow",)
@@ -38,14 +38,14 @@ class TFBlockLSTM(Adapter):
         }
     )
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "the operation has one seq_len_max for all rows",
+        "lengths": "the operation has a single seq_len_max for all rows",
         "float64": "the operation is registered for float32 and float16 only",
         "bfloat16": "the operation is registered for float32 and float16 only",
     }
     layout: ClassVar[Layout] = TF_BLOCK
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs one operation for each layer and direction, and differentiates through all of them."""
+        """Runs one operation for each layer and direction and, if needed, differentiates through all of them."""
         tf = tensorflow()
         case, model = problem.case, problem.case.model
         x = tf.constant(arrays.time_major(problem.input, case))
@@ -88,13 +88,13 @@ class TFBlockLSTM(Adapter):
         return {name: results[name] for name in problem.expected_shapes()}
 
     def attributes(self, case: Case) -> dict[str, float]:
-        """The operation's own; a clip below 0 is none."""
+        """Returns the attributes of the operation that a case sets. A negative clip disables clipping."""
         return {"forget_bias": case.forget_bias, "cell_clip": case.cell_clip or -1.0}
 
     def _run(
         self, case: Case, x: Any, initial: Sequence[Any], weights: Mapping[str, Any], reverse: bool
     ) -> tuple[Any, Any, Any]:
-        """Output (T, B, H) and final states (B, H) of one layer and direction."""
+        """Runs one layer in one direction and returns the output (T, B, H) and the final states (B, H)."""
         tf = tensorflow()
         h_0, c_0 = initial
         none = tf.zeros(h_0.shape[1:], x.dtype)
@@ -107,19 +107,19 @@ class TFBlockLSTM(Adapter):
         return tf.reverse(ran.h, [0]) if reverse else ran.h, ran.h[-1], ran.cs[-1]
 
     def describe(self) -> dict[str, str]:
-        """Versions, device, and what the adapter does around the operation."""
+        """Returns versions and device, and how the adapter stacks operations."""
         tf = tensorflow()
         return {
             "tensorflow": tf.__version__,
             "device": tf.zeros(()).device.rsplit("/device:", 1)[-1],
             "path": f"tf.raw_ops.{self.op} called eagerly",
-            "stacked": "one operation for each layer and direction; tf.reverse before and after the reverse one",
+            "stacked": "one operation for each layer and direction; tf.reverse before and after reverse operations",
             "gradients": "tf.GradientTape",
         }
 
 
 class TFBlockLSTMV2(TFBlockLSTM):
-    """Drives ``tf.raw_ops.BlockLSTMV2``: gates in another order, and no forget bias."""
+    """Drives ``tf.raw_ops.BlockLSTMV2``, which has another gate order and no forget bias."""
 
     name = "tf.raw_ops.BlockLSTMV2"
     op = "BlockLSTMV2"
@@ -127,12 +127,12 @@ class TFBlockLSTMV2(TFBlockLSTM):
     layout = TF_BLOCK_V2
 
     def attributes(self, case: Case) -> dict[str, float]:
-        """The operation's own; a clip of 0 is none."""
+        """Returns the attributes of the operation that a case sets. A clip of 0 disables clipping."""
         return {"cell_clip": case.cell_clip or 0.0}
 
 
 def tensorflow() -> Any:
-    """The module ``tensorflow``, without its advice about processors."""
+    """Imports TensorFlow without printing its advice about processors."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _keras.muted():
         import tensorflow
@@ -140,7 +140,13 @@ def tensorflow() -> Any:
 
 
 def _states(problem: Problem, name: str, layers: list[list[Any]]) -> dict[str, arrays.Array]:
-    """States of all layers under their names: h, then c, of each direction."""
+    """Returns the states of all layers by name.
+
+    Args:
+        problem: the problem.
+        name: pattern of the names, such as ``grad.{}_0``.
+        layers: h and c of each direction, for each layer.
+    """
     model = problem.case.model
     values = [[state.numpy() for state in layer] for layer in layers]
     h, c = ([layer[first::2] for layer in values] for first in (0, 1))

@@ -1,4 +1,4 @@
-"""What the adapters' tests share: cases in few words, and the distance from the reference."""
+"""Fixtures of the adapters' tests: small cases, and the deviation from the reference."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ Options = dict[str, Any]
 
 @pytest.fixture
 def case() -> Callable[..., Case]:
-    """A small float64 case with the given options."""
+    """Returns a function that builds a small float64 case with the given options."""
 
     def make(**options: Any) -> Case:
         small = {"input_size": 3, "hidden_size": 5, "seq_len": 4, "batch": 4, "dtype": "float64"}
@@ -28,7 +28,7 @@ def case() -> Callable[..., Case]:
 
 @pytest.fixture
 def deviation(case: Callable[..., Case]) -> Callable[[Adapter, Options], float]:
-    """The largest distance of an adapter's solution from the reference, once names and shapes are right."""
+    """Returns a function that checks names and shapes of a solution and returns its largest deviation."""
 
     def measure(adapter: Adapter, options: Options) -> float:
         problem = make_problem(case(**options))

@@ -1,4 +1,4 @@
-"""Weight layouts: written out by hand, there and back, and as the adjoint of one another."""
+"""Weight layouts equal hand-written arrays, are inverted by unpack, and have the right gradients."""
 
 from itertools import permutations
 
@@ -12,7 +12,7 @@ from conformance.adapters.layout import FLAX, KERAS, TORCH, Layout, layer_parame
 
 Arrays = dict[str, NDArray[np.floating]]
 
-# Units 0 and 1 of gate i are 10 and 11, of f 20 and 21, of g 30 and 31, of o 40 and 41; features add tenths.
+# Units 0 and 1 of gate i are 10 and 11, of f 20 and 21, of g 30 and 31, of o 40 and 41. Features add tenths.
 WEIGHT_IH = np.array(
     [[10.1, 10.2, 10.3], [11.1, 11.2, 11.3], [20.1, 20.2, 20.3], [21.1, 21.2, 21.3],
      [30.1, 30.2, 30.3], [31.1, 31.2, 31.3], [40.1, 40.2, 40.3], [41.1, 41.2, 41.3]]
@@ -24,7 +24,7 @@ BIAS_IH = np.array([1.0, 2, 3, 4, 5, 6, 7, 8])
 BIAS_HH = np.array([10.0, 20, 30, 40, 50, 60, 70, 80])
 CANONICAL = {"weight_ih": WEIGHT_IH, "weight_hh": WEIGHT_HH, "bias_ih": BIAS_IH, "bias_hh": BIAS_HH}
 
-# One unit, one feature: the gates i, f, g, o hold 1, 2, 3, 4, recurrent ones ten times that.
+# One unit, one feature. Input weights of the gates i, f, g, o are 1, 2, 3, 4; recurrent weights are ten times that.
 TINY = {
     "weight_ih": np.array([[1.0], [2], [3], [4]]),
     "weight_hh": np.array([[10.0], [20], [30], [40]]),
@@ -32,7 +32,7 @@ TINY = {
     "bias_hh": np.array([1.0, 2.0, 3.0, 4.0]),
 }
 
-# Gate i has 1, f 2 and o 3.
+# The peepholes of the gates i, f and o are 1, 2 and 3.
 PEEPHOLE = np.array([1.0, 2.0, 3.0])
 
 layouts = st.builds(
@@ -48,7 +48,7 @@ layouts = st.builds(
 FLAX_PARTS = (("i", "kernel"), ("h", "kernel"), ("h", "bias"))
 
 
-def test_keras_by_hand() -> None:
+def test_keras_packs_as_written_by_hand() -> None:
     packed = KERAS.pack(CANONICAL)
     assert packed["kernel"].tolist() == [
         [10.1, 11.1, 20.1, 21.1, 30.1, 31.1, 40.1, 41.1],
@@ -63,7 +63,7 @@ def test_keras_by_hand() -> None:
     assert list(packed) == ["kernel", "recurrent_kernel", "bias"]
 
 
-def test_keras_gradients_by_hand() -> None:
+def test_keras_unpacks_gradients_as_written_by_hand() -> None:
     gradients = {
         "kernel": np.array([[1.0, 2, 3, 4, 5, 6, 7, 8], [11, 12, 13, 14, 15, 16, 17, 18]]),
         "recurrent_kernel": np.array([[21.0, 22, 23, 24, 25, 26, 27, 28], [31, 32, 33, 34, 35, 36, 37, 38]]),
@@ -99,11 +99,11 @@ def test_keras_gradients_by_hand() -> None:
         ),
     ],
 )
-def test_other_layouts_by_hand(layout: Layout, expected: dict[str, list[float]]) -> None:
+def test_other_layouts_pack_as_written_by_hand(layout: Layout, expected: dict[str, list[float]]) -> None:
     assert {name: array.tolist() for name, array in layout.pack(TINY).items()} == expected
 
 
-def test_flax_by_hand() -> None:
+def test_flax_packs_as_written_by_hand() -> None:
     packed = FLAX.pack(CANONICAL)
     assert list(packed) == [f"{part}{gate}/{what}" for part, what in FLAX_PARTS for gate in "ifgo"]
     assert packed["if/kernel"].tolist() == [[20.1, 21.1], [20.2, 21.2], [20.3, 21.3]]
@@ -111,7 +111,7 @@ def test_flax_by_hand() -> None:
     assert packed["hg/bias"].tolist() == [55, 66]
 
 
-def test_projection_by_hand() -> None:
+def test_projections_are_packed_as_written_by_hand() -> None:
     projection = np.array([[1.0, 2], [3, 4], [5, 6]])
     assert Layout(projection_transposed=True).pack(CANONICAL | {"weight_hr": projection})["weight_hr"].tolist() == [
         [1, 3, 5],
@@ -122,7 +122,7 @@ def test_projection_by_hand() -> None:
 
 @st.composite
 def parameters(draw: st.DrawFn) -> Arrays:
-    """A layer of distinct whole numbers: sums of them are exact."""
+    """Draws a layer of distinct integers, whose sums are exact."""
     features, hidden, width = (draw(st.integers(1, 4)) for _ in range(3))
     shapes: dict[str, tuple[int, ...]] = {"weight_ih": (4 * hidden, features), "weight_hh": (4 * hidden, width)}
     if draw(st.booleans()):
@@ -139,7 +139,7 @@ def parameters(draw: st.DrawFn) -> Arrays:
 
 
 @given(layout=layouts, canonical=parameters())
-def test_there_and_back(layout: Layout, canonical: Arrays) -> None:
+def test_unpacking_inverts_packing(layout: Layout, canonical: Arrays) -> None:
     packed = layout.pack(canonical)
     back = layout.unpack(packed, input_size=canonical["weight_ih"].shape[1])
     expected = dict(canonical)
@@ -173,12 +173,12 @@ def test_a_summed_bias_is_rounded_once_in_its_own_dtype() -> None:
 
 
 @pytest.mark.parametrize("gates", ["ifg", "ifgg", "ifgoo", "ifco"])
-def test_gates_must_be_four_and_known(gates: str) -> None:
-    with pytest.raises(ValueError, match=f"once each, not '{gates}'"):
+def test_gates_must_be_a_permutation_of_ifgo(gates: str) -> None:
+    with pytest.raises(ValueError, match=f"once each, got '{gates}'"):
         Layout(gates=gates)
 
 
-def test_one_layers_parameters() -> None:
+def test_layer_parameters_selects_one_layer_and_direction() -> None:
     names = ["weight_ih_l1", "weight_hh_l1", "weight_ih_l1_reverse", "weight_ih_l11", "peephole_l1", "weight_hr_l1"]
     arrays = {name: np.full(1, position, np.float64) for position, name in enumerate(names)}
     assert layer_parameters(arrays, "l1") == {
@@ -191,7 +191,7 @@ def test_one_layers_parameters() -> None:
 
 
 @pytest.mark.parametrize("order", ["".join(order) for order in permutations("ifo")])
-def test_peepholes_go_there_and_back(order: str) -> None:
+def test_unpacking_inverts_packing_of_peepholes(order: str) -> None:
     layout = Layout(peepholes=order, peephole="p")
     packed = layout.pack(TINY | {"peephole": PEEPHOLE})
     assert packed["p"].tolist() == [{"i": 1.0, "f": 2.0, "o": 3.0}[gate] for gate in order]
@@ -199,7 +199,7 @@ def test_peepholes_go_there_and_back(order: str) -> None:
     assert layout.unpack_gradients(packed, 1)["peephole"].tolist() == PEEPHOLE.tolist()
 
 
-def test_a_forget_bias_of_the_frameworks_own_is_taken_off_once_and_put_back() -> None:
+def test_a_forget_bias_is_subtracted_when_packing_and_added_when_unpacking() -> None:
     layout = Layout(gates="igfo", biases="summed", bias_ih="b", forget_bias=1.0)
     packed = layout.pack(TINY)
     assert packed["b"] == pytest.approx([1.1, 3.3, 1.2, 4.4])
@@ -211,13 +211,13 @@ def test_a_forget_bias_of_the_frameworks_own_is_taken_off_once_and_put_back() ->
 
 
 def test_a_forget_bias_needs_a_single_bias() -> None:
-    with pytest.raises(ValueError, match="taken off a single bias"):
+    with pytest.raises(ValueError, match="a forget bias needs a single bias"):
         Layout(forget_bias=1.0)
     without = {name: TINY[name] for name in ("weight_ih", "weight_hh")}
     with pytest.raises(ValueError, match="a layer without biases"):
         Layout(biases="summed", forget_bias=1.0).pack(without)
 
 
-def test_peepholes_are_named_once_each() -> None:
+def test_peepholes_must_be_a_permutation_of_ifo() -> None:
     with pytest.raises(ValueError, match="'iif'"):
         Layout(peepholes="iif")

@@ -1,4 +1,4 @@
-"""The page on writing an adapter: its example runs as printed, on a library like the one that it imagines."""
+"""The example of the page on writing an adapter works on a library with the interface that it assumes."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Array = NDArray[np.floating]
 
 
 class LSTM:
-    """One batch-major layer, gates i, o, f, g, one bias: the reference behind another interface."""
+    """The reference as an LSTM with one batch-major layer, the gate order i, o, f, g and a single bias."""
 
     def __init__(self, input_size: int, hidden_size: int, weights: dict[str, Array]) -> None:
         self.model = Model(input_size, (hidden_size,), batch_first=True)

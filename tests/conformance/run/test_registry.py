@@ -1,3 +1,5 @@
+"""Implementations are loaded by name, and every mistake in a name or an adapter is explained."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ FAITHFUL = "from tests.fakes import Faithful\nclass A(Faithful):\n    "
 
 
 @pytest.mark.parametrize("name", registry.BUILT_IN)
-def test_built_in_adapters_carry_their_registered_name(name: str) -> None:
+def test_built_in_adapters_have_their_registered_names(name: str) -> None:
     adapter = implementations.load(name)
     assert adapter.name == name
     assert adapter.requires
@@ -36,14 +38,14 @@ def package_with_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.mark.usefixtures("package_with_adapters")
-def test_a_package_registers_adapters_of_its_own_and_replaces_none() -> None:
+def test_a_package_can_register_adapters_but_not_replace_any() -> None:
     assert implementations.load("picky").name == "picky"
     assert implementations.load("torch.nn.LSTM").name == "torch.nn.LSTM"
     assert list(registry.registered())[: len(registry.BUILT_IN)] == list(registry.BUILT_IN)
 
 
 @pytest.mark.parametrize("place", [f"{FAKES}:Picky", "tests.fakes:Picky"])
-def test_a_class_is_found_by_its_place(place: str) -> None:
+def test_a_class_is_loaded_by_its_place(place: str) -> None:
     assert implementations.load(place).name == "picky"
 
 
@@ -51,15 +53,15 @@ def test_a_class_is_found_by_its_place(place: str) -> None:
     ("name", "message", "code"),
     [
         ("torch.nn.lstm", "did you mean 'torch.nn.LSTM'", 2),
-        ("nothing-like-it", "registered: torch.nn.LSTM, ", 2),
-        ("no/such.py:Class", "no/such.py: there is no such file", 2),
-        (f"{FAKES}:Pickey", "has no 'Pickey', did you mean 'Picky'", 2),
-        (f"{FAKES}:unfinished", "is not an adapter: .*lacks name, supports, solve", 2),
-        (f"{FAKES}:Unfinished", "is not a whole adapter: it lacks solve, name", 2),
+        ("nothing-like-it", "Registered names: torch.nn.LSTM, ", 2),
+        ("no/such.py:Class", "no/such.py: no such file", 2),
+        (f"{FAKES}:Pickey", "has no class 'Pickey', did you mean 'Picky'", 2),
+        (f"{FAKES}:unfinished", r"is not an adapter: .*\(missing: name, supports, solve\)", 2),
+        (f"{FAKES}:Unfinished", "is not a complete adapter: missing solve, name", 2),
         ("tests.no_such_module:Class", "cannot be imported: ModuleNotFoundError", 3),
     ],
 )
-def test_what_cannot_be_had_is_explained(name: str, message: str, code: int) -> None:
+def test_a_name_that_cannot_be_loaded_is_explained(name: str, message: str, code: int) -> None:
     with pytest.raises(UserError, match=message) as caught:
         implementations.load(name)
     assert caught.value.exit_code == code
@@ -72,12 +74,12 @@ def test_what_cannot_be_had_is_explained(name: str, message: str, code: int) -> 
         ("import no_such_framework", "cannot be imported: ModuleNotFoundError"),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
-        (FAITHFUL + "name = 5", "name must be text .* not 5"),
-        (FAITHFUL + "requires = 'numpy'", "a tuple of modules, not 'numpy'"),
-        (FAITHFUL + "features = 'float32'", "a collection of names"),
-        (FAITHFUL + "features = {'length'}", "features name 'length', .* did you mean 'lengths'"),
-        (FAITHFUL + "lacks = {'bias': 'no'}", "lacks name 'bias', which is no feature"),
-        (FAITHFUL + "def __init__(self): 1 / 0", "cannot be made"),
+        (FAITHFUL + "name = 5", "name must be text .* got 5"),
+        (FAITHFUL + "requires = 'numpy'", "a tuple of module names, got 'numpy'"),
+        (FAITHFUL + "features = 'float32'", "a collection of features"),
+        (FAITHFUL + "features = {'length'}", "features contains 'length', .* did you mean 'lengths'"),
+        (FAITHFUL + "lacks = {'bias': 'no'}", "lacks contains 'bias', which is not a feature"),
+        (FAITHFUL + "def __init__(self): 1 / 0", "cannot be instantiated"),
     ],
 )
 def test_a_broken_file_is_explained(tmp_path: Path, source: str, message: str) -> None:
@@ -87,18 +89,18 @@ def test_a_broken_file_is_explained(tmp_path: Path, source: str, message: str) -
         implementations.load(f"{path}:A")
 
 
-def test_two_implementations_of_one_name_are_refused() -> None:
+def test_two_implementations_of_the_same_name_are_an_error() -> None:
     with pytest.raises(UserError, match="two implementations are named picky"):
         implementations.load_all([f"{FAKES}:Picky", "tests.fakes:Picky"])
 
 
-@pytest.mark.parametrize(("name", "alone"), [("Faithful", False), ("Alone", True), ("Backend", True)])
-def test_what_cannot_share_a_process_never_does(name: str, alone: bool) -> None:
+@pytest.mark.parametrize(("name", "isolated"), [("Faithful", False), ("OwnProcess", True), ("Backend", True)])
+def test_an_implementation_that_needs_its_own_process_is_isolated(name: str, isolated: bool) -> None:
     [adapter] = implementations.load_all([f"{FAKES}:{name}"])
-    assert isinstance(adapter, WorkerAdapter) is alone
+    assert isinstance(adapter, WorkerAdapter) is isolated
 
 
-def test_a_process_starts_with_the_variables_that_its_implementation_asks_for() -> None:
+def test_a_process_has_the_environment_of_its_implementation() -> None:
     [adapter] = implementations.load_all([f"{FAKES}:Backend"])
     assert isinstance(adapter, WorkerAdapter)
     try:
@@ -107,10 +109,10 @@ def test_a_process_starts_with_the_variables_that_its_implementation_asks_for() 
         adapter.close()
 
 
-def test_what_is_missing_is_named_with_its_command() -> None:
+def test_a_missing_package_is_reported_with_the_command_that_installs_it() -> None:
     assert installed.missing(fakes.Faithful()) is None
     assert installed.missing(fakes.Absent()) == (
-        "absent needs a_framework_that_is_not_there, which is not installed; install with: pip install a-framework"
+        "absent needs a_missing_framework, which is not installed; install with: pip install a-framework"
     )
     elsewhere = fakes.Absent()
     elsewhere.install = "see docs/other-environments.md"
@@ -118,5 +120,5 @@ def test_what_is_missing_is_named_with_its_command() -> None:
 
 
 @pytest.mark.parametrize(("module", "known"), [("numpy", True), ("yaml", True), ("no_such_module", False)])
-def test_versions_are_read_without_importing(module: str, known: bool) -> None:
+def test_versions_are_read_from_metadata(module: str, known: bool) -> None:
     assert bool(installed.version(module)) is known

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on JAX, PyTorch, NumPy and OpenVINO, each in a process of its own: against the reference."""
+"""keras.layers.LSTM on JAX, PyTorch, NumPy and OpenVINO, each in its own process, equals the reference."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -38,15 +38,15 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter,
     assert 1e-9 < deviation(adapter, {"dtype": "float32"} | options) < 1e-5
 
 
-def test_float64_with_a_mask_is_float32(deviation: Callable[..., float], adapter: Adapter) -> None:
+def test_a_float64_layer_with_a_mask_computes_in_float32(deviation: Callable[..., float], adapter: Adapter) -> None:
     assert 1e-10 < deviation(adapter, {"lengths": (2, 3, 4, 1), "initial_state": "omitted"}) < 1e-5
 
 
-def test_keeps_the_contract(adapter: Adapter) -> None:
+def test_passes_the_adapter_check(adapter: Adapter) -> None:
     assert check_adapter(adapter, [case for case in EXAMPLES if case.name == "one layer"]) == []
 
 
-def test_describes_the_run(adapter: Adapter) -> None:
+def test_describe_reports_versions(adapter: Adapter) -> None:
     described = adapter.describe()
     backend = adapter.name.partition("[")[2].rstrip("]")
     assert described["keras"] == installed.version("keras")
@@ -54,14 +54,16 @@ def test_describes_the_run(adapter: Adapter) -> None:
 
 
 @pytest.mark.parametrize("name", ["keras.layers.LSTM[numpy]", "keras.layers.LSTM[openvino]"])
-def test_back_ends_without_gradients(case: Callable[..., Case], deviation: Callable[..., float], name: str) -> None:
+def test_back_ends_without_gradients_equal_the_reference(
+    case: Callable[..., Case], deviation: Callable[..., float], name: str
+) -> None:
     [adapter] = implementations.load_all([name])
     if installed.missing(adapter):
         pytest.skip(installed.missing(adapter) or "")
     options = {"lengths": (2, 1, 4, 1), "direction": "bidirectional", "dtype": "float32"} | FORWARD
     assert 1e-9 < deviation(adapter, options) < 1e-5
-    assert "for inference" in (adapter.supports(case(dtype="float32")) or "")
+    assert "inference only" in (adapter.supports(case(dtype="float32")) or "")
 
 
-def test_lacks_what_the_backend_does_not_change(case: Callable[..., Case], adapter: Adapter) -> None:
+def test_every_back_end_lacks_projections(case: Callable[..., Case], adapter: Adapter) -> None:
     assert "no projection" in (adapter.supports(case(proj_size=2)) or "")
