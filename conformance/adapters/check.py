@@ -294,4 +294,4 @@ def _bytes(solution: Solution) -> dict[str, bytes]:
 def _differences(first: Mapping[str, bytes], solution: Solution) -> list[str]:
     """Returns the names of tensors that are not the same bytes."""
     second = _bytes(solution)
-    return [name for name in first | second if first.get(name) != second.get(name)]
+    return [name for name in {**first, **second} if first.get(name) != second.get(name)]
