@@ -17,7 +17,7 @@ from benchmarks.arguments import make_parser
 from conformance.adapters import Adapter, registry
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.verdict.problem import Problem, make_problem
-from conformance.worker.client import isolated
+from conformance.worker.client import isolate
 from conformance.worker.protocol import to_tensors
 
 MAX_TENSOR_BYTES = 64_000
@@ -58,7 +58,7 @@ def main() -> None:
     )
     name = parser.parse_args().implementation
     adapter = registry.load(name)
-    worker = isolated(adapter, name)
+    worker = isolate(adapter, name)
 
     def restart() -> None:
         worker.close()

@@ -1,4 +1,4 @@
-"""``python -m conformance``: the command line without its script."""
+"""Runs the command line with ``python -m conformance``."""
 
 import sys
 

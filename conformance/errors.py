@@ -1,4 +1,4 @@
-"""Errors that a user can put right. The command line prints their message and exits with their code."""
+"""Errors that a user can correct, and helpers to show errors of implementations."""
 
 import traceback
 
@@ -7,10 +7,13 @@ MISSING = 3
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do about it. Never shown with a traceback.
+    """An error that the user can correct. The command line prints its message without a traceback.
+
+    The message says what is wrong, where, and what to do.
 
     Attributes:
-        exit_code: 2 for a wrong command line or case file, 3 where an implementation or the environment is missing.
+        exit_code: exit code of the command: 2 for a wrong command line or case file, 3 for a missing implementation or
+            an environment in which something does not work.
     """
 
     def __init__(self, message: str, exit_code: int = WRONG_USE) -> None:
@@ -19,13 +22,13 @@ class UserError(Exception):
 
 
 def short_traceback(error: BaseException, frames: int = 6, characters: int = 4000) -> str:
-    """The last frames of where an implementation raised; the first ones are the suite's own."""
+    """Formats the last frames of a traceback. The first frames belong to the suite, not to the implementation."""
     return "".join(traceback.format_exception(error, limit=-frames))[-characters:]
 
 
 def message_of(error: object) -> str:
-    """An error's message; what cannot even say what is wrong is not trusted to."""
+    """Returns the message of an error. Does not raise, even if the error's ``__str__`` does."""
     try:
         return str(error)
     except Exception as other:
-        return f"(its message cannot be had: {type(other).__name__})"
+        return f"(no message: __str__ raised {type(other).__name__})"

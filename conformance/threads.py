@@ -1,6 +1,6 @@
-"""One thread a process: results then do not depend on the machine's cores, and workers do not fight over them.
+"""Limits each process to one thread, so that results do not depend on the number of cores and workers do not compete.
 
-The variables are read when NumPy or a framework is imported, so this comes first and imports nothing of them.
+NumPy and frameworks read the variables when they are imported. This module must therefore run first and import neither.
 """
 
 import os
@@ -12,14 +12,15 @@ VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+"""Environment variables that set numbers of threads."""
 
 
 def pin() -> None:
-    """Sets every variable to 1, except those that the user has set."""
+    """Sets each variable to 1 unless the user has set it."""
     for variable in VARIABLES:
         os.environ.setdefault(variable, "1")
 
 
 def settings() -> dict[str, str]:
-    """The variables as they stand; part of what a result depends on. An unset one is the empty string."""
+    """Returns the current values of the variables. An unset variable has the value of the empty string."""
     return {variable: os.environ.get(variable, "") for variable in VARIABLES}

@@ -1,4 +1,4 @@
-"""Real implementations, loaded wrongly: what a user's own adapter may look like."""
+"""Adapters of a real implementation with mistakes that the adapters of users may have."""
 
 from dataclasses import replace
 
@@ -10,36 +10,36 @@ from conformance.verdict.problem import Array, Problem, Tensors
 
 
 class WrongGates(TorchLSTM):
-    """Reads the gates i, o, f, g, and leaves the gradients in that order."""
+    """Reads the gates as i, o, f, g, and returns the gradients in that order."""
 
     name = "broken.WrongGates"
 
     def solve(self, problem: Problem) -> Solution:
-        read = {name: _from_iofg(array) if _gated(name) else array for name, array in problem.parameters.items()}
+        read = {name: _from_iofg(array) if _has_gates(name) else array for name, array in problem.parameters.items()}
         return super().solve(replace(problem, parameters=read))
 
 
-class WrongGatesPutBack(WrongGates):
-    """Reads the gates i, o, f, g, and puts the gradients back to where it read."""
+class WrongGatesMappedBack(WrongGates):
+    """Reads the gates as i, o, f, g, and maps the gradients back to the order of the weights."""
 
-    name = "broken.WrongGatesPutBack"
+    name = "broken.WrongGatesMappedBack"
 
     def solve(self, problem: Problem) -> Solution:
         found: Tensors = super().solve(problem)
-        return {name: _to_iofg(array) if _gated(name) else array for name, array in found.items()}
+        return {name: _to_iofg(array) if _has_gates(name) else array for name, array in found.items()}
 
 
-class Odd(TorchLSTM):
-    """Wrong in a way that nobody has thought of."""
+class Unexplained(TorchLSTM):
+    """Deviates in a way that is not in the catalogue of defects."""
 
-    name = "broken.Odd"
+    name = "broken.Unexplained"
 
     def solve(self, problem: Problem) -> Solution:
         found = dict(super().solve(problem))
         return found | {"c_n": found["c_n"] + 0.01 * np.sin(50 * found["c_n"]).astype(found["c_n"].dtype)}
 
 
-def _gated(name: str) -> bool:
+def _has_gates(name: str) -> bool:
     return name.removeprefix("grad.").startswith(("weight_ih", "weight_hh", "bias"))
 
 

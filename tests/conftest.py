@@ -1,10 +1,15 @@
-"""What all tests share: a cache of their own, and a small case file."""
+"""Fixtures and settings of all tests."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester"]
+
+# The same examples in every run, and nothing that depends on the speed of the machine.
+settings.register_profile("reproducible", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
 FAKES = Path(__file__).parent / "fakes.py"
@@ -18,16 +23,44 @@ cases:
   both-ways: {direction: bidirectional, dtype: float64}
 """
 
+REJECTED_CASES = """\
+defaults: {input_size: 3, hidden_size: 4, seq_len: 5, batch: 3}
+cases:
+  overflows: {activations: [relu, relu, relu], values: scale-2, seq_len: 20}
+  overflows-float16: {activations: [relu, relu, relu], values: scale-2}
+  plain: {}
+"""
+"""A case that cannot be judged, a case that cannot be judged on an implementation with the precision and range of
+float16, and a case that can always be judged."""
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests neither read nor fill the user's cache."""
+    """Keeps tests from using the user's cache."""
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture
+def unlimited_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removes the time limits of diagnosis, on which its text may depend, and with them the search for pairs."""
+    monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 1e9)
+    monkeypatch.setattr("conformance.defects.diagnosis.locate.MAX_CPU_SECONDS", 1e9)
+    monkeypatch.setattr("conformance.run.runner.UNEXPLAINED_CPU_SECONDS", 0.0)
+
+
+UNLIMITED_DIAGNOSIS = """\
+def pytest_collection(session):
+    from conformance.defects.diagnosis import diagnose, locate
+    from conformance.run import runner
+    diagnose.MAX_CPU_SECONDS = locate.MAX_CPU_SECONDS = 1e9
+    runner.UNEXPLAINED_CPU_SECONDS = 0.0
+"""
+"""A ``conftest.py`` that does the same in a pytest process."""
+
+
+@pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with ``cases/small.yaml``."""
+    """Changes to a new directory that contains ``cases/small.yaml``, and returns it."""
     (tmp_path / "cases").mkdir()
     (tmp_path / "cases" / "small.yaml").write_text(CASES)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Implementations that go wrong in one way each, to test the tester with. They import no framework."""
+"""Fake implementations, most of which fail in one known way. They import no framework."""
 
 import itertools
 import os
@@ -10,13 +10,13 @@ import numpy as np
 
 from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
-from conformance.verdict.oracle import Oracle
+from conformance.verdict.oracle import Oracle, solve
 from conformance.verdict.problem import Problem, round_to
-from reference import PROFILES, Dialect
+from reference import PROFILES, Dialect, Profile
 
 
 class Faithful(Adapter):
-    """The reference itself, rounded."""
+    """The reference, rounded to the dtype of the case."""
 
     name = "faithful"
 
@@ -31,22 +31,34 @@ class Faithful(Adapter):
         return {name: round_to(problem.case.dtype, array) for name, array in self.exact(problem).items()}
 
     def exact(self, problem: Problem) -> dict[str, Any]:
-        return dict(Oracle(None).expect(problem, PROFILES[problem.case.dtype], Dialect()).values)
+        with np.errstate(over="ignore", invalid="ignore"):
+            results = solve(problem, Dialect())
+        return {name: results[name] for name in problem.expected_shapes()}
+
+
+class DeclaresFloat16(Faithful):
+    """Declares the rounding profile of float16 for every dtype."""
+
+    name = "declares-float16"
+
+    def profile(self, case: Case) -> Profile:
+        del case
+        return PROFILES["float16"]
 
 
 class Declares(Faithful):
-    """Says what it supports as data."""
+    """Declares its features as data."""
 
     name = "declares"
     features = frozenset({"float32", "gradients", "bidirectional"})
-    lacks: ClassVar[dict[str, str]] = {"lengths": "declares wants full batches"}
+    lacks: ClassVar[dict[str, str]] = {"lengths": "declares needs rows of equal length"}
 
     def supports(self, case: Case) -> str | None:
         return Adapter.supports(self, case)
 
 
 class ForwardOnly(Faithful):
-    """Has no gradients."""
+    """Computes no gradients."""
 
     name = "forward-only"
 
@@ -54,10 +66,10 @@ class ForwardOnly(Faithful):
         return "forward-only has no gradients" if "gradients" in case.check else None
 
 
-class Alone(Faithful):
-    """Cannot share a process."""
+class OwnProcess(Faithful):
+    """Requires its own process."""
 
-    name = "alone"
+    name = "own-process"
     own_process = True
 
     def describe(self) -> dict[str, str]:
@@ -65,7 +77,7 @@ class Alone(Faithful):
 
 
 class Backend(Faithful):
-    """Reads a variable when its process starts."""
+    """Requires an environment variable when its process starts."""
 
     name = "backend"
     environment: Mapping[str, str] = {"A_FAKE_BACKEND": "seven"}
@@ -75,6 +87,8 @@ class Backend(Faithful):
 
 
 class Wrong(Faithful):
+    """Returns a wrong final state and a wrong gradient."""
+
     name = "wrong"
 
     def solve(self, problem: Problem) -> Solution:
@@ -106,7 +120,7 @@ class Incomplete(Faithful):
 
 
 class Zeros(Faithful):
-    """Does without the reference."""
+    """Returns zeros, and needs no reference."""
 
     name = "zeros"
 
@@ -114,37 +128,37 @@ class Zeros(Faithful):
         return {name: np.zeros(shape) for name, shape in problem.expected_shapes().items()}
 
 
-class Nothing(Faithful):
-    name = "nothing"
+class ReturnsNone(Faithful):
+    name = "returns-none"
 
     def solve(self, problem: Problem) -> Solution:
         del problem
         return None  # type: ignore[return-value]
 
 
-class RaisesOddly(Faithful):
-    """Raises what cannot be sent as it is."""
+class RaisesSurrogate(Faithful):
+    """Raises an error whose message cannot be encoded in UTF-8."""
 
-    name = "raises-oddly"
+    name = "raises-surrogate"
 
     def solve(self, problem: Problem) -> Solution:
         del problem
         raise ValueError("no such file: \udcff")
 
 
-class Silent(Faithful):
-    """Raises what cannot say what is wrong."""
+class RaisesWithoutMessage(Faithful):
+    """Raises an error whose ``__str__`` raises."""
 
-    name = "silent"
+    name = "raises-without-message"
 
     def solve(self, problem: Problem) -> Solution:
         del problem
 
-        class Wordless(Exception):  # noqa: N818
+        class UnprintableError(Exception):
             def __str__(self) -> str:
                 raise RuntimeError
 
-        raise Wordless
+        raise UnprintableError
 
 
 class Raises(Faithful):
@@ -154,16 +168,16 @@ class Raises(Faithful):
         raise RuntimeError(f"no kernel for {problem.case.dtype}\nsee the manual")
 
 
-class AsksToExit(Faithful):
-    name = "asks-to-exit"
+class CallsExit(Faithful):
+    name = "calls-exit"
 
     def solve(self, problem: Problem) -> Solution:
         del problem
         sys.exit(3)
 
 
-class CannotTell(Faithful):
-    name = "cannot-tell"
+class RaisesInSupports(Faithful):
+    name = "raises-in-supports"
 
     def supports(self, case: Case) -> str | None:
         raise LookupError(case.name)
@@ -187,7 +201,7 @@ class Prints(Faithful):
 
 
 class Views(Faithful):
-    """Hands out strided views of one buffer."""
+    """Returns strided arrays."""
 
     name = "views"
 
@@ -206,6 +220,8 @@ class Warns(Faithful):
 
 
 class Picky(Faithful):
+    """Supports only the case named plain."""
+
     name = "picky"
 
     def supports(self, case: Case) -> str | None:
@@ -213,18 +229,26 @@ class Picky(Faithful):
 
 
 class Expensive(Faithful):
+    """Runs only cases tagged ``few``, unless it is named."""
+
     name = "expensive"
     default_tag = "few"
 
 
 class Absent(Faithful):
+    """Requires a package that is not installed."""
+
     name = "absent"
-    requires = ("a_framework_that_is_not_there",)
+    requires = ("a_missing_framework",)
     install = "pip install a-framework"
 
 
 class Borderline(Faithful):
-    """Between the budget and the rigorous bound, in every draw."""
+    """Deviates by more than the budget but less than the rigorous bound.
+
+    Attributes:
+        draws: number of draws of a case, of three, in which it deviates.
+    """
 
     name = "borderline"
     draws: ClassVar[int] = 3
@@ -239,20 +263,22 @@ class Borderline(Faithful):
         expected = Oracle(None).expect(problem, PROFILES[problem.case.dtype], Dialect())
         budget, bound = expected.budget["output"], expected.bound["output"]
         place = np.unravel_index(np.argmax(bound - budget), budget.shape)
-        assert bound[place] > 1.2 * budget[place], "this case leaves no room between budget and bound"
+        assert bound[place] > 1.2 * budget[place], "the bound of this case is too close to its budget"
         solution["output"] = solution["output"].copy()
         solution["output"][place] += (budget[place] + bound[place]) / 2
         return solution
 
 
 class OnceBorderline(Borderline):
-    """The same in a case's own draw only: bad luck, as a correct implementation may have it."""
+    """Deviates in the first draw only, as a correct implementation may."""
 
     name = "once-borderline"
     draws: ClassVar[int] = 1
 
 
 class Dies(Faithful):
+    """Ends its process in the case named ragged."""
+
     name = "dies"
 
     def solve(self, problem: Problem) -> Solution:
@@ -262,7 +288,7 @@ class Dies(Faithful):
 
 
 class Hangs(Faithful):
-    """In C, without letting go of the interpreter."""
+    """Never returns in the case named ragged, and does not release the GIL."""
 
     name = "hangs"
 
@@ -273,7 +299,7 @@ class Hangs(Faithful):
 
 
 class Interrupts(Faithful):
-    """Ctrl-C while the second case runs."""
+    """Raises KeyboardInterrupt in the second case, unless the environment variable RESUMED is set."""
 
     name = "interrupts"
 
@@ -281,17 +307,17 @@ class Interrupts(Faithful):
         self._solved = itertools.count(1)
 
     def solve(self, problem: Problem) -> Solution:
-        if next(self._solved) == 2 and not os.environ.get("CALM"):
+        if next(self._solved) == 2 and not os.environ.get("RESUMED"):
             raise KeyboardInterrupt
         return super().solve(problem)
 
 
 def unfinished() -> None:
-    """Not an adapter."""
+    """A function, which is no adapter."""
 
 
 class Unfinished(Adapter):
-    """An adapter without name and solve."""
+    """An adapter without a name and without ``solve``."""
 
     def supports(self, case: Case) -> str | None:
         del case

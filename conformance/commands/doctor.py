@@ -1,4 +1,7 @@
-"""``conformance doctor``: what is installed, and what is missing. Only ``--deep`` imports a framework, elsewhere."""
+"""``conformance doctor``: shows what is installed and what is missing.
+
+Frameworks are imported only with ``--deep``, each in its own process.
+"""
 
 import argparse
 import contextlib
@@ -20,20 +23,20 @@ from conformance.adapters import registry
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.errors import MISSING, UserError
 from conformance.results.record import plain
-from conformance.run.checkup import Checkup, ask, look
+from conformance.run.checkup import Checkup, check_import, check_packages
 from conformance.verdict.oracle import default_cache
 
-PACKAGES = ("numpy", "packaging", "pydantic", "pytest", "pytest-xdist", "PyYAML", "rich")
-"""What the suite itself is built on."""
+PACKAGES = ("numpy", "packaging", "pydantic", "pytest", "pytest-xdist", "PyYAML", "rich", "safetensors")
+"""Distributions that the suite requires."""
 
-_WIDTH = 16
+_LABEL_WIDTH = 16
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Says what there is, and whether a run of everything would be complete."""
+    """Checks the suite and the implementations, and prints the result."""
     with contextlib.redirect_stdout(sys.stderr):  # An adapter's module may print when it is imported.
         names = args.implementations or registry.registered()
-        checkups = [ask(name, args.deadline) if args.deep else look(name) for name in names]
+        checkups = [check_import(name, args.deadline) if args.deep else check_packages(name) for name in names]
     code = 0 if any(checkup.usable for checkup in checkups) else MISSING
     content = _suite() | {
         "implementations": [checkup.as_json() for checkup in checkups],
@@ -48,7 +51,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _suite() -> dict[str, Any]:
-    """Everything but the implementations."""
+    """Returns facts about the suite: versions, machine, threads, cases and cache."""
     try:
         cases: int | str = len(load_all([shipped_cases()]))
     except UserError as error:
@@ -68,18 +71,19 @@ def _suite() -> dict[str, Any]:
 
 
 def _processors() -> int:
-    """How many this process may use, which in a container is fewer than the machine has."""
+    """Returns the number of processors that this process may use. In a container, the machine may have more."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
 
 
 def _blas() -> str:
-    """What NumPy multiplies matrices with."""
+    """Returns the name and version of the BLAS library that NumPy was built with."""
     found: Any = np.show_config(mode="dicts") or {}
     blas = found.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
 
 
 def _version(package: str) -> str:
+    """Returns the installed version of a distribution; empty if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -87,20 +91,20 @@ def _version(package: str) -> str:
 
 
 def _cache(folder: Path) -> dict[str, Any]:
-    """Where answers of the reference are kept, how many, and whether more can be."""
+    """Returns the folder and size of the oracle's cache, and whether it is writable."""
     sizes = []
     for path in folder.glob("??/*"):
-        with contextlib.suppress(OSError):  # Another run may have removed it by now.
+        with contextlib.suppress(OSError):  # Another run may have removed the file.
             sizes.append(path.stat().st_size)
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    writable = there.is_dir() and os.access(there, os.W_OK)
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
     return {"folder": str(folder), "entries": len(sizes), "bytes": sum(sizes), "writable": writable}
 
 
 def _show(content: Mapping[str, Any], checkups: Sequence[Checkup], deep: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     cache = content["cache"]
-    state = f"{cache['entries']} answers, {cache['bytes'] / 2**20:.1f} MiB{'' if cache['writable'] else ', READ-ONLY'}"
+    state = f"{cache['entries']} entries, {cache['bytes'] / 2**20:.1f} MiB{'' if cache['writable'] else ', READ-ONLY'}"
     rows = {
         "conformance": content["suite"],
         "python": f"{content['python']}, {content['executable']}",
@@ -112,18 +116,20 @@ def _show(content: Mapping[str, Any], checkups: Sequence[Checkup], deep: bool) -
         "cache": f"{cache['folder']}: {state}",
     }
     for name, value in rows.items():
-        console.print(Text(f"{name:{_WIDTH}}{value}"))
+        console.print(Text(f"{name:{_LABEL_WIDTH}}{value}"))
     for checkup in checkups:
         _show_one(console, checkup)
     console.print()
     usable = sum(checkup.usable for checkup in checkups)
     if content["complete"]:
-        console.print(Text(f"all {usable} implementations can run: results would be complete", style="bold green"))
+        console.print(Text(f"all {usable} implementations can run", style="bold green"))
     else:
-        line = f"{usable} of {len(checkups)} implementations can run: results would lack the others"
+        line = f"{usable} of {len(checkups)} implementations can run. A run would not include the others"
         console.print(Text(line, style="bold red"))
     if not deep:
-        console.print(Text("Nothing was imported: --deep imports each one and asks for devices, threads and kernels"))
+        console.print(
+            Text("No framework was imported. Use --deep to import each one and show devices, threads and kernels")
+        )
 
 
 def _show_one(console: Console, checkup: Checkup) -> None:

@@ -1,4 +1,4 @@
-"""``conformance repro``: the stand-alone script that shows a known divergence. No framework is imported."""
+"""``conformance repro``: prints the script that reproduces a known divergence. No framework is imported."""
 
 import argparse
 import difflib
@@ -13,6 +13,6 @@ def execute(args: argparse.Namespace) -> int:
     if args.id not in entries:
         close = difflib.get_close_matches(args.id, entries, 1, 0.5)
         hint = f", did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"no divergence is named {args.id!r}{hint}\nlist them: conformance list --divergences")
+        raise UserError(f"no divergence is named {args.id!r}{hint}\nuse `conformance list --divergences` to list them")
     print((known.REPRODUCTIONS / entries[args.id].reproduction).read_text(encoding="utf-8"), end="")
     return 0

@@ -1,4 +1,4 @@
-"""``conformance schema``: what a case file may hold, for editors."""
+"""``conformance schema``: prints the JSON Schema of case files, for editors."""
 
 import argparse
 import json

@@ -1,8 +1,11 @@
-"""Collects case files as tests, an item for each case × implementation: ``cases/lengths.yaml::ragged[torch.nn.LSTM]``.
+"""Plug-in that collects case files.
 
-Nothing but the standard library is imported until a case file is found, and no framework until its first case runs.
-What is a case file: every ``*.yaml`` in the folders of the ini option ``conformance_cases``. Without that option, in
-the folder ``cases``, and among the files given on the command line, those that look like one.
+Each case × implementation is an item, such as ``cases/core.yaml::one-layer[torch.nn.LSTM]``.
+Only the standard library is imported until a case file is found, and a framework only when its first case runs.
+
+Every ``*.yaml`` file in the folders of the ini option ``conformance_cases`` is a case file. Without this option, a
+``*.yaml`` file is a case file if it is in the folder ``cases`` or given on the command line, and has a section of case
+files such as ``cases:`` in its first 64 KiB.
 """
 
 import argparse
@@ -18,15 +21,16 @@ from conformance.errors import UserError
 from conformance.pytest.items import ADAPTERS, CaseFile, CaseItem, load_adapters
 
 _SECTION = re.compile(rb"^(?:defaults|matrix|exclude|also|cases)\s*:", re.MULTILINE)
-_SNIFFED = 65536
-_GIBIBYTE = 2**30
-_MEMORY_OF_A_WORKER = 1.5 * _GIBIBYTE
+_SEARCHED_BYTES = 2**16
+"""Size of the start of a file in which sections are searched."""
+_BYTES_PER_WORKER = 1.5 * 2**30
+"""Memory that a worker of pytest-xdist needs for its frameworks."""
 
-_concerned_key = pytest.StashKey[bool]()
+_active_key = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The plug-in's options."""
+    """Adds the plug-in's options."""
     group = parser.getgroup("conformance", "LSTM conformance")
     group.addoption(
         "--conformance-implementation",
@@ -36,21 +40,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the cases on this implementation: a registered name, path/file.py:Class, package.module:Class, "
         "cmd:./program or python:/path/to/python:NAME; may be repeated (default: all registered)",
     )
-    group.addoption("--isolate", action="store_true", help="run each implementation in a process of its own")
+    group.addoption("--isolate", action="store_true", help="run each implementation in its own process")
     group.addoption(
         "--conformance-shard",
         type=_shard,
         metavar="I/N",
-        help="run the I-th of N parts of the cases; conformance merge puts the results of all parts together",
+        help="run the I-th of N parts of the cases; `conformance merge` combines their results",
     )
-    group.addoption("--conformance-report", type=Path, metavar="PATH", help="write the results to this results.jsonl")
+    group.addoption(
+        "--conformance-report", type=Path, metavar="PATH", help="write the results to this file, as JSON lines"
+    )
     parser.addini("conformance_cases", "folders in which every *.yaml is a case file (default: cases)", "paths", [])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pins threads before NumPy and the workers start; writes results in the one process that sees them all."""
-    config.stash[_concerned_key] = _concerns(config)
-    if not config.stash[_concerned_key]:
+    """Limits threads before NumPy is imported and workers start, and registers the recorder in the controller."""
+    config.stash[_active_key] = _is_active(config)
+    if not config.stash[_active_key]:
         return
     threads.pin()
     path = config.getoption("--conformance-report")
@@ -62,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Says what is wrong with the implementations asked for, before anything starts."""
+    """Reports implementations on the command line that cannot be loaded, before any worker starts."""
     if session.config.getoption("--conformance-implementation"):
         try:
             load_adapters(session.config)
@@ -71,7 +77,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the processes of implementations."""
+    """Stops the processes of implementations."""
     adapters = config.stash.get(ADAPTERS, {})
     if adapters:
         from conformance.worker.client import WorkerAdapter
@@ -82,25 +88,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """The threads, on which results may depend."""
-    if not config.stash[_concerned_key]:
+    """Returns a line with the thread settings, on which results may depend."""
+    if not config.stash[_active_key]:
         return None
     return "conformance threads: " + ", ".join(f"{name}={value}" for name, value in threads.settings().items())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """As many workers as there are processors for them, and memory for their frameworks."""
-    if not config.stash[_concerned_key] or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+    """Returns the number of workers for ``-n auto``: one per processor, but no more than fit into memory."""
+    if not config.stash[_active_key] or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     if not hasattr(os, "sched_getaffinity"):
         return None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(os.sched_getaffinity(0)), int(memory / _MEMORY_OF_A_WORKER)))
+    return max(1, min(len(os.sched_getaffinity(0)), int(memory / _BYTES_PER_WORKER)))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":
-    """A case file, if it is one."""
+    """Collects a file if it is a case file."""
     if _is_case_file(file_path, parent.config):
         return CaseFile.from_parent(parent, path=file_path)
     return None
@@ -108,9 +114,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps a shard's cases; puts those of one implementation, and alike layers, next to each other.
+    """Deselects the cases of other shards, and sorts the cases by implementation and shape.
 
-    Other tests stay where they are, in every shard.
+    Other tests keep their places and run in every shard.
     """
     if config.getoption("--conformance-shard"):
         from conformance.pytest.order import keep_shard
@@ -132,14 +138,17 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _concerns(config: pytest.Config) -> bool:
-    """Whether this session has anything to do with cases; the plug-in is also installed where others test."""
+def _is_active(config: pytest.Config) -> bool:
+    """Returns whether the session has an option or a case file of this plug-in.
+
+    The plug-in is also loaded in the tests of other projects in the same environment, and must not affect them.
+    """
     options = ("--conformance-report", "--conformance-implementation")
     if any(config.getoption(option) for option in options) or config.getini("conformance_cases"):
         return True
     folder = config.rootpath / "cases"
     files = folder.rglob("*.yaml") if folder.is_dir() else ()
-    return any(_is_case_file(path, config) for path in (*_given(config), *files))
+    return any(_is_case_file(path, config) for path in (*_typed_paths(config), *files))
 
 
 def _is_case_file(path: Path, config: pytest.Config) -> bool:
@@ -149,17 +158,18 @@ def _is_case_file(path: Path, config: pytest.Config) -> bool:
     if any(path.is_relative_to(folder) for folder in folders):
         return True
     by_default = not folders and path.is_relative_to(config.rootpath / "cases")
-    return (by_default or path in _given(config)) and _looks_like_one(path)
+    return (by_default or path in _typed_paths(config)) and _has_section(path)
 
 
-def _given(config: pytest.Config) -> list[Path]:
-    """The paths on the command line."""
+def _typed_paths(config: pytest.Config) -> list[Path]:
+    """Returns the paths on the command line."""
     return [config.invocation_params.dir / str(argument).split("::")[0] for argument in config.args]
 
 
-def _looks_like_one(path: Path) -> bool:
+def _has_section(path: Path) -> bool:
+    """Returns whether a file has a section of case files."""
     try:
         with path.open("rb") as file:
-            return _SECTION.search(file.read(_SNIFFED)) is not None
+            return _SECTION.search(file.read(_SEARCHED_BYTES)) is not None
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Writes the results of a pytest session, in the process that sees them all: the controller under pytest-xdist."""
+"""Writes the results of a pytest session. Under pytest-xdist, the controller writes them."""
 
 import json
 import re
@@ -17,16 +17,23 @@ from conformance.errors import UserError
 from conformance.pytest.items import PROPERTY, CaseItem
 from conformance.results.header import Header, ShardInfo
 from conformance.results.record import Result, Status
+from conformance.results.summary import controls_warning
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations
 from conformance.run.runner import blank
 from conformance.verdict.oracle import default_cache
 
+_CLOCK_SKEW_SECONDS = 1.0
+"""Maximum delay between the start of an item on a worker and the moment when the controller learns of it."""
+
 _NODE_ID = re.compile(r"(?P<file>[^:]+\.yaml)::(?P<case>[^\[]+)\[(?P<implementation>.+)\]")
 
 
 class Recorder:
-    """Collects rows from reports. A worker that died leaves no row: it is made up here, from the item's node id."""
+    """Plug-in that writes a results file.
+
+    Rows arrive in the reports of items. A worker that died sent no row, so that one is made from the item's node id.
+    """
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
         self._config = config
@@ -38,25 +45,25 @@ class Recorder:
         self._invalid = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Without pytest-xdist, the items are here."""
+        """Begins the file if this process runs the items."""
         if session.items or not self._config.pluginmanager.hasplugin("dsession"):
             self._begin(item.nodeid for item in session.items if isinstance(item, CaseItem))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """With it, only their node ids are, and each worker sends the same."""
+        """Begins the file under pytest-xdist. Each worker sends the same node ids, so that the first ones suffice."""
         if self._file is None:
             self._begin(ids)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Remembers when an item began, to tell a hang from a crash."""
+        """Stores the start time of an item, which distinguishes a hang from a crash."""
         self._started[nodeid] = time.monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Writes a row."""
+        """Writes the row of an item."""
         when: str = report.when or ""
         if when == "???":
-            self._add_dead(report)
+            self._add_crash(report)
         elif when == "call":
             for name, value in report.user_properties:
                 if name == PROPERTY:
@@ -64,7 +71,7 @@ class Recorder:
                     self._add(Result.from_row(content["row"]), content["description"])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Writes the footer, if every planned row is there; a void session fails."""
+        """Writes the footer if no row is missing. An invalid session fails."""
         if self._file is None:
             return
         if self._invalid and session.exitstatus == pytest.ExitCode.OK:
@@ -74,24 +81,24 @@ class Recorder:
         self._file.__exit__(None, None, None)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Says where the results are."""
+        """Prints the path of the results file and, if the session is invalid, why."""
         planned = sum(self._planned.values())
-        rest = "" if len(self._results) == planned else f" (INCOMPLETE: {len(self._results)} of {planned})"
-        terminalreporter.write_line(f"conformance results: {self._path}{rest}")
+        incomplete = "" if len(self._results) == planned else f" (INCOMPLETE: {len(self._results)} of {planned})"
+        terminalreporter.write_line(f"conformance results: {self._path}{incomplete}")
         if self._invalid:
             terminalreporter.write_line(self._invalid, red=True)
 
     def _begin(self, ids: Iterable[str]) -> None:
-        found = [match["implementation"] for node in ids if (match := _NODE_ID.fullmatch(node))]
-        self._planned = dict(Counter(found))
+        matches = map(_NODE_ID.fullmatch, ids)
+        self._planned = dict(Counter(match["implementation"] for match in matches if match))
         names = self._config.getoption("--conformance-implementation")
         adapters = implementations.load_all(names)
         specs = {adapter.name: name for adapter, name in zip(adapters, names, strict=False) if adapter.name != name}
         shard = self._config.getoption("--conformance-shard")
         packages = {adapter.name: installed.versions(adapter) for adapter in adapters if adapter.name in self._planned}
-        selection = " ".join(_without_own(map(str, self._config.invocation_params.args)))
+        selection = " ".join(_common_arguments(map(str, self._config.invocation_params.args)))
         statuses = controls.run(default_cache())
-        self._invalid = controls.verdict(statuses)
+        self._invalid = controls_warning(statuses)
         header = Header(
             planned=self._planned,
             packages=packages,
@@ -111,16 +118,17 @@ class Recorder:
             return
         if description:
             self._file.describe(result.implementation, description)
-        self._file.add(result)
-        self._results.append(result)
+        if self._file.add(result):
+            self._results.append(result)
 
-    def _add_dead(self, report: pytest.TestReport) -> None:
+    def _add_crash(self, report: pytest.TestReport) -> None:
+        """Writes the row of an item during which the worker died: a timeout if faulthandler ended it, else a crash."""
         found = _NODE_ID.fullmatch(report.nodeid)
         if found is None:
             return
         limit = float(self._config.getini("faulthandler_timeout") or 0)
         ran = time.monotonic() - self._started.get(report.nodeid, time.monotonic())
-        hung = 0 < limit <= ran
+        hung = 0 < limit <= ran + _CLOCK_SKEW_SECONDS
         status: Status = "timeout" if hung else "crash"
         reason = f"it ran longer than {limit:g} s" if hung else "the process died"
         root = self._config.rootpath
@@ -129,14 +137,14 @@ class Recorder:
                 self._add(blank(case, found["implementation"], status, reason))
 
 
-def _without_own(words: Iterable[str]) -> list[str]:
-    """The command line without what differs between the shards of one run."""
-    kept: list[str] = []
-    value = False
+def _common_arguments(words: Iterable[str]) -> list[str]:
+    """Returns the arguments that the shards of a run have in common."""
+    common: list[str] = []
+    is_value = False
     for word in words:
         option, equals, _ = word.partition("=")
-        own = option in ("--conformance-report", "--conformance-shard")
-        if not own and not value:
-            kept.append(word)
-        value = own and not equals
-    return kept
+        is_own = option in ("--conformance-report", "--conformance-shard")
+        if not is_own and not is_value:
+            common.append(word)
+        is_value = is_own and not equals
+    return common

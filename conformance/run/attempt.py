@@ -43,9 +43,9 @@ class Attempt:
     def charge(self, phase: str) -> None:
         """Adds the CPU time since the last charge to a phase, including that of the worker process."""
         now = self._clock()
-        elsewhere, heard = self._worker.take() if self._worker else (0.0, [])
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last + elsewhere
-        self.warnings += heard
+        worker_seconds, worker_warnings = self._worker.take_usage() if self._worker else (0.0, [])
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last + worker_seconds
+        self.warnings += worker_warnings
         self._last = now
 
     def charge_parts(self, parts: Mapping[str, float]) -> None:

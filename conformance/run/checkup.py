@@ -1,4 +1,4 @@
-"""Whether an implementation can run here: by looking at what is installed, or by asking it, in a process of its own."""
+"""Checks whether implementations can run: from package metadata, or by importing them in another process."""
 
 import json
 import os
@@ -13,24 +13,27 @@ from typing import Any
 from conformance.adapters import installed
 from conformance.errors import UserError
 from conformance.run import implementations
+from conformance.worker.process import describe_exit
 
-_CHILD = "import sys; sys.path[:] = sys.argv[3:]; from conformance.run import checkup; checkup.answer(*sys.argv[1:3])"
-_LAST_LINES = 5
+_CHILD = (
+    "import sys; sys.path[:] = sys.argv[3:]; from conformance.run import checkup; checkup.write_checkup(*sys.argv[1:3])"
+)
+_SHOWN_ERROR_LINES = 5
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found out about an implementation.
+    """The state of one implementation.
 
     Attributes:
-        spec: how it was named.
-        name: how it names itself.
-        versions: of what it requires and what is installed, without importing it.
-        missing: a sentence that says which required package is not installed or has the wrong version.
+        spec: name of the implementation on the command line.
+        name: name of the implementation.
+        versions: installed versions of the packages that the adapter requires, from their metadata.
+        missing: sentence that says which required package is not installed or has the wrong version.
         wrong_version: whether ``missing`` is about a version.
-        install: that command alone.
-        trouble: why it cannot run although nothing is missing.
-        description: what it says about itself; empty unless it was asked.
+        install: command that installs the required packages.
+        trouble: reason why the implementation cannot run although nothing is missing.
+        description: the implementation's description of itself; empty if it was not imported.
     """
 
     spec: str
@@ -44,23 +47,23 @@ class Checkup:
 
     @property
     def usable(self) -> bool:
-        """Whether it can run, as far as was found out."""
+        """Whether nothing prevents the implementation from running, as far as was checked."""
         return not (self.missing or self.trouble)
 
     @property
     def state(self) -> str:
-        """In a word or two."""
+        """``not installed``, ``wrong version``, ``broken``, ``works``, or ``installed`` if it was not imported."""
         if self.missing:
             return "wrong version" if self.wrong_version else "not installed"
         return "broken" if self.trouble else "works" if self.description else "installed"
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
+        """Returns the state and all attributes as JSON values."""
         return {"state": self.state, **asdict(self)}
 
 
-def look(spec: str) -> Checkup:
-    """What is installed for an implementation. Imports its adapter, and no framework."""
+def check_packages(spec: str) -> Checkup:
+    """Checks the packages that an implementation requires. Imports its adapter, but no framework."""
     try:
         adapter = implementations.load(spec)
     except UserError as error:
@@ -77,52 +80,56 @@ def look(spec: str) -> Checkup:
     )
 
 
-def ask(spec: str, deadline: float) -> Checkup:
-    """Imports an implementation in another process and has it describe itself: it may crash or hang there.
+def check_import(spec: str, deadline: float) -> Checkup:
+    """Imports an implementation in another process, where it may crash or hang, and lets it describe itself.
 
     Args:
-        spec: how it is named.
-        deadline: seconds that it has.
+        spec: name of the implementation on the command line.
+        deadline: time limit in seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder, "answer")
+        path = Path(folder, "checkup")
         with Path(folder, "errors").open("w+b") as errors:
-            code = _run([sys.executable, "-c", _CHILD, spec, str(place), *sys.path], errors.fileno(), deadline)
+            code = _run([sys.executable, "-c", _CHILD, spec, str(path), *sys.path], errors.fileno(), deadline)
             errors.seek(0)
-            said = errors.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
+            last_lines = errors.read().decode(errors="replace").splitlines()[-_SHOWN_ERROR_LINES:]
         try:
-            found = json.loads(place.read_text(encoding="utf-8"))
-            checkup, finished = Checkup(**found["checkup"]), found["finished"]
-        except OSError:  # It did not even come to look.
+            content = json.loads(path.read_text(encoding="utf-8"))
+            checkup, finished = Checkup(**content["checkup"]), content["finished"]
+        except OSError:  # The process ended before it could check the packages.
             checkup, finished = Checkup(spec, spec), False
     if finished:
         return checkup
-    how = f"gives no answer within {deadline:g} s" if code is None else _death(code)
-    return replace(checkup, trouble="\n".join([f"{how} when it is imported and asked to describe itself", *said]))
+    how = f"gave no answer within {deadline:g} s" if code is None else describe_exit(code)
+    reason = f"its process {how} while it imported and described the implementation"
+    return replace(checkup, trouble="\n".join([reason, *last_lines]))
 
 
-def answer(spec: str, place: str) -> None:
-    """What the other process does: it writes down what it sees before it imports what may end it."""
-    checkup = look(spec)
-    _put(place, checkup, finished=not checkup.usable)
+def write_checkup(spec: str, path: str) -> None:
+    """Writes a checkup to a file, first without and then with the description. Runs in the child process.
+
+    If describing the implementation ends the process, the file still has the result of ``check_packages``.
+    """
+    checkup = check_packages(spec)
+    _write(path, checkup, finished=not checkup.usable)
     if not checkup.usable:
         return
     try:
-        said = dict(implementations.load(spec).describe())
-        checkup = replace(checkup, description={str(key): str(value) for key, value in said.items()})
+        description = dict(implementations.load(spec).describe())
+        checkup = replace(checkup, description={str(key): str(value) for key, value in description.items()})
     except Exception as error:
         checkup = replace(checkup, trouble=f"describe() raised {type(error).__name__}: {error}")
-    _put(place, checkup, finished=True)
+    _write(path, checkup, finished=True)
 
 
-def _put(place: str, checkup: Checkup, finished: bool) -> None:
-    draft = Path(f"{place}.draft")
+def _write(path: str, checkup: Checkup, finished: bool) -> None:
+    draft = Path(f"{path}.draft")
     draft.write_text(json.dumps({"checkup": asdict(checkup), "finished": finished}), encoding="utf-8")
-    draft.replace(place)
+    draft.replace(path)
 
 
 def _run(command: list[str], errors: int, deadline: float) -> int | None:
-    """Runs a command to its end, and gives its exit code; None when it and its children had to be killed."""
+    """Runs a command. Returns its exit code; None if it exceeded the deadline and was killed with its children."""
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
     )
@@ -137,13 +144,3 @@ def _run(command: list[str], errors: int, deadline: float) -> int | None:
             else:
                 process.kill()
             process.wait()
-
-
-def _death(code: int) -> str:
-    """How a process ended, in words."""
-    if code >= 0:
-        return f"ends the process with exit code {code}"
-    try:
-        return f"is killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"is killed by signal {-code}"

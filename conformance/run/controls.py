@@ -25,7 +25,7 @@ CASE = Case(
     batch=2,
     lengths=None,
 )
-"""A small case that detects all of them."""
+"""A small case that detects all of these defects."""
 
 
 class Control(Adapter):
@@ -37,7 +37,7 @@ class Control(Adapter):
         self.defect = defect
 
     def supports(self, case: Case) -> str | None:
-        """Supports every case to which the defect applies."""
+        """Returns a reason if the defect does not apply to the case."""
         return None if self.defect.applies_to(case) else f"{self.defect.id} does not apply"
 
     def solve(self, problem: Problem) -> Solution:
@@ -60,12 +60,3 @@ def run(folder: Path | None, defects: Iterable[Defect] | None = None) -> dict[st
     runner = Runner(Oracle(folder), diagnoses=False)
     chosen = [by_id[name] for name in DEFECTS] if defects is None else list(defects)
     return {defect.id: runner.check(CASE, Control(defect)).status for defect in chosen}
-
-
-def verdict(statuses: dict[str, str]) -> str:
-    """Returns one line that says why a run is invalid; empty if it is valid."""
-    missed = [name for name, status in statuses.items() if status != "fail"]
-    if not missed:
-        return ""
-    names = ", ".join(missed)
-    return f"INVALID: the run did not detect the negative controls {names}. None of its results can be trusted"

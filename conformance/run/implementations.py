@@ -1,16 +1,15 @@
-"""Implementations as the command line names them: adapters, and processes of their own.
+"""Loads implementations by their names on the command line.
 
 ``cmd:./program args`` is a program that speaks the worker protocol. ``python:/path/to/python:NAME`` is an adapter that
-the interpreter of another environment runs. Everything else is loaded by ``conformance.adapters.registry``.
+runs with the interpreter of another environment. ``conformance.adapters.registry`` loads all other names.
 """
 
 from collections.abc import Sequence
 
 from conformance.adapters import Adapter, registry
 from conformance.adapters.installed import missing
-from conformance.adapters.registry import registered
 from conformance.errors import UserError
-from conformance.worker.client import Limits, WorkerAdapter, elsewhere, isolated, program
+from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
 
 
 def load(name: str) -> Adapter:
@@ -25,38 +24,41 @@ def load(name: str) -> Adapter:
     """
     kind, _, rest = name.partition(":")
     if kind == "cmd":
-        return program(rest)
+        return start_program(rest)
     if kind == "python":
         python, _, served = rest.partition(":")
-        return elsewhere(python, served)
+        return start_in_environment(python, served)
     return registry.load(name)
 
 
-def load_all(names: Sequence[str] = (), isolate: bool = False, limits: Limits | None = None) -> list[Adapter]:
-    """The named adapters, or all registered ones.
+def load_all(names: Sequence[str] = (), isolated: bool = False, limits: Limits | None = None) -> list[Adapter]:
+    """Loads several implementations.
 
     Args:
-        names: see ``load``.
-        isolate: whether each gets a process of its own, not only those that cannot do without.
-        limits: what such processes may take.
+        names: names as in ``load``; empty for all registered implementations.
+        isolated: whether each implementation runs in its own process, not only those that must.
+        limits: limits of these processes; None for the defaults.
 
     Raises:
-        UserError: one of them cannot be had, or two have the same name.
+        UserError: an implementation cannot be loaded, or two have the same name.
     """
     adapters: dict[str, Adapter] = {}
-    for name in names or registered():
+    for name in names or registry.registered():
         adapter = load(name)
-        if (isolate or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
-            adapter = isolated(adapter, registered().get(name, name))
+        if (isolated or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
+            adapter = isolate(adapter, registry.registered().get(name, name))
         if isinstance(adapter, WorkerAdapter):
             adapter.limits = limits or adapter.limits
         if adapter.name in adapters:
-            raise UserError(f"two implementations are named {adapter.name}: give one of them another name")
+            raise UserError(f"two implementations are named {adapter.name}. Rename one of them.")
         adapters[adapter.name] = adapter
     return list(adapters.values())
 
 
 def split(adapters: Sequence[Adapter]) -> tuple[list[Adapter], dict[str, str]]:
-    """The adapters of which everything is installed, and by the others' names what they need."""
+    """Returns the adapters that can run, and the reasons by name why the others cannot.
+
+    An adapter can run if the packages that it requires are installed in a supported version.
+    """
     absent = {adapter.name: reason for adapter in adapters if (reason := missing(adapter))}
     return [adapter for adapter in adapters if adapter.name not in absent], absent

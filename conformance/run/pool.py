@@ -1,6 +1,7 @@
-"""Several implementations at once, a thread for each: while one waits for its process, another judges.
+"""Runs several implementations at once, in one thread each.
 
-The suite's own work is done by one thread at a time, so that nothing else needs to know of threads.
+A lock lets only one thread at a time execute the suite's own code, so that nothing else needs to be thread-safe. A
+thread releases the lock while it waits for its worker process.
 """
 
 import contextlib
@@ -17,18 +18,19 @@ from conformance.worker.client import WorkerAdapter
 
 
 def run(runner: Runner, plan: Plan, jobs: int = 1) -> Generator[Result, None, None]:
-    """All results of a plan, up to ``jobs`` implementations at once; those of each in the same order as one at a time.
+    """Yields the results of a plan, with up to ``jobs`` implementations running at once.
 
-    Workers are ended at the end, or at once when the caller stops or an error is raised.
+    The results of each implementation have the same order as with one job. The process of each worker is stopped after
+    its last case. If the caller stops or an error is raised, all processes are killed immediately.
     """
     workers = [adapter for adapter, _ in plan if isinstance(adapter, WorkerAdapter)]
     try:
         if jobs == 1 or len(plan) == 1:
             for adapter, cases in plan:
                 yield from runner.run([(adapter, cases)])
-                _done_with(adapter)
+                _stop_process(adapter)
         else:
-            yield from _several(runner, plan, jobs)
+            yield from _run_in_threads(runner, plan, jobs)
     except BaseException:
         for worker in workers:
             worker.abandon()
@@ -38,25 +40,26 @@ def run(runner: Runner, plan: Plan, jobs: int = 1) -> Generator[Result, None, No
             worker.close()
 
 
-def _several(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
+def _run_in_threads(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
     found: queue.Queue[Result | BaseException | None] = queue.Queue()
-    left: queue.SimpleQueue[tuple[Adapter, Sequence[Case]]] = queue.SimpleQueue()
-    turn, stopped = threading.Lock(), threading.Event()
+    todo: queue.SimpleQueue[tuple[Adapter, Sequence[Case]]] = queue.SimpleQueue()
+    lock, stopped = threading.Lock(), threading.Event()
     for adapter, cases in plan:
         if isinstance(adapter, WorkerAdapter):
-            adapter.waiting = lambda: _let_others(turn)
-        left.put((adapter, cases))
+            adapter.while_waiting = lambda: _released(lock)
+        todo.put((adapter, cases))
 
     def work() -> None:
+        """Runs implementations until none are left. Puts their results, or an error, and a final None in the queue."""
         try:
-            with turn, contextlib.suppress(queue.Empty):
+            with lock, contextlib.suppress(queue.Empty):
                 while True:
-                    adapter, cases = left.get_nowait()
+                    adapter, cases = todo.get_nowait()
                     for result in runner.run([(adapter, cases)]):
                         found.put(result)
                         if stopped.is_set():
                             return
-                    _done_with(adapter)
+                    _stop_process(adapter)
         except BaseException as error:
             found.put(error)
         finally:
@@ -66,11 +69,11 @@ def _several(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
     for thread in threads:
         thread.start()
     try:
-        working = len(threads)
-        while working:
+        running = len(threads)
+        while running:
             match found.get():
                 case None:
-                    working -= 1
+                    running -= 1
                 case BaseException() as error:
                     raise error
                 case result:
@@ -84,17 +87,17 @@ def _several(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
             thread.join()
 
 
-def _done_with(adapter: Adapter) -> None:
-    """Ends its process: dozens of frameworks at once would fill the memory."""
+def _stop_process(adapter: Adapter) -> None:
+    """Stops an adapter's process: dozens of frameworks at once would not fit into memory."""
     if isinstance(adapter, WorkerAdapter):
         adapter.close()
 
 
 @contextlib.contextmanager
-def _let_others(turn: threading.Lock) -> Iterator[None]:
-    """Gives the turn away for as long as a process is waited for."""
-    turn.release()
+def _released(lock: threading.Lock) -> Iterator[None]:
+    """Releases a lock during the block."""
+    lock.release()
     try:
         yield
     finally:
-        turn.acquire()
+        lock.acquire()

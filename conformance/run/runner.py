@@ -83,7 +83,7 @@ class Runner:
         attempt.charge("judging")
         if result.status == "fail" and self.diagnoses and judged:
             # Diagnosis changes the warning filters, which all threads share.
-            with adapter.alone() if isinstance(adapter, WorkerAdapter) else nullcontext():
+            with adapter.exclusive() if isinstance(adapter, WorkerAdapter) else nullcontext():
                 result = self._diagnosed(result, adapter, judged)
             attempt.charge("diagnosis")
         if result.status == "pass" and self.detector and judged:
@@ -138,11 +138,13 @@ class Runner:
         attempt.charge("problem")
         profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))
-        solution = attempt.call(_solve, adapter, problem)
         attempt.charge("solve")
+        # First, so that an implementation does not run a case that cannot be judged.
         before = dict(self.oracle.seconds)
         expectation = self.oracle.expect(problem, profile, dialect)
         attempt.charge_parts({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
+        solution = attempt.call(_solve, adapter, problem)
+        attempt.charge("solve")
         verdict = judge(problem, solution, expectation)
         attempt.charge("judging")
         return verdict, JudgedSolution(problem, solution, expectation, dialect)

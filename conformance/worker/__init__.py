@@ -1,1 +1,1 @@
-"""Worker processes: each runs one implementation behind a protocol."""
+"""Worker processes: each runs one implementation and speaks the worker protocol."""

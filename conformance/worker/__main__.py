@@ -1,7 +1,8 @@
 """Serves one implementation on standard input and output: ``python -m conformance.worker torch.nn.LSTM``.
 
-Also run by its path, with an interpreter that knows nothing of this package: it then brings along this package alone,
-not the folder that it lies in, whose other packages belong to another environment.
+Another environment's interpreter runs this file by its path, without this package being installed there. The file then
+makes only ``conformance`` and ``reference`` importable. The folder that contains them may be the ``site-packages`` of
+this environment, whose other packages must not replace those of the other environment.
 """
 
 import os
@@ -14,22 +15,22 @@ from types import ModuleType
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
-class Own:
-    """Finds ``conformance`` and ``reference`` where this file comes from, and nothing else."""
+class SuiteFinder:
+    """Import finder for ``conformance`` and ``reference`` in this file's source tree, and for no other package."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:  # fmt: skip
-        """What Python's import asks of a finder."""
+        """Returns the spec of ``conformance`` or ``reference``; None for any other module."""
         del path, target
         return PathFinder.find_spec(name, [ROOT]) if name in ("conformance", "reference") else None
 
 
 if __name__ == "__main__":
     if not __package__:
-        del sys.path[0]  # This folder: its modules have names that others may want.
-        sys.meta_path.insert(0, Own)
+        del sys.path[0]  # This folder. Its modules would hide others of the same name, such as `process`.
+        sys.meta_path.insert(0, SuiteFinder)
     from conformance import threads
 
     threads.pin()  # Before anything imports NumPy.
@@ -37,4 +38,4 @@ if __name__ == "__main__":
 
     code = serve(sys.argv[1:])
     sys.stderr.flush()
-    os._exit(code)  # Frameworks take long to end, and some crash as they do; nothing more is wanted of them.
+    os._exit(code)  # Skips the frameworks' exit handlers, some of which are slow or crash.

@@ -1,4 +1,4 @@
-"""An adapter whose implementation runs in another process: to the runner it is like any other."""
+"""Adapters whose implementations run in other processes. The runner uses them like any other adapter."""
 
 import contextlib
 import os
@@ -26,24 +26,27 @@ from conformance.worker.protocol import Failed, Masks, Refused, Solve, Solved, S
 from reference import PROFILES, Dialect, Profile
 
 MAIN = Path(__file__).with_name("__main__.py")
-MOST_STARTS = 3
-"""Times in a row that starting may fail; after that it is not tried again."""
-_GROWTH = 1024
-_SETTLED = 50
-_SPARE_BYTES = 2**26
+MAX_FAILED_STARTS = 3
+"""Number of failed starts in a row after which a worker is not started again."""
+_WARM_UP_SOLUTIONS = 50
+"""Number of solutions after which the growth of a worker's memory is measured."""
+_MAX_GROWTH_MIB = 1024
+"""Growth of a worker's memory after the warm-up, in MiB, above which the worker is restarted."""
+_MAX_EXTRA_BYTES = 2**26
+"""Size that a block of tensors may have in addition to 16 times the size of the problem's block."""
 
 _T = TypeVar("_T", Started, Supported, Solved)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may take.
+    """Limits of a worker. It is also restarted after its memory has grown by 1 GiB.
 
     Attributes:
-        start: seconds for starting, which imports the framework.
+        start: seconds for the start, which imports the framework.
         request: seconds for any other request.
-        memory: MiB that it may have resident; 0 for any.
-        solutions: after so many it is started anew, and also when it has grown by a GiB.
+        memory: resident memory in MiB; 0 for no limit.
+        solutions: number of solutions after which the worker is restarted.
     """
 
     start: float = 300.0
@@ -53,14 +56,19 @@ class Limits:
 
 
 class WorkerAdapter(Adapter):
-    """Asks a process that speaks the worker protocol. It is started when first needed, and again after it died.
+    """Adapter for a process that speaks the worker protocol. The process starts on demand and again after it died.
+
+    Args:
+        command: command line of the process.
+        environment: environment variables of the process; by default, those of this process.
+        like: adapter whose name, requirements and default tag it takes over.
 
     Attributes:
-        limits: what the process may take.
-        packages: versions of what the implementation consists of.
-        seconds: CPU seconds of the process, until they are taken.
-        heard: what the implementation warned of, until it is taken.
-        waiting: entered around each wait for the process.
+        limits: limits of the process.
+        packages: versions of the packages that the implementation consists of.
+        seconds: CPU seconds of the process since the last call of ``take_usage``.
+        warnings: warnings of the implementation since the last call of ``take_usage``.
+        while_waiting: context that is entered during each wait for the process.
     """
 
     def __init__(
@@ -71,8 +79,8 @@ class WorkerAdapter(Adapter):
             self.install, self.default_tag = like.install, like.default_tag
         self.limits = Limits()
         self.seconds = 0.0
-        self.heard: list[str] = []
-        self.waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+        self.warnings: list[str] = []
+        self.while_waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         self._command = list(command)
         self._environment = dict(os.environ if environment is None else environment)
         self._abandoned = False
@@ -81,60 +89,60 @@ class WorkerAdapter(Adapter):
         self._started: Started | None = None
         self._failed_starts: list[WorkerError] = []
         self._solved = 0
-        self._settled = 0
+        self._warm_memory = 0
         self._last: tuple[Case, Supported] | None = None
 
     def describe(self) -> dict[str, str]:
-        """What the process says about the implementation; this starts it."""
+        """Returns the implementation's description of itself. Starts the process."""
         return dict(self.start().describe)
 
     def supports(self, case: Case) -> str | None:
-        """Why not, where a feature is missing from those that the process listed; else what it says."""
+        """Returns the first feature that the process did not list, or else the process's own answer."""
         listed = self.start().features
         if listed is not None and (lacking := [feature for feature in features(case) if feature not in listed]):
             return f"{self.name} {lack(lacking[0])}"
-        return self._about(case).reason
+        return self._ask_support(case).reason
 
     def dialect(self, case: Case) -> Dialect:
-        """What the process says."""
-        return self._about(case).dialect
+        """Returns the dialect that the process declares."""
+        return self._ask_support(case).dialect
 
     def profile(self, case: Case) -> Profile:
-        """What the process says, or its dtype's generic profile."""
-        return self._about(case).profile or PROFILES[case.dtype]
+        """Returns the profile that the process declares, by default the generic profile of the dtype."""
+        return self._ask_support(case).profile or PROFILES[case.dtype]
 
     def dropout_masks(self, problem: Problem) -> Tensors:
-        """The problem's own, unless the implementation draws its own."""
+        """Returns the masks that the implementation draws, or the problem's own if it draws none."""
         if not problem.case.drops or not self.start().draws_dropout:
             return problem.dropout_masks
         block = tensors.dumps(protocol.to_tensors(problem))
-        return self._tensors(Masks(case=problem.case, draw=problem.draw, n=len(block)), block)
+        return self._ask_tensors(Masks(case=problem.case, draw=problem.draw, n=len(block)), block)
 
     def solve(self, problem: Problem) -> Solution:
-        """The process's solution.
+        """Returns the process's solution.
 
         Raises:
-            WorkerError: there is none; its class says which status that is.
+            WorkerError: the process did not return a solution.
         """
         block = tensors.dumps(protocol.to_tensors(problem))
         wants = {name: list(shape) for name, shape in problem.expected_shapes().items()}
         request = Solve.model_construct(case=problem.case, draw=problem.draw, wants=wants, n=len(block))
-        solution = self._tensors(request, block)
+        solution = self._ask_tensors(request, block)
         self._recycle()
         return solution
 
     def start(self) -> Started:
-        """Starts the process, unless it runs.
+        """Starts the process if it does not run. Returns its answer to the ``start`` request.
 
         Raises:
-            WorkerError: it does not start.
+            WorkerError: the process does not start.
         """
-        if self._process and self._started and self._process.quiet:
+        if self._process and self._started and self._process.is_idle:
             return self._started
         self.close()
         if self._abandoned:
             raise WorkerCrash("the run was stopped")
-        if len(self._failed_starts) >= MOST_STARTS:
+        if len(self._failed_starts) >= MAX_FAILED_STARTS:
             raise self._failed_starts[-1]
         try:
             self._process = Process(self._command, self._environment)
@@ -147,73 +155,73 @@ class WorkerAdapter(Adapter):
             self.close()
             raise
         self._failed_starts.clear()
-        self._solved = self._settled = 0
+        self._solved = self._warm_memory = 0
         self.packages = self._started.packages or self.packages
         return self._started
 
     def close(self) -> None:
-        """Ends the process."""
+        """Stops the process."""
         if self._process:
             self._process.stop()
             self._at_exit.detach()
         self._process = self._started = None
 
     def abandon(self) -> None:
-        """Ends the process although another thread may be waiting for it, and starts no other."""
+        """Kills the process, even while another thread waits for it, and does not start it again."""
         self._abandoned = True
         if process := self._process:
-            process.end()
+            process.send_kill()
 
-    def take(self) -> tuple[float, list[str]]:
-        """CPU seconds of the process, and what the implementation warned of, since the last call."""
-        taken = self.seconds, self.heard
-        self.seconds, self.heard = 0.0, []
-        return taken
+    def take_usage(self) -> tuple[float, list[str]]:
+        """Returns the CPU seconds of the process and the warnings of the implementation since the last call."""
+        usage = self.seconds, self.warnings
+        self.seconds, self.warnings = 0.0, []
+        return usage
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keeps other threads waiting, also while the process is waited for."""
-        waiting, self.waiting = self.waiting, contextlib.nullcontext
+    def exclusive(self) -> Iterator[None]:
+        """Keeps other threads from running during the ``with`` block, even while it waits for the process."""
+        while_waiting, self.while_waiting = self.while_waiting, contextlib.nullcontext
         try:
             yield
         finally:
-            self.waiting = waiting
+            self.while_waiting = while_waiting
 
-    def _about(self, case: Case) -> Supported:
+    def _ask_support(self, case: Case) -> Supported:
         if self._last is None or self._last[0] is not case:
             self.start()
             self._last = (case, self._ask(Supports.model_construct(case=case), b"", Supported, self.limits.request))
         return self._last[1]
 
-    def _tensors(self, request: Solve | Masks, block: bytes) -> Tensors:
+    def _ask_tensors(self, request: Solve | Masks, block: bytes) -> Tensors:
         self.start()
         answer = self._ask(request, block, Solved, self.limits.request)
         assert self._process
-        most = _SPARE_BYTES + 16 * len(block)
+        limit = _MAX_EXTRA_BYTES + 16 * len(block)
+        if answer.n > limit:
+            raise self._process.protocol_error(f"announced {answer.n} bytes of tensors, more than {limit}")
+        with self.while_waiting():
+            data = self._process.read(answer.n)
+        self._process.check_end_of_answer()
         try:
-            if answer.n > most:
-                raise self._process.violation(f"{answer.n} bytes of tensors, where {most} are the most")
-            with self.waiting():
-                data = self._process.take(answer.n)
-            self._process.end_of_answer()
             return tensors.loads(data)[0]
         except ValueError as error:
-            raise self._process.violation(f"tensors that cannot be read: {error}") from error
+            raise self._process.protocol_error(f"sent unreadable tensors: {error}") from error
 
     def _ask(self, request: BaseModel, block: bytes, kind: type[_T], seconds: float) -> _T:
         process = self._process
         assert process
-        with self.waiting():
+        with self.while_waiting():
             line = process.ask(protocol.encode(request) + block, seconds, self.limits.memory)
         try:
             answer = protocol.read_answer(line, kind)
         except ValueError as error:
-            raise process.violation(f"{line[:200]!r} ({error})") from error
+            raise process.protocol_error(f"sent {line[:200]!r} ({error})") from error
         self.seconds += answer.seconds
-        self.heard += answer.warnings
+        self.warnings += answer.warnings
         if isinstance(answer, Solved):
             return answer  # type: ignore[return-value]
-        process.end_of_answer()
+        process.check_end_of_answer()
         if isinstance(answer, Failed):
             raised = answer.error
             raise Raised(f"{raised.type}: {raised.message}", raised.traceback or process.log())
@@ -222,54 +230,63 @@ class WorkerAdapter(Adapter):
         return answer
 
     def _recycle(self) -> None:
-        """Ends a process that has solved much or grown; the next request starts another."""
+        """Stops a process that has solved many problems or uses much more memory. The next request restarts it."""
         assert self._process
         self._solved += 1
         resident = self._process.resident()
-        if self._solved == _SETTLED:
-            self._settled = resident
-        if self._solved >= self.limits.solutions or (self._settled and resident > self._settled + _GROWTH):
+        if self._solved == _WARM_UP_SOLUTIONS:
+            self._warm_memory = resident
+        grown = self._warm_memory and resident > self._warm_memory + _MAX_GROWTH_MIB
+        if self._solved >= self.limits.solutions or grown:
             self.close()
 
 
-def isolated(adapter: Adapter, place: str) -> WorkerAdapter:
-    """An adapter, run by this interpreter in a process of its own; ``place`` is where its class is."""
-    # What can be imported here can be there: this process may have been started from another folder or by pytest.
+def isolate(adapter: Adapter, place: str) -> WorkerAdapter:
+    """Returns an adapter that runs another adapter in its own process, with this interpreter.
+
+    Args:
+        adapter: the adapter.
+        place: where its class is, ``path/file.py:Class`` or ``package.module:Class``.
+    """
+    # The process must be able to import what this one can, whichever folder or program this one was started from.
     path = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": path, **adapter.environment}
     return WorkerAdapter([sys.executable, str(MAIN), place], environment, like=adapter)
 
 
-def program(command: str) -> WorkerAdapter:
-    """A program that speaks the protocol, in any language; it is started to ask for its name.
+def start_program(command: str) -> WorkerAdapter:
+    """Starts a program that speaks the protocol and asks for its name.
 
     Raises:
-        UserError: it cannot be started or does not speak it.
+        UserError: the program cannot be started or does not speak the protocol.
     """
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"cmd:{command}: {error}") from error
     if not words:
         raise UserError("cmd: needs a program, such as cmd:./harness")
-    return _introduced(WorkerAdapter(words), f"cmd:{command}")
+    return _start(WorkerAdapter(words), f"cmd:{command}")
 
 
-def elsewhere(python: str, name: str) -> WorkerAdapter:
-    """Returns an adapter that another environment's interpreter runs.
+def start_in_environment(python: str, name: str) -> WorkerAdapter:
+    """Starts an adapter of this package with the interpreter of another environment.
 
-    Its name ends with the version of its first package, which defines the implementation: ``torch.nn.LSTM@2.9``. A
-    package of the wrong version is no error here: ``installed.missing`` reports it.
+    The name of the returned adapter ends with the version of its first package, which defines the implementation:
+    ``torch.nn.LSTM@2.9``. A package of the wrong version is no error here: ``installed.missing`` reports it.
 
     Raises:
         UserError: the process cannot be started, or a package that the adapter requires is not installed there.
     """
     if not name:
-        raise UserError(f"python:{python} needs an implementation's name: python:{python}:torch.nn.LSTM")
-    worker = _introduced(WorkerAdapter([python, str(MAIN), name]), f"python:{python}:{name}")
+        raise UserError(f"python:{python} needs an implementation, such as python:{python}:torch.nn.LSTM")
+    worker = _start(WorkerAdapter([python, str(MAIN), name]), f"python:{python}:{name}")
     version = next(iter(worker.packages.values()), "").partition("+")[0].removesuffix(".0")
     worker.name += f"@{version}" if version else ""
     return worker
 
 
-def _introduced(worker: WorkerAdapter, spec: str) -> WorkerAdapter:
+def _start(worker: WorkerAdapter, spec: str) -> WorkerAdapter:
     try:
         started = worker.start()
     except WorkerError as error:

@@ -1,14 +1,14 @@
-"""How a request to a worker can fail. The runner turns each into a status; none is an error of the suite."""
+"""Errors of a request to a worker. The runner turns each into a status; none is an error of the suite."""
 
 from typing import ClassVar, Literal
 
 
 class WorkerError(Exception):
-    """Something went wrong in the process of an implementation.
+    """An error in an implementation's process.
 
     Attributes:
-        status: what the case comes to.
-        log: where it went wrong, or the last lines of the process's standard error.
+        status: status of the case.
+        log: traceback of the implementation, or the last lines of the process's standard error.
     """
 
     status: ClassVar[Literal["crash", "timeout", "error", "unsupported"]]
@@ -18,25 +18,25 @@ class WorkerError(Exception):
         self.log = log
 
 
-class WorkerCrash(WorkerError):  # noqa: N818 (a crash is one)
-    """The process died, said what is no answer, or took more memory than it may."""
+class WorkerCrash(WorkerError):  # noqa: N818
+    """The process died, violated the protocol, or exceeded its memory limit."""
 
     status = "crash"
 
 
-class WorkerTimeout(WorkerError):  # noqa: N818 (a timeout is one)
-    """No answer in time; the process was ended."""
+class WorkerTimeout(WorkerError):  # noqa: N818
+    """The process did not answer in time and was killed."""
 
     status = "timeout"
 
 
-class Raised(WorkerError):  # noqa: N818 (it carries an error)
-    """The implementation raised; the process goes on."""
+class Raised(WorkerError):  # noqa: N818
+    """The implementation raised an error. The process continues."""
 
     status = "error"
 
 
-class Unsupported(WorkerError):  # noqa: N818 (it is no error)
-    """The implementation says, when it is to solve a problem, that it cannot."""
+class Unsupported(WorkerError):  # noqa: N818
+    """The implementation reported only when asked to solve a case that it does not support it."""
 
     status = "unsupported"

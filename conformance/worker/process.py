@@ -1,4 +1,4 @@
-"""A child process that is asked and answers within a time. Whatever it does comes to an answer or a WorkerError."""
+"""A child process that answers requests within a time limit. Every failure is a ``WorkerError``."""
 
 import contextlib
 import os
@@ -11,33 +11,39 @@ from collections.abc import Mapping, Sequence
 from typing import IO
 
 from conformance.worker.failures import WorkerCrash, WorkerTimeout
-from conformance.worker.protocol import LONGEST_LINE
+from conformance.worker.protocol import MAX_LINE_BYTES
 
-_CHUNK = 2**16
-_KEPT_LOG = 4000
-_GLANCE = 0.02
-"""Seconds between two looks at how much memory a process has that may have only so much."""
-_GRACE = 5.0
-"""Seconds in which a process that is told to stop, or has closed its output, must end."""
 _MIB = 2**20
+_CHUNK_BYTES = 2**16
+_MAX_LOG_BYTES = 4000
+_MEMORY_CHECK_SECONDS = 0.02
+"""Time between two checks of a process's memory, if its memory is limited."""
+_EXIT_SECONDS = 5.0
+"""Time limit for the exit of a process that was asked to stop or closed its output."""
+_LOG_SECONDS = 30.0
+"""Time limit for reading the rest of a dead process's standard error.
+
+On a busy machine the reading thread may not run for seconds. Only a descendant in another session that keeps the stream
+open reaches the limit.
+"""
 
 
 class Process:
-    """A child process in a session of its own, so that Ctrl-C does not reach it and its own children end with it.
+    """A child process in its own session: Ctrl-C does not reach it, and its children are killed with it.
 
     Args:
-        command: its command line.
-        environment: its environment.
+        command: command line.
+        environment: environment variables.
 
     Raises:
-        WorkerCrash: it cannot be started.
+        WorkerCrash: the process cannot be started.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._asked = False
-        self._memory = 0
+        self._memory_limit = 0
         self._deadline = 0.0
-        self._limit = 0.0
+        self._time_limit = 0.0
         self._buffer = bytearray()
         pipe = subprocess.PIPE
         try:
@@ -45,7 +51,7 @@ class Process:
                 command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, env=dict(environment), start_new_session=True
             )
         except OSError as error:
-            raise WorkerCrash(f"{command[0]} cannot be started: {error.strerror}") from error
+            raise WorkerCrash(f"cannot start {command[0]}: {error.strerror}") from error
         assert self._process.stdin
         assert self._process.stdout
         assert self._process.stderr
@@ -54,65 +60,64 @@ class Process:
         self._log = _Tail(self._process.stderr)
 
     @property
-    def quiet(self) -> bool:
-        """Whether it lives and has said nothing that it was not asked for."""
-        return not (self._out.closed or self._buffer or _ready(self._out.fileno(), select.POLLIN, 0.0))
+    def is_idle(self) -> bool:
+        """Whether the process runs and has written nothing since its last answer."""
+        return not (self._out.closed or self._buffer or _is_ready(self._out.fileno(), select.POLLIN, 0.0))
 
     def log(self) -> str:
-        """The last lines of its standard error since the last request, or since its start where that is the first."""
+        """Returns the end of standard error since the last request; for the first request, since the start."""
         return self._log.text()
 
     def ask(self, request: bytes, seconds: float, memory: int = 0) -> bytes:
-        """Sends a request and reads the line that answers it.
+        """Sends a request and returns the first line of the answer.
 
         Args:
-            request: all bytes of it.
-            seconds: in which the whole answer must come.
-            memory: MiB of memory that the process may have resident meanwhile; 0 for any.
+            request: the request, with its tensors.
+            seconds: time limit for the whole answer.
+            memory: limit of the process's resident memory meanwhile, in MiB; 0 for no limit.
 
         Raises:
-            WorkerCrash: the process died, or its line does not end.
-            WorkerTimeout: it did not answer within that time.
+            WorkerCrash: the process died, exceeded the memory limit, or sent too long a line.
+            WorkerTimeout: the process did not answer in time.
         """
         if self._asked:
             self._log.clear()
         self._asked = True
-        self._memory, self._limit, self._deadline = memory, seconds, time.monotonic() + seconds
+        self._memory_limit, self._time_limit, self._deadline = memory, seconds, time.monotonic() + seconds
         self._send(memoryview(request))
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
-            if searched > LONGEST_LINE:
-                raise self.violation(f"a line of more than {LONGEST_LINE} bytes: {bytes(self._buffer[:60])!r}…")
-            self._read()
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        return line
+            if searched > MAX_LINE_BYTES:
+                start = bytes(self._buffer[:60])
+                raise self.protocol_error(f"sent a line of more than {MAX_LINE_BYTES} bytes: {start!r}…")
+            self._receive()
+        return self._take(end + 1)
 
-    def take(self, count: int) -> bytes:
-        """The bytes that follow an answer, in what is left of the same time."""
-        while len(self._buffer) < count:
-            self._read()
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return data
-
-    def end_of_answer(self) -> None:
-        """Nothing may follow an answer.
+    def read(self, count: int) -> bytes:
+        """Returns the bytes that follow the line of an answer, within the time limit of the request.
 
         Raises:
-            WorkerCrash: something does.
+            WorkerCrash: the process died or exceeded the memory limit.
+            WorkerTimeout: the process did not send them in time.
         """
-        if self._buffer:
-            raise self.violation(f"{len(self._buffer)} bytes more than it announced: {bytes(self._buffer[:60])!r}")
+        while len(self._buffer) < count:
+            self._receive()
+        return self._take(count)
 
-    def violation(self, what: str) -> WorkerCrash:
-        """The process is ended: it said what the protocol has no place for."""
+    def check_end_of_answer(self) -> None:
+        """Raises WorkerCrash if bytes follow an answer."""
+        if self._buffer:
+            start = bytes(self._buffer[:60])
+            raise self.protocol_error(f"sent {len(self._buffer)} bytes after the end of its answer: {start!r}")
+
+    def protocol_error(self, what: str) -> WorkerCrash:
+        """Kills the process and returns the error that says how it violated the protocol."""
         self.kill()
-        return WorkerCrash(f"its process broke the protocol with {what}", self.log())
+        return WorkerCrash(f"its process violated the protocol: it {what}", self.log())
 
     def resident(self) -> int:
-        """MiB of memory that it has resident; 0 where the system does not tell."""
+        """Returns the resident memory in MiB; 0 if the system does not report it."""
         try:
             with open(f"/proc/{self._process.pid}/statm", "rb") as file:  # noqa: PTH123 (called 50 times a second)
                 return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // _MIB
@@ -120,25 +125,28 @@ class Process:
             return 0
 
     def stop(self) -> None:
-        """Tells it to end, and ends it if it does not."""
+        """Asks the process to stop, and kills it if it does not."""
         if self._in.closed:
             return
         with contextlib.suppress(OSError):
             self._in.write(b'{"cmd":"stop"}\n')
             self._in.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE)
+            self._process.wait(_EXIT_SECONDS)
         self.kill()
 
-    def end(self) -> None:
-        """Ends it and its children at once; whoever waits for its answer finds it dead."""
+    def send_kill(self) -> None:
+        """Kills the process and its children without waiting, so that any thread may call it.
+
+        A thread that waits for an answer then raises WorkerCrash.
+        """
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """Ends it and its children at once, and gives back what it held."""
-        self.end()
+        """Kills the process and its children, waits for the process and releases its pipes."""
+        self.send_kill()
         self._process.wait()
         for pipe in (self._in, self._out):
             with contextlib.suppress(OSError):
@@ -150,43 +158,49 @@ class Process:
             try:
                 data = data[self._in.write(data) or 0 :]
             except BrokenPipeError:
-                return  # It is gone; what it said before is still to be read.
+                return  # The process died. What it wrote before can still be read.
             if data:
                 self._wait(self._in.fileno(), select.POLLOUT)
 
-    def _read(self) -> None:
+    def _receive(self) -> None:
         self._wait(self._out.fileno(), select.POLLIN)
-        chunk = os.read(self._out.fileno(), max(_CHUNK, _MIB))
+        chunk = os.read(self._out.fileno(), _MIB)
         if not chunk:
             raise self._died()
         self._buffer += chunk
 
+    def _take(self, count: int) -> bytes:
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
     def _wait(self, descriptor: int, event: int) -> None:
+        """Waits until a descriptor is ready. Kills the process if it exceeds a limit meanwhile."""
         while True:
             left = self._deadline - time.monotonic()
-            if _ready(descriptor, event, min(left, _GLANCE) if self._memory else left):
+            if _is_ready(descriptor, event, min(left, _MEMORY_CHECK_SECONDS) if self._memory_limit else left):
                 return
-            if self._memory and (used := self.resident()) > self._memory:
+            if self._memory_limit and (used := self.resident()) > self._memory_limit:
                 self.kill()
-                raise WorkerCrash(
-                    f"its process had {used} MiB of memory, {self._memory} MiB are allowed, and was ended", self.log()
-                )
+                limit = f"the limit is {self._memory_limit} MiB"
+                raise WorkerCrash(f"its process used {used} MiB of memory and was killed; {limit}", self.log())
             if left <= 0:
                 self.kill()
-                raise WorkerTimeout(f"no answer within {self._limit:g} s; its process was ended", self.log())
+                raise WorkerTimeout(f"no answer within {self._time_limit:g} s; its process was killed", self.log())
 
     def _died(self) -> WorkerCrash:
+        """Returns the error for a process that closed its output."""
         try:
-            code = self._process.wait(_GRACE)
+            code = self._process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-            return WorkerCrash("its process closed its output without an answer, and was ended", self.log())
+            return WorkerCrash("its process closed its output without an answer and was killed", self.log())
         self.kill()
-        return WorkerCrash(f"its process {_ending(code)}", self.log())
+        return WorkerCrash(f"its process {describe_exit(code)}", self.log())
 
 
 class _Tail:
-    """Reads a stream to its end, so that who writes to it never waits, and keeps what came last."""
+    """Reads a stream to its end in a thread, so that its writer never blocks, and keeps the last bytes."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._kept = bytearray()
@@ -195,9 +209,8 @@ class _Tail:
 
     def _follow(self, stream: IO[bytes]) -> None:
         with stream:
-            while chunk := os.read(stream.fileno(), _CHUNK):
-                kept = self._kept + chunk
-                self._kept = kept[-_KEPT_LOG:]
+            while chunk := os.read(stream.fileno(), _CHUNK_BYTES):
+                self._kept = (self._kept + chunk)[-_MAX_LOG_BYTES:]
 
     def text(self) -> str:
         return self._kept.decode(errors="replace").strip()
@@ -206,24 +219,24 @@ class _Tail:
         self._kept = bytearray()
 
     def join(self) -> None:
-        self._thread.join(1.0)  # A child of the process may have the stream open still.
+        self._thread.join(_LOG_SECONDS)
 
 
-def _ready(descriptor: int, event: int, seconds: float) -> bool:
-    """Whether a descriptor can be read or written within a time; also when its other end is gone."""
+def _is_ready(descriptor: int, event: int, seconds: float) -> bool:
+    """Returns whether a descriptor becomes readable or writable within a time, or its other end is closed."""
     poll = select.poll()
     poll.register(descriptor, event)
     return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
-def _ending(code: int) -> str:
-    """How a process ended, in words."""
+def describe_exit(code: int) -> str:
+    """Describes a return code of ``subprocess``."""
     if code >= 0:
-        return f"ended by itself, with exit code {code}"
+        return f"exited with code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         return f"died of signal {-code}"
     words = (signal.strsignal(-code) or "").lower()
-    hint = ": was the system out of memory?" if name == "SIGKILL" else ""
+    hint = "; the system may be out of memory" if name == "SIGKILL" else ""
     return f"died of {name} ({words}){hint}"

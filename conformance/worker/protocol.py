@@ -1,7 +1,8 @@
-"""The messages between the suite and a worker. ``docs/worker-protocol.md`` specifies them for any language.
+"""Messages between the suite and a worker. ``docs/worker-protocol.md`` specifies them for any language.
 
-Each message is a line of JSON; one with ``n`` is followed by that many bytes of tensors, in the safetensors format.
-These models check both directions, and ``protocol.schema.json`` is made from them.
+Each message is a line of JSON. A message with a field ``n`` is followed by that many bytes of tensors, in the
+safetensors format. The models in this module validate both directions. ``python -m conformance.worker.protocol`` writes
+``protocol.schema.json`` from them.
 """
 
 import json
@@ -17,13 +18,13 @@ from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, counted_steps
 from reference import Dialect, Profile
 
-LONGEST_LINE = 2**20
-"""Bytes that a message without its tensors may have."""
+MAX_LINE_BYTES = 2**20
+"""Maximum size of a message without its tensors."""
 SCHEMA = Path(__file__).with_name("protocol.schema.json")
 
-Bytes = Annotated[int, Field(ge=0)]
+ByteCount = Annotated[int, Field(ge=0)]
 Arrays = Mapping[str, NDArray[Any]]
-_PARTS = ("dropout_mask.", "cotangent.")
+_MASK_PREFIX = "dropout_mask."
 
 
 class _Message(BaseModel):
@@ -31,45 +32,46 @@ class _Message(BaseModel):
 
 
 class Start(_Message):
-    """The first request."""
+    """First request."""
 
     cmd: Literal["start"] = "start"
     version: Literal[1] = 1
-    """The protocol's version."""
+    """Version of the protocol."""
 
 
 class Supports(_Message):
-    """Asks whether the implementation can run a case."""
+    """Request to check whether the implementation supports a case."""
 
     cmd: Literal["supports"] = "supports"
     case: Case
 
 
 class Masks(_Message):
-    """Asks for the dropout masks that the implementation will draw; only of a worker that says it draws its own."""
+    """Request for the dropout masks that the implementation will draw. Sent only to a worker with ``draws_dropout``."""
 
     cmd: Literal["masks"] = "masks"
     case: Case
     draw: Annotated[int, Field(ge=0)] = 0
-    n: Bytes
-    """Bytes of the problem's tensors, which follow."""
+    """Number of the draw: 0 for the case's own values, others for further independent draws."""
+    n: ByteCount
+    """Number of bytes of the problem's tensors, which follow."""
 
 
 class Solve(_Message):
-    """Asks for a solution."""
+    """Request for a solution."""
 
     cmd: Literal["solve"] = "solve"
     case: Case
     draw: Annotated[int, Field(ge=0)] = 0
-    """Which of the case's draws of values the problem is."""
+    """Number of the draw: 0 for the case's own values, others for further independent draws."""
     wants: dict[str, list[int]]
-    """The tensors that the solution must hold, with their shapes."""
-    n: Bytes
-    """Bytes of the problem's tensors, which follow."""
+    """Names and shapes of the tensors that the solution must have."""
+    n: ByteCount
+    """Number of bytes of the problem's tensors, which follow."""
 
 
 class Stop(_Message):
-    """The last request: the worker ends. It is not answered."""
+    """Last request. The worker exits without an answer."""
 
     cmd: Literal["stop"] = "stop"
 
@@ -79,69 +81,69 @@ Request = Annotated[Start | Supports | Masks | Solve | Stop, Field(discriminator
 
 class _Answer(_Message):
     seconds: Annotated[float, Field(ge=0)] = 0.0
-    """CPU seconds that it took."""
+    """CPU seconds spent on the request."""
     warnings: list[str] = []
-    """What the implementation warned of, a line each."""
+    """Warnings of the implementation, one line each."""
 
 
 class Started(_Answer):
-    """Answers ``start``."""
+    """Answer to ``start``."""
 
     ok: Literal[True] = True
     version: Literal[1] = 1
-    """The protocol's version that the worker speaks."""
+    """Version of the protocol that the worker speaks."""
     name: Annotated[str, Field(pattern=r"^\S+$")]
-    """How the implementation is named everywhere; without blanks."""
+    """Name of the implementation, without blanks."""
     describe: dict[str, str] = {}
-    """What is run: versions, device, threads, kernels."""
+    """Description of the implementation: versions, device, threads, kernels."""
     packages: dict[str, str] = {}
-    """Versions of the packages that it consists of."""
+    """Versions of the packages that the implementation consists of, by name."""
     missing: str = ""
-    """What is not installed that it needs; empty when it can run."""
+    """Sentence that says which required packages are not installed; empty if the implementation can run."""
     features: list[str] | None = None
-    """What the implementation supports, by the suite's names for it: cases with anything else are not put to it.
-    Null to be asked of every case."""
+    """Supported features, by their names in ``conformance.cases.features``. A case with any other feature is
+    unsupported without a request. Null to receive a request for every case."""
     draws_dropout: bool = False
-    """Whether it draws its own dropout masks, and answers ``masks``."""
+    """Whether the implementation draws its own dropout masks. The worker must then answer ``masks``."""
 
 
 class Supported(_Answer):
-    """Answers ``supports``."""
+    """Answer to ``supports``."""
 
     reason: str | None
-    """Why the implementation cannot run the case; null when it can."""
+    """Reason why the implementation does not support the case; null if it does."""
     dialect: Dialect = Dialect()
-    """The documented conventions about padding that it follows."""
+    """Documented conventions that the implementation follows."""
     profile: Profile | None = None
-    """How it rounds; null for what is usual in the case's dtype."""
+    """Rounding profile of the implementation; null for the generic profile of the case's dtype."""
 
 
 class Solved(_Answer):
-    """Answers ``solve`` and ``masks``."""
+    """Answer to ``solve`` and ``masks``."""
 
     ok: Literal[True] = True
-    n: Bytes
-    """Bytes of the solution's tensors, which follow."""
+    n: ByteCount
+    """Number of bytes of the tensors, which follow."""
 
 
 class Refused(_Answer):
-    """Answers ``solve`` when the implementation turns out not to support the case."""
+    """Answer to ``solve`` if the implementation turns out not to support the case."""
 
     unsupported: str
-    """Why."""
+    """Reason why the implementation does not support the case."""
 
 
 class Error(_Message):
-    """What was raised."""
+    """Error that the implementation raised."""
 
     type: str
-    """Its class."""
+    """Class of the error, such as ``ValueError``."""
     message: str
     traceback: str = ""
 
 
 class Failed(_Answer):
-    """Answers any request that raised."""
+    """Answer to any request if the implementation raised an error."""
 
     error: Error
 
@@ -152,7 +154,7 @@ _requests: TypeAdapter[Start | Supports | Masks | Solve | Stop] = TypeAdapter(Re
 
 
 def schema() -> str:
-    """The JSON Schema of all messages, by name: what ``protocol.schema.json`` holds."""
+    """Returns the JSON Schema of all messages, the content of ``protocol.schema.json``."""
     models = [Start, Supports, Masks, Solve, Stop, Started, Supported, Solved, Refused, Failed]
     _, definitions = TypeAdapter.json_schemas(
         [(model, "validation", TypeAdapter(model)) for model in models], title="lstm-conformance worker protocol 1"
@@ -161,27 +163,31 @@ def schema() -> str:
 
 
 def encode(message: BaseModel) -> bytes:
-    """A message as its line."""
+    """Serializes a message as a line."""
     return message.model_dump_json().encode() + b"\n"
 
 
 def read_request(line: bytes) -> Start | Supports | Masks | Solve | Stop:
-    """The request that a line holds.
+    """Parses a request.
 
     Raises:
-        ValueError: it holds none; the message says what is wrong.
+        ValueError: the line is not a valid request.
     """
     try:
         return _requests.validate_json(line)
     except ValidationError as error:
-        raise ValueError(_wrong(error)) from None
+        raise ValueError(_mistakes(error)) from None
 
 
 def read_answer(line: bytes, kind: type[_T]) -> _T | Refused | Failed:
-    """The answer that a line holds, of the kind that was asked for, or that it could not be given.
+    """Parses an answer.
+
+    Args:
+        line: the answer.
+        kind: model of a successful answer.
 
     Raises:
-        ValueError: it holds no such answer; the message says what is wrong.
+        ValueError: the line is no valid answer of that kind, and does not report an error or an unsupported case.
     """
     try:
         keys = json.loads(line)
@@ -191,45 +197,50 @@ def read_answer(line: bytes, kind: type[_T]) -> _T | Refused | Failed:
             return Refused.model_validate_json(line)
         return kind.model_validate_json(line)
     except ValidationError as error:
-        raise ValueError(_wrong(error)) from None
-    except (ValueError, TypeError, RecursionError):  # Bytes that are no text, no JSON, or a JSON number.
+        raise ValueError(_mistakes(error)) from None
+    except (ValueError, TypeError, RecursionError):  # Not UTF-8, not JSON, or not an object.
         raise ValueError("not a JSON object") from None
 
 
-def _wrong(error: ValidationError) -> str:
+def _mistakes(error: ValidationError) -> str:
+    """Describes the first three mistakes in a message."""
     places = [(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_input=False)]
     return "; ".join(f"{place}: {message}" if place else message for place, message in places[:3])
 
 
 def to_tensors(problem: Problem) -> dict[str, NDArray[Any]]:
-    """A problem's arrays by the names that they have on the wire."""
+    """Returns a problem's arrays by their names in the protocol."""
     tensors: dict[str, NDArray[Any]] = {"input": problem.input, **problem.parameters, **(problem.initial_state or {})}
     if problem.lengths is not None:
         tensors["lengths"] = problem.lengths
     elif problem.mask is not None:
         tensors["mask"] = problem.mask
-    tensors |= {f"dropout_mask.{name}": mask for name, mask in problem.dropout_masks.items()}
+    tensors |= {f"{_MASK_PREFIX}{name}": mask for name, mask in problem.dropout_masks.items()}
     return tensors | {f"cotangent.{name}": array for name, array in problem.cotangents.items()}
 
 
 def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
-    """The problem that arrays from the wire belong to.
+    """Returns the problem that consists of arrays with the protocol's names.
 
     Raises:
         KeyError: an array is missing.
     """
-    masks, cotangents = ({k[len(part) :]: v for k, v in tensors.items() if k.startswith(part)} for part in _PARTS)
-    states = [name for state in ("h_0", "c_0") for name in case.model.state_shapes(state, case.rows)]
+    initial, final = (
+        [name for state in states for name in case.model.state_shapes(state, case.rows)]
+        for states in (("h_0", "c_0"), ("h_n", "c_n"))
+    )
     lengths = tensors["lengths"] if case.lengths is not None and case.mask == "right" else None
     return Problem(
         case=case,
         parameters={name: tensors[name] for name in case.model.parameter_shapes()},
         input=tensors["input"],
-        initial_state={name: tensors[name] for name in states} if case.gives_state else None,
+        initial_state={name: tensors[name] for name in initial} if case.gives_state else None,
         mask=counted_steps(case),
         lengths=None if lengths is None else lengths.astype(np.int64, copy=False),
-        dropout_masks=masks,
-        cotangents=cotangents,
+        dropout_masks={
+            name.removeprefix(_MASK_PREFIX): mask for name, mask in tensors.items() if name.startswith(_MASK_PREFIX)
+        },
+        cotangents={name: tensors[f"cotangent.{name}"] for name in ("output", *final)},
         draw=draw,
     )
 

@@ -1,4 +1,4 @@
-"""The served side: drives one adapter by the messages that come on standard input."""
+"""Server side of the worker protocol: drives one adapter with requests from standard input."""
 
 import ctypes
 import os
@@ -31,23 +31,32 @@ from conformance.worker.protocol import (
 )
 from reference import Dialect, Profile
 
-MOST_WARNINGS = 20
-LONGEST_MESSAGE = 4000
-"""Characters of what was raised, and of each warning."""
+MAX_WARNINGS = 20
+"""Maximum number of warnings in an answer."""
+MAX_MESSAGE_CHARACTERS = 4000
+"""Maximum length of an error message and of a warning. Longer ones are truncated."""
 _PR_SET_PDEATHSIG = 1
-_BUFFER = 2**18
+_BUFFER_BYTES = 2**18
+"""Size of the stream buffers. Larger than most messages, so that the other side wakes up once for each message."""
 _T = TypeVar("_T")
 _Tensors = Mapping[str, NDArray[Any]]
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Serves the implementation that is named; returns when it is told to stop, or when the suite is gone."""
+    """Serves one implementation until a ``stop`` request or the end of standard input.
+
+    Args:
+        arguments: name of the implementation, as the only element.
+
+    Returns:
+        The exit code: 0, or 2 for a wrong command line or an invalid request.
+    """
     if len(arguments) != 1:
         usage = "usage: python -m conformance.worker NAME (registered, path/file.py:Class or package.module:Class)"
         print(usage, file=sys.stderr)
         return 2
-    _end_with_parent()
-    requests, answers = _own_streams()
+    _die_with_parent()
+    requests, answers = _take_over_streams()
     try:
         adapter: Adapter | str = registry.load(arguments[0])
     except UserError as error:
@@ -56,29 +65,28 @@ def serve(arguments: Sequence[str]) -> int:
         try:
             request = protocol.read_request(line)
         except ValueError as error:
-            print(f"this is no request: {line[:200]!r}: {error}", file=sys.stderr)
+            print(f"invalid request {line[:200]!r}: {error}", file=sys.stderr)
             return 2
         if isinstance(request, Stop):
             return 0
         block = requests.read(request.n) if isinstance(request, Masks | Solve) else b""
-        answer, solution = _answered(adapter, request, block)
+        answer, solution = _answer(adapter, request, block)
         answers.write(protocol.encode(answer))
         answers.write(solution)
         answers.flush()
     return 0
 
 
-def _end_with_parent() -> None:
-    """Where the system can: a call that never returns must not outlive a suite that was killed."""
+def _die_with_parent() -> None:
+    """Makes Linux kill this process when its parent dies, even during a call that never returns."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Standard input and output for us alone: what a framework prints goes to standard error, from C as well."""
+def _take_over_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """Returns standard input and output for the protocol. Output of frameworks, also from C, goes to standard error."""
     sys.stdout.flush()
-    # Buffers that hold what is usual: the other side wakes up once for each message.
-    requests, answers = os.fdopen(os.dup(0), "rb", _BUFFER), os.fdopen(os.dup(1), "wb", _BUFFER)
+    requests, answers = os.fdopen(os.dup(0), "rb", _BUFFER_BYTES), os.fdopen(os.dup(1), "wb", _BUFFER_BYTES)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -87,8 +95,17 @@ def _own_streams() -> tuple[IO[bytes], IO[bytes]]:
     return requests, answers
 
 
-def _answered(adapter: Adapter | str, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, bytes]:
-    """An answer, whatever the implementation does, with what it took and what it warned of."""
+def _answer(adapter: Adapter | str, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, bytes]:
+    """Answers a request, also if the implementation raises.
+
+    Args:
+        adapter: the adapter, or the reason why it cannot be loaded.
+        request: the request.
+        block: the tensors that follow the request; empty if none do.
+
+    Returns:
+        The answer, and the tensors that follow it.
+    """
     start = time.process_time()
     data = b""
     with warnings.catch_warnings(record=True) as caught:
@@ -97,34 +114,35 @@ def _answered(adapter: Adapter | str, request: Start | Supports | Masks | Solve,
             if isinstance(adapter, str):
                 answer: Answer = Started(name="unknown", missing=adapter)
             else:
-                answer, found = _answer(adapter, request, block)
+                answer, found = _call(adapter, request, block)
                 data = tensors.dumps(found) if isinstance(answer, Solved) else b""
-        except BaseException as error:  # Exits and interrupts, too: it is the suite that ends this process.
-            kind, message, trace = map(_text, (type(error).__name__, message_of(error), short_traceback(error)))
-            answer = Failed(error=Error(type=kind, message=message[:LONGEST_MESSAGE], traceback=trace))
-    said = (_text(f"{item.category.__name__}: {message_of(item.message)}")[:LONGEST_MESSAGE] for item in caught)
-    heard = list(dict.fromkeys(said))
-    update: dict[str, Any] = {"seconds": time.process_time() - start, "warnings": heard[:MOST_WARNINGS]}
+        except BaseException as error:  # Including SystemExit: only the suite ends this process.
+            kind, message, trace = map(_encodable, (type(error).__name__, message_of(error), short_traceback(error)))
+            answer = Failed(error=Error(type=kind, message=message[:MAX_MESSAGE_CHARACTERS], traceback=trace))
+    texts = (_encodable(f"{item.category.__name__}: {message_of(item.message)}") for item in caught)
+    unique = list(dict.fromkeys(text[:MAX_MESSAGE_CHARACTERS] for text in texts))
+    update: dict[str, Any] = {"seconds": time.process_time() - start, "warnings": unique[:MAX_WARNINGS]}
     if isinstance(answer, Solved):
         update["n"] = len(data)
     return answer.model_copy(update=update), data
 
 
-def _text(text: str) -> str:
-    """Text that can be sent: halves of characters, as in names of files, are spelled out."""
+def _encodable(text: str) -> str:
+    """Escapes lone surrogates, as file names may contain, so that the text can be encoded in UTF-8."""
     return text.encode(errors="backslashreplace").decode()
 
 
-def _answer(adapter: Adapter, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, _Tensors]:
+def _call(adapter: Adapter, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, _Tensors]:
+    """Calls the method of the adapter that answers a request."""
     match request:
         case Start():
             return _started(adapter), {}
         case Supports(case=case):
             reason = adapter.supports(case)
             if reason is not None:
-                return Supported(reason=_kind("supports()", reason, str, "None or a reason")), {}
-            dialect = _kind("dialect()", adapter.dialect(case), Dialect, "a Dialect")
-            profile = _kind("profile()", adapter.profile(case), Profile, "a Profile")
+                return Supported(reason=_checked("supports()", reason, str, "None or a reason")), {}
+            dialect = _checked("dialect()", adapter.dialect(case), Dialect, "a Dialect")
+            profile = _checked("profile()", adapter.profile(case), Profile, "a Profile")
             return Supported(reason=None, dialect=dialect, profile=profile), {}
         case Masks(case=case, draw=draw):
             return Solved(n=0), adapter.dropout_masks(protocol.to_problem(case, draw, tensors.loads(block)[0]))
@@ -133,9 +151,10 @@ def _answer(adapter: Adapter, request: Start | Supports | Masks | Solve, block: 
     raise AssertionError(request)
 
 
-def _kind(who: str, value: Any, kind: type[_T], words: str) -> _T:
+def _checked(method: str, value: Any, kind: type[_T], expected: str) -> _T:
+    """Returns a method's return value if it has the right type. Raises TypeError otherwise."""
     if not isinstance(value, kind):
-        raise TypeError(f"{who} must return {words}, not {value!r}")
+        raise TypeError(f"{method} must return {expected}, got {value!r}")
     return value
 
 

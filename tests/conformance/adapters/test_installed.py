@@ -18,7 +18,7 @@ from conformance.commands.cli import main
 from conformance.run import checkup, implementations
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
-from conformance.worker.client import elsewhere
+from conformance.worker.client import start_in_environment
 from tests import fakes
 from tests.conftest import ROOT
 
@@ -144,7 +144,7 @@ def test_doctor_reports_a_wrong_version(
 ) -> None:
     pytest.importorskip("flax")
     with_versions({"flax": "0.10.2"})
-    found = checkup.look(FLAX)
+    found = checkup.check_packages(FLAX)
     assert (found.state, found.missing, found.usable) == ("wrong version", OLD_FLAX, False)
     assert main(["doctor", "-i", FLAX]) == 3
     printed = capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_doctor_reports_a_wrong_version(
 
 
 def test_a_wrong_version_in_another_environment_is_not_run(old_environment: str, case: Callable[..., Case]) -> None:
-    worker = elsewhere(old_environment, FLAX)
+    worker = start_in_environment(old_environment, FLAX)
     try:
         assert worker.name == "flax.linen.LSTMCell@0.10.2"
         result = Runner(Oracle(None)).check(case(), worker)
@@ -164,7 +164,7 @@ def test_a_wrong_version_in_another_environment_is_not_run(old_environment: str,
 
 
 def test_the_label_has_the_version_of_the_package_that_defines_the_implementation(old_environment: str) -> None:
-    worker = elsewhere(old_environment, "keras.layers.LSTM[torch]")
+    worker = start_in_environment(old_environment, "keras.layers.LSTM[torch]")
     try:
         keras = installed.version("keras").removesuffix(".0")
         assert worker.name == f"keras.layers.LSTM[torch]@{keras}"

@@ -59,7 +59,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @example(b"? [a]\n: b")
 @example(b"\xef\xbb\xbf")
 @example(b"cases: {a: {hidden_size: []}}")
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 def test_whatever_a_file_holds_the_answer_is_cases_or_mistakes(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:

@@ -1,4 +1,4 @@
-"""``conformance doctor``: what it says of healthy, missing and deadly implementations."""
+"""``conformance doctor`` on installed, missing and crashing implementations."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from conformance.commands.doctor import PACKAGES
 from conformance.run import checkup, implementations
 from tests.conftest import FAKES, ROOT
 
-DEADLY = f"""\
+CRASHING = f"""\
 import os, signal, sys, threading
 sys.path.insert(0, {str(FAKES.parent)!r})
 from fakes import Faithful
@@ -34,12 +34,12 @@ class Segfaults(Prints):
     name = "segfaults"
 
     def describe(self):
-        os.write(2, b"something of a last word")
+        os.write(2, b"cannot open device")
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
-class Leaves(Prints):
-    name = "leaves"
+class Exits(Prints):
+    name = "exits"
 
     def describe(self):
         os._exit(0)
@@ -61,22 +61,22 @@ class Raises(Prints):
 
 
 @pytest.fixture
-def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def crashing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])  # -i adds the file's folder.
-    (tmp_path / "deadly.py").write_text(DEADLY)
-    (tmp_path / "import_kills.py").write_text("import os\nos.abort()\n")
-    return "deadly.py"
+    (tmp_path / "crashing.py").write_text(CRASHING)
+    (tmp_path / "aborts_on_import.py").write_text("import os\nos.abort()\n")
+    return "crashing.py"
 
 
-def test_it_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_installed_and_missing_implementations_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
     names = registry.registered()
-    there, absent = implementations.split([implementations.load(name) for name in names])
-    share = f"{len(there)} of {len(names)}" if absent else f"all {len(names)}"
+    usable, absent = implementations.split([implementations.load(name) for name in names])
+    share = f"{len(usable)} of {len(names)}" if absent else f"all {len(names)}"
     assert f"{share} implementations can run" in printed
-    for adapter in there:
+    for adapter in usable:
         assert f"\n{adapter.name}  installed\n" in printed
     for name in absent:
         assert f"\n{name}  not installed\n" in printed
@@ -85,7 +85,7 @@ def test_it_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "BLAS" in printed
 
 
-def test_it_knows_what_the_suite_is_built_on() -> None:
+def test_the_listed_packages_are_the_dependencies_of_the_suite() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert list(PACKAGES) == [re.split(r"[<>=~! ]", line)[0] for line in project["dependencies"]]
 
@@ -99,15 +99,15 @@ def test_no_framework_is_imported() -> None:
     assert done.stderr.strip() == ""
 
 
-def test_what_is_missing_is_named_with_its_cure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-i", f"{FAKES}:Absent"]) == 3
     printed = capsys.readouterr().out
     assert "not installed" in printed
     assert "install with: pip install a-framework" in printed
-    assert "0 of 1 implementations can run: results would lack the others" in printed
+    assert "0 of 1 implementations can run. A run would not include the others" in printed
 
 
-def test_one_that_can_run_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_usable_implementation_suffices(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["doctor", "--json", "-i", f"{FAKES}:Absent", "-i", f"{FAKES}:Faithful", "-i", "no-such"]
     assert main(arguments) == 0
     content = json.loads(capsys.readouterr().out)
@@ -118,7 +118,7 @@ def test_one_that_can_run_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no implementation is named 'no-such'" in found["no-such"]["trouble"]
 
 
-def test_the_cache_is_measured(
+def test_the_size_of_the_cache_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path / "cache"))
@@ -129,7 +129,7 @@ def test_the_cache_is_measured(
     assert cache == {"folder": str(tmp_path / "cache"), "entries": 1, "bytes": 1000, "writable": True}
 
 
-def test_a_cache_that_cannot_be_one_is_reported(
+def test_an_unwritable_cache_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -138,8 +138,8 @@ def test_a_cache_that_cannot_be_one_is_reported(
     assert "READ-ONLY" in capsys.readouterr().out
 
 
-def test_deep_asks_for_devices(deadly: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--deep", "--json", "-i", f"{deadly}:Prints"]) == 0
+def test_deep_shows_the_description(crashing: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--deep", "--json", "-i", f"{crashing}:Prints"]) == 0
     (found,) = json.loads(capfd.readouterr().out)["implementations"]
     assert found["description"] == {"device": "cpu", "threads": "1"}
     assert found["versions"] == {"numpy": installed.version("numpy")}
@@ -149,23 +149,23 @@ def test_deep_asks_for_devices(deadly: str, capfd: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("place", "deadline", "trouble"),
     [
-        ("deadly.py:Segfaults", 60, "is killed by SIGSEGV when it is imported"),
-        ("deadly.py:Segfaults", 60, "something of a last word"),
-        ("deadly.py:Leaves", 60, "ends the process with exit code 0"),
-        ("deadly.py:Hangs", 1, "gives no answer within 1 s"),
-        ("deadly.py:Raises", 60, "describe() raised RuntimeError: no device"),
-        ("import_kills.py:LSTM", 60, "is killed by SIGABRT"),
+        ("crashing.py:Segfaults", 600, "its process died of SIGSEGV (segmentation fault) while it imported"),
+        ("crashing.py:Segfaults", 600, "cannot open device"),
+        ("crashing.py:Exits", 600, "its process exited with code 0"),
+        ("crashing.py:Hangs", 1, "its process gave no answer within 1 s"),
+        ("crashing.py:Raises", 600, "describe() raised RuntimeError: no device"),
+        ("aborts_on_import.py:LSTM", 600, "its process died of SIGABRT"),
     ],
 )
-@pytest.mark.usefixtures("deadly")
-def test_what_dies_is_reported_not_suffered(place: str, deadline: int, trouble: str) -> None:
-    found = checkup.ask(place, deadline)
+@pytest.mark.usefixtures("crashing")
+def test_a_crash_is_reported(place: str, deadline: int, trouble: str) -> None:
+    found = checkup.check_import(place, deadline)
     assert trouble in found.trouble
     assert (found.state, found.usable) == ("broken", False)
 
 
-def test_what_was_seen_before_a_death_is_kept(deadly: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--deep", "-i", f"{deadly}:Leaves"]) == 3
+def test_the_versions_are_shown_even_after_a_crash(crashing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--deep", "-i", f"{crashing}:Exits"]) == 3
     printed = capsys.readouterr().out
-    assert "leaves  broken" in printed
+    assert "exits  broken" in printed
     assert f"installed: numpy {installed.version('numpy')}" in printed

@@ -1,4 +1,4 @@
-"""``conformance new adapter``: its skeleton becomes a working adapter by three lines, and overwrites nothing."""
+"""``conformance new adapter``: three lines turn the skeleton into a working adapter; no file is overwritten."""
 
 import inspect
 import sys
@@ -35,7 +35,7 @@ TORCH = (
 
 
 class Layer:
-    """A time-major layer with torch's layout: the reference behind another interface."""
+    """A time-major layer with torch's layout that wraps the reference."""
 
     def __init__(self, input_size: int, hidden_size: int, weights: Any) -> None:
         self.model = Model(input_size, (hidden_size,), bias="bias_ih" in weights)
@@ -54,7 +54,7 @@ class Layer:
 
 @pytest.fixture
 def skeleton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the command writes, beside a library to drive with it."""
+    """Writes a library and the skeleton of its adapter, and returns the path of the skeleton."""
     monkeypatch.chdir(tmp_path)
     imports = "from typing import Any\nfrom reference import Model, backward, forward\n"
     (tmp_path / "toylib.py").write_text(imports + inspect.getsource(Layer), encoding="utf-8")
@@ -74,24 +74,27 @@ def fill(path: Path, lines: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("lines", [REFERENCE, TORCH], ids=["reference", "torch"])
-def test_three_lines_make_it_pass(skeleton: Path, capsys: pytest.CaptureFixture[str], lines: tuple[str, ...]) -> None:
+def test_three_lines_complete_the_skeleton(
+    skeleton: Path, capsys: pytest.CaptureFixture[str], lines: tuple[str, ...]
+) -> None:
     spec = fill(skeleton, lines)
     assert main(["smoke", spec]) == 0
     assert "5 of 5 supported steps pass (+5 unsupported)" in capsys.readouterr().out
     assert check_adapter(implementations.load(spec)) == []
 
 
-def test_a_table_of_gates_that_is_wrong_is_found_and_named(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("unlimited_diagnosis")
+def test_a_wrong_gate_order_is_diagnosed(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = fill(skeleton, REFERENCE)
     skeleton.write_text(skeleton.read_text(encoding="utf-8").replace('"ifgo"', '"iofg"'), encoding="utf-8")
     assert main(["smoke", spec]) == 1
     printed = capsys.readouterr().out
     assert "1  fail" in printed
-    # What is packed i, o, f, g and read i, f, g, o.
+    # The skeleton packs i, o, f, g, and the layer reads i, f, g, o.
     assert "diagnosis: behaves exactly like an LSTM whose gates are read i, g, o, f" in printed
 
 
-def test_it_says_what_comes_next(
+def test_the_next_steps_are_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,7 +105,7 @@ def test_it_says_what_comes_next(
     assert implementations.load("my adapter.py:MineAdapter").name == "mine"
 
 
-def test_it_is_short_and_says_what_to_fill_in(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_skeleton_is_short_and_says_what_to_fill_in(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = skeleton.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 120
@@ -111,10 +114,10 @@ def test_it_is_short_and_says_what_to_fill_in(skeleton: Path, capsys: pytest.Cap
     assert "NotImplementedError: FILL IN 1: layer = " in capsys.readouterr().out
 
 
-def test_nothing_is_overwritten(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_file_is_overwritten(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
     skeleton.write_text("mine")
     assert main(["new", "adapter", "toylib.LSTM"]) == 2
-    assert "toylib_lstm_adapter.py is there already" in capsys.readouterr().err
+    assert "toylib_lstm_adapter.py: already exists. Choose another file with --output." in capsys.readouterr().err
     assert skeleton.read_text() == "mine"
 
 
@@ -125,8 +128,8 @@ def test_nothing_is_overwritten(skeleton: Path, capsys: pytest.CaptureFixture[st
         (["mylib."], 2, "an empty part"),
         (["mylib.class"], 2, "'class'"),
         (["", "--output", "a.py"], 2, "an empty part"),
-        (["../LSTM"], 2, "is no name for an implementation"),
-        (["mylib.LSTM", "--output", "adapter.txt"], 2, "ends in .py"),
+        (["../LSTM"], 2, "invalid name '../LSTM'"),
+        (["mylib.LSTM", "--output", "adapter.txt"], 2, "must end in .py"),
         (["mylib.LSTM", "--output", "none/adapter.py"], 3, "cannot be written"),
     ],
 )
@@ -144,7 +147,7 @@ def test_mistakes_are_explained(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_an_adapter_can_be_new(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_adapters_can_be_created(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["new", "case", "mylib.LSTM"])
     assert "adapter" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``conformance smoke``: ten steps, up to the first deviation."""
+"""``conformance smoke`` runs ten steps, up to the first deviation."""
 
 import sys
 from pathlib import Path
@@ -35,15 +35,15 @@ class BreaksAtTwoLayers(Faithful):
     name = "breaks-at-two-layers"
 
     def supports(self, case):
-        return None if case.bias else "biases are always there"
+        return None if case.bias else "it always has biases"
 
     def solve(self, problem):
         solution = super().solve(problem)
         return solution | ({{"c_n": -solution["c_n"]}} if problem.case.num_layers > 1 else {{}})
 
 
-class Nothing(Faithful):
-    name = "nothing"
+class SupportsNothing(Faithful):
+    name = "supports-nothing"
 
     def supports(self, case):
         return "not today"
@@ -71,7 +71,7 @@ def test_the_steps_are_ten_small_cases_from_easy_to_hard() -> None:
 
 
 @pytest.mark.parametrize("name", ["torch.nn.LSTM", f"{FAKES}:Faithful"])
-def test_what_conforms_passes_and_is_sent_on(capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_all_steps_pass_on_a_conforming_implementation(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert main(["smoke", name]) == 0
     printed = capsys.readouterr().out
     assert printed.count("  pass  ") == 10
@@ -79,11 +79,11 @@ def test_what_conforms_passes_and_is_sent_on(capsys: pytest.CaptureFixture[str],
     assert f"conformance run -i {name}" in printed
 
 
-def test_it_stops_at_the_first_deviation(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_smoke_stops_at_the_first_deviation(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", f"{adapters}:BreaksAtTwoLayers"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("  pass  ") == 4
-    assert " 3  unsupported  without biases: biases are always there" in printed
+    assert " 3  unsupported  without biases: it always has biases" in printed
     assert " 6  fail         two layers" in printed
     assert " 7  " not in printed
     assert "    c_n is off by " in printed
@@ -94,18 +94,18 @@ def test_it_stops_at_the_first_deviation(adapters: str, capsys: pytest.CaptureFi
     assert printed.rstrip().endswith(again)
 
 
-def test_without_gradients_the_forward_half_is_run(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_forward_half_runs_without_gradients(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", f"{adapters}:InferenceOnly"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("forward only: error ratio") == 10
     assert main(["smoke", f"{adapters}:InferenceGoesWrong"]) == 1
     printed = capsys.readouterr().out
     assert "one layer in float64, forward only" in printed
-    # run would not run this half of the case again.
+    # `conformance run` would not run the forward half alone.
     assert printed.rstrip().endswith(f"conformance smoke {adapters}:InferenceGoesWrong")
 
 
-def test_what_is_known_does_not_stop_it(
+def test_a_known_divergence_does_not_stop_smoke(
     adapters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     divergence = known.Divergence(
@@ -127,9 +127,17 @@ def test_what_is_known_does_not_stop_it(
     assert "6 of 9 supported steps pass (+1 unsupported), 3 known to deviate" in printed
 
 
-def test_colours_are_for_terminals_that_want_them(
+def test_cases_that_cannot_be_judged_are_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("conformance.verdict.oracle.MAX_CONDITION", 1.0)
+    assert main(["smoke", f"{FAKES}:Zeros"]) == 2
+    printed = capsys.readouterr().out
+    assert " 1  not-run      one layer in float64: cannot be judged: " in printed
+    assert "0 of 0 supported steps pass (+0 unsupported), 10 not run" in printed
+
+
+def test_colours_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "30")
@@ -140,11 +148,11 @@ def test_colours_are_for_terminals_that_want_them(
     main(["smoke", f"{FAKES}:Raises"])
     printed = capsys.readouterr().out
     assert "\x1b[1;31m" not in printed
-    # A command that is broken by us cannot be copied.
+    # Commands are not wrapped, so that they can be copied.
     assert f"-i {FAKES}:Raises -k {STEPS[0][0]}\n" in printed
 
 
-def test_what_it_raises_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_traceback_of_an_error_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", f"{FAKES}:Raises"]) == 1
     printed = capsys.readouterr().out
     assert " 1  error        one layer in float64\n" in printed
@@ -155,9 +163,9 @@ def test_what_it_raises_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "code", "message"),
     [
         ("torch.nn.LSTN", 2, "did you mean 'torch.nn.LSTM'?"),
-        ("none.py:LSTM", 2, "none.py: there is no such file"),
+        ("none.py:LSTM", 2, "none.py: no such file"),
         (f"{FAKES}:Absent", 3, "install with: pip install a-framework"),
-        ("adapters.py:Nothing", 2, "nothing was checked: nothing supports none of these cases"),
+        ("adapters.py:SupportsNothing", 2, "nothing ran: supports-nothing supports none of the 10 cases"),
     ],
 )
 @pytest.mark.usefixtures("adapters")
@@ -168,15 +176,15 @@ def test_mistakes_are_explained(capsys: pytest.CaptureFixture[str], name: str, c
     assert "Traceback" not in printed.err + printed.out
 
 
-def test_a_death_costs_its_step_and_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    deadly = tmp_path / "deadly.py"
-    deadly.write_text(
+def test_a_crash_is_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    crashing = tmp_path / "crashing.py"
+    crashing.write_text(
         "import os\n"
         "from conformance.adapters import Adapter\n"
-        "class Deadly(Adapter):\n"
-        "    name = 'deadly'\n"
+        "class Crashing(Adapter):\n"
+        "    name = 'crashing'\n"
         "    def supports(self, case): return None\n"
         "    def solve(self, problem): os._exit(3)\n"
     )
-    assert main(["smoke", f"{deadly}:Deadly"]) == 1
-    assert "exit code 3" in capsys.readouterr().out
+    assert main(["smoke", f"{crashing}:Crashing"]) == 1
+    assert "its process exited with code 3" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A broken adapter's failures are explained wherever they are shown: terminal, results, report, pytest."""
+"""The terminal, the results file, the report and pytest explain the failures of a broken adapter."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from conformance.commands.cli import main
 from conformance.results.reader import read
-from tests.conftest import ROOT
+from tests.conftest import ROOT, UNLIMITED_DIAGNOSIS
 
 BROKEN = ROOT / "tests" / "broken.py"
 GATES = "behaves exactly like an LSTM whose gates are read i, o, f, g"
@@ -18,27 +18,30 @@ def run(name: str, *arguments: str) -> int:
     return main(["run", "cases", "-i", f"{BROKEN}:{name}", *arguments])
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("project", "unlimited_diagnosis")
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("WrongGates", f"{GATES}, with gradients left as they were read (10 of 10 tensors within "),
-        ("WrongGatesPutBack", f"{GATES} (10 of 10 tensors within "),
-        ("Odd", "unexplained: no known defect behaves like this; first deviates at layer 0, step 0 (c_n off by "),
+        ("WrongGatesMappedBack", f"{GATES} (10 of 10 tensors within "),
+        (
+            "Unexplained",
+            "unexplained: no known defect behaves like this; first deviates at layer 0, step 0 (c_n off by ",
+        ),
     ],
 )
-def test_a_failure_is_explained_as_it_happens(capsys: pytest.CaptureFixture[str], name: str, words: str) -> None:
+def test_a_failure_is_explained_when_it_occurs(capsys: pytest.CaptureFixture[str], name: str, words: str) -> None:
     assert run(name, "-k", "plain") == 1
     assert words in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.usefixtures("project")
-def test_one_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("WrongGatesPutBack") == 1
-    assert f"\nCauses\n  3 cases of broken.WrongGatesPutBack: {GATES}\n" in capsys.readouterr().out
+@pytest.mark.usefixtures("project", "unlimited_diagnosis")
+def test_failures_with_the_same_cause_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("WrongGatesMappedBack") == 1
+    assert f"\nCauses\n  3 cases of broken.WrongGatesMappedBack: {GATES}\n" in capsys.readouterr().out
     report = (OUTPUT / "report.md").read_text()
     assert "### Causes" in report
-    assert f"| `broken.WrongGatesPutBack` | 3 | {GATES} | `gates-read-iofg` |" in report
+    assert f"| `broken.WrongGatesMappedBack` | 3 | {GATES} | `gates-read-iofg` |" in report
     assert f"Diagnosis: {GATES}" in report
     for result in read(OUTPUT / "results.jsonl").results:
         assert result.causes == {"gates-read-iofg": "whose gates are read i, o, f, g"}
@@ -46,8 +49,8 @@ def test_one_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
         assert "diagnosis" in result.seconds
 
 
-@pytest.mark.usefixtures("project")
-def test_a_diagnosis_can_be_done_without(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("project", "unlimited_diagnosis")
+def test_no_diagnosis_can_be_requested(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("WrongGates", "--no-diagnosis") == 1
     printed = capsys.readouterr().out
     assert GATES not in printed
@@ -56,10 +59,11 @@ def test_a_diagnosis_can_be_done_without(capsys: pytest.CaptureFixture[str]) -> 
     assert all("diagnosis" not in row and "causes" not in row for row in rows)
 
 
-def test_pytest_shows_it_too(pytester: pytest.Pytester, project: Path) -> None:
+def test_pytest_shows_the_diagnosis(pytester: pytest.Pytester, project: Path) -> None:
     (pytester.mkdir("cases") / "small.yaml").write_text((project / "cases" / "small.yaml").read_text())
+    pytester.makeconftest(UNLIMITED_DIAGNOSIS)
     plugin = ("-p", "conformance.pytest.plugin", "-p", "no:cacheprovider", "-k", "plain")
-    done = pytester.runpytest_subprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates", timeout=120)
+    done = pytester.runpytest_subprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates")
     done.assert_outcomes(failed=1)
     printed = " ".join(done.stdout.str().split())
     assert f"cause {GATES}, with gradients left as they were read (10 of 10 tensors" in printed

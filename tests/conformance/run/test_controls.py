@@ -1,4 +1,4 @@
-"""Each run's negative controls: wrong implementations are found out by the run's own path, or the run is void."""
+"""Every run checks negative controls, and is invalid if one of them passes."""
 
 import json
 from pathlib import Path
@@ -9,18 +9,19 @@ from conformance.commands.cli import main
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.results.reader import read
+from conformance.results.summary import controls_warning
 from conformance.run import controls
-from tests.conftest import FAKES, ROOT
+from tests.conftest import FAKES
 
 HARMLESS = tuple(Defect(id=name, what="without a defect") for name in controls.DEFECTS)
 RUN = ["run", "cases", "-i", f"{FAKES}:Faithful", "-k", "plain"]
 
 
-def test_controls_are_found_out() -> None:
+def test_controls_are_detected() -> None:
     statuses = controls.run(None)
     assert len(statuses) >= 3
     assert set(statuses.values()) == {"fail"}
-    assert controls.verdict(statuses) == ""
+    assert controls_warning(statuses) == ""
 
 
 def test_every_control_has_a_defect_that_applies() -> None:
@@ -28,13 +29,13 @@ def test_every_control_has_a_defect_that_applies() -> None:
     assert all(controls.Control(by_id[name]).supports(controls.CASE) is None for name in controls.DEFECTS)
 
 
-def test_a_control_without_its_defect_passes_and_voids() -> None:
+def test_a_control_without_its_defect_makes_the_run_invalid() -> None:
     statuses = controls.run(None, HARMLESS)
     assert set(statuses.values()) == {"pass"}
-    assert controls.DEFECTS[0] in controls.verdict(statuses)
+    assert controls.DEFECTS[0] in controls_warning(statuses)
 
 
-def test_a_run_records_its_controls_and_counts_none_of_them(project: Path) -> None:
+def test_a_run_records_its_controls_but_does_not_count_them(project: Path) -> None:
     assert main(RUN) == 0
     report = read(project / "conformance-report" / "results.jsonl")
     assert report.header.controls == dict.fromkeys(controls.DEFECTS, "fail")
@@ -42,7 +43,7 @@ def test_a_run_records_its_controls_and_counts_none_of_them(project: Path) -> No
     assert report.undetected_controls == []
 
 
-def test_a_void_run_says_so_and_fails(
+def test_an_invalid_run_is_reported_and_fails(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(controls, "CATALOGUE", HARMLESS)
@@ -53,11 +54,8 @@ def test_a_void_run_says_so_and_fails(
     assert json.loads(capfd.readouterr().out)["invalid"] == list(controls.DEFECTS)
 
 
-def test_a_void_pytest_session_fails(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    del project
+def test_an_invalid_pytest_session_fails(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.path.joinpath("cases").mkdir()
-    cases = ROOT / "tests" / "conftest.py"
-    del cases
     pytester.makefile(
         ".yaml", **{"cases/one": "cases: {plain: {input_size: 3, hidden_size: 4, seq_len: 2, batch: 2}}\n"}
     )

@@ -1,4 +1,4 @@
-"""Which cases run on which implementation."""
+"""Plans select the cases of each implementation."""
 
 import pytest
 

@@ -1,12 +1,15 @@
-"""Every way in which an implementation can go wrong has exactly one status."""
+"""Each way in which an implementation can fail has exactly one status."""
+
+import json
 
 import pytest
 
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.known.divergences import Divergence
-from conformance.results.record import Status
-from conformance.run.runner import RefusedCaseError, Runner, order
+from conformance.results.record import Result, Status
+from conformance.run.plan import by_shape
+from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from tests import fakes
 
@@ -24,7 +27,7 @@ def make_divergence(**options: object) -> Divergence:
         "versions": ">=1",
         "cases": {"dtype": "float32"},
         "tensors": ["h_n", "grad.*"],
-        "what": "It turns signs round.",
+        "what": "It flips signs.",
         "reason": "unknown",
         "upstream": "none found",
         "reproduction": "none.py",
@@ -44,10 +47,10 @@ def make_divergence(**options: object) -> Divergence:
         (fakes.Incomplete, "fail", "c_n"),
         (fakes.Borderline, "fail", "output"),
         (fakes.OnceBorderline, "pass", ""),
-        (fakes.Nothing, "error", "TypeError: solve returned a NoneType"),
+        (fakes.ReturnsNone, "error", "TypeError: solve returned a NoneType"),
         (fakes.Raises, "error", "RuntimeError: no kernel for float32"),
-        (fakes.AsksToExit, "error", "SystemExit: 3"),
-        (fakes.CannotTell, "error", "LookupError: a-case"),
+        (fakes.CallsExit, "error", "SystemExit: 3"),
+        (fakes.RaisesInSupports, "error", "LookupError: a-case"),
         (fakes.Mutates, "error", "read-only"),
         (fakes.Picky, "unsupported", "only plain LSTMs"),
         (fakes.Absent, "not-run", "pip install a-framework"),
@@ -68,16 +71,16 @@ def test_each_fault_has_one_status(adapter: type[Adapter], status: Status, reaso
         ({"direction": "bidirectional"}, None),
         ({"dtype": "float64"}, "declares is not driven in float64"),
         ({"num_layers": 2}, "declares has a single layer"),
-        ({"lengths": "ragged"}, "declares wants full batches"),
+        ({"lengths": "ragged"}, "declares needs rows of equal length"),
         ({"bias": False}, "declares always has biases"),
     ],
 )
-def test_what_is_not_declared_is_refused_with_a_reason(options: dict[str, object], reason: str | None) -> None:
+def test_an_undeclared_feature_is_unsupported_with_a_reason(options: dict[str, object], reason: str | None) -> None:
     result = Runner(Oracle(None)).check(make_case(**options), fakes.Declares())
     assert (result.status, result.reason) == (("unsupported", reason) if reason else ("pass", ""))
 
 
-def test_without_gradients_the_forward_half_is_checked() -> None:
+def test_the_forward_half_is_checked_without_gradients() -> None:
     case = make_case()
     result = Runner(Oracle(None)).check(case, fakes.ForwardOnly())
     assert (result.status, result.key) == ("pass", case.key)
@@ -85,7 +88,7 @@ def test_without_gradients_the_forward_half_is_checked() -> None:
     assert result.unchecked == {"gradients": "forward-only has no gradients"}
 
 
-def test_a_case_of_gradients_alone_is_unsupported_without_them() -> None:
+def test_a_case_that_checks_only_gradients_is_unsupported_without_them() -> None:
     result = Runner(Oracle(None)).check(make_case(check=["gradients"]), fakes.ForwardOnly())
     assert (result.status, result.unchecked) == ("unsupported", {})
 
@@ -97,20 +100,20 @@ def test_all_deviating_tensors_are_reported_at_once() -> None:
     assert result.error_ratio == max(result.tensors.values())
 
 
-def test_bad_luck_in_one_draw_is_noted() -> None:
+def test_a_deviation_in_only_one_draw_passes_with_a_note() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.OnceBorderline())
     assert result.status == "pass"
     assert result.error_ratio is not None
-    assert result.error_ratio <= 1, "it is that of the draws that decided"
+    assert result.error_ratio <= 1, "the error ratio is that of the other draws"
     assert "in the case's own draw, within budget in two others" in result.notes[0]
 
 
-def test_warnings_are_kept_and_change_no_status() -> None:
+def test_warnings_are_notes_and_do_not_change_the_status() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Warns())
     assert (result.status, result.notes) == ("pass", ("UserWarning: this kernel is slow",))
 
 
-def test_an_interrupt_is_no_result() -> None:
+def test_an_interrupt_is_raised() -> None:
     adapter = fakes.Interrupts()
     runner = Runner(Oracle(None))
     runner.check(make_case(), adapter)
@@ -118,14 +121,32 @@ def test_an_interrupt_is_no_result() -> None:
         runner.check(make_case(), adapter)
 
 
-def test_a_chaotic_case_is_refused_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_that_cannot_be_judged_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.verdict.oracle.MAX_CONDITION", 1.0)
-    refusing = Runner(Oracle(None))
-    with pytest.raises(RefusedCaseError, match=r"^a\.yaml:7: plain cannot be judged: rounding"):
-        refusing.check(make_case(name="plain", line=7), fakes.Zeros())
+    result = Runner(Oracle(None)).check(make_case(), fakes.Raises())
+    assert (result.status, result.rejected, result.deviates) == ("not-run", True, False)
+    assert result.reason.startswith("cannot be judged: rounding in float32 is amplified ")
 
 
-def test_time_is_booked_by_phase() -> None:
+def test_a_case_that_is_known_to_be_rejected_does_not_run() -> None:
+    case = make_case()
+    runner = Runner(Oracle(None), rejected={case.key: "cannot be judged: why"})
+    result = runner.check(case, fakes.Raises())
+    assert (result.status, result.rejected, result.reason) == ("not-run", True, "cannot be judged: why")
+    assert runner.check(make_case(seq_len=6), fakes.Raises()).status == "error"
+
+
+def test_whether_a_result_is_rejected_survives_a_round_trip() -> None:
+    case = make_case()
+    rejected = Runner(Oracle(None), rejected={case.key: "cannot be judged: why"}).check(case, fakes.Zeros())
+    other = Runner(Oracle(None)).check(case, fakes.Picky())
+    for result, expected in ((rejected, True), (other, False)):
+        again = Result.from_row(json.loads(json.dumps(result.to_row())))
+        assert again.to_row() == result.to_row()
+        assert again.rejected is expected
+
+
+def test_cpu_time_is_recorded_by_phase() -> None:
     seconds = Runner(Oracle(None)).check(make_case(), fakes.Faithful()).seconds
     assert {"import", "problem", "solve", "reference", "budget", "judging"} <= set(seconds)
     assert all(spent >= 0 for spent in seconds.values())
@@ -143,7 +164,7 @@ def test_an_implementation_is_described_once() -> None:
         (fakes.Wrong, {}, "known"),
         (fakes.Wrong, {"tensors": ["h_n"]}, "fail"),
         (fakes.Wrong, {"versions": "<1"}, "fail"),
-        (fakes.Wrong, {"package": "a-package-that-is-not-there"}, "fail"),
+        (fakes.Wrong, {"package": "a-missing-package"}, "fail"),
         (fakes.Wrong, {"cases": {"dtype": ["float64", "float16"]}}, "fail"),
         (fakes.Wrong, {"cases": {"check": "gradients", "dtype": ["float64", "float32"]}}, "known"),
         (fakes.Wrong, {"implementation": "other*"}, "fail"),
@@ -160,7 +181,7 @@ def test_an_implementation_is_described_once() -> None:
         (fakes.Picky, {}, "unsupported"),
     ],
 )
-def test_a_divergence_excuses_what_it_describes(
+def test_a_known_divergence_covers_only_what_it_describes(
     adapter: type[Adapter], divergence: dict[str, object], status: Status
 ) -> None:
     runner = Runner(Oracle(None), [make_divergence(**divergence)])
@@ -168,19 +189,19 @@ def test_a_divergence_excuses_what_it_describes(
 
 
 @pytest.mark.parametrize(("tensors", "status"), [(["grad.*"], "known"), (["c_n"], "fail")])
-def test_divergences_excuse_together_what_they_describe(tensors: list[str], status: Status) -> None:
+def test_two_known_divergences_can_cover_a_case_together(tensors: list[str], status: Status) -> None:
     entries = [make_divergence(tensors=["h_n"]), make_divergence(id="two", tensors=tensors)]
     result = Runner(Oracle(None), entries).check(make_case(), fakes.Wrong())
     assert result.status == status
     assert status == "fail" or result.reason.startswith("one and two: ")
 
 
-def test_alike_layers_run_next_to_each_other() -> None:
+def test_cases_are_sorted_by_shape() -> None:
     cases = [make_case(hidden_size=size, name=f"{size}-{number}") for number in (1, 2) for size in (4, 5)]
-    assert [case.name for case in sorted(cases, key=order)] == ["4-1", "4-2", "5-1", "5-2"]
+    assert [case.name for case in sorted(cases, key=by_shape)] == ["4-1", "4-2", "5-1", "5-2"]
 
 
-def test_what_a_report_shows_of_a_failure_is_kept_of_its_worst_tensors() -> None:
+def test_the_worst_tensors_keep_their_evidence() -> None:
     result = Runner(Oracle(None)).check(make_case(num_layers=2, notes="why"), fakes.NotANumber())
     wrong = Runner(Oracle(None)).check(make_case(num_layers=2), fakes.Wrong())
     assert set(result.details["output"]["evidence"]) >= {"worst", "histogram", "map"}
@@ -188,7 +209,7 @@ def test_what_a_report_shows_of_a_failure_is_kept_of_its_worst_tensors() -> None
         assert 1 <= sum("evidence" in detail for detail in each.details.values()) <= 4
 
 
-def test_a_result_holds_what_its_case_is() -> None:
+def test_a_result_has_the_options_of_its_case() -> None:
     result = Runner(Oracle(None)).check(make_case(num_layers=2, notes="why", tags=("t",)), fakes.Picky())
     assert result.options == {
         "input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "num_layers": 2, "notes": "why"

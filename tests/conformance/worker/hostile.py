@@ -1,10 +1,10 @@
-"""Implementations that do to their process what released ones have done; each on the case of that name only."""
+"""Implementations that crash, hang or corrupt their process, as released ones have done."""
 
 import ctypes
 import os
 import signal
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ import numpy as np
 from conformance.adapters import Solution
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, Tensors
-from conformance.worker.protocol import LONGEST_LINE
+from conformance.worker.protocol import MAX_LINE_BYTES
 from tests.fakes import Faithful, Zeros
 
 
@@ -22,24 +22,31 @@ def _segfault() -> None:
 
 
 def _loop_in_c() -> None:
-    # One call that holds the interpreter for hours.
+    # One call that does not release the GIL for hours.
     sum(range(10**15))
 
 
 def _allocate() -> None:
-    kept = []
-    while True:
-        kept.append(np.ones(2**22))
+    """Exceeds a memory limit of 700 MiB, but not the memory of the machine."""
+    kept = [np.ones(2**22) for _ in range(32)]
+    threading.Event().wait()
+    del kept
 
 
 def _answer(data: bytes) -> None:
-    """Writes where answers go: the first pipe among the descriptors that is open for writing and is no log."""
-    descriptor = _answers()
+    """Writes an answer and waits, so that no bytes follow it."""
+    _write_answer(data)
+    threading.Event().wait()
+
+
+def _write_answer(data: bytes) -> None:
+    descriptor = _answer_descriptor()
     while data:
         data = data[os.write(descriptor, data) :]
 
 
-def _answers() -> int:
+def _answer_descriptor() -> int:
+    """Returns the first descriptor that is open for writing and is not the log."""
     import fcntl
 
     log = os.fstat(2).st_ino
@@ -50,58 +57,57 @@ def _answers() -> int:
             continue
         if flags & os.O_ACCMODE == os.O_WRONLY and os.fstat(descriptor).st_ino != log:
             return descriptor
-    raise LookupError("there is no pipe to answer on")
+    raise LookupError("found no descriptor for answers")
 
 
 def _close_output() -> None:
-    os.close(_answers())
-    time.sleep(600)
+    os.close(_answer_descriptor())
+    threading.Event().wait()
 
 
 def _half_an_answer() -> None:
-    _answer(b'{"ok":true,"n":1000}\nabc')
+    _write_answer(b'{"ok":true,"n":1000}\nabc')
     os._exit(0)
 
 
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+def _print_and_exit() -> None:
+    print("cannot open kernel cache", file=sys.stderr, flush=True)
     os._exit(7)
 
 
-DEEDS = {
+FAULTS = {
     "segfault": _segfault,
     "floating-point": lambda: os.kill(os.getpid(), signal.SIGFPE),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "exits": lambda: os._exit(3),
-    "last-words": lambda: _say("cannot open kernel cache"),
+    "prints-and-exits": _print_and_exit,
     "loops": _loop_in_c,
     "allocates": _allocate,
     "garbage": lambda: _answer(b"W tensorflow/core: hello\n"),
-    "megabytes": lambda: _answer(b"x" * (4 * LONGEST_LINE)),
-    "no-text": lambda: _answer(b"\xff\xfe\x00\n"),
+    "megabytes": lambda: _answer(b"x" * (4 * MAX_LINE_BYTES)),
+    "not-utf-8": lambda: _answer(b"\xff\xfe\x00\n"),
     "wrong-answer": lambda: _answer(b'{"ok":true}\n'),
     "not-tensors": lambda: _answer(b'{"ok":true,"n":9}\n123456789'),
     "too-many-bytes": lambda: _answer(b'{"ok":true,"n":1000000000000}\n'),
     "half-an-answer": _half_an_answer,
     "closes": _close_output,
 }
-"""What each does, by the name of the case on which it does it."""
+"""Faults by the name of the case in which ``Hostile`` commits them."""
 
 
 class Hostile(Faithful):
-    """Right, but where it is told not to be."""
+    """Correct, except in the cases that are named after a fault."""
 
     name = "hostile"
 
     def solve(self, problem: Problem) -> Solution:
-        deed = DEEDS.get(problem.case.name)
-        if deed:
-            deed()
+        if fault := FAULTS.get(problem.case.name):
+            fault()
         return super().solve(problem)
 
 
 class KillsTheRun(Zeros):
-    """What uses it is killed, and it goes on for hours."""
+    """Kills its parent process and loops for hours."""
 
     name = "kills-the-run"
 
@@ -112,7 +118,7 @@ class KillsTheRun(Zeros):
 
 
 class InterruptsTheRun(Zeros):
-    """Ctrl-C in the middle of a call that would go on for hours."""
+    """Interrupts its parent process, as Ctrl-C does, and loops for hours."""
 
     name = "interrupts-the-run"
 
@@ -132,7 +138,7 @@ class DiesOnSupports(Zeros):
 
 
 class DiesAtStart(Zeros):
-    """As often as the file ``deaths`` in the working directory says."""
+    """Dies at as many starts as the file ``deaths`` in the working directory says."""
 
     name = "dies-at-start"
 
@@ -152,10 +158,10 @@ class RaisesAtStart(Zeros):
         raise OSError("no device")
 
 
-class Talks(Zeros):
-    """Prints to standard output by every way there is."""
+class PrintsEverywhere(Zeros):
+    """Prints to standard output from Python, from C and from a child process."""
 
-    name = "talks"
+    name = "prints-everywhere"
 
     def describe(self) -> dict[str, str]:
         print("hello")
@@ -168,17 +174,17 @@ class Talks(Zeros):
         return super().solve(problem)
 
 
-class Inherits(Zeros):
-    """Says what it was given."""
+class ShowsEnvironment(Zeros):
+    """Describes its environment variables."""
 
-    name = "inherits"
+    name = "shows-environment"
 
     def describe(self) -> dict[str, str]:
         return {"threads": os.environ["OMP_NUM_THREADS"], "backend": os.environ.get("KERAS_BACKEND", "")}
 
 
 class DrawsDropout(Zeros):
-    """Masks of its own, and they come back as the solution."""
+    """Draws its own dropout masks, and returns those of layer 0 as its output."""
 
     name = "draws-dropout"
 
@@ -189,17 +195,17 @@ class DrawsDropout(Zeros):
         return dict(super().solve(problem)) | {"output": problem.dropout_masks["l0"]}
 
 
-class Counts(Zeros):
-    """Its solutions hold its process's id."""
+class ReturnsProcessId(Zeros):
+    """Returns tensors that are filled with the id of its process."""
 
-    name = "counts"
+    name = "returns-process-id"
 
     def solve(self, problem: Problem) -> Solution:
         return {name: np.full_like(value, os.getpid()) for name, value in super().solve(problem).items()}
 
 
-class Leaks(Counts):
-    """Never gives back what it takes."""
+class Leaks(ReturnsProcessId):
+    """Leaks 8 MiB for each solution."""
 
     name = "leaks"
     kept: ClassVar[list[object]] = []
@@ -210,7 +216,7 @@ class Leaks(Counts):
 
 
 class HalfPrecise(Zeros):
-    """Another floating-point type than the case's, and strided: both are allowed."""
+    """Returns strided arrays of another floating-point dtype than the case's; both are allowed."""
 
     name = "half-precise"
 
