@@ -1,8 +1,8 @@
 """Activation functions and their derivatives.
 
-A derivative is a function of the activation's value y = f(z), so that the backward pass needs no pre-activations.
-Names and formulas follow https://onnx.ai/onnx/operators/onnx__LSTM.html. The constants α and β are fixed here, so that
-a name identifies a function.
+A derivative is a function of the activation's value y = f(z), so that the backward pass needs no pre-activations. Names
+and formulas follow https://onnx.ai/onnx/operators/onnx__LSTM.html. The constants α and β are fixed, so that a name
+identifies a function.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ class Activation:
             None for a smooth f; its derivative must be largest at 0 and decrease with |z|. The error analysis relies on
             these properties.
         max_difference: upper bound of |f(z_1) - f(z_2)|.
-        built_on: function of which f is a multiple, ``sigmoid`` or ``tanh``; empty for none. The error analysis assumes
-            that approximations of this function err with one sign.
+        built_on: function that f scales, ``sigmoid`` or ``tanh``; empty for none. The error analysis assumes that
+            approximations of this function err with one sign.
     """
 
     name: str

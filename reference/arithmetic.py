@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 def mark_over_time(total: Any) -> Any:
-    """Marks a sum as running over all time steps. Some implementations accumulate such sums in storage precision."""
+    """Marks a sum over all time steps. Some implementations accumulate such sums in storage precision."""
     if isinstance(total, Rounded):
         total.over_time = True
     return total
@@ -36,7 +36,7 @@ def clip_with_slope(array: Any, bound: float) -> tuple[Any, Any]:
 
 
 def buffer_like(array: Any) -> Any:
-    """Returns an array of the same shape to overwrite: a plain array itself, a new array for a ``Rounded`` one."""
+    """Returns a buffer with the shape of an array: the array itself if it is plain, a new one if it is ``Rounded``."""
     return np.empty_like(array, shape=array.shape) if isinstance(array, Rounded) else array
 
 

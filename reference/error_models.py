@@ -3,7 +3,7 @@
     Spread      value and variance: independent rounding errors, to first order
     Ball        value and radius: rigorous bound for every order of summation, with or without FMA
     Perturbed   K samples, each with random errors of the assumed size at every rounding
-    Skewed      activations of one kind 1 + k_r u times too large everywhere
+    Skewed      activations of one kind scaled by 1 + k_r u
 
 Sources: N. J. Higham, Accuracy and Stability of Numerical Algorithms (2002), ch. 3–4, for the bounds;
 N. J. Higham and T. Mary, A New Approach to Probabilistic Rounding Error Analysis (2019), for the variance of a sum.
@@ -199,25 +199,25 @@ class Perturbed(Rounded):
 
 
 class Skewed(Rounded):
-    """An array whose activations of one kind are 1 + k_r u times too large. All other operations are exact.
+    """An array on which activations of one kind are scaled by 1 + k_r u. All other operations are exact.
 
     A polynomial that approximates an activation can err with the same sign everywhere. Such errors add up linearly.
 
     Attributes:
-        kind: ``sigmoid`` or ``tanh``. Applies to activations with this ``Activation.built_on``.
+        kind: ``Activation.built_on`` of the activations to scale, ``sigmoid`` or ``tanh``.
     """
 
     kind: str
 
     @classmethod
     def make_lift(cls, profile: Profile, kind: str) -> Callable[[Any], Self]:
-        """Returns a function that converts exact arrays to arrays that skew activations of this kind."""
+        """Returns a function that converts exact arrays to arrays that scale activations of this kind."""
         first = cls(profile, np.zeros(1))
         first.kind = kind
         return first.exact
 
     def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
-        """Returns an array with the same kind of skew."""
+        """Returns an array that scales the same kind of activations."""
         number = super().new(value, error, weight, terms)
         number.kind = self.kind
         return number

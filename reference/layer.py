@@ -23,7 +23,7 @@ from reference.arithmetic import buffer_like
 from reference.cell import Cell, Sensitivity, Step
 
 _BLOCK_ELEMENTS = 8192
-"""Elements of each partial derivative to compute at once. A block of this size fits in the processor's cache."""
+"""Number of elements of each partial derivative to compute at once. Such a block fits in the processor's cache."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Largest absolute value in a computation, to decide whether a number format can hold every intermediate result."""
+"""Largest absolute value in a computation. It shows whether a dtype can hold every intermediate result."""
 
 # ruff: noqa: D102 - ``Rounded`` documents the methods that ``Magnitude`` overrides.
 
@@ -31,12 +31,12 @@ class Meter:
         self.largest = max(self.largest, math.inf if math.isnan(largest) else largest)
 
     def lift(self, array: Any) -> "Magnitude":
-        """Converts an array to numbers that this meter records."""
-        return Magnitude.source(self)(array)
+        """Converts an array to one whose operations this meter records."""
+        return Magnitude.make_lift(self)(array)
 
 
 class Magnitude(Rounded):
-    """Exact values that record the largest absolute value in a computation, for every order of evaluation.
+    """An exact array that records the largest absolute value in a computation, for every order of evaluation.
 
     ``error`` is Π max(1, |factor|) of a product of several factors, such as ∂L/∂c · g · σ'(z): an upper bound of every
     partial product. It is None for a single factor. ``weight`` is Σ |term| of an open sum: an upper bound of every
@@ -46,8 +46,8 @@ class Magnitude(Rounded):
     meter: Meter
 
     @classmethod
-    def source(cls, meter: Meter) -> Callable[[Any], Self]:
-        """Returns a lift (see ``reference.network.forward``) to numbers that a meter records."""
+    def make_lift(cls, meter: Meter) -> Callable[[Any], Self]:
+        """Returns a function that converts arrays to arrays whose operations a meter records."""
         template = cls(PROFILES["float64"], np.zeros(1))
         template.meter = meter
         return template.exact
@@ -93,7 +93,7 @@ class Magnitude(Rounded):
 
     @cached_property
     def _absolute(self) -> Array:
-        """Absolute values of the right operand of a matrix product: weights that every time step uses again."""
+        """Absolute values. Cached, because every time step multiplies by the same weights."""
         return np.abs(self.value)
 
     def _round_sum(self, terms: int, weight: Array) -> Self:

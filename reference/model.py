@@ -38,7 +38,7 @@ class Model:
         bias: whether each layer has ``bias_ih`` and ``bias_hh``.
         proj_size: size of the projected hidden state, P; 0 for no projection.
         batch_first: whether input and output have the shape (B, T, ·) instead of (T, B, ·). Does not affect states.
-        peepholes: whether the gates i, f and o also read the cell state, each unit its own.
+        peepholes: whether the gates i, f and o of each unit also read the unit's own cell state.
     """
 
     input_size: int

@@ -88,9 +88,12 @@ def forward(
         clock: creates the step order of a direction.
         lift: converts arrays to the kind of array to compute with.
 
+    Returns:
+        The outputs, and the intermediate values that ``backward`` needs.
+
     Raises:
-        ValueError: a parameter or state is missing or unexpected, an array has the wrong shape, or a length is outside
-            of 0 … T.
+        ValueError: a parameter or state is missing or unexpected, an array has the wrong shape, or a length is not in
+            0 … T.
     """
     x = np.asarray(input)
     if x.ndim not in (2, 3):

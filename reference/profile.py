@@ -11,7 +11,7 @@ class Profile:
         name: name of the profile.
         u: unit roundoff of an elementwise operation.
         u_acc: unit roundoff of each addition in a matrix product.
-        u_op: unit roundoff of the operands of a matrix product; 0 if they are used unrounded, 2^-11 for TF32.
+        u_op: unit roundoff of the operands of a matrix product; 0 if they are not rounded, 2^-11 for TF32.
         k_r: relative error of an activation in units of u. An activation f errs by at most (k_r · |f| + k_a) · u.
         k_a: absolute error of an activation in units of u.
         n_store: number of times that the result of a matrix product is rounded to storage precision.

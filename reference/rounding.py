@@ -4,8 +4,8 @@
 
 σ is the standard deviation due to independent rounding errors (``Spread``). φ ≥ 1 corrects σ for correlated errors and
 comes from Monte Carlo runs (``Perturbed``). s is the effect of activations that err with one sign everywhere
-(``Skewed``). R is the bound that no allowed evaluation exceeds (``Ball``). Running the reference on arrays of these
-classes computes all four.
+(``Skewed``). R is the bound that no allowed evaluation exceeds (``Ball``). All four come from running the reference on
+arrays of these classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) ->
     """Returns the budget of a correct run.
 
     Args:
-        evaluate: computation to analyse.
+        evaluate: computation to analyse. Called several times, with different lifts.
         values: results of the computation in float64, by tensor name.
         profile: rounding constants of the implementation under test.
     """
