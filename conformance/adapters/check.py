@@ -183,7 +183,11 @@ class _Trial:
             yield "solving another problem changed the arrays of an earlier solution"
 
     def _problem(self) -> tuple[Problem, Dialect, list[str]]:
-        """Returns the problem under the adapter's dialect and with its dropout masks, the dialect, and faults."""
+        """Makes the problem under the adapter's dialect and with its dropout masks.
+
+        Returns:
+            The problem, the dialect and the faults of ``dropout_masks``.
+        """
         dialect, problem = self.adapter.dialect(self.case), make_problem(self.case, self.draw)
         masks = self.adapter.dropout_masks(problem)
         got, expected = ({name: mask.shape for name, mask in of.items()} for of in (masks, problem.dropout_masks))
@@ -288,10 +292,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _bytes(solution: Solution) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in solution.items()}
+    return {name: np.asarray(array).tobytes() for name, array in solution.items()}
 
 
-def _differences(first: Mapping[str, bytes], solution: Solution) -> list[str]:
+def _differences(first: Mapping[str, bytes], solution: object) -> list[str]:
     """Returns the names of tensors that are not the same bytes."""
-    second = _bytes(solution)
+    second = _bytes(solution) if isinstance(solution, Mapping) else {}
     return [name for name in {**first, **second} if first.get(name) != second.get(name)]

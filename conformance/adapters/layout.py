@@ -162,14 +162,14 @@ class Layout:
         return total.astype(bias_ih.dtype)
 
     def _split(self, name: str, array: Array) -> list[tuple[str, Array]]:
-        """Returns how an array of all gates is stored, as pairs of name and array: as one, or as one per gate."""
+        """Splits an array of all gates if its name contains ``{gate}``. Returns pairs of name and array."""
         if _GATE not in name:
             return [(name, array)]
         blocks = np.split(array, 4, axis=self._gate_axis(array))
         return [(name.replace(_GATE, gate), block) for gate, block in zip(self.gates, blocks, strict=True)]
 
     def _joined(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Adds the arrays of all gates to arrays stored per gate. The inverse of ``_split``."""
+        """Joins arrays stored per gate to arrays of all gates. The inverse of ``_split``."""
         joined = dict(arrays)
         for name in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh):
             parts = [arrays[part] for gate in self.gates if (part := name.replace(_GATE, gate)) in arrays]
