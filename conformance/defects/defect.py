@@ -1,8 +1,10 @@
-"""A defect is a change to what an LSTM reads, computes, returns or differentiates; it is never a second LSTM.
+"""Defects: LSTMs that are wrong in one known way.
+
+A defect changes what the reference reads, computes, returns or differentiates. It is never a second LSTM.
 
 A wrong read or write is a map of element numbers: for each element, the number of the element that takes its place.
-Such a map has an adjoint, so the gradients of a defect are those of what it computes, as in a framework with automatic
-differentiation.
+Such a map has an adjoint. The gradients of a defect therefore match its wrong forward pass, as in a framework with
+automatic differentiation.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +22,12 @@ from reference.layer import Pass, Time
 from reference.network import Clock, Lift, Trace
 
 Arrays = dict[str, Any]
-"""Named arrays: of element numbers in a ``Rewire``, of values elsewhere."""
+"""Arrays by name. They hold element numbers in a ``Rewire``, and values elsewhere."""
 Rewire = Callable[[Arrays, Case], Arrays]
-"""Function from named element numbers to the numbers of the elements that take their place, in the same shapes.
-``NOTHING`` is the number of an element that is 0. The result may leave out tensors that do not change."""
+"""Function that maps arrays of element numbers to the numbers of the elements that take their place, in the same
+shapes. ``NOTHING`` stands for an element that is 0. The result may omit tensors that do not change."""
 Change = Callable[[Arrays, Case], Arrays]
-"""Function from named tensors to changed ones of the same shapes."""
+"""Function that maps tensors to changed tensors of the same names and shapes."""
 
 NOTHING = -1
 """Element number that reads as 0."""
@@ -40,25 +42,25 @@ class Defect:
         what: description that completes the sentence "behaves exactly like an LSTM …".
         represents: real bug or implementation that does this, such as ``pytorch#95137``; empty if none is known.
         requires: condition that a case must meet for the defect to change anything.
-        reads: wrong elements that are read as parameters, ``input``, ``h_0`` and ``c_0``, under these names. Initial
-            states are 0 where the case omits them. Gradients follow.
+        reads: elements to read in place of those of the parameters, ``input``, ``h_0`` and ``c_0``. Omitted initial
+            states are zeros. Gradients follow.
         scales: factors of the same tensors, 1 where nothing is scaled. Gradients follow.
         shifts: changes to the values of the same tensors. Gradients do not follow.
-        lengths: lengths (B,) used in place of the problem's, where padding comes after the valid steps.
-        mask: valid steps (T, B) used in place of the problem's.
-        dropout_masks: dropout masks used in the forward pass.
-        backward_masks: dropout masks used in the backward pass.
-        saved: change to what one direction of one layer saves for the backward pass. Only gradients are wrong.
-        dialect: conventions followed in place of the dialect's.
+        lengths: change to the lengths (B,), for cases with padding after the valid steps.
+        mask: change to the mask of valid steps (T, B).
+        dropout_masks: change to the dropout masks of both passes.
+        backward_masks: change to the dropout masks of the backward pass. Only gradients are wrong.
+        saved: change to the recorded forward pass of one direction of one layer. Only gradients are wrong.
+        dialect: change to the dialect.
         cell: factory of the cell that replaces the plain one, called for each run. The defect then does not apply to
             cases with cell options.
         cells: change to the cells of the directions.
-        clock: order of the time steps.
-        lift: numbers that the forward and backward passes compute with.
-        writes: wrong elements that are returned as ``output``, ``h_n`` and ``c_n``. Gradients follow.
-        results: changes to the values of the same tensors, after everything else. Gradients do not follow.
+        clock: order of the time steps, see ``reference.forward``.
+        lift: function that converts arrays to the kind of array to compute with, see ``reference.forward``.
+        writes: elements to return in place of those of ``output``, ``h_n`` and ``c_n``. Gradients follow.
+        results: changes to the values of the same tensors, after ``writes``. Gradients do not follow.
         cotangents: changes to the cotangents of ``output``, ``h_n`` and ``c_n``. Only gradients are wrong.
-        gradients: changes to the gradients, by their names without ``grad.``. Only gradients are wrong.
+        gradients: changes to the gradients, by name without ``grad.``. Only gradients are wrong.
         size: size of the error, for a defect that has one.
         with_size: function that returns the same defect with another size.
         equivalent: reason why no case can distinguish the defect from a correct LSTM; empty if a case can.
@@ -90,12 +92,21 @@ class Defect:
     equivalent: str = ""
 
     def applies_to(self, case: Case) -> bool:
-        """Returns whether a case meets the condition, and has a plain cell if the defect replaces the cell."""
+        """Returns whether a case meets ``requires`` and, if the defect replaces the cell, has no cell options."""
         return (self.cell is None or case.is_plain) and self.requires(case)
 
 
 def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Arrays:
-    """Returns what an LSTM with this defect computes, in float64: every tensor of ``problem.expected_shapes()``."""
+    """Solves a problem with an LSTM that has a defect, in float64.
+
+    Args:
+        defect: the defect.
+        problem: the problem.
+        dialect: conventions of the LSTM.
+
+    Returns:
+        The tensors of ``problem.expected_shapes()``, by name.
+    """
     case = problem.case
     sources = {name: reference.float64(array) for name, array in _sources(problem).items()}
     reading = Wiring.of(defect.reads, sources, case)
@@ -169,13 +180,13 @@ def _run_back(defect: Defect, problem: Problem, trace: Trace, cotangents: Arrays
     if defect.backward_masks:
         trace = replace(trace, _masks=defect.backward_masks(dict(problem.dropout_masks), case))
     if saved := defect.saved:
-        trace = replace(trace, _passes=[[saved(one, case) for one in layer] for layer in trace._passes])
+        trace = replace(trace, _passes=[[saved(layer_pass, case) for layer_pass in layer] for layer in trace._passes])
     gradients = reference.backward(trace, cotangents)
     return {name.removeprefix("grad."): _values(array) for name, array in gradients.items()}
 
 
 def _values(tensor: Any) -> Any:
-    """Returns the values of numbers that may carry more than a value."""
+    """Returns the values of a tensor, which may be a NumPy array or a ``Rounded`` array."""
     return tensor if isinstance(tensor, np.ndarray) else tensor.close_sum().value
 
 
@@ -184,14 +195,14 @@ class Wiring:
     """A linear map between named tensors that copies elements, and its adjoint.
 
     Attributes:
-        read: for each element of each tensor, the number of the element that takes its place; None for the identity.
+        read: for each tensor, the numbers of the elements that take the place of its own; None for the identity.
     """
 
     read: Arrays | None
 
     @classmethod
     def of(cls, rewire: Rewire | None, tensors: Arrays, case: Case) -> "Wiring":
-        """Returns the map that a rewiring of these tensors describes."""
+        """Creates the map from a rewiring of these tensors; None for the identity."""
         if rewire is None:
             return cls(None)
         numbers, first = {}, 0
@@ -205,14 +216,14 @@ class Wiring:
         return cls(read)
 
     def forward(self, tensors: Arrays) -> Arrays:
-        """Returns each tensor as it is read."""
+        """Applies the map."""
         if self.read is None:
             return tensors
         flat = np.concatenate([*(array.ravel() for array in tensors.values()), [0.0]])
         return {name: flat[self.read[name]] for name in tensors}
 
     def backward(self, gradients: Arrays) -> Arrays:
-        """Returns the gradients with respect to the tensors, from those with respect to what was read."""
+        """Applies the adjoint to gradients with respect to the results of ``forward``."""
         if self.read is None:
             return gradients
         flat = np.zeros(sum(array.size for array in gradients.values()) + 1)

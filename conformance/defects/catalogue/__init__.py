@@ -1,4 +1,4 @@
-"""Catalogue of all defects that the suite measures its detection power with, one module per kind."""
+"""Catalogue of the defects with which the suite measures its power, one module for each kind."""
 
 from conformance.defects.catalogue import (
     activation_options,

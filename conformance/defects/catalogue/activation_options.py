@@ -1,4 +1,4 @@
-"""Chosen activations that are ignored, swapped, or have wrong constants."""
+"""Activation options that are ignored, swapped or read with wrong constants."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +30,7 @@ def _per_direction(case: Case) -> bool:
 
 
 def _use(activations: Cell, cell: Any, *names: str) -> Any:
-    """Returns the cell with activations of another one: those of these names, or all."""
+    """Returns a cell with some of its activations, by default all, replaced by those of another cell."""
     return replace(cell, **{name: getattr(activations, name) for name in names or _ACTIVATIONS})
 
 
@@ -39,7 +39,7 @@ def _use_default(*names: str) -> Callable[[Cells, Case], Cells]:
 
 
 def _substitute(old: str, new: Activation) -> Callable[[Any], Any]:
-    """Uses an activation in place of each activation of a name."""
+    """Returns a function that replaces the activations of a cell that have this name."""
 
     def change(cell: Any) -> Any:
         return replace(cell, **{name: new for name in _ACTIVATIONS if getattr(cell, name).name == old})
@@ -60,7 +60,7 @@ DEFECTS: list[Defect] = [
         "whose gates always use sigmoid",
         _use_default("input_gate", "forget_gate", "output_gate"),
         _any,
-        "tfjs-layers, the other way round",
+        "tfjs-layers, whose LSTM uses a hard sigmoid by default",
     ),
     *(
         option_defect(

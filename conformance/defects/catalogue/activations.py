@@ -1,6 +1,6 @@
-"""Activations that are wrong, each with the derivative of what it computes.
+"""Wrong activations, each with its own derivative.
 
-A clamped activation is right until some value reaches the bound. Whether one does depends on a case's values, which
+A clamped activation is correct until its argument reaches the bound. That depends on the values of a case, which
 ``requires`` does not check.
 """
 
@@ -24,14 +24,14 @@ one = Activation("one", np.ones_like, np.zeros_like)
 
 
 def hard_sigmoid(slope: float) -> Activation:
-    """Returns the straight line through 1/2 at 0, clipped to [0, 1]."""
+    """Returns the activation slope · z + 1/2, clipped to [0, 1]."""
     return Activation(
         "hard sigmoid", lambda z: np.clip(slope * z + 0.5, 0.0, 1.0), lambda y: slope * ((y > 0) & (y < 1))
     )
 
 
 def clamped(activation: Activation, limit: float) -> Activation:
-    """Returns an increasing activation whose argument is clamped to ±limit."""
+    """Returns an increasing activation with its argument clamped to ±limit."""
 
     def slope(y: Any) -> Any:
         low, high = activation(np.array([-limit, limit], y.dtype))
@@ -41,7 +41,7 @@ def clamped(activation: Activation, limit: float) -> Activation:
 
 
 def applied_twice(activation: Activation, inverse: Callable[[Any], Any]) -> Activation:
-    """Returns the activation applied to its own value."""
+    """Returns the activation f(f(z)), given f and its inverse."""
     return Activation(
         activation.name,
         lambda z: activation.value(activation.value(z)),
@@ -52,10 +52,10 @@ def applied_twice(activation: Activation, inverse: Callable[[Any], Any]) -> Acti
 def approximated(
     activation: Activation, error: Callable[[Any], Any], slope: Callable[[Any], Any], size: float
 ) -> Activation:
-    """Returns y + size · error(y), where y is the right value. Its slope is exact except for terms in size².
+    """Returns the activation y + size · error(y) for the correct value y. Its slope is exact up to terms in size².
 
     Args:
-        activation: activation that is approximated.
+        activation: activation to approximate.
         error: error as a function of y.
         slope: derivative of ``error``.
         size: factor of the error.
@@ -81,7 +81,7 @@ def _in_place_of_tanh(activation: Activation) -> Cell:
 
 
 def _for_each_gate(id: str, what: str, activation: Activation) -> list[Defect]:  # noqa: A002
-    """Returns a defect for each gate, with the gate's name in place of ``{}``."""
+    """Returns a defect for each gate. The gate's name replaces ``{}`` in ``id`` and ``what``."""
     return [
         cell_defect(
             id.format(gate),
@@ -102,7 +102,7 @@ def _hard_sigmoids(slope: float, name: str, formula: str, represents: str) -> li
 
 
 def _wave(y: Any) -> Any:
-    """Returns an error of both signs, relative to a sigmoid's value y."""
+    """Returns an error of either sign, proportional to a sigmoid's value y."""
     return y * np.cos(2 * np.pi * y)
 
 

@@ -1,4 +1,4 @@
-"""Gradients that are wrong because the adjoint of a single step is wrong. The forward pass is right."""
+"""Gradients that are wrong because the adjoint of a single step is wrong. The forward pass is correct."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,38 +20,38 @@ from reference.cell import Cell, Sensitivity, Step
 
 
 class ChangedDerivatives(Cell):
-    """A cell that changes its partial derivatives, given the step and c_{t-1}."""
+    """A cell with changed partial derivatives. The change may depend on the step and on c_{t-1}."""
 
     def __init__(self, change: Callable[[Sensitivity, Step, Any], Sensitivity]) -> None:
         super().__init__()
         self.change = change
 
     def sensitivity(self, step: Step, c_previous: Any) -> Sensitivity:
-        """Computes the partial derivatives, and changes them."""
+        """Computes the partial derivatives and changes them."""
         return self.change(super().sensitivity(step, c_previous), step, c_previous)
 
 
 class ChangedAdjoint(Cell):
-    """A cell that changes the gradients with respect to z and c_{t-1} that the adjoint of a step returns."""
+    """A cell that changes the results of the adjoint of a step: δz_t and δc_{t-1}."""
 
     def __init__(self, change: Callable[[Any, Any], tuple[Any, Any]]) -> None:
         super().__init__()
         self.change = change
 
     def step_back(self, by: Sensitivity, d_m: Any, d_c: Any) -> tuple[Any, Any]:
-        """Computes the adjoint of a step, and changes it."""
+        """Computes the adjoint of a step and changes the result."""
         return self.change(*super().step_back(by, d_m, d_c))
 
 
 class ChangedStateGradient(Cell):
-    """A cell that changes the gradient with respect to c that comes from the next step."""
+    """A cell that changes δc_t from the next step."""
 
     def __init__(self, change: Callable[[Any], Any]) -> None:
         super().__init__()
         self.change = change
 
     def step_back(self, by: Sensitivity, d_m: Any, d_c: Any) -> tuple[Any, Any]:
-        """Computes the adjoint of a step from the changed gradient."""
+        """Computes the adjoint of a step with the changed δc_t."""
         return super().step_back(by, d_m, self.change(d_c))
 
 
@@ -66,19 +66,19 @@ def _gradient_defect(
 
 
 def _checks_gate(name: str) -> Condition:
-    """Returns the condition that gradients through a gate are compared and not all 0."""
+    """Returns the condition that a case compares gradients through a gate and they are not all 0."""
     return all_of(checks_gradients, has_previous_c) if name == "forget" else checks_gradients
 
 
 def replace_block(array: Any, block: int, value: Any) -> Any:
-    """Returns a copy of gates (…, 4H) in which the values of one gate are replaced."""
+    """Returns a copy of an array (…, 4H) with the block of one gate replaced."""
     blocks = gate_blocks(array)
     blocks[block] = np.broadcast_to(value, blocks[block].shape)
     return np.concatenate(blocks, axis=-1)
 
 
 def _wrong_deltas(block: int, name: str) -> list[Defect]:
-    """Returns defects that ignore one gate's gradient, or replace it by the next gate's."""
+    """Returns two defects: a gate's gradient is 0, or is the gradient of the next gate."""
     other = (block + 1) % 4
     return [
         _gradient_defect(
@@ -97,7 +97,7 @@ def _wrong_deltas(block: int, name: str) -> list[Defect]:
 
 
 def _wrong_slopes(block: int, name: str) -> list[Defect]:
-    """Returns defects in which the derivative of one gate's activation is missing, or is that of another activation."""
+    """Returns two defects: the derivative of a gate's activation is missing, or is that of another activation."""
     if name == "candidate":
         field, right, other, slope = "candidate", tanh, "that of sigmoid", sigmoid.slope
     else:

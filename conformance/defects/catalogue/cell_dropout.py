@@ -68,12 +68,12 @@ def _every_other_element(masks: Arrays, case: Case) -> Arrays:
     return drawn
 
 
-def _of_kind(kind: str, name: str) -> Iterable[Defect]:
+def _dropout_defects(kind: str, name: str) -> Iterable[Defect]:
     """Yields the defects of one kind of dropout.
 
     Args:
         kind: ``input`` or ``recurrent``.
-        name: the dropped tensor in words.
+        name: name of the dropped tensor in the descriptions.
     """
     some = all_of(_drops(kind), _keeps(kind))
     yield Defect(
@@ -103,8 +103,8 @@ def _of_kind(kind: str, name: str) -> Iterable[Defect]:
 
 
 DEFECTS = [
-    *_of_kind("input", "each layer's input"),
-    *_of_kind("recurrent", "the hidden state"),
+    *_dropout_defects("input", "each layer's input"),
+    *_dropout_defects("recurrent", "the hidden state"),
     Defect(
         id="cell-dropout-in-inference",
         what="with dropout of each layer's input and hidden state in inference too",
@@ -121,6 +121,6 @@ DEFECTS = [
         id="grad-ignores-recurrent-dropout",
         what="whose gradient flows through the dropped elements of the hidden state too",
         requires=all_of(_drops("recurrent"), _keeps("recurrent"), checks_gradients),
-        saved=lambda one, _: one._replace(recurrent_mask=None),
+        saved=lambda layer_pass, _: layer_pass._replace(recurrent_mask=None),
     ),
 ]

@@ -1,4 +1,4 @@
-"""Cells with wrong equations, each with the adjoint of what it computes."""
+"""Cells with wrong equations and the matching adjoints."""
 
 from collections.abc import Callable
 from typing import Any
@@ -123,7 +123,7 @@ def _roll_rows(shift: int) -> Callable[[Any], Any]:
 
 
 def leaking(size: float) -> Defect:
-    """Returns the defect of a cell state that loses a share of its value at each step."""
+    """Returns the defect of a cell state that loses a fraction ``size`` of its value at each step."""
     return Defect(
         id=f"cell-state-leaks-{size:.0e}",
         what=f"whose cell state is scaled by 1 - {size:.0e} at each step",

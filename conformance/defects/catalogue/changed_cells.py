@@ -1,4 +1,4 @@
-"""Base classes for cells that compute a step wrongly, each with the adjoint of what it computes."""
+"""Base classes of cells that compute a wrong step, with the matching adjoints."""
 
 from collections.abc import Callable
 from itertools import count
@@ -19,7 +19,7 @@ def cell_defect(
     requires: Condition = has_steps,
     represents: str = "",
 ) -> Defect:
-    """Returns the defect of a cell that is the same in every case."""
+    """Returns the defect of a wrong cell that does not depend on the case."""
     return Defect(id=id, what=what, represents=represents, requires=requires, cell=lambda _: cell)
 
 
@@ -29,7 +29,7 @@ def gate_blocks(gates: Any) -> list[Any]:
 
 
 class RewrittenState(Cell):
-    """A cell whose cell state is another function of the gates and c_{t-1}. The hidden state follows from it."""
+    """A cell with a wrong formula for c_t. The hidden state follows from c_t."""
 
     def state(self, gates: Any, c_previous: Any) -> Any:
         """Returns c_t, given the gates i, f, g, o (B, 4H) and c_{t-1}."""
@@ -47,8 +47,8 @@ class MappedGates(Cell):
     """A cell whose gates read a linear function of the pre-activations z.
 
     Attributes:
-        map: function from the blocks of z, in the order i, f, g, o, to those that the gates read.
-        adjoint: its adjoint.
+        map: linear function of the blocks of z, in the order i, f, g, o.
+        adjoint: adjoint of ``map``.
     """
 
     def __init__(self, map: Callable[[list[Any]], list[Any]], adjoint: Callable[[list[Any]], list[Any]]) -> None:  # noqa: A002
@@ -69,8 +69,8 @@ class MappedState(Cell):
     """A cell that reads a linear function of the previous cell state.
 
     Attributes:
-        map: function from c_{t-1} (…, B, H) to what the cell reads in its place.
-        adjoint: its adjoint.
+        map: linear function of c_{t-1} (…, B, H).
+        adjoint: adjoint of ``map``.
     """
 
     def __init__(self, map: Callable[[Any], Any], adjoint: Callable[[Any], Any]) -> None:  # noqa: A002
@@ -92,7 +92,7 @@ class MappedState(Cell):
 
 
 class Moment(NamedTuple):
-    """One step of one direction of one layer. Steps are counted in the order in which the direction takes them."""
+    """One step of one direction of one layer. Steps are numbered in the order of processing."""
 
     layer: int
     direction: int
@@ -102,7 +102,7 @@ class Moment(NamedTuple):
 class CountingCell(Cell):
     """A cell that counts its steps, so that a defect can occur at some moments only.
 
-    It serves one run: forward from the first layer to the last, then backward from the last layer to the first.
+    Each instance is for one run: forward from the first layer to the last, then backward from the last to the first.
     """
 
     def __init__(self, case: Case) -> None:
@@ -124,18 +124,18 @@ class CountingCell(Cell):
         return self.step_back_at(moment, by, d_m, d_c)
 
     def step_at(self, moment: Moment, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """Computes the step at a moment; subclasses override it."""
+        """Computes the step at a moment. Subclasses override this method."""
         del moment
         return super().step(z, c_previous)
 
     def step_back_at(self, moment: Moment, by: Sensitivity, d_m: Any, d_c: Any) -> tuple[Any, Any]:
-        """Computes the adjoint of the step at a moment; subclasses override it."""
+        """Computes the adjoint of the step at a moment. Subclasses override this method."""
         del moment
         return super().step_back(by, d_m, d_c)
 
 
 def mask_state(by: Sensitivity, kept: Any) -> Sensitivity:
-    """Multiplies the partial derivatives of the cell state by 1 where it is kept, else by 0."""
+    """Multiplies the partial derivatives of c_t by a mask: 1 where they are kept, else 0."""
     return by._replace(
         c_by_i=by.c_by_i * kept, c_by_f=by.c_by_f * kept, c_by_g=by.c_by_g * kept, c_by_previous=by.c_by_previous * kept
     )

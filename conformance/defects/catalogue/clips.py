@@ -1,4 +1,4 @@
-"""Clipping that is ignored, or that clips other values than it should."""
+"""Clips that are ignored or that clip the wrong values."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,12 @@ class _GradientThroughClip(OnnxCell):
 
 
 def _clip_activation_of_cell_state(cell: Any, bound: str) -> Any:
-    """Clips only the input of the cell state's activation, to the bound of this name."""
+    """Returns a cell that clips only the argument of the cell state's activation.
+
+    Args:
+        cell: cell with the bound.
+        bound: name of the cell's field with the bound.
+    """
     return replace(cell, **{bound: None}, cell_state=clamped(cell.cell_state, getattr(cell, bound)))
 
 

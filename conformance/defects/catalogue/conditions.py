@@ -1,4 +1,4 @@
-"""Conditions that a case must meet for a defect to change anything."""
+"""Conditions that a case must meet for a defect to apply."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,7 +19,7 @@ def all_of(*conditions: Condition) -> Condition:
 
 
 def requiring(condition: Condition, defects: Iterable[Defect]) -> list[Defect]:
-    """Returns the defects with a condition added to what each requires."""
+    """Returns the defects with an additional condition."""
     return [replace(defect, requires=all_of(condition, defect.requires)) for defect in defects]
 
 
@@ -57,7 +57,7 @@ def three_uniform_layers(case: Case) -> bool:
 
 
 def connected_layers(case: Case) -> bool:
-    """Returns whether some layer reads the output of another, of which dropout keeps something."""
+    """Returns whether some layer reads the output of the layer below, and dropout does not drop all of it."""
     return case.num_layers > 1 and not (case.drops and case.dropout == 1)
 
 
@@ -82,7 +82,7 @@ def has_projection(case: Case) -> bool:
 
 
 def no_projection(case: Case) -> bool:
-    """Returns whether the hidden state is as wide as the cell state."""
+    """Returns whether the hidden state is not projected, so that it has the size of the cell state."""
     return case.proj_size == 0
 
 
@@ -177,22 +177,22 @@ def has_previous_c(case: Case) -> bool:
 
 
 def checks_gradients(case: Case) -> bool:
-    """Returns whether gradients are compared and some row has a valid step."""
+    """Returns whether the case compares gradients and some row has a valid step."""
     return "gradients" in case.check and has_steps(case)
 
 
 def checks_initial_state_gradients(case: Case) -> bool:
-    """Returns whether gradients with respect to the initial states are compared."""
+    """Returns whether the case compares gradients with respect to the initial states."""
     return "gradients" in case.check and case.gives_state
 
 
 def checks_nonzero_gradients(case: Case) -> bool:
-    """Returns whether gradients are compared that are not all 0."""
+    """Returns whether the case compares gradients that are not all 0."""
     return checks_gradients(case) or checks_initial_state_gradients(case)
 
 
 def checks_gradients_through_states(case: Case) -> bool:
-    """Returns whether gradients are compared that flow from a step to its previous states."""
+    """Returns whether the case compares gradients that flow from a step to its previous states."""
     return checks_gradients(case) and (several_steps(case) or case.gives_state)
 
 

@@ -1,4 +1,4 @@
-"""Gradients that are wrong because the loss's gradient with respect to the outputs is ignored or misplaced."""
+"""Gradients that are wrong because the cotangents of the outputs are ignored or misplaced."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def _divide_by_steps(array: Any, case: Case) -> Any:
 
 
 def _only_direction(direction: int) -> Move:
-    """Keeps the half of the last axis that belongs to a direction."""
+    """Returns a function that zeroes the half of the last axis that belongs to the other direction."""
     return lambda array, case: array * (np.arange(array.shape[-1]) // case.model.state_size(-1) == direction)
 
 

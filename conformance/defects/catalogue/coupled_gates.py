@@ -1,4 +1,4 @@
-"""Coupled gates and forget biases that are ignored, or that affect another gate."""
+"""Coupled gates and forget biases that are ignored or applied to the wrong gate."""
 
 from dataclasses import replace
 from typing import Any
@@ -35,7 +35,7 @@ class _GradientOfUncoupledGates(OnnxCell):
 
 def _forget_bias_in(gate: int) -> type[OnnxCell]:
     class Biased(OnnxCell):
-        """A cell that adds the forget bias to another gate's pre-activation."""
+        """A cell that adds the forget bias to the pre-activation of another gate."""
 
         def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
             hidden = c_previous.shape[-1]

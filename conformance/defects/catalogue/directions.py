@@ -1,4 +1,4 @@
-"""Directions that run through time the wrong way, or whose outputs are returned in the wrong place."""
+"""Directions that run in the wrong order of time, or whose outputs are in the wrong place."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Dropout between layers that is missing, misplaced, or applied with a wrong mask."""
+"""Dropout between layers that is missing, misplaced or applied with a wrong mask."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def _trains_with_dropout(case: Case) -> bool:
 
 
 def _drawn(case: Case, shape: tuple[int, ...]) -> Any:
-    """Returns a dropout mask that does not depend on the problem's, the same for each call."""
+    """Returns a dropout mask that is unrelated to the problem's masks and the same in each call."""
     if case.dropout == 1:
         return np.zeros(shape)
     places = np.arange(1, np.prod(shape, dtype=int) + 1).reshape(shape)
@@ -58,7 +58,7 @@ def _unscaled(mask: Any, case: Case) -> Any:
 
 
 def _only_forward(mask: Any, case: Case) -> Any:
-    """Drops from the half of the units that belongs to the forward direction."""
+    """Returns a mask that keeps the half of the units that belongs to the reverse direction."""
     del case
     half = mask.shape[-1] // 2
     return np.concatenate([mask[..., :half], np.ones_like(mask[..., half:])], axis=-1)

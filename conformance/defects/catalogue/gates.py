@@ -1,4 +1,4 @@
-"""The 23 wrong orders of the gates. Gate order is the first thing in which frameworks differ."""
+"""The 23 wrong gate orders. Frameworks differ in their gate order."""
 
 from itertools import permutations
 

@@ -1,4 +1,4 @@
-"""Gradients that are dropped, scaled, moved or rounded after they are computed. The forward pass is right."""
+"""Gradients that are dropped, scaled, moved or rounded after the backward pass. The forward pass is correct."""
 
 from typing import Any
 
@@ -180,7 +180,7 @@ DEFECTS = [
     ),
     _gradient_defect(
         "grad-all-quadrupled",
-        "all of whose gradients are four times too large",
+        "whose gradients are all multiplied by 4",
         scale_tensors("", 4.0),
         checks_nonzero_gradients,
         "axon#646",

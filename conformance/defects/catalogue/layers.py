@@ -34,8 +34,8 @@ def _read_halves(first: int, second: int) -> Rewire:
     """Swaps or zeroes halves of the upper layers' input weights. Each half multiplies one direction of the layer below.
 
     Args:
-        first: half that is read in place of the first one: 0, 1, or ``NOTHING`` for zeros.
-        second: half that is read in place of the second one.
+        first: number of the half to read in place of the first half: 0, 1, or ``NOTHING`` for zeros.
+        second: number of the half to read in place of the second half.
     """
 
     def read(weights: Any) -> Any:

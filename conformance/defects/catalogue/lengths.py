@@ -1,4 +1,4 @@
-"""Rows that end at the wrong step, and rows that stay in the order in which they were sorted by length."""
+"""Rows that end at the wrong step, and rows that remain sorted by length."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ ChangeLengths = Callable[[Lengths, Case], Lengths]
 
 
 def lengths_change(change: ChangeLengths) -> Callable[[Case], bool]:
-    """Returns the condition that a case has padding on the right and a change affects its lengths."""
+    """Returns the condition that a case has padding after its valid steps and that the change affects its lengths."""
 
     def holds(case: Case) -> bool:
         lengths = row_lengths(case)

@@ -1,4 +1,4 @@
-"""Errors at one time step, in one row or in one unit. Everything else is right."""
+"""Errors at one time step, in one row or in one unit. Everything else is correct."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def _moment_of_error(case: Case) -> Moment:
 
 
 class SkippingCell(CountingCell):
-    """A cell that skips one step of the last row, whose states then do not change. It must not be the first step.
+    """A cell that skips one step of the last row, so that the row keeps its states. The step must not be the first.
 
     Attributes:
         m: hidden state, before any projection, of the previous step.
@@ -37,7 +37,7 @@ class SkippingCell(CountingCell):
     d_m: Any = None
 
     def step_at(self, moment: Moment, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
-        """Computes the step, or copies the last row's states."""
+        """Computes the step. At the skipped step, the last row keeps its states."""
         m, c, step = super().step_at(moment, z, c_previous)
         if moment == _moment_of_error(self.case):
             m[-1], c[-1] = self.m[-1], c_previous[-1]
@@ -57,7 +57,7 @@ class SkippingCell(CountingCell):
 
 
 class GateOffOnce(CountingCell):
-    """A cell in which the pre-activation of one gate is off at one step of the last row."""
+    """A cell that adds an error to the pre-activations of one gate, at one step of the last row."""
 
     def __init__(self, case: Case, gate: int, size: float) -> None:
         super().__init__(case)
@@ -73,7 +73,7 @@ class GateOffOnce(CountingCell):
 
 
 class StateOffOnce(CountingCell):
-    """A cell in which the first unit of the hidden or the cell state is off at one step of the last row."""
+    """A cell that adds an error to the first unit of the hidden or the cell state, at one step of the last row."""
 
     def __init__(self, case: Case, state: str, size: float) -> None:
         super().__init__(case)
@@ -154,7 +154,7 @@ def _cell_state_off(size: float) -> Defect:
 DEFECTS = [
     Defect(
         id="one-row-skips-one-step",
-        what="one row of which skips one time step of the first layer and keeps its states",
+        what="that skips one time step of the first layer in one row, which keeps its states",
         requires=lambda case: without_lengths(case) and case.seq_len > 1,
         cell=SkippingCell,
     ),

@@ -15,7 +15,10 @@ Mask = NDArray[np.bool_]
 
 
 def _wrong_mask(id: str, what: str, change: Callable[[Mask], Mask], represents: str = "") -> Defect:  # noqa: A002
-    """Returns the defect of a changed mask. It applies to masks that lengths cannot express and the change affects."""
+    """Returns the defect of a wrong mask.
+
+    It applies to cases with a mask that lengths cannot express and that the change affects.
+    """
 
     def applies(case: Case) -> bool:
         mask = counted_steps(case)

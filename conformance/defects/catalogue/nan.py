@@ -1,4 +1,4 @@
-"""NaN in the input that does not reach the output."""
+"""NaN in the input that does not propagate to the output."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from reference.cell import Cell
 
 
 def _read_nan_as(number: float, activation: Activation) -> Activation:
-    """Returns an activation that reads NaN as a number, like one that clamps its argument by comparisons."""
+    """Returns an activation that reads NaN as this number, like one that clamps its argument with comparisons."""
     return replace(activation, value=lambda z: activation.value(np.nan_to_num(z, nan=number)))
 
 

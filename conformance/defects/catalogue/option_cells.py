@@ -1,4 +1,4 @@
-"""Building blocks of defects in a cell's options, such as peepholes or clipping."""
+"""Building blocks of defects in the options of a cell, such as peepholes or clips."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from reference import Dialect
 from reference.onnx_cell import OnnxCell
 
 Cells = dict[str, Any]
-"""Cell of each direction, by the suffix of its parameters' names."""
+"""Cells by the suffix of their direction."""
 
 
 def option_defect(
@@ -22,7 +22,7 @@ def option_defect(
     requires: Condition,
     represents: str = "",
 ) -> Defect:
-    """Returns the defect of cells that are changed. It applies to cases with options whose cells the change affects."""
+    """Returns a defect that changes the cells. It applies to cases with cell options that the change affects."""
 
     def applies(case: Case) -> bool:
         if case.is_plain or not requires(case):
@@ -34,13 +34,13 @@ def option_defect(
 
 
 def ignored_option(option: str, what: str, requires: Condition, value: Any, represents: str = "") -> Defect:
-    """Returns the defect of an option that always has the same value, whatever the case sets."""
+    """Returns the defect of a cell option that always has this value."""
     change = change_each(lambda cell: replace(cell, **{option: value}))
     return option_defect(f"{option.replace('_', '-')}-ignored", what, change, requires, represents)
 
 
 def change_each(change: Callable[[Any], Any]) -> Callable[[Cells, Case], Cells]:
-    """Changes the cell of each direction in the same way."""
+    """Applies a change to the cell of each direction."""
     return lambda correct, _: {suffix: change(cell) for suffix, cell in correct.items()}
 
 

@@ -1,4 +1,4 @@
-"""Padding that is read as input, or that ends up in the output or the final states."""
+"""Padding that is read as input, or that affects the output or the final states."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,7 +23,7 @@ from reference.layer import Dialect
 
 
 def other_padding(dialect: Dialect) -> Dialect:
-    """Returns the dialect with the opposite convention for the output in the padding."""
+    """Returns the dialect with the other convention for the output at padded steps."""
     return replace(dialect, padding="zero" if dialect.padding == "repeat" else "repeat")
 
 
@@ -40,13 +40,13 @@ def _zeros_in_padding(array: Any, case: Case) -> Any:
 
 
 def _longest_row_in_padding(array: Any, case: Case) -> Any:
-    """Fills the padding with the longest row's values at the same step, which represent reused memory."""
+    """Fills the padding with the values of the longest row at the same step, like memory that was not cleared."""
     row = int(row_lengths(case).argmax())
     return np.where(_valid(case), array, array[:, [row]])
 
 
 def _move_from_end(array: Any, case: Case) -> Any:
-    """Fills the valid steps of each row with its last steps, which include padding."""
+    """Fills the valid steps of each row with the last steps of the row, which include padding."""
     moved = array.copy()
     for row, length in enumerate(row_lengths(case)):
         moved[:length, row] = array[case.seq_len - length :, row]
@@ -54,7 +54,7 @@ def _move_from_end(array: Any, case: Case) -> Any:
 
 
 def _move_to_end(array: Any, case: Case) -> Any:
-    """Moves the valid steps of each row to its end, and fills the rest with zeros."""
+    """Moves the valid steps of each row to its end and fills the rest with zeros."""
     moved = np.full_like(array, NOTHING)
     for row, length in enumerate(row_lengths(case)):
         moved[case.seq_len - length :, row] = array[:length, row]
@@ -106,7 +106,7 @@ DEFECTS = requiring(
         ),
         Defect(
             id="output-of-padding-left-over",
-            what="whose output in the padding is whatever the memory held before",
+            what="whose output in the padding is the previous content of the memory",
             represents="onnxruntime#1193",
             requires=lengths_change(longest_for_all),
             writes=move_in_steps("output", _longest_row_in_padding),

@@ -1,4 +1,4 @@
-"""Peepholes that are ignored, swapped, or read the wrong cell state."""
+"""Peepholes that are ignored, swapped or read the wrong cell state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ def _has_peepholes(case: Case) -> bool:
 
 
 def _move_gates(move: Callable[[list[Any]], list[Any]]) -> Rewire:
-    """Moves the parts of each peephole vector that belong to the gates i, f and o."""
+    """Moves the blocks of the gates i, f and o in each peephole vector."""
 
     def rewire(numbers: Arrays, case: Case) -> Arrays:
         del case

@@ -1,4 +1,4 @@
-"""Lower precision than the case's, such as undeclared TF32 or 16-bit formats, in one place. All else is exact."""
+"""Lower precision than the dtype of the case, such as undeclared TF32, in one place. Everything else is exact."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -19,7 +19,7 @@ from reference.cell import Cell, Step
 Array = NDArray[np.float64]
 
 SINGLE, TF32, HALF, BFLOAT16 = 24, 11, 11, 8
-"""Significant bits of the formats. Their exponent range is not modelled: no value here overflows or underflows."""
+"""Significant bits of the formats. The exponent range is not modelled: no value overflows or underflows."""
 
 
 def round_to_bits(values: Any, bits: int) -> Any:
@@ -29,18 +29,18 @@ def round_to_bits(values: Any, bits: int) -> Any:
 
 
 class Exact(Rounded):
-    """Numbers that are exact in every operation; subclasses round in one of them."""
+    """An array on which every operation is exact. Subclasses round in one operation."""
 
     @classmethod
     def lift(cls, array: Any) -> Self:
-        """Converts an array to such numbers."""
+        """Converts an array to this class."""
         return cls(PROFILES["float64"], np.asarray(array, np.float64))
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
         return self.new(np.empty(shape))
 
     def rounded(self) -> Self:
-        """Returns the numbers unchanged."""
+        """Returns the array unchanged."""
         return self
 
     def times(self, other: Self) -> Self:
@@ -65,7 +65,7 @@ class Exact(Rounded):
 
 
 def rounding_operands(bits: int) -> type[Exact]:
-    """Returns the class of numbers that round the operands of matrix products."""
+    """Returns a class of arrays that round the operands of matrix products."""
 
     class RoundedOperands(Exact):
         def matmul(self, other: Self) -> Self:
@@ -75,7 +75,7 @@ def rounding_operands(bits: int) -> type[Exact]:
 
 
 def rounding_sums(bits: int) -> type[Exact]:
-    """Returns the class of numbers whose matrix products are summed term by term, with each partial sum rounded."""
+    """Returns a class of arrays that sum matrix products term by term and round each partial sum."""
 
     class RoundedSums(Exact):
         def matmul(self, other: Self) -> Self:
@@ -88,7 +88,7 @@ def rounding_sums(bits: int) -> type[Exact]:
 
 
 def rounding_activations(bits: int) -> type[Exact]:
-    """Returns the class of numbers that round the values of activations."""
+    """Returns a class of arrays that round the values of activations."""
 
     class RoundedActivations(Exact):
         def activate(self, activation: Activation) -> Self:
@@ -120,7 +120,7 @@ class RoundedStates(Cell):
 
 
 def _quantise(matrix: Any, case: Case) -> Any:
-    """Rounds a matrix to 8-bit integers times one scale."""
+    """Rounds a matrix to 8-bit integers with a common scale."""
     del case
     scale = np.abs(matrix).max() / 127
     return np.round(matrix / scale) * scale
@@ -135,7 +135,7 @@ _FORMATS: dict[str, tuple[int, Condition]] = {
     "float16": (HALF, single_or_double),
     "float32": (SINGLE, double),
 }
-"""Narrow formats: significant bits, and the condition that the case's own format is wider."""
+"""Significant bits of each narrow format, and the condition that the dtype of the case is wider."""
 
 
 def _in_format(name: str) -> list[Defect]:
@@ -165,7 +165,7 @@ def _in_format(name: str) -> list[Defect]:
         Defect(
             id=f"parameters-in-{name}",
             what=f"whose parameters are rounded to {name}",
-            # Values of a float64 case have more bits than float32 holds; those of a float32 case would not change.
+            # Values are drawn in the dtype of the case, so rounding to the same dtype would change nothing.
             requires=requires,
             shifts=change_tensors(("weight", "bias"), _round(bits)),
         ),

@@ -1,4 +1,4 @@
-"""Projections of the hidden state that are read from the wrong place, truncated, scaled or inexact."""
+"""Projections of the hidden state that are misread, truncated, scaled or inexact."""
 
 from typing import Any
 

@@ -36,7 +36,7 @@ def _reverse(layers: Layers, case: Case) -> Layers:
 
 
 def _first_row_only(numbers: Arrays, case: Case) -> Arrays:
-    """Returns zeros in all rows but the first, in ``output``, ``h_n`` and ``c_n``."""
+    """Zeroes all rows but the first in ``output``, ``h_n`` and ``c_n``."""
 
     def keep_first(array: Any, case: Case) -> Any:
         del case
@@ -102,7 +102,7 @@ DEFECTS = requiring(
         ),
         Defect(
             id="input-of-one-row-from-row-before",
-            what="one row of which reads the input of the previous row",
+            what="that reads the input of the previous row in one row",
             reads=move_in_steps("input", _longest_from_previous),
         ),
         Defect(

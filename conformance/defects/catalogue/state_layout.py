@@ -1,4 +1,4 @@
-"""Initial and final states whose layers or directions are in the wrong order. Wrong rows are in ``rows``."""
+"""Initial and final states with layers or directions in the wrong order. Wrong rows are in ``rows``."""
 
 from collections.abc import Callable
 

@@ -36,7 +36,7 @@ def _zeros_above_first(layers: Layers, case: Case) -> Layers:
 
 
 _left_behind = change_tensors(("h_0", "c_0"), lambda array, _: array + 0.25)
-"""Change of zero initial states to 0.25, which represents states left by another sequence."""
+"""Change of zero initial states to 0.25, like states left by another sequence."""
 
 
 DEFECTS = [

@@ -41,7 +41,7 @@ def _repeat_second_to_last(array: Any, case: Case) -> Any:
 
 
 def _repeat_last_unit(array: Any, case: Case) -> Any:
-    """Replaces the last unit of the longest row at its last step by that of the step before."""
+    """Replaces the last unit of the longest row at its last step by its value at the step before."""
     stale, row, last = array.copy(), int(row_lengths(case).argmax()), longest(case) - 1
     stale[last, row, -1] = array[last - 1, row, -1]
     return stale
@@ -73,7 +73,7 @@ DEFECTS = requiring(
         ),
         Defect(
             id="input-step-stale",
-            what="one row of which reads one time step of the input twice and skips the next",
+            what="that reads one time step of the input twice in one row, and skips the next step",
             requires=several_steps,
             reads=move_in_steps("input", _repeat_middle_step),
         ),

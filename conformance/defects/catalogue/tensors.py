@@ -1,4 +1,4 @@
-"""Building blocks of defects: functions that move or change the elements of tensors, in every layout."""
+"""Building blocks of defects: functions that move or change the elements of tensors in any layout."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,9 @@ from conformance.defects.catalogue.conditions import bidirectional
 from conformance.defects.defect import NOTHING, Arrays, Change, Rewire
 
 Move = Callable[[Any, Case], Any]
-"""Function from a tensor to one of the same shape that holds other elements."""
+"""Function that returns a tensor of the same shape with other elements."""
 Layers = list[Any]
-"""State of each layer (D, B, ·)."""
+"""A state as one array (D, B, ·) for each layer."""
 
 GATES = ("input", "forget", "candidate", "output")
 """Names of the gates, in the canonical order."""
@@ -22,7 +22,7 @@ GATES = ("input", "forget", "candidate", "output")
 
 
 def change_tensors(names: str | tuple[str, ...], change: Callable[[Any, Case], Any]) -> Change:
-    """Changes the tensors whose names start with one of these."""
+    """Changes the tensors whose names start with one of these names."""
 
     def changed(tensors: Arrays, case: Case) -> Arrays:
         return {name: change(array, case) if name.startswith(names) else array for name, array in tensors.items()}
@@ -31,7 +31,7 @@ def change_tensors(names: str | tuple[str, ...], change: Callable[[Any, Case], A
 
 
 def scale_tensors(names: str | tuple[str, ...], factor: float) -> Change:
-    """Multiplies the tensors whose names start with one of these."""
+    """Multiplies the tensors whose names start with one of these names."""
     return change_tensors(names, lambda array, _: factor * array)
 
 
@@ -79,7 +79,12 @@ def transpose_gates(matrix: Any, case: Case) -> Any:
 
 
 def move_in_parameters(*kinds: str, move: Move) -> Rewire:
-    """Moves the elements of the parameters whose names start with one of these, such as ``bias`` or ``weight_ih``."""
+    """Moves the elements of some parameters.
+
+    Args:
+        kinds: starts of the parameters' names, such as ``bias`` or ``weight_ih``.
+        move: function that moves the elements of one parameter.
+    """
 
     def rewire(numbers: Arrays, case: Case) -> Arrays:
         return {name: move(array, case) for name, array in numbers.items() if name.startswith(kinds)}
@@ -88,10 +93,10 @@ def move_in_parameters(*kinds: str, move: Move) -> Rewire:
 
 
 def read_gates(sources: tuple[int, int, int, int], *kinds: str) -> Rewire:
-    """Reads other gates in place of i, f, g and o, in the parameters whose names start with one of these.
+    """Reads other gates in place of i, f, g and o in some parameters.
 
     Args:
-        sources: numbers of the gates that are read as i, f, g and o; ``NOTHING`` reads zeros.
+        sources: numbers of the gates to read as i, f, g and o; ``NOTHING`` reads zeros.
         kinds: starts of the parameters' names.
     """
 
@@ -108,8 +113,8 @@ def read_parameters(*kinds: str, source: Callable[[str, Case], str | None]) -> R
     """Reads parameters in place of others where their shapes match.
 
     Args:
-        kinds: starts of the names of the parameters that are replaced.
-        source: function from a parameter's name to that of the parameter to read; None for no change.
+        kinds: starts of the names of the parameters to replace.
+        source: function that returns the name of the parameter to read for a name; None for no change.
     """
 
     def rewire(numbers: Arrays, case: Case) -> Arrays:
@@ -196,7 +201,7 @@ def _by_direction(output: Any, case: Case) -> Any:
 
 
 def move_in_states(*names: str, move: Callable[[Layers, Case], Layers]) -> Rewire:
-    """Moves the elements of states, given as lists of layers (D, B, ·)."""
+    """Moves the elements of the states with these names, layer by layer."""
 
     def rewire(numbers: Arrays, case: Case) -> Arrays:
         read: Arrays = {}
@@ -225,7 +230,7 @@ def h_n_from_output(step: Callable[[Case], Any], direction: int) -> Rewire:
 
 
 def split_layers(tensors: Arrays, name: str, case: Case) -> Layers:
-    """Returns a state layer by layer, from one tensor or from one for each layer."""
+    """Splits a state into layers. If hidden sizes differ, it already has one tensor for each layer."""
     model, rows = case.model, case.rows or 1
     if not model.is_uniform:
         return [tensors[f"{name}_l{k}"].reshape(model.num_directions, rows, -1) for k in range(case.num_layers)]
@@ -234,7 +239,7 @@ def split_layers(tensors: Arrays, name: str, case: Case) -> Layers:
 
 
 def join_layers(layers: Layers, name: str, like: Arrays, case: Case) -> Arrays:
-    """Inverts ``split_layers``; ``like`` has the shapes of the result."""
+    """Inverts ``split_layers``. The result has the shapes of ``like``."""
     if not case.model.is_uniform:
         return {f"{name}_l{k}": layer.reshape(like[f"{name}_l{k}"].shape) for k, layer in enumerate(layers)}
     return {name: np.stack(layers).reshape(like[name].shape)}

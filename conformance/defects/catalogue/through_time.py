@@ -1,4 +1,4 @@
-"""Gradients that are wrong between steps, or that use wrong saved values. The adjoint of each step is right."""
+"""Gradients that are wrong between steps, or that use wrong saved values. The adjoint of each step is correct."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,11 +31,11 @@ from reference.layer import Pass
 
 ChangePass = Callable[[Pass, Case], Pass]
 StepFilter = Callable[[int, int], bool]
-"""Condition on a step, given its number and the number of steps. Steps are counted in the order of processing."""
+"""Condition on a step, given its number in the order of processing and the number of steps."""
 
 
 class CutCellState(CountingCell):
-    """A cell in which, at some steps, no gradient flows to the previous cell state."""
+    """A cell that stops the gradient to the previous cell state at some steps."""
 
     def __init__(self, case: Case, cut: StepFilter) -> None:
         super().__init__(case)
@@ -48,7 +48,7 @@ class CutCellState(CountingCell):
 
 
 class CutRecurrentWeights:
-    """Recurrent weights through which, at some steps, no gradient flows to the previous hidden state."""
+    """Recurrent weights that stop the gradient to the previous hidden state at some steps."""
 
     __array_ufunc__ = None  # Makes ``array @ self`` call ``__rmatmul__``.
 
@@ -57,14 +57,14 @@ class CutRecurrentWeights:
         self._left = steps
 
     def __rmatmul__(self, d_z: Any) -> Any:
-        """Returns the gradient of the previous hidden state. Called once for each step, last step first."""
+        """Returns δh_{t-1}. Called once for each step, last step first."""
         self._left -= 1
         d_h = d_z @ self.weights
         return np.zeros_like(d_h) if self.cut(self._left, self.steps) else d_h
 
 
 class SkippedStep(CountingCell):
-    """A cell in which no gradient flows to the pre-activations of one step.
+    """A cell that stops the gradient to the pre-activations of one step.
 
     Attributes:
         skipped: number of the step in the order of processing.
@@ -81,8 +81,10 @@ class SkippedStep(CountingCell):
 
 
 def _backward_weights(name: str, change: Callable[[Any, Case], Any]) -> ChangePass:
-    """Changes the weights of this name in the backward pass only."""
-    return lambda one, case: one._replace(weights={**one.weights, name: change(one.weights[name], case)})
+    """Changes the weights with this name in the backward pass only."""
+    return lambda layer_pass, case: layer_pass._replace(
+        weights={**layer_pass.weights, name: change(layer_pass.weights[name], case)}
+    )
 
 
 def _cut_recurrent_weights(cut: StepFilter) -> ChangePass:
@@ -114,32 +116,35 @@ def _without_gate(block: int, name: str) -> Defect:
 
 def _only_direction(suffix: str) -> ChangePass:
     no_input_gradient = _backward_weights("weight_ih", _zeros)
-    return lambda one, case: one if one.time.suffix == suffix else no_input_gradient(one, case)
+    return lambda layer_pass, case: (
+        layer_pass if layer_pass.time.suffix == suffix else no_input_gradient(layer_pass, case)
+    )
 
 
-def _without_last_row(one: Pass, case: Case) -> Pass:
-    x, h = one.x.reshape(case.seq_len, -1, one.x.shape[-1]).copy(), one.h.copy()
+def _without_last_row(layer_pass: Pass, case: Case) -> Pass:
+    x, h = layer_pass.x.reshape(case.seq_len, -1, layer_pass.x.shape[-1]).copy(), layer_pass.h.copy()
     x[:, -1] = h[:, -1] = 0
-    return one._replace(x=x.reshape(one.x.shape), h=h)
+    return layer_pass._replace(x=x.reshape(layer_pass.x.shape), h=h)
 
 
-def _new_h_as_previous(one: Pass, case: Case) -> Pass:
+def _new_h_as_previous(layer_pass: Pass, case: Case) -> Pass:
     del case
-    h = one.h.copy()
-    h[one.time.before] = one.h[one.time.after]
-    return one._replace(h=h)
+    h = layer_pass.h.copy()
+    h[layer_pass.time.before] = layer_pass.h[layer_pass.time.after]
+    return layer_pass._replace(h=h)
 
 
-def _without_initial_h(one: Pass, case: Case) -> Pass:
+def _without_initial_h(layer_pass: Pass, case: Case) -> Pass:
     del case
-    h = one.h.copy()
-    h[one.time.start] = 0
-    return one._replace(h=h)
+    h = layer_pass.h.copy()
+    h[layer_pass.time.start] = 0
+    return layer_pass._replace(h=h)
 
 
-def _round_weights(one: Pass, case: Case) -> Pass:
+def _round_weights(layer_pass: Pass, case: Case) -> Pass:
     del case
-    return one._replace(weights={name: round_to_bits(array, BFLOAT16) for name, array in one.weights.items()})
+    rounded = {name: round_to_bits(array, BFLOAT16) for name, array in layer_pass.weights.items()}
+    return layer_pass._replace(weights=rounded)
 
 
 _checks_full_row = all_of(checks_gradients, has_full_row)

@@ -1,4 +1,4 @@
-"""Weights that are transposed, swapped, inexact or of the other direction. Wrong gate orders are in ``gates``."""
+"""Weights that are transposed, swapped, inexact or read from the other direction. Gate orders are in ``gates``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,7 @@ def _read_column_major(array: Any, case: Case) -> Any:
 
 
 def _read_by_unit(array: Any, case: Case) -> Any:
-    """Reads the rows as if they were stored unit by unit, with the four gates of each unit together."""
+    """Reads the rows as if the four gates of each unit were stored together."""
     del case
     return array.reshape(-1, 4, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
 
@@ -54,7 +54,7 @@ def _swap_first_units(array: Any, case: Case) -> Any:
 
 
 def _move_columns(kind: str, change: Callable[[Any], Any]) -> Rewire:
-    """Moves the columns of a kind of weights; ``change`` takes and returns them as rows."""
+    """Moves the columns of a kind of weights. ``change`` receives and returns the transposed matrix."""
     return move_in_parameters(kind, move=lambda array, _: change(array.T.copy()).T)
 
 
@@ -84,7 +84,7 @@ def _equal_shapes(case: Case) -> bool:
 
 
 def _square(kind: str) -> Condition:
-    """Returns the condition that each gate of some layer has a square matrix, larger than 1 × 1, with nonzero input."""
+    """Returns the condition that in some layer with nonzero input the gates' matrices are square and not 1 × 1."""
 
     def holds(case: Case) -> bool:
         shapes = case.model.parameter_shapes()
