@@ -1,4 +1,4 @@
-"""Defects made of other defects."""
+"""Defects that are derived from other defects."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -27,7 +27,7 @@ _COMPLETE = frozenset(
         "saved",
     }
 )
-"""Mechanisms that return all tensors, so that those of two defects can be applied one after the other."""
+"""Mechanisms that can be applied one after the other, because each returns everything that the next one needs."""
 _BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients"})
 """Mechanisms that change only gradients."""
 
@@ -35,7 +35,8 @@ _BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients"})
 def compose(first: Defect, second: Defect) -> Defect | None:
     """Returns a defect that combines two others.
 
-    Returns None if the two cannot be combined, or if the order does not matter and this is not the canonical one.
+    Returns None if the two cannot be combined. Also returns None if their order does not matter and the ids are not in
+    alphabetical order.
     """
     changed = {}
     shared = False
@@ -51,7 +52,7 @@ def compose(first: Defect, second: Defect) -> Defect | None:
     if changed["cell"] and changed["cells"]:
         return None
     if changed["lift"] is not _MECHANISMS["lift"] and (changed["cell"] or changed["saved"]):
-        return None  # These are written for arrays and do not run on lifted numbers.
+        return None  # Cells and ``saved`` require NumPy arrays.
     if not shared and first.id > second.id:
         return None
     return Defect(
@@ -69,9 +70,10 @@ def changes_only_gradients(defect: Defect) -> bool:
 
 
 def with_gradients_as_read(defect: Defect) -> Defect | None:
-    """Returns a defect whose gradients stay in the wrong places that its parameters are read from.
+    """Returns a defect whose gradients are in the wrong places from which the parameters are read.
 
-    A wrong weight loader has this defect. Returns None if the defect reads nothing in the wrong place.
+    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or if it changes
+    ``gradients``.
     """
     reads = defect.reads
     if reads is None or defect.gradients is not None:
@@ -89,7 +91,7 @@ def with_gradients_as_read(defect: Defect) -> Defect | None:
 
 
 def _chain(one: Callable[..., Any], other: Callable[..., Any]) -> Callable[[Any, Case], Any]:
-    return lambda what, case: other(one(what, case), case)
+    return lambda tensors, case: other(one(tensors, case), case)
 
 
 def _chain_partial(one: Rewire, other: Rewire) -> Rewire:

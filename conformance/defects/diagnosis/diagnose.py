@@ -1,7 +1,7 @@
 """Diagnosis of a failed solution with the catalogue of defects.
 
-Each defect is solved on the failing problem. It explains the failure if it predicts every tensor within the budget.
-If no single defect does, pairs of defects are tried.
+The failing problem is solved with each defect. A defect explains the failure if it predicts every tensor within the
+budget. If no single defect does, pairs of defects are tried.
 """
 
 import math
@@ -19,11 +19,11 @@ MAX_CPU_SECONDS = 1.6
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Causes of a failure; a failure without causes is unexplained.
+    """Explanation of a failure. A failure without causes is unexplained.
 
     Attributes:
         causes: causes, best first.
-        compared: number of tensors that were compared: present and with the right shape.
+        compared: number of tensors that were present with the right shape, and therefore compared.
         expected: number of tensors that the problem expects.
         complete: whether all single defects were tried within the time limit.
     """
@@ -56,7 +56,7 @@ def diagnose(
         judged: the failed solution.
         catalogue: defects to try.
         suspects: causes of the implementation's other failures. If one fits, no other defect is tried.
-        pairs: whether to try pairs if no single defect fits. Solutions that are not finite are never tried with pairs.
+        pairs: whether to try pairs if no single defect fits. Never tried on a solution with NaN or infinity.
     """
     observation = Observation(judged)
     if not observation.deviates:
@@ -71,6 +71,6 @@ def diagnose(
 def misfits(judged: JudgedSolution, defect: Defect) -> dict[str, float]:
     """Returns the largest |deviation| of each tensor from a defect's prediction, in tolerances.
 
-    Tensors that are missing or have a wrong shape are left out.
+    The result omits tensors that are missing or have a wrong shape.
     """
     return Search(Observation(judged)).misfits(defect)

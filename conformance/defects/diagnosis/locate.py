@@ -1,7 +1,7 @@
 """Locates the first deviation of a failure that no defect explains.
 
 If the implementation can run a single step from given states, it runs step by step from its own states. Each step is
-compared with one step of the reference from the same states, so that earlier errors do not blur later ones.
+compared with one step of the reference from the same states, so that earlier errors do not affect later comparisons.
 """
 
 import time
@@ -27,7 +27,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def locate(adapter: Adapter, judged: JudgedSolution) -> str:
-    """Describes where a solution first deviates: layer, direction, step and tensor. Empty if nothing is known."""
+    """Describes where a solution first deviates: layer, direction, step and tensor. Empty if unknown."""
     deviating = _deviating_tensors(judged)
     if any(name.startswith(("output", "h_n", "c_n")) for name in deviating):
         found = _follow_single_steps(adapter, judged.problem, judged.dialect)
@@ -55,7 +55,7 @@ def _is_wrong(name: str, judged: JudgedSolution) -> NDArray[np.bool_]:
 
 
 def _first_output_steps(judged: JudgedSolution) -> str:
-    """Describes the first wrong step of ``output`` in each direction, in the order that the direction runs in."""
+    """Describes the first wrong step of ``output`` in each direction, in its order of processing; empty if unknown."""
     case, model = judged.problem.case, judged.problem.case.model
     if "output" not in judged.expectation.values:
         return ""
@@ -72,7 +72,7 @@ def _first_output_steps(judged: JudgedSolution) -> str:
 
 
 def _follow_single_steps(adapter: Adapter, problem: Problem, dialect: Dialect) -> str:
-    """Describes the first wrong step of an implementation that runs step by step; empty if it cannot do that."""
+    """Describes the first wrong step of an implementation that runs step by step; empty if it cannot run that way."""
     case, model = problem.case, problem.case.model
     if model.num_directions > 1 or case.drops:
         return ""
@@ -144,7 +144,7 @@ class _SingleSteps:
         self._axis = 1 if self.case.batch_first and self.case.rows else 0
 
     def __iter__(self) -> Iterator[_SingleStep]:
-        """Yields each step in the order in which the layer runs it."""
+        """Yields the steps in the order of processing."""
         problem, case = self._problem, self._problem.case
         state = self._initial_state()
         for number in range(case.seq_len) if case.model.suffixes == ("",) else reversed(range(case.seq_len)):

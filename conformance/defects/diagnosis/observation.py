@@ -1,4 +1,4 @@
-"""Observation of a failed solution, and its misfit to predictions.
+"""A failed solution, and its misfit to the predictions of defects.
 
 A defect can move values to positions where the reference's budget is too small or zero. Each tensor therefore has a
 single tolerance: the largest budget of its elements. The tolerance grows with the tensor if the defect makes it larger.
@@ -22,7 +22,7 @@ _DEFAULT_TOLERANCE_ROUNDINGS = 1000.0
 class Observation:
     """A failed solution with one tolerance per tensor.
 
-    Tensors that are missing or have a wrong shape or dtype are left out: the judge has reported them.
+    It omits tensors that are missing or have a wrong shape or dtype, which the judge reports.
 
     Attributes:
         problem: the failing problem.
@@ -32,7 +32,7 @@ class Observation:
         got: the solution's comparable tensors by name.
         finite: whether the comparable tensors contain neither NaN nor infinity.
         deviates: whether a comparable tensor deviates from the reference by more than its budget.
-        reference_misfits: misfit of the reference itself for each comparable tensor.
+        reference_misfits: misfit of the reference for each comparable tensor.
     """
 
     def __init__(self, judged: JudgedSolution) -> None:
@@ -61,7 +61,7 @@ class Observation:
         self.reference_misfits = self.misfits(self.values)
 
     def misfits(self, prediction: Mapping[str, Any]) -> dict[str, float]:
-        """Returns the misfit of each comparable tensor of a prediction."""
+        """Returns the misfit of each comparable tensor to a prediction."""
         return {
             name: self.misfit(name, self.got[name], value) for name, value in prediction.items() if name in self.got
         }
@@ -93,7 +93,7 @@ class Observation:
 
 
 def perturbed_by_rounding(problem: Problem, draw: int) -> Problem:
-    """Returns a problem whose parameters, input and states carry a random relative error of about one rounding.
+    """Returns a problem whose parameters, input and states have random relative errors of about one rounding.
 
     Args:
         problem: the problem.
@@ -117,7 +117,7 @@ def perturbed_by_rounding(problem: Problem, draw: int) -> Problem:
 def _without_open_elements(
     got: NDArray[np.float64], expected: NDArray[np.float64], budget: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Replaces the elements whose value the dialect leaves open by the expected ones."""
+    """Replaces elements that the dialect does not specify by the expected ones."""
     return np.where(np.isinf(budget), expected, got)
 
 

@@ -20,9 +20,9 @@ MAX_MISFIT = 1.0
 MAX_UNEXPLAINED_SHARE = 0.3
 """Largest share of the deviation that a cause may leave unexplained: its misfit divided by the reference's misfit."""
 SAME_BELOW = 0.1
-"""Largest difference, in tolerances, between two predictions that count as the same."""
+"""Largest difference, in tolerances, between two predictions that count as equal."""
 MIN_RESIZE_COSINE = 0.9
-"""Smallest cosine between predicted and observed deviations at which a defect is tried with another size."""
+"""Smallest cosine between predicted and observed deviations for which a defect is tried with another size."""
 _MAX_RESIZES = 3
 _PERTURBATIONS = 2
 """Number of perturbed problems that measure how much a defect amplifies rounding."""
@@ -36,7 +36,7 @@ class Cause:
     Attributes:
         defect: the defect, possibly composed of two.
         misfit: largest |deviation| from the defect's prediction, in tolerances.
-        like_best: whether the defect predicts the same as the best cause.
+        like_best: whether the defect's prediction equals that of the best cause.
     """
 
     defect: Defect
@@ -51,7 +51,7 @@ class _Fit(NamedTuple):
 
 
 class _Miss(NamedTuple):
-    """A defect that does not fit, with its sort key: the lower the rank, the more the defect explains."""
+    """A defect that does not fit, with a sort key: the lower the rank, the more the defect explains."""
 
     defect: Defect
     rank: tuple[float, float]
@@ -91,7 +91,7 @@ class Search:
         for pair in _composed_pairs(promising):
             if self._fits or self._is_late():
                 return
-            # One defect may need shapes or numbers that the other one takes away.
+            # One defect may need shapes or values that the other one removes.
             with suppress(Exception):
                 self._try(pair)
 
@@ -106,7 +106,7 @@ class Search:
     def misfits(self, defect: Defect) -> dict[str, float]:
         """Returns the misfit of each tensor to a defect's prediction.
 
-        If a misfit exceeds ``MAX_MISFIT``, all are divided by the defect's amplification of rounding.
+        If a misfit exceeds ``MAX_MISFIT``, all misfits are divided by the defect's amplification of rounding.
         """
         problem = self._observation.problem
         prediction = self._solve(defect, problem)
@@ -161,10 +161,7 @@ class Search:
         return max(misfits.values()) <= MAX_UNEXPLAINED_SHARE * deviation
 
     def _amplification(self, defect: Defect, problem: Problem, prediction: Arrays) -> dict[str, float]:
-        """Returns, for each tensor, how much more a defect amplifies rounding of its inputs than the reference does.
-
-        Each factor is at least 1.
-        """
+        """Returns by which factor, at least 1, a defect amplifies rounding more than the reference, for each tensor."""
         observation = self._observation
         factors = dict.fromkeys(prediction, 1.0)
         for draw in range(_PERTURBATIONS):
@@ -178,7 +175,7 @@ class Search:
         return factors
 
     def _resized(self, defect: Defect, prediction: Arrays) -> Defect | None:
-        """Returns a defect with the size that fits the observation best; None if the deviations differ in direction."""
+        """Returns a defect with the size that fits the observation best; None if no size can fit."""
         if defect.with_size is None or defect.size is None or not prediction:
             return None
         observed = self._observation.scaled_deviations(self._observation.got, prediction)
@@ -190,12 +187,12 @@ class Search:
         return defect.with_size(defect.size * product / float(predicted @ predicted))
 
     def _solve(self, defect: Defect, problem: Problem) -> Arrays:
-        # A defect may read NaN from padding or overflow, as the implementation does.
+        # A defect may overflow or read NaN from padding, like the implementation.
         with np.errstate(all="ignore"):
             return solve(defect, problem, self._observation.dialect)
 
     def _rank(self, misfits: Mapping[str, float]) -> tuple[float, float]:
-        """Returns a sort key for defects that do not fit: first by explained tensors, then by remaining misfits."""
+        """Returns a sort key of a defect that does not fit: explained tensors first, then remaining misfits."""
         before = self._observation.reference_misfits
         remaining = [np.log(min(misfits.get(name, misfit), 1e9) + 1) for name, misfit in before.items()]
         explained = sum(misfit <= MAX_MISFIT for misfit in misfits.values())
@@ -209,7 +206,7 @@ class Search:
 
 
 def _composed_pairs(defects: Sequence[Defect]) -> Iterator[Defect]:
-    """Yields the composition of each pair of defects that composes; pairs of the first defects come first."""
+    """Yields the composition of each pair of defects that can be combined, pairs of the first defects first."""
     for i, j in sorted(permutations(range(len(defects)), 2), key=lambda pair: (pair[0] + 1) * (pair[1] + 1)):
         pair = compose(defects[i], defects[j])
         if pair is not None:

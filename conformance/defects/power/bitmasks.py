@@ -1,8 +1,8 @@
-"""Bit masks of the defects that a passing case detects; one mask goes into each passing result.
+"""Bit masks of the defects that a case detects. Each passing result contains one.
 
 The kill matrix of the shipped cases takes minutes to compute, so the package contains their masks (``detected.json``,
-written by ``conformance power --write``). They are valid as long as the code that determines them is unchanged. All
-other masks are computed.
+written by ``conformance power --write``). The file is used only as long as the code that determines the masks is
+unchanged. All other masks are computed.
 """
 
 import json
@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).with_name("detected.json")
 """Path of the file with the masks of the shipped cases."""
 
 IDS: tuple[str, ...] = tuple(defect.id for defect in REQUIRED)
-"""Ids of the defects that power counts; bit n of a mask stands for the n-th id."""
+"""Ids of the defects that power counts. Bit n of a mask stands for ``IDS[n]``."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Detector:
     folder: Path | None
 
     def mask(self, case: Case, adapter: Adapter) -> int:
-        """Returns the mask of the defects with which an implementation would fail a case."""
+        """Returns the mask of the defects that a case detects under the profile and dialect of an implementation."""
         view = View.of(case, adapter)
         shipped = shipped_masks().get(view.key)
         return mask(compute_row(view, self.folder)) if shipped is None else shipped
@@ -66,7 +66,7 @@ def shipped_views() -> list[View]:
 
 
 def _run_by(adapter: Adapter, case: Case) -> Case | None:
-    """Returns the case that an implementation runs, forward only if it has no gradients; None if it does not run it."""
+    """Returns the case as an implementation runs it by default; None if it does not run the case."""
     run = case if "gradients" in adapter.features else case.forward_only() or case
     return run if adapter.runs_by_default(case) and set(features(run)) <= adapter.features else None
 

@@ -1,6 +1,6 @@
-"""Certificate of a case: the smallest detected change of each parameter element.
+"""Certificate of a case: the smallest change of each parameter element that the case detects.
 
-If a case does not detect a change of an element by 1e-3, an implementation can misuse that element and still pass.
+If a case does not detect a change of an element by 1e-3, an implementation can misread that element and still pass.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 
 MAX_UNDETECTED_CHANGE = 1e-3
-"""Change of a parameter element that a case should detect; ``conformance check --certify`` warns otherwise."""
+"""Change of a parameter element that a case should detect. If not, ``conformance check --certify`` warns."""
 MAX_ELEMENTS = 2000
-"""Largest number of elements to change per case. A case with more elements changes evenly spaced ones."""
+"""Largest number of elements to change per case. In larger cases, evenly spaced elements are changed."""
 _CHANGE = 1e-6
 """Amount added to an element, so small that the deviation is linear in it."""
 _MAX_MULTIPLICATIONS = 4e9
-"""Limit on multiplications per case. A case that would exceed it changes fewer elements, at least ``_MIN_ELEMENTS``."""
+"""Limit on multiplications per case. To stay below it, fewer elements are changed, but at least ``_MIN_ELEMENTS``."""
 _MIN_ELEMENTS = 50
 
 
@@ -35,7 +35,7 @@ class Element:
     Attributes:
         name: name of the parameter.
         where: position of the element in words.
-        smallest_change: change of the element that has an error ratio of 1; infinite if no change deviates.
+        smallest_change: change of the element that causes an error ratio of 1; infinite if there is none.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Element:
 
 @dataclass(frozen=True)
 class Certificate:
-    """How sensitive a case is to changes of its parameters.
+    """Sensitivity of a case to changes of its parameters.
 
     Attributes:
         case: the case.
-        worst: element with the largest undetected change.
+        worst: element with the largest ``smallest_change``.
         tried: number of elements that were changed.
-        elements: number of elements of all parameters.
+        elements: number of parameter elements.
     """
 
     case: Case
@@ -61,7 +61,7 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether the case detects a change by ``MAX_UNDETECTED_CHANGE`` of every element that was tried."""
+        """Whether the case detects a change of each tried element by ``MAX_UNDETECTED_CHANGE``."""
         return self.worst.smallest_change <= MAX_UNDETECTED_CHANGE
 
     def __str__(self) -> str:
@@ -100,9 +100,10 @@ def _elements(problem: Problem, stride: int) -> Iterator[tuple[str, tuple[int, .
 
 
 def _measure(problem: Problem, flat: FlatExpectation, name: str, index: tuple[int, ...]) -> Element:
-    """Changes one element and extrapolates linearly to the change that has an error ratio of 1."""
+    """Changes one element and extrapolates linearly to an error ratio of 1."""
     changed: Any = np.array(problem.parameters[name], dtype=np.float64)
     changed[index] += _CHANGE
     wrong = replace(problem, parameters={**problem.parameters, name: changed})
     error_ratio = flat.error_ratio(reference_solve(wrong, Dialect()))
-    return Element(name, describe_element(problem.case, name, index), _CHANGE / error_ratio if error_ratio > 0 else np.inf)
+    smallest_change = _CHANGE / error_ratio if error_ratio > 0 else np.inf
+    return Element(name, describe_element(problem.case, name, index), smallest_change)

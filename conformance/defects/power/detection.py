@@ -20,7 +20,7 @@ def error_ratios(
 ) -> dict[str, float]:
     """Returns the error ratio of each applicable defect on a problem, by the defect's id.
 
-    The defects are computed exactly, in float64, and compared with the budget of the case's dtype.
+    The defects are solved in float64. Their deviations are compared with the budget of the case's dtype.
     """
     flat = FlatExpectation(expectation)
     return {
@@ -42,7 +42,7 @@ class FlatExpectation:
         return np.concatenate([tensors[name].ravel() for name in self._names])
 
     def error_ratio(self, solution: Mapping[str, NDArray[np.float64]]) -> float:
-        """Returns the largest error ratio of a solution; infinite if a value is unexpectedly NaN or infinite."""
+        """Returns the error ratio of a solution; infinite if a value is unexpectedly NaN or infinite."""
         got = self._flatten(solution)
         both_nan = np.isnan(got) & np.isnan(self._values)
         deviation = np.where(both_nan, 0.0, np.abs(got - self._values))

@@ -39,15 +39,12 @@ REQUIRED: tuple[Defect, ...] = tuple(each for each in CATALOGUE if not each.equi
 """Defects that power counts: all that are not equivalent to a correct LSTM."""
 
 _MIN_ROWS_FOR_PROCESSES = 8
-"""Smallest number of rows to compute for which several processes are faster than one."""
+"""Smallest number of missing rows for which several processes are faster than one."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A case together with the rounding profile and dialect of an implementation.
-
-    All three determine the row of the kill matrix.
-    """
+    """A case with the profile and dialect of an implementation. They determine a row of the kill matrix."""
 
     case: Case
     profile: Profile
@@ -95,7 +92,7 @@ def compute_row(view: View, folder: Path | None) -> Row:
         folder: cache folder; None to compute without a cache.
 
     Raises:
-        UserError: the case is chaotic.
+        UserError: the case cannot be judged.
     """
     return Row(view.case, _load(view, folder) or _compute(view, folder))
 
@@ -109,15 +106,15 @@ def compute_matrix(
         views: the cases and how they are judged.
         folder: cache folder; None to compute without a cache.
         jobs: number of processes for rows that are not in the cache.
-        progress: callback after each row.
+        progress: callback for progress.
 
     Raises:
-        UserError: a case is chaotic.
+        UserError: a case cannot be judged.
     """
     report = progress or (lambda *_: None)
     found = {i: cached for i, view in enumerate(views) if (cached := _load(view, folder)) is not None}
     report(len(found), len(views))
-    # The most expensive rows first, so that no process is left computing one at the end.
+    # Expensive rows come first, so that all processes finish at about the same time.
     missing = sorted((i for i in range(len(views)) if i not in found), key=lambda i: -_cost(views[i]))
     for i, error_ratios in zip(missing, _compute_all([views[i] for i in missing], folder, jobs), strict=True):
         found[i] = error_ratios
@@ -140,7 +137,7 @@ def _compute(view: View, folder: Path | None) -> dict[str, float]:
         expectation = Oracle(folder).expect(problem, view.profile, view.dialect)
     except RejectedCaseError as error:
         raise UserError(f"{view.case.file}:{view.case.line}: {view.case.name} cannot be judged: {error}") from error
-    with np.errstate(all="ignore"):  # A defect that overflows is detected; NumPy's warning adds nothing.
+    with np.errstate(all="ignore"):  # A defect may overflow.
         error_ratios = detection.error_ratios(problem, expectation, view.dialect, CATALOGUE)
     _store(view, folder, error_ratios)
     return error_ratios
@@ -171,7 +168,7 @@ def _load(view: View, folder: Path | None) -> dict[str, float] | None:
 
 
 def _store(view: View, folder: Path | None, error_ratios: dict[str, float]) -> None:
-    """Writes a row to the cache. Ignores a cache that cannot be written: it costs only time."""
+    """Writes a row to the cache. Ignores errors, which cost only time."""
     if folder is None:
         return
     target = cache_path(view, folder)

@@ -17,13 +17,13 @@ from conformance.verdict.problem import make_problem
 from reference import PROFILES, Dialect
 
 _MAX_SCALINGS = 4
-"""Attempts to find a defect's smallest detected size; one suffices if the deviation grows linearly with the size."""
+"""Attempts to find a defect's smallest detected size. One suffices if the deviation grows linearly with the size."""
 _ERROR_RATIO_TOLERANCE = 0.05
 """Largest relative difference between ``DETECTED_ABOVE`` and the error ratio of the smallest detected size."""
 
 
 class Share(NamedTuple):
-    """Numbers of detected and of applicable defects."""
+    """Numbers of detected and applicable defects."""
 
     detected: int
     applicable: int
@@ -79,7 +79,7 @@ class Power:
 
     @property
     def contradicted(self) -> list[Defect]:
-        """Defects that are marked as equivalent to a correct LSTM although some case detects them."""
+        """Defects that are marked as equivalent to a correct LSTM but that some case detects."""
         detected = detected_by(self.rows)
         return [defect for defect in CATALOGUE if defect.equivalent and defect.id in detected]
 
@@ -104,7 +104,7 @@ class Power:
     def sufficient_rows(self) -> list[Row]:
         """Returns the rows of a small subset of the cases that detects as much as all cases, in every dtype.
 
-        The subset is chosen greedily; of equally good cases, the first row wins.
+        The subset is chosen greedily. Among equally good rows, the first one is chosen.
         """
         pairs = {id(row): {(row.case.dtype, name) for name in row.detected} for row in self.rows}
         missing = {pair for detected in pairs.values() for pair in detected}
@@ -145,7 +145,7 @@ def detected_by(rows: Iterable[Row]) -> frozenset[str]:
 
 
 def count_detected(rows: Sequence[Row]) -> Share:
-    """Counts the required defects that apply to some row, and those of them that some row detects."""
+    """Counts the required defects that apply to some row, and how many of these some row detects."""
     required = {defect.id for defect in REQUIRED}
     applicable = required.intersection(*[{name for row in rows for name in row.error_ratios}])
     return Share(len(applicable & detected_by(rows)), len(applicable))
@@ -154,7 +154,7 @@ def count_detected(rows: Sequence[Row]) -> Share:
 def find_undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[list[Defect], list[Defect]]:
     """Returns the defects that apply but that no case detects, and the defects that apply to no case.
 
-    Much cheaper than a kill matrix: a defect that one case detects is not run on the following cases.
+    This is much cheaper than a kill matrix, because a defect is not run again after a case has detected it.
     """
     left = list(defects)
     applicable: set[str] = set()
@@ -172,7 +172,7 @@ def find_undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[l
 
 
 def _smallest_size(defect: Defect, row: Row) -> float | None:
-    """Scales a defect's size until its error ratio is ``DETECTED_ABOVE``; returns None if that fails."""
+    """Returns the size at which a defect's error ratio is ``DETECTED_ABOVE``; None if it is not found."""
     assert defect.size is not None
     assert defect.with_size is not None
     problem = make_problem(row.case)

@@ -14,7 +14,7 @@ from reference.cell import Cell
 
 Values = NDArray[np.floating]
 Tolerance = Callable[[Values], Values]
-"""Function from expected values to the largest deviations that pass."""
+"""Function that returns the largest deviations that pass, given the expected values."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Check:
     """One comparison of a published suite.
 
     Attributes:
-        problem: the check's configuration and values.
-        compared: names, or prefixes of names, of the tensors that the check compares.
-        dialect: padding convention.
-        cell: cell of the LSTM; None for the usual one.
+        problem: configuration and values.
+        compared: names or prefixes of the names of the compared tensors.
+        dialect: conventions of the suite's LSTM.
+        cell: cell of the LSTM; None for the standard cell.
     """
 
     problem: Problem
@@ -42,7 +42,7 @@ class Suite:
         name: name of the suite.
         tolerance: the tolerance in words.
         within: the tolerance as a function.
-        checks: function that builds the checks; raises ImportError if a package is missing.
+        checks: function that builds the checks. Raises ImportError if a package is missing.
     """
 
     name: str
@@ -56,7 +56,11 @@ def problem_with_values(case: Case, values: Mapping[str, Any]) -> Problem:
 
     Args:
         case: configuration of the problem.
-        values: parameters, ``input``, states, and cotangents as ``cotangent.NAME``, by name. Missing ones are zero.
+        values: parameters, ``input``, initial states, and cotangents as ``cotangent.NAME``, by name. All but ``input``
+            default to zeros.
+
+    Raises:
+        ValueError: ``input`` has the wrong shape.
     """
     drawn = make_problem(case)
     parameters = {

@@ -1,8 +1,8 @@
 """Power of published suites, for comparison with this suite's power.
 
-Each test of a published suite becomes a problem with the published configuration and values. Every defect runs on it.
-The test detects a defect if a tensor that it compares leaves the test's own tolerance. For suites with a single bias,
-``bias_ih`` holds that bias and ``bias_hh`` is zero.
+Each test of a published suite becomes a problem with the published configuration and values, on which every defect
+runs. The test detects a defect if a compared tensor deviates by more than the suite's own tolerance. For suites with a
+single bias, ``bias_ih`` holds that bias and ``bias_hh`` is zero.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ from reference.cell import Cell
 Kind = Literal["gates", "forward", "gradients"]
 
 _MAX_CASES = 5
-"""Cases per defect that are run to find out whether the defect changes the forward pass."""
+"""Number of cases to run per defect to find out whether the defect changes the forward pass."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def measure_published(suites: Sequence[Suite] = SUITES) -> Iterator[SuitePower]:
 
 
 def measure_cases(rows: Sequence[Row]) -> SuitePower:
-    """Returns the power of this suite's cases, given their kill matrix."""
+    """Returns the power of this suite's cases, given the rows of their kill matrix."""
     return _suite_power(f"these {len(rows)} cases", "the rounding budget, twice", detected_by(rows))
 
 
@@ -121,7 +121,7 @@ def _suite_power(name: str, tolerance: str, detected: frozenset[str]) -> SuitePo
 def kinds() -> dict[str, Kind]:
     """Returns the kind of each required defect, by id.
 
-    ``gates`` is a wrong gate order, ``gradients`` a defect that changes only gradients, ``forward`` any other defect.
+    ``gates``: a wrong gate order. ``gradients``: a defect that changes only gradients. ``forward``: any other defect.
     """
     cases = [case for case in load_all([shipped_cases()]) if case.dtype == "float64"]
     cases.sort(key=lambda case: case.model.parameter_count())

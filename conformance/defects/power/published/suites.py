@@ -31,7 +31,7 @@ def _onnx_checks() -> Sequence[Check]:
 
 def onnx_tests() -> list[Any]:
     """Returns the LSTM node tests of the installed ``onnx`` package."""
-    # The package builds the tests of all operators at once, with prints and warnings.
+    # The package builds the tests of all operators at once. That prints text and raises warnings.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         from onnx.backend.test.case.node import collect_testcases
@@ -100,8 +100,8 @@ def _webnn_checks() -> Sequence[Check]:
             check=_FORWARD,
         )
         given = values | {"input": rows[:steps]}
-        # Each test becomes two checks, so that the defects of both apply: a plain cell that runs other activations, and
-        # a case with the option ``activations``.
+        # Each test becomes two checks, to which different defects apply: a plain cell with other activations, and a
+        # case with the option ``activations``.
         chosen = case.model_copy(update={"activations": ("relu", "relu", "relu")})
         for compared in (("h_n", "c_n"), _FORWARD):
             checks.append(Check(problem_with_values(case, given), compared, cell=cell))
@@ -173,7 +173,7 @@ def _steps(shape: tuple[int, int, int]) -> Any:
 def _port_checks() -> Sequence[Check]:
     """Builds the checks that ports between frameworks usually run.
 
-    They use freshly initialised weights, zero states and the gradients of ``output.sum()``.
+    They use freshly initialised weights, zero states, and the gradients of ``output.sum()``.
     """
     checks = []
     for layers, direction in ((1, "forward"), (2, "bidirectional")):
