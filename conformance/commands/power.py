@@ -68,13 +68,13 @@ def execute(args: argparse.Namespace) -> int:
         return exit_code
     reports.print_power(console, power)
     for comparison in against:
-        reports.print_against(console, comparison)
+        reports.print_implementation_power(console, comparison)
     return exit_code
 
 
 def _measure_against(
     adapter: Adapter, cases: Sequence[Case], power: Power, args: argparse.Namespace
-) -> reports.Against:  # fmt: skip
+) -> reports.ImplementationPower:  # fmt: skip
     """Measures the power of the cases that an implementation supports."""
     supported, reasons = [], {}
     for case in cases:
@@ -92,7 +92,7 @@ def _measure_against(
     for row in power.rows:
         if row.case.key in reasons:
             lost.setdefault(reasons[row.case.key], set()).update(row.detected & undetected)
-    return reports.Against(
+    return reports.ImplementationPower(
         adapter.name, len(supported), len(cases), Power(rows), {reason: sorted(ids) for reason, ids in lost.items()}
     )
 

@@ -4,9 +4,9 @@ import argparse
 import json
 import sys
 
-from conformance.reports import overtime
 from conformance.reports.explain import printable
 from conformance.reports.page import write as html
+from conformance.reports.trend import lines
 from conformance.results.reader import read
 from conformance.results.trend import trend
 
@@ -17,7 +17,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found.as_json(), indent=2))
     else:
-        for line in overtime.lines(found):
+        for line in lines(found):
             print(printable(line))
     if args.html:
         page = html.write(args.html, found.runs[-1], {"trend": found.as_json()})

@@ -54,12 +54,12 @@ def _message(results: Sequence[Result], missing: int, invalid: bool) -> tuple[st
     parts += [f"(+{cell.unsupported} unsupported)"] if cell.unsupported else []
     parts += [f"{cell.known} known"] if cell.known else []
     parts += [f"{cell.not_run} not run"] if cell.not_run else []
-    # Blue and orange differ with any colour vision deficiency.
+    # People with any colour vision deficiency can distinguish blue and orange.
     return ", ".join(parts).replace(", (", " ("), "orange" if cell.deviates else "yellow" if cell.known else "blue"
 
 
 def _file_name(name: str, taken: Collection[str]) -> str:
-    """Returns a file name that is not taken and that needs no escaping in a URL."""
+    """Returns a file name that is not taken and needs no escaping in a URL."""
     plain = re.sub(r"[^\w.+@-]+", "-", name, flags=re.ASCII).strip("-.") or "implementation"
     number, file = 1, f"{plain}.json"
     while file in taken:

@@ -10,13 +10,13 @@ from conformance.results.summary import by_implementation
 
 @dataclass(frozen=True)
 class Cause:
-    """Failures of one implementation that have a cause in common.
+    """Failures of one implementation with a common cause.
 
     Attributes:
         implementation: name of the implementation.
-        what: the cause, in words.
-        defects: ids of the defects that explain all of the failures equally well; empty for unexplained failures.
-        results: the failures.
+        what: description of the cause.
+        defects: ids of the defects that explain each of the failures; empty for unexplained failures.
+        results: results of the failures.
     """
 
     implementation: str
@@ -26,9 +26,9 @@ class Cause:
 
 
 def group_by_cause(results: Iterable[Result]) -> list[Cause]:
-    """Groups diagnosed failures by cause: by implementation, the most frequent cause first, unexplained ones last.
+    """Groups diagnosed failures by implementation and cause, the most frequent cause first, unexplained failures last.
 
-    A single failure may have several possible causes. A group lists only those that all of its failures share.
+    A failure may have several possible causes. A group lists only those that all of its failures share.
     """
     groups = []
     for name, own in by_implementation(results).items():

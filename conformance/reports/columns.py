@@ -1,4 +1,4 @@
-"""Results as a table: one row per case and implementation. Facts about the run are repeated in each row."""
+"""Results as a table with one row per case and implementation. Each row repeats the facts about the run."""
 
 import json
 from typing import Any
@@ -24,11 +24,11 @@ PLAIN = (
     "began",
     "complete",
 )
-"""Columns of a single value. ``options`` is JSON text."""
+"""Columns with one value per cell. ``options`` is JSON text."""
 LISTS = ("causes", "features", "tags", "unchecked", "notes")
-"""Columns whose cells are lists of strings."""
+"""Columns with a list of strings per cell."""
 MAPS = ("tensors", "seconds")
-"""Columns whose cells map names to numbers."""
+"""Columns with a map from names to numbers per cell."""
 
 
 def records(report: Report) -> list[dict[str, Any]]:

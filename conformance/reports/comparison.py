@@ -19,11 +19,11 @@ _SHOWN_DEFECTS = 12
 
 
 def lines(comparison: Comparison, met: Sequence[str] = ()) -> Iterator[str]:
-    """Yields the lines of the comparison for a terminal.
+    """Yields the lines of a comparison for a terminal.
 
     Args:
         comparison: the comparison.
-        met: lines for the conditions that make it fail.
+        met: one line for each condition of ``--fail-on`` that is met.
     """
     for which, report in (("old", comparison.old), ("new", comparison.new)):
         yield f"{which}  {_about(report)}"
@@ -53,11 +53,11 @@ def tally(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) -> Iterator[str]:
-    """Yields the parts of the comparison as Markdown: headings, paragraphs and tables.
+    """Yields the parts of a comparison as Markdown: headings, paragraphs and tables.
 
     Args:
         comparison: the comparison.
-        met: lines for the conditions that make it fail.
+        met: one line for each condition of ``--fail-on`` that is met.
         level: level of the first heading.
     """
     head = "#" * level
@@ -77,12 +77,12 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
             yield marked.table(["implementation", "cases", "status", "reason", "examples"], rows[:_SHOWN_GROUPS])
             if len(rows) > _SHOWN_GROUPS:
                 yield f"and {len(rows) - _SHOWN_GROUPS} more groups.\n"
-    moved = [drift for drift in comparison.drifts if drift.moved]
-    if moved:
+    changed = [drift for drift in comparison.drifts if drift.changed]
+    if changed:
         yield f"{head}# Error ratio\n"
-        counted = f"{len(moved)} of {len(comparison.drifts)} tensors"
+        counted = f"{len(changed)} of {len(comparison.drifts)} tensors"
         yield f"Cases that pass in both runs: the error ratio of {counted} changed.\n"
-        rows = [[marked.code(drift.implementation), marked.code(drift.tensor), *_numbers(drift)] for drift in moved]
+        rows = [[marked.code(drift.implementation), marked.code(drift.tensor), *_numbers(drift)] for drift in changed]
         names = ["implementation", "tensor", "cases", "old median", "new median", "old p99", "new p99", "p99 ratio"]
         yield marked.table(names, rows[:_SHOWN_DRIFTS])
     if comparison.lost_power:
@@ -98,7 +98,12 @@ def markdown(comparison: Comparison, met: Sequence[str] = (), level: int = 1) ->
 
 
 def as_json(comparison: Comparison, met: Sequence[str] = ()) -> Mapping[str, Any]:
-    """Returns the whole comparison as JSON values."""
+    """Returns the whole comparison as JSON values.
+
+    Args:
+        comparison: the comparison.
+        met: one line for each condition of ``--fail-on`` that is met.
+    """
     content = {
         "failed_on": list(met),
         "old": _run_as_json(comparison.old),
@@ -182,7 +187,7 @@ def _grouped(changes: Sequence[Change]) -> dict[tuple[str, str, str], list[str]]
 
 
 def _reason(change: Change) -> str:
-    """Returns the reason of the new result; for a case that now passes, the reason of the old result."""
+    """Returns the reason of the new result, or of the old result for a case that now passes."""
     now_passes = change.kind == "fixed" and change.new and change.new.status == "pass"
     shown = change.old if now_passes else change.new
     reason = shown.reason if shown else ""
@@ -197,22 +202,22 @@ def _listed_cases(cases: Sequence[str]) -> str:
 
 
 def _drift_lines(drifts: Sequence[Drift]) -> Iterator[str]:
-    moved = [drift for drift in drifts if drift.moved]
-    if not moved:
+    changed = [drift for drift in drifts if drift.changed]
+    if not changed:
         yield f"\nerror ratio: unchanged in all {len(drifts)} tensors" if drifts else "\nerror ratio: no data"
         return
-    yield f"\nerror ratio of cases that pass in both runs: {len(moved)} of {len(drifts)} tensors changed"
+    yield f"\nerror ratio of cases that pass in both runs: {len(changed)} of {len(drifts)} tensors changed"
     yield f"  {'':28}{'cases':>5}{'median':>17}{'p99':>17}"
     name = ""
-    for drift in moved[:_SHOWN_DRIFTS]:
+    for drift in changed[:_SHOWN_DRIFTS]:
         if drift.implementation != name:
             name = drift.implementation
             yield f"  {name}"
         cases, *values, ratio = _numbers(drift)
         spans = "".join(f"{old:>8} →{new:>7}" for old, new in (values[:2], values[2:]))
         yield f"    {drift.tensor:<26}{cases:>5}{spans}  {ratio}"
-    if len(moved) > _SHOWN_DRIFTS:
-        yield f"    and {len(moved) - _SHOWN_DRIFTS} more with less growth; --json lists all"
+    if len(changed) > _SHOWN_DRIFTS:
+        yield f"    and {len(changed) - _SHOWN_DRIFTS} more with less growth; --json lists all"
 
 
 def _numbers(drift: Drift) -> list[str]:

@@ -1,4 +1,4 @@
-"""Results as CSV, for spreadsheets and data frames. A cell with several values holds JSON."""
+"""Results as CSV, for spreadsheets and data frames. A cell with several values contains JSON."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def write(path: Path, report: Report) -> None:
 
 
 def render(report: Report) -> str:
-    """Returns the table as text. The first line holds the names of the columns."""
+    """Returns the table as text. The first line contains the names of the columns."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     names = (*PLAIN, *LISTS, *MAPS)

@@ -1,7 +1,9 @@
 """Results as JSON in the Common Test Report Format: one test per case and implementation.
 
 A known divergence has the status ``other``, because the case ran and did not pass. A case that did not run is
-``skipped``. ``rawStatus`` holds the suite's own status.
+``skipped``. ``rawStatus`` is the suite's own status.
+
+Source: https://ctrf.io
 """
 
 import json
@@ -30,7 +32,7 @@ STATUSES: Mapping[str, str] = {
     "not-run": "skipped",
     "known": "other",
 }
-"""Maps statuses of the suite to those of the format."""
+"""Statuses of the format, by status of the suite."""
 
 
 def write(path: Path, report: Report) -> None:

@@ -1,6 +1,6 @@
-"""Explains one result in lines of at most 80 columns.
+"""Explanation of one result as text of at most 80 columns.
 
-Says what deviates, where, by how much compared to the budget, the likely cause, and how to run the case again.
+It contains the worst deviation with its place and budget, the likely cause, and the commands that run the case again.
 """
 
 import re
@@ -14,7 +14,7 @@ from conformance.results.summary import format_error_ratio, rerun_commands
 WIDTH = 80
 _LABEL = 10
 _SHOWN_TENSORS = 8
-"""Number of tensors to list after the worst one. The gradients of a layer usually fail together."""
+"""Number of tensors to list after the worst tensor. The gradients of a layer usually fail together."""
 
 # Control characters, characters that change the direction of text, and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -29,7 +29,7 @@ def explain(result: Result, spec: str = "", width: int = WIDTH) -> str:
     Args:
         result: the result.
         spec: name of its implementation on the command line; empty if it is the implementation's name.
-        width: number of columns. Commands and tracebacks are not wrapped, so that they can be copied.
+        width: number of columns. Commands and tracebacks are not wrapped, so that users can copy them.
     """
     lines = [f"{result.status} {result.id}"]
     for label, text in (*_deviation(result), *_context(result)):
@@ -53,7 +53,7 @@ def headline(result: Result) -> str:
 
 
 def printable(text: str) -> str:
-    """Replaces characters that could change the state of a terminal, or that it cannot print, by escapes."""
+    """Replaces characters that could change the state of a terminal, or that are not printable, by escapes."""
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -71,7 +71,7 @@ def _worst(result: Result) -> str:
 
 
 def _deviation(result: Result) -> Iterator[tuple[str, str]]:
-    """Yields labelled lines about the deviation: what, where, got, expected, and the other tensors."""
+    """Yields labels and texts about the deviation: what, where, got, expected, and the other tensors."""
     details = result.details
     if not details:
         yield "what", result.reason
@@ -96,7 +96,7 @@ def _deviation(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _context(result: Result) -> Iterator[tuple[str, str]]:
-    """Yields labelled lines about the rest: conforming tensors, cause, unchecked features, notes."""
+    """Yields labels and texts about everything else: conforming tensors, cause, unchecked features, notes."""
     within = [name for name in result.tensors if name not in result.details]
     if result.details:
         yield "within", ", ".join(within) or "nothing"
@@ -116,7 +116,7 @@ def _other(name: str, detail: Mapping[str, Any], result: Result) -> str:
 
 
 def _both(detail: Mapping[str, Any], what: str) -> str:
-    """Formats a number in decimal and, exactly, in hexadecimal."""
+    """Formats a number in decimal with 9 digits, and exactly in hexadecimal."""
     exact = detail.get(f"{what}_hex")
     return f"{float(detail[what]):.9g}" + (f" ({exact})" if exact else "")
 

@@ -68,7 +68,7 @@ def _overview(report: Report) -> str:
 
 
 def _blocks(parts: Iterable[str]) -> Iterator[str]:
-    """Joins each heading with the parts below it, so that both are kept or both are left out."""
+    """Joins each heading with the parts below it, so that both are kept or left out together."""
     block: list[str] = []
     for part in parts:
         if part.startswith("#") and block and not all(each.startswith("#") for each in block):
@@ -80,10 +80,10 @@ def _blocks(parts: Iterable[str]) -> Iterator[str]:
 
 
 def _cut(parts: Iterable[str], limit: int) -> str:
-    """Joins the parts that fit into the limit, and says how many are left out."""
+    """Joins the parts that fit into the limit, and adds a line with the number of parts left out."""
     kept: list[str] = []
     left_out, size = 0, 0
-    room = limit - 200  # The last line needs the rest.
+    room = limit - 200  # The last line needs up to 200 bytes.
     for part in parts:
         more = len(part.encode(errors="backslashreplace")) + 1
         if size + more > room:

@@ -1,7 +1,7 @@
 """Results as JUnit XML: one suite per implementation, one test case per case.
 
-The attributes are those of Jenkins' published schema (junit-10.xsd), which other viewers read too. A deviation is a
-failure, or an error if nothing could be compared. Known divergences and cases that did not run are skipped.
+The attributes are those of Jenkins' published schema (junit-10.xsd), which other viewers support too. A deviation is a
+failure, or an error if nothing was compared. Known divergences and cases that did not run are skipped.
 """
 
 import re
@@ -25,7 +25,7 @@ TAGS: Mapping[str, str] = {
     "not-run": "skipped",
     "known": "skipped",
 }
-"""Maps statuses to JUnit elements. A passed test case has no element."""
+"""JUnit elements by status. A passed test case has no element."""
 
 # XML 1.0 cannot represent these characters, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -87,7 +87,7 @@ def _case(report: Report, result: Result) -> Element:
 def _run_errors(report: Report) -> Iterator[Element]:
     """Yields a test case with an error if the run is incomplete, and one if it is invalid.
 
-    JUnit has no place for an error of a whole run.
+    JUnit cannot represent an error of a whole run in another way.
     """
     for name, reason in (
         ("the run is complete", incomplete_warning(report)),
@@ -112,5 +112,5 @@ def _counts(cases: Sequence[Element]) -> dict[str, str]:
 
 
 def _clean(value: object) -> str:
-    """Returns a value as text in which characters that XML cannot represent are escapes."""
+    """Converts a value to text. Characters that XML cannot represent become escapes."""
     return _FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], str(value))

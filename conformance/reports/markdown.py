@@ -25,7 +25,7 @@ from conformance.results.summary import (
 )
 
 SHOWN_DEVIATIONS = 100
-"""Number of deviations to show in detail. A report with thousands of them would be too large to open."""
+"""Number of deviations to show in detail. A report with thousands of details would be too large to open."""
 
 _SHOWN_NAMES = 5
 """Number of cases or defects to list in a cell."""
@@ -83,7 +83,7 @@ def _features(grouped: Mapping[str, Sequence[Result]]) -> Iterator[str]:
         ["feature", *map(marked.code, grouped)],
         *([feature, *map(str, row.values())] for feature, row in found.items()),
     ]
-    if len(grouped) > len(found):  # The longer side becomes the rows.
+    if len(grouped) > len(found):  # Transpose, so that the table has more rows than columns.
         cells = [["implementation", *found], *map(list, list(zip(*cells, strict=True))[1:])]
     yield marked.table(cells[0], cells[1:])
     yield f"{LEGEND}.\n"

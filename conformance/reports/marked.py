@@ -1,4 +1,4 @@
-"""Builds Markdown from untrusted text, which is escaped."""
+"""Markdown elements. Untrusted text is escaped."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def code(text: str) -> str:
 
 
 def text(words: str) -> str:
-    """Returns text in one line, with all characters escaped that have a meaning in Markdown or HTML."""
+    """Returns text in one line. Escapes all characters that have a meaning in Markdown or HTML."""
     flat = " ".join(words.split())
     for character in "\\`*_[]<>|#":
         flat = flat.replace(character, "\\" + character)

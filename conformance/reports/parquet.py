@@ -14,7 +14,7 @@ _TYPES = {"error_ratio": "float64", "detects": "int32", "line": "int32", "comple
 
 
 def write(path: Path, report: Report) -> None:
-    """Writes the table. The metadata of the file contains the header of the run as JSON, under ``conformance``.
+    """Writes the table. The file's metadata contains the header of the run as JSON, with the key ``conformance``.
 
     Raises:
         UserError: the file cannot be written, or pyarrow is not installed.

@@ -16,11 +16,11 @@ from conformance.defects.power.power import Power, SmallestSize
 from conformance.defects.power.published.suite_power import SuitePower
 
 _MAX_CASES = 20
-"""Cases to list on a terminal."""
+"""Number of cases to list on a terminal."""
 
 
 @dataclass(frozen=True)
-class Against:
+class ImplementationPower:
     """Power of the cases that one implementation supports.
 
     Attributes:
@@ -28,7 +28,7 @@ class Against:
         supported: number of supported cases.
         cases: number of all cases.
         power: power of the supported cases.
-        lost: ids of the defects that only unsupported cases detect, by the reason why those are unsupported.
+        lost: ids of the defects that only unsupported cases detect, by the reason why the cases are unsupported.
     """
 
     name: str
@@ -70,17 +70,19 @@ def print_power(console: Console, power: Power) -> None:
     _print_redundancy(console, power)
 
 
-def print_against(console: Console, against: Against) -> None:
-    """Prints the power of the cases that one implementation supports, and the defects lost with the others."""
-    power = against.power
+def print_implementation_power(console: Console, measured: ImplementationPower) -> None:
+    """Prints the power of the cases that one implementation supports, and the defects lost with the other cases."""
+    power = measured.power
     console.print()
     console.print(
-        Text(f"{against.name}: {power.total} with the {against.supported} of {against.cases} cases that it supports"),
+        Text(
+            f"{measured.name}: {power.total} with the {measured.supported} of {measured.cases} cases that it supports"
+        ),
         style="bold",
         soft_wrap=True,
     )
     console.print("  " + ", ".join(f"{dtype} {share}" for dtype, share in power.by_dtype().items()), soft_wrap=True)
-    for reason, ids in against.lost.items():
+    for reason, ids in measured.lost.items():
         if ids:
             console.print(f"  not detected because {reason}: {', '.join(ids)}", soft_wrap=True, markup=False)
     _print_defects(console, "  detected by no supported case", power.undetected, "red")

@@ -1,4 +1,4 @@
-"""The tables of the terminal summary. Their layout depends on the width of the terminal."""
+"""Tables of the terminal summary. Their layout depends on the width of the terminal."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from conformance.results.summary import Cell, detection, dtypes, error_ratios, f
 
 _GAP = "  "
 _NAME_CHARACTERS = 14
-"""Width of a column that fits a name without line breaks. A longer name is broken into lines."""
+"""Width at which a name is broken into lines, unless the cells of its column are wider."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def feature_table(grouped: Mapping[str, Sequence[Result]], width: int, rule: str
     columns = [_Column(["feature"], [Text(feature) for feature in rows], left=True)]
     for name in grouped:
         cells = [_styled(row[name]) for row in rows.values()]
-        columns.append(_Column(_broken(printable(name), max(_NAME_CHARACTERS, *map(len, cells))), cells))
+        columns.append(_Column(_break_name(printable(name), max(_NAME_CHARACTERS, *map(len, cells))), cells))
     lines = list(_lines(columns, rule))
     if len(lines[0]) > width:
         return []
@@ -66,8 +66,8 @@ def implementation_table(
 ) -> list[Text]:
     """Returns a table of conforming cases, largest error ratios and detected defects, with one row per implementation.
 
-    If the terminal is too narrow, each implementation takes two lines: its name, then its figures. If that is too wide
-    as well, one column shows the largest error ratio of all dtypes.
+    If the terminal is too narrow, each implementation takes two lines: its name, then its figures. If it is still too
+    narrow, one column shows the largest error ratio of all dtypes.
 
     Args:
         report: the results.
@@ -112,8 +112,8 @@ def _styled(cell: Cell) -> Text:
     return Text(str(cell), style="bold red" if cell.deviates else "")
 
 
-def _broken(name: str, width: int) -> list[str]:
-    """Breaks a name into lines at dots, brackets and commas. A part that is longer than the width is kept whole."""
+def _break_name(name: str, width: int) -> list[str]:
+    """Breaks a name into lines at dots, brackets and other separators. Parts that exceed the width are not broken."""
     lines = [""]
     for part in re.split(r"(?<=[.,:/@+])|(?=\[)", name):
         if lines[-1] and len(lines[-1] + part) > width:

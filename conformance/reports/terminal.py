@@ -1,4 +1,4 @@
-"""Shows a run on a terminal: progress, each failure, and the summary."""
+"""Terminal output of a run: progress, each failure, and the summary."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ SHOWN_DEVIATIONS = 10
 _PROGRESS_INTERVAL_SECONDS = 10.0
 """Time between two progress lines, if the output is not a terminal."""
 _COLUMNS_OF_A_FILE = 120
-"""Width of the summary, if the output is not a terminal and the variable COLUMNS is not set."""
+"""Minimum width of the summary, if the output is not a terminal and the variable COLUMNS is not set."""
 
 
 class Terminal:
@@ -82,7 +82,7 @@ class Terminal:
 
 
 def summarise(report: Report, stream: IO[str] | None = None) -> None:
-    """Prints the summary of a run, to standard output by default."""
+    """Prints the summary of a run to a stream, by default to standard output."""
     console = Console(file=stream or sys.stdout, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, _COLUMNS_OF_A_FILE)

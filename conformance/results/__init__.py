@@ -1,1 +1,1 @@
-"""Results: the record of one case on one implementation, the results file, and comparisons of runs."""
+"""Results: one record per case and implementation, the results file, and comparisons of runs."""

@@ -11,8 +11,8 @@ from conformance.errors import MISSING, UserError
 def write(path: Path, content: str | bytes) -> None:
     """Writes a file atomically: to a temporary file in the same folder, which then replaces the target.
 
-    A symbolic link is kept and its target is replaced. Devices and pipes, such as ``/dev/stdout``, are written to
-    directly. Text is encoded as UTF-8; lone surrogates, which a results file may contain, are written as escapes.
+    If the path is a symbolic link, the linked file is replaced. Devices and pipes, such as ``/dev/stdout``, are written
+    directly. Text is encoded as UTF-8. Lone surrogates, which a results file may contain, are written as escapes.
 
     Raises:
         UserError: the file cannot be written.

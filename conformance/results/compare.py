@@ -81,7 +81,7 @@ class Drift:
         cases: number of cases.
         old: median and 99th percentile in the old run.
         new: median and 99th percentile in the new run.
-        widest: id of the case whose error ratio grew most.
+        widest: id of the case with the largest growth of the error ratio.
     """
 
     implementation: str
@@ -97,14 +97,14 @@ class Drift:
         return _ratio(self.old[1], self.new[1])
 
     @property
-    def moved(self) -> bool:
+    def changed(self) -> bool:
         """Whether the median or the 99th percentile changed."""
         return self.old != self.new
 
 
 @dataclass(frozen=True)
 class ProvenanceChange:
-    """A changed fact about a run: ``torch.nn.LSTM: torch`` from ``2.9`` to ``2.10``."""
+    """A changed fact about a run, such as ``torch.nn.LSTM: torch`` from ``2.9`` to ``2.10``."""
 
     what: str
     old: str
@@ -118,7 +118,7 @@ class Comparison:
     Attributes:
         old: results file of the old run.
         new: results file of the new run.
-        matched: names of the implementations that are in both runs, old name to new name.
+        matched: implementations that are in both runs: name in the old run to name in the new run.
     """
 
     old: Report
@@ -127,9 +127,9 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> list[tuple[Result | None, Result | None]]:
-        """Old and new result of each row: the new run's rows in their order, then rows only in the old run.
+        """Old and new result of each row: the rows of the new run in their order, then rows that only the old run has.
 
-        Implementations that are in one run only are left out, see ``only_old`` and ``only_new``.
+        Implementations that are in one run only are omitted, see ``only_old`` and ``only_new``.
         """
         waiting: dict[tuple[str, str], list[Result]] = {}
         for result in self.old.results:
@@ -141,7 +141,7 @@ class Comparison:
         for result in self.new.results:
             if result.implementation not in names:
                 continue
-            # Several cases may have the same key. Each row is matched once, preferably to the case of the same name.
+            # Several cases may have the same key. Each row is matched once, if possible to a case with the same name.
             candidates = waiting.get((result.key, result.implementation), [])
             candidates.sort(key=lambda old: old.case != result.case)
             found.append((candidates.pop(0) if candidates else None, result))
@@ -160,7 +160,7 @@ class Comparison:
 
     @cached_property
     def drifts(self) -> list[Drift]:
-        """One entry per implementation and tensor, largest growth of the 99th percentile first."""
+        """Drift of each tensor on each implementation, largest growth of the 99th percentile first."""
         values: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
         for old, new in self.pairs:
             if old and new and old.status == new.status == "pass":
@@ -172,7 +172,7 @@ class Comparison:
 
     @cached_property
     def lost_power(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the defects that an implementation's passed cases detected before and no longer detect."""
+        """Ids of the defects that an implementation's passed cases detect in the old run only, by implementation."""
         before, after = detection(self.old), detection(self.new)
         ids = set(self.new.header.defects)
         found = {}
@@ -220,7 +220,7 @@ def compare(old: Report, new: Report) -> Comparison:
 def match(old: Sequence[str], new: Sequence[str]) -> dict[str, str]:
     """Matches implementations of two runs: first by name, then by name without the version.
 
-    If several versions of an implementation remain in one run, none of them is matched.
+    If a run has several unmatched versions of an implementation, none of them is matched.
 
     Returns:
         Names in the old run to names in the new run.
@@ -241,7 +241,7 @@ def _by_base(names: Iterable[str], taken: Mapping[str, str]) -> dict[str, list[s
 
 
 def _kind(old: Result | None, new: Result | None) -> Kind | None:
-    """Classifies a change; None if the status is the same."""
+    """Returns the kind of a change; None if the status is the same."""
     if new is None:
         return "lost-case"
     if old is None:
@@ -250,7 +250,7 @@ def _kind(old: Result | None, new: Result | None) -> Kind | None:
     if before == after:
         return None
     ran = DEVIATIONS | {"pass", "known"}
-    # The status `fixed` is an improvement here, although the run fails until the entry of the divergence is removed.
+    # `fixed` is an improvement, although such a run fails until the entry of the divergence is removed.
     if before in DEVIATIONS | {"known"} and after in ("pass", "fixed"):
         return "fixed"
     if after in DEVIATIONS:
@@ -273,7 +273,7 @@ def _drift(name: str, tensor: str, rows: Sequence[tuple[float, float, str]]) -> 
 
 
 def percentile(values: Sequence[float], share: float = 0.99) -> float:
-    """Returns the smallest value that is at least as large as the given share of the values."""
+    """Returns the smallest value v such that at least the given share of the values is ≤ v."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 

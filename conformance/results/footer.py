@@ -14,7 +14,7 @@ class Footer(BaseModel):
 
     Attributes:
         counts: number of rows by status.
-        seconds: CPU seconds by phase. ``other`` holds the time that belongs to no row.
+        seconds: CPU seconds by phase. ``other`` is the time that belongs to no row.
         ended: end time, in ISO 8601.
     """
 
@@ -26,7 +26,7 @@ class Footer(BaseModel):
 
     @classmethod
     def of(cls, results: Iterable[Result], other_seconds: float | None = None) -> Self:
-        """Returns the footer of these rows, with the current time.
+        """Creates the footer of some rows, with the current time as end time.
 
         Args:
             results: all rows of the file.

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from conformance import __version__, threads
 
 FORMAT = 2
-"""Version of the results format. It changes when a reader of one version would misread a file of the other."""
+"""Version of the results format. It changes if a reader of one version would misread a file of another version."""
 
 
 class ShardInfo(BaseModel):
@@ -41,7 +41,7 @@ class MergedFile(BaseModel):
         suite: version of the suite that wrote it.
         machine: machine on which it was written.
         threads: thread settings.
-        shard: the shard that it holds; None if it is no shard.
+        shard: the shard that the file holds; None for a whole run.
         selection: selected cases, as typed.
     """
 
@@ -63,15 +63,15 @@ class Header(BaseModel):
         format: version of the results format.
         suite: version of the suite that wrote the file.
         began: start time, in ISO 8601.
-        machine: platform, processor, number of CPUs, versions of Python and NumPy.
-        threads: environment variables that set numbers of threads; empty strings for unset ones.
+        machine: platform, processor, number of CPUs, and the versions of Python and NumPy.
+        threads: environment variables that set numbers of threads; empty strings for unset variables.
         selection: selected cases, as typed; empty for all.
         cases: hash of all planned rows; empty if the run cannot be resumed.
         packages: installed versions of the packages that each implementation requires.
         defects: ids of the defects that the bits of ``Result.detected`` stand for.
-        controls: status of each negative control. Any other status than ``fail`` makes the run invalid.
-        specs: names of implementations on the command line, if they differ from the implementation's name.
-        absent: implementations that are not installed and were not asked for, with what they need.
+        controls: status of each negative control. Any status but ``fail`` makes the run invalid.
+        specs: names on the command line, by implementation, if they differ from the implementation's name.
+        absent: implementations that are not installed and were not requested, with their requirements.
         shard: the shard that the file holds; None for a whole run.
         merged: the files from which this one was merged; None for the file of one run.
     """
@@ -117,8 +117,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def moment(text: object) -> datetime | None:
-    """Parses a time of a results file; None if it is missing or not in ISO 8601."""
+def parse_time(text: object) -> datetime | None:
+    """Parses a time of a results file. Returns None if it is missing or not in ISO 8601."""
     try:
         return datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

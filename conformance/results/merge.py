@@ -1,7 +1,7 @@
 """Merges results files: the shards of a run, or runs of different implementations.
 
-Conflicts between the files are refused, unless they are allowed: duplicate rows, missing parts, and different versions
-of the suite, of the cases or of a framework.
+Files with conflicts are not merged, unless the conflicts are allowed: duplicate rows, missing parts, and different
+versions of the suite, of the cases or of a framework.
 """
 
 import json
@@ -24,11 +24,11 @@ _SHOWN_IDS = 5
 
 @dataclass(frozen=True)
 class Conflict:
-    """A reason not to merge.
+    """A conflict between results files.
 
     Attributes:
         kind: kind of the conflict, from ``CONFLICTS``.
-        what: the files or rows concerned, in one line.
+        what: description of the conflict, in one line.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class Merged:
 def merge(reports: Sequence[Report], allow: Collection[str] = ()) -> tuple[Merged, list[Conflict]]:
     """Merges results files.
 
-    Of duplicate rows, that of the last file is kept. With a gap, the merged file is incomplete.
+    Of duplicate rows, the row of the last file is kept. If there is a gap, the merged file is incomplete.
 
     Args:
         reports: results files.
@@ -111,7 +111,7 @@ def _duplicates(reports: Sequence[Report]) -> Iterator[Conflict]:
             if other is not report:
                 twice.setdefault((str(other.path), str(report.path)), []).append(result.id)
     for (one, two), ids in twice.items():
-        yield Conflict("duplicates", f"{one} and {two} both have {_listed(ids)}")
+        yield Conflict("duplicates", f"{one} and {two} both contain {_listed(ids)}")
 
 
 def _gaps(reports: Sequence[Report]) -> Iterator[Conflict]:
@@ -173,7 +173,7 @@ def _merged(reports: Sequence[Report], complete: bool) -> Merged:
     for report in reports:
         own = report.header.defects
         for result in report.results:
-            rows[result.identity] = result if own == defects else _with_bits_over(defects, result, own)
+            rows[result.identity] = result if own == defects else _convert_detected(result, own, defects)
     planned = _planned(reports, rows.values())
     places = {name: place for place, name in enumerate(planned)}
     results = sorted(rows.values(), key=lambda result: places[result.implementation])
@@ -182,7 +182,7 @@ def _merged(reports: Sequence[Report], complete: bool) -> Merged:
 
 
 def _planned(reports: Sequence[Report], rows: Collection[Result]) -> dict[str, int]:
-    """Returns the number of planned rows by implementation: that of the whole run, or else the sum over the files."""
+    """Returns the number of planned rows by implementation: of the whole run if known, else summed over the files."""
     wholes = [report.header.shard.planned if report.header.shard else {} for report in reports]
     if all(wholes) and all(whole == wholes[0] for whole in wholes):
         return dict(wholes[0])
@@ -226,8 +226,8 @@ def _fields(header: Header, *names: str) -> dict[str, Any]:
     return {name: getattr(header, name) for name in names}
 
 
-def _with_bits_over(defects: Sequence[str], result: Result, own: Sequence[str]) -> Result:
-    """Converts a row's bits of detected defects from its own file's list of defects to another list."""
+def _convert_detected(result: Result, own: Sequence[str], defects: Sequence[str]) -> Result:
+    """Converts a row's bits of detected defects from the list of its own file to the list ``defects``."""
     if result.detects is None:
         return result
     mask, bits = int(result.detected or "0", 16), 0

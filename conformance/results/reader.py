@@ -1,7 +1,8 @@
 """Reads a results file: JSON lines with a header, one row per case and implementation, and a footer.
 
 Lines are written unbuffered as results arrive, so that an interrupted run can resume from its file. A file without a
-footer is incomplete, and every report says so. JSON has no infinities: they are the strings "inf", "-inf" and "nan".
+footer is incomplete, and every report says so. Infinity and NaN are the strings "inf", "-inf" and "nan", because JSON
+has no such numbers.
 
 =================  ====================================================================================
 ``header``         a ``Header``
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from conformance.errors import UserError
 from conformance.results.footer import Footer
-from conformance.results.header import FORMAT, Header, moment
+from conformance.results.header import FORMAT, Header, parse_time
 from conformance.results.record import InvalidRowError, Result
 from conformance.results.validation import first_mistake
 
@@ -52,7 +53,7 @@ class Report:
 
     @property
     def undetected_controls(self) -> list[str]:
-        """Negative controls that the run did not detect. If there is one, the run is invalid."""
+        """Negative controls that the run did not detect. If there are any, the run is invalid."""
         return [name for name, status in self.header.controls.items() if status != "fail"]
 
     @property
@@ -63,12 +64,12 @@ class Report:
     @property
     def began(self) -> datetime | None:
         """Start time of the run; None if unknown."""
-        return moment(self.header.began)
+        return parse_time(self.header.began)
 
     @property
     def ended(self) -> datetime | None:
         """End time of the run; None if it was interrupted or if the time is unknown."""
-        return moment(self.footer.ended) if self.footer else None
+        return parse_time(self.footer.ended) if self.footer else None
 
 
 class _Description(BaseModel):
@@ -91,7 +92,7 @@ def read(path: Path) -> Report:
     implementations: dict[str, Mapping[str, str]] = {}
     results: list[Result] = []
     identities: set[tuple[str, str, str]] = set()
-    for number, line in enumerate(lines[1:-1], 2):  # After the last newline there is nothing or an incomplete line.
+    for number, line in enumerate(lines[1:-1], 2):  # The part after the last newline is empty or incomplete.
         try:
             content = _parse(line)
             kind = content.get("kind")
@@ -116,7 +117,7 @@ def read(path: Path) -> Report:
             raise UserError(f"{path}:{number}: invalid {kind}: {first_mistake(error)}") from error
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
-    # Implementations may have run concurrently. The sort is stable: the rows of each one stay in order.
+    # Implementations may have run concurrently. The sort is stable: rows of an implementation keep their order.
     places = {name: place for place, name in enumerate(header.planned)}
     results.sort(key=lambda result: places.get(result.implementation, len(places)))
     return Report(path, header, implementations, tuple(results), footer)
@@ -126,7 +127,7 @@ def _read_header(path: Path, line: bytes) -> Header:
     try:
         content = _parse(line)
         if content.get("kind") != "header":
-            raise ValueError("the first line is no header")
+            raise ValueError("the first line is not a header")
     except ValueError as error:
         raise UserError(f"{path}:1: not a results file: {error}") from error
     if content.get("format") != FORMAT:

@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class InvalidRowError(ValueError):
-    """A row has a missing or invalid field. When a result is written, this is a bug in the suite."""
+    """A row has a missing or invalid field. If the row is about to be written, this is a bug in the suite."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class Result:
 
     Attributes:
         case: id of the case, ``file::name``.
-        key: hash of the canonical case. Rows of two files are matched by it.
+        key: hash of the canonical case, which matches rows of different files.
         implementation: name of the implementation.
         status: one of ``STATUSES``.
         reason: reason for the status, in one line; empty for ``pass``.
         error_ratio: largest error ratio of all tensors; None if nothing was compared.
         tensors: error ratio of each compared tensor.
-        details: for each tensor that does not conform, what the judge found. The worst tensors also have an entry
+        details: the judge's report on each tensor that does not conform. The worst tensors also have an entry
             ``evidence``, see ``conformance.verdict.evidence``.
         diagnosis: explanation of a failure, in words.
         causes: defects that explain the failure, best first: id to description.
         notes: remarks that do not affect the status, such as warnings of the framework.
-        traceback: traceback of an error; for a process that died, the last lines of its standard error.
+        traceback: traceback of an error, or the last lines of standard error of a process that died.
         seconds: CPU seconds by phase: import, solve, reference, budget, cache, judging, diagnosis, power.
         features: features of the case, see ``conformance.cases.features``.
         tags: tags of the case.
@@ -51,10 +51,11 @@ class Result:
         profile: rounding profile of the implementation, which selects the budget; empty if nothing was compared.
         rejected: whether the case cannot be judged; its status is then ``not-run``.
         line: line of the case in its file, from 1; 0 if unknown.
-        options: options of the case that differ from their defaults, and its notes and links.
+        options: options of the case that differ from their defaults, plus its notes and links.
         unchecked: features of the case that were left out because the implementation lacks them, with the reason.
-        detects: number of defects that the case's checks detect; None unless the status is ``pass``.
-        detected: those defects as hexadecimal bits over the header's ``defects``; the lowest bit is the first defect.
+        detects: number of defects that the case detects; None unless the status is ``pass``.
+        detected: these defects as a hexadecimal bit mask over the header's ``defects``. The lowest bit is the first
+            defect.
     """
 
     case: str
@@ -158,11 +159,11 @@ def plain(value: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    """Returns a value as a string that JSON preserves: each pair of surrogates becomes one character."""
+    """Converts a value to a string that JSON preserves. Each pair of surrogates becomes one character."""
     text = str(value)
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 _ROW = TypeAdapter(Result)
 _REQUIRED = frozenset({"case", "key", "implementation", "status"})
-"""Fields that every row has, even if they are empty."""
+"""Fields that are always written, even if they are empty."""

@@ -1,4 +1,4 @@
-"""Figures that several reports show: counts by feature, error ratios, detected defects, CPU times."""
+"""Figures for several kinds of reports: counts by feature, error ratios, detected defects, CPU times."""
 
 import math
 import shlex
@@ -16,12 +16,12 @@ LEGEND = "k/n: k of n supported cases conform; !f deviate, +u unsupported, ~d kn
 """Explanation of the text of a ``Cell``."""
 
 FRAMEWORK_PHASES = ("import", "solve")
-"""Phases whose CPU time an implementation uses. The suite uses that of the other phases."""
+"""Phases in which an implementation uses CPU time. The suite uses the time of all other phases."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Counts of one implementation's results, on all cases or on those with one feature.
+    """Counts of one implementation's results, for all cases or for those with one feature.
 
     Attributes:
         passed: number of cases that conform.
@@ -92,7 +92,7 @@ def table(grouped: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, Cell]]
 
 
 def _on(feature: str, result: Result) -> Result:
-    """Returns a result as it counts for a feature: unsupported if the case ran without the feature."""
+    """Returns a result with the status that counts for a feature: unsupported if the case ran without the feature."""
     if feature not in result.unchecked:
         return result
     return replace(result, status="unsupported", reason=result.unchecked[feature])
@@ -110,7 +110,7 @@ def error_ratios(results: Iterable[Result]) -> dict[tuple[str, str], float]:
 
 @dataclass(frozen=True)
 class Detection:
-    """The defects that the cases passed by an implementation detect.
+    """Defects that the passed cases of an implementation detect.
 
     Attributes:
         detected: ids of the defects that at least one passed case detects.
@@ -188,7 +188,7 @@ def cpu_times(
 
 
 def user_file(case: str) -> str:
-    """Returns the file of a case id; empty for a shipped case, whose file need not be named on the command line."""
+    """Returns the file of a case id; empty for a shipped case, which needs no file on the command line."""
     file = case.partition("::")[0]
     return "" if (shipped_cases().parent / file).is_file() else file
 

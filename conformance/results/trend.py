@@ -1,4 +1,4 @@
-"""The results of each implementation over several runs."""
+"""Trend: the results of each implementation over several runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from conformance.results.summary import Cell, by_implementation, detection
 
 @dataclass(frozen=True)
 class Point:
-    """One implementation in one run. Error ratios are those of the cases that pass; None if no case passes.
+    """Results of one implementation in one run. Error ratios are those of the passed cases; None if no case passes.
 
     Attributes:
         run: number of the run, from 0.
@@ -69,7 +69,7 @@ class Trend:
 
 
 def trend(reports: Sequence[Report]) -> Trend:
-    """Returns the trend over several runs, sorted by start time; in the given order if a start time is unknown."""
+    """Returns the trend over several runs. They are sorted by start time, unless a start time is unknown."""
     runs = list(reports)
     if all(report.began for report in runs):
         runs.sort(key=lambda report: report.began or datetime.min.replace(tzinfo=UTC))
@@ -79,7 +79,7 @@ def trend(reports: Sequence[Report]) -> Trend:
         bases = [name.partition("@")[0] for name in grouped]
         for name, results in grouped.items():
             base = name.partition("@")[0]
-            # Two versions in one run are two implementations.
+            # Two versions of an implementation in one run get separate series.
             series.setdefault(name if bases.count(base) > 1 else base, []).append(_point(place, report, name, results))
     return Trend(runs, series)
 

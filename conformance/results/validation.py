@@ -1,4 +1,4 @@
-"""Validation errors of pydantic, in one line for a user."""
+"""Formats validation errors of pydantic in one line."""
 
 from pydantic import ValidationError
 
@@ -11,7 +11,7 @@ _REWORDED = (
 
 
 def first_mistake(error: ValidationError) -> str:
-    """Describes the first invalid field: ``error_ratio must be ≥ 0, got NaN``."""
+    """Describes the first invalid field, such as ``error_ratio must be ≥ 0, got NaN``."""
     first = error.errors(include_url=False)[0]
     field = ".".join(map(str, first["loc"])) or "the line"
     if first["type"] == "missing":
@@ -25,6 +25,6 @@ def first_mistake(error: ValidationError) -> str:
 
 
 def _shown(value: object) -> str:
-    """Returns an invalid value as text. NaN and infinity, which are strings in a results file, have no quotes."""
+    """Formats an invalid value. NaN and infinity, which are strings in a results file, get no quotes."""
     text = {"nan": "NaN", "inf": "inf", "-inf": "-inf"}.get(str(value), ascii(value))
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

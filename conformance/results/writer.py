@@ -22,14 +22,19 @@ _SAME_RUN = ("suite", "machine", "threads", "packages", "selection", "cases", "p
 
 
 class ResultsFile:
-    """A results file that is being written. Without ``finish`` it has no footer.
+    """A results file that is being written. The file is incomplete until ``finish`` writes the footer.
+
+    Args:
+        path: path of the file.
+        header: header of the run.
+        resume: whether to keep the rows of an existing file and append to it.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or the run to resume is a different one.
 
     Attributes:
         path: path of the file.
-        done: rows that the file already had when it was opened to resume a run.
+        done: rows that the file contained when it was opened to resume a run.
     """
 
     def __init__(self, path: Path, header: Header, resume: bool = False) -> None:
@@ -66,14 +71,14 @@ class ResultsFile:
         self._file.close()
 
     def describe(self, implementation: str, description: Mapping[str, str]) -> None:
-        """Writes an implementation's description of itself, unless the file has one already."""
+        """Writes an implementation's description of itself, unless the file already contains it."""
         if implementation not in self._described:
             self._described.add(implementation)
             texts = {name: str(value) for name, value in description.items()}
             self._write("implementation", plain({"name": implementation, "description": texts}))
 
     def add(self, result: Result) -> bool:
-        """Writes a row, unless the file has one of the same case and implementation already.
+        """Writes a row, unless the file already has a row of the same case and implementation.
 
         Returns:
             Whether the row was written.
@@ -115,7 +120,7 @@ class ResultsFile:
 
 
 def _lock(file: io.FileIO, path: Path) -> None:
-    """Locks a file until it is closed, if the system and the file system support locks."""
+    """Locks a file until it is closed, if the operating system and the file system support locks."""
     if sys.platform == "win32":
         return
     try:
@@ -127,7 +132,7 @@ def _lock(file: io.FileIO, path: Path) -> None:
 
 
 def _refuse_other_run(report: Report, header: Header) -> None:
-    """Raises a UserError if a file was written by a different run."""
+    """Raises ``UserError`` if a file was written by a different run."""
     for part in _SAME_RUN:
         old, new = getattr(report.header, part), getattr(header, part)
         if plain(old) != plain(new):

@@ -1,1 +1,1 @@
-"""The page: results as one HTML file that needs no network."""
+"""The page: results as one HTML file that works without a network."""

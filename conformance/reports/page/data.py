@@ -1,7 +1,7 @@
 """Converts a results file to the JSON that the page contains: columns instead of rows, and each text once.
 
-``overview`` holds what the matrix and the lists need. ``details`` holds what only the view of a single result shows;
-the page decodes it when such a view is first opened, so that a page of many results opens quickly.
+``overview`` is the data of the matrix and the lists. ``details`` is the data that only the view of a single result
+shows. The page decodes it when such a view is first opened, so that a page with many results opens quickly.
 """
 
 import json
@@ -22,13 +22,13 @@ _WORST_ELEMENT = frozenset({"index", "where", "expected", "expected_hex", "got",
 
 
 class Values:
-    """Distinct values, numbered in the order in which they were first added."""
+    """Distinct values, numbered in the order of their first use."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
 
     def number(self, value: Hashable) -> int:
-        """Returns the number of a value, and adds the value if it is new."""
+        """Returns the number of a value. Adds the value if it is new."""
         return self._numbers.setdefault(value, len(self._numbers))
 
     @property
@@ -38,7 +38,7 @@ class Values:
 
 
 def overview(report: Report) -> dict[str, Any]:
-    """Returns facts about the run and its implementations, and columns of the cases and rows."""
+    """Returns facts about the run and its implementations, and the columns of cases and rows, as JSON values."""
     present = {feature for result in report.results for feature in result.features}
     features = [feature for feature in FEATURES if feature in present]
     features += sorted(present - set(FEATURES))
@@ -69,7 +69,7 @@ def overview(report: Report) -> dict[str, Any]:
 
 
 def details(report: Report) -> dict[str, Any]:
-    """Returns the data of the view of a single result: columns of the rows, and the options of each case."""
+    """Returns the data of the views of single results as JSON values: columns of the rows, and options of the cases."""
     names, profiles = Values(), Values()
     places, deviating = _deviating(report.results)
     return {
@@ -120,7 +120,7 @@ def _causes(report: Report) -> list[dict[str, Any]]:
 
 
 def _divergences(results: Iterable[Result]) -> dict[str, dict[str, str]]:
-    """Returns the known divergences that rows refer to, without those that this version of the suite lacks."""
+    """Returns the known divergences that the rows refer to and that this version of the suite has, by id."""
     reasons = [result.reason.split(":")[0] for result in results if result.status in ("known", "fixed")]
     named = {words.split(" ")[0] for ids in reasons for words in ids.split(" and ")}
     return {
@@ -182,7 +182,7 @@ def _deviating(results: Sequence[Result]) -> tuple[list[dict[str, int]], Any]:
     similar neighbours compress better.
 
     Returns:
-        For each row, the number of each tensor's details; and the distinct details as columns, indexed by number.
+        The numbers of the details of each row by tensor, and the distinct details as columns, indexed by number.
     """
     distinct = Values()
     places: list[dict[str, int]] = [{} for _ in results]
@@ -193,7 +193,7 @@ def _deviating(results: Sequence[Result]) -> tuple[list[dict[str, int]], Any]:
 
 
 def _shown(detail: dict[str, Any]) -> dict[str, Any]:
-    """Returns a tensor's detail without the worst element, if the evidence contains it too."""
+    """Returns a tensor's detail without the fields of its worst element, if the evidence contains them too."""
     if not detail.get("evidence"):
         return detail
     return {name: value for name, value in detail.items() if name not in _WORST_ELEMENT}

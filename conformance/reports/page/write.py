@@ -1,4 +1,4 @@
-"""Writes the page: one HTML file that needs no network. Its template, styles and scripts are in this folder.
+"""Writes the page: one HTML file that works without a network. Template, styles and scripts are in this folder.
 
 Results are untrusted text. The file contains them as compressed data only, the scripts add them to the document as
 text only, and a content security policy blocks every other script, style and request.
@@ -50,8 +50,7 @@ def write(folder: Path, report: Report, extra: Mapping[str, Any] | None = None) 
     Args:
         folder: folder to write to; created if missing.
         report: the results.
-        extra: further content: ``trend`` up to this run and ``comparison`` with an earlier run, as the commands of
-            these names print them with ``--json``.
+        extra: ``trend`` up to this run and ``comparison`` with an earlier run, as JSON values; None to leave them out.
 
     Returns:
         The path of the file.
@@ -89,7 +88,7 @@ def script() -> str:
 
 
 def _packed(content: Any) -> str:
-    """Returns JSON, compressed and encoded as Base64. Equal content gives equal bytes."""
+    """Converts content to JSON, compressed and encoded as Base64. Equal content gives equal bytes."""
     text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     # UTF-8 and URLs cannot represent lone surrogates.
     return base64.b64encode(gzip.compress(text.encode(errors="replace"), 6, mtime=0)).decode()

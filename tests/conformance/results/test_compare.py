@@ -119,7 +119,7 @@ def test_drifts_compare_the_error_ratios_of_cases_that_pass_in_both_runs(tmp_pat
 def test_growth_from_zero_exceeds_any_factor(tmp_path: Path) -> None:
     drifts = compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.1)]).drifts
     assert drifts[0].ratio == math.inf
-    assert not compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.0)]).drifts[0].moved
+    assert not compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.0)]).drifts[0].changed
 
 
 @pytest.mark.parametrize(("count", "value"), [(1, 0), (50, 49), (100, 98), (200, 197)])

@@ -72,7 +72,7 @@ def test_duplicate_rows_are_refused_or_the_last_is_kept(tmp_path: Path) -> None:
     two = report(tmp_path / "two.jsonl", row("b", "fail"))
     error = refused([one, two])
     assert kinds(error) == {"duplicates"}
-    assert f"{one.path} and {two.path} both have a.yaml::b[mine]" in str(error)
+    assert f"{one.path} and {two.path} both contain a.yaml::b[mine]" in str(error)
     assert str(error).endswith("Use `--allow duplicates` to merge anyway.")
     merged, conflicts = merge([one, two], ["duplicates"])
     assert [conflict.kind for conflict in conflicts] == ["duplicates"]

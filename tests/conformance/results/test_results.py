@@ -135,7 +135,7 @@ ROW = '{"kind": "row", "case": "c", "key": "k", "implementation": "i", "status":
         ("", ":1: not a results file: invalid JSON at column 1: Expecting value"),
         ("hello\n", ":1: not a results file: invalid JSON at column 1: Expecting value"),
         ("[]\n", ":1: not a results file: invalid line: expected a JSON object"),
-        ('{"kind": "row"}\n', ":1: not a results file: the first line is no header"),
+        ('{"kind": "row"}\n', ":1: not a results file: the first line is not a header"),
         ("[" * 10**5 + "\n", ":1: not a results file: invalid JSON: nested too deeply"),
         (
             '{"kind": "header", "planned": {}, "format": 99, "suite": "9.0"}\n',

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from conformance.commands.cli import main
-from conformance.reports.overtime import lines
+from conformance.reports.trend import lines
 from conformance.results.trend import trend
 from tests.conformance.results.runs import report, row
 

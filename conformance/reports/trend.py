@@ -1,4 +1,4 @@
-"""The trend over several runs on a terminal of 80 columns: one table per implementation."""
+"""Trend over several runs, for a terminal of 80 columns: one table per implementation."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def lines(trend: Trend) -> Iterator[str]:
 
 
 def bars(points: list[Point], runs: int) -> str:
-    """Returns one character per run: a bar for the largest error ratio, or a dot for no data."""
+    """Returns one character for each run: a bar for the largest error ratio, or a dot if there is no data."""
     found = {point.run: point.largest for point in points}
     shown = ""
     for run in range(runs):
