@@ -1,4 +1,4 @@
-"""YAML files to cases, or to every mistake in them with its position."""
+"""Loads case files. Reports all mistakes in all files at once, with their positions."""
 
 import os
 from collections.abc import Iterable
@@ -12,49 +12,53 @@ from conformance.cases.matrix import MAX_MISTAKES, Row, Rows, TooManyMistakesErr
 from conformance.cases.yamlfile import Mistake, Position, read
 from conformance.errors import UserError
 
-# Setting one of two spellings of the same option in a case overrides the other one in the defaults.
-_SAME = {"direction": "bidirectional", "bidirectional": "direction"}
+# ``bidirectional`` and ``direction`` set the same option. In a case, one of them overrides the other in the defaults.
+_SYNONYMS = {"direction": "bidirectional", "bidirectional": "direction"}
 
 
 class CaseFileError(UserError):
-    """Everything that is wrong in one or more files, a line ``file:line:column: what`` for each mistake."""
+    """Mistakes in one or more case files. The message has a line ``file:line:column: mistake`` for each of them.
+
+    Attributes:
+        mistakes: pairs of file and mistake.
+    """
 
     def __init__(self, mistakes: Iterable[tuple[str, Mistake]]) -> None:
         self.mistakes = tuple(mistakes)
         lines = (f"{file}:{at.line}:{at.column}: {at.text}" for file, at in self.mistakes)
-        super().__init__("\n".join(map(_printable, lines)))
+        super().__init__("\n".join(map(_make_printable, lines)))
 
 
 def shipped_cases() -> Path:
-    """The folder of the cases that come with the suite."""
+    """Returns the folder of the cases that are part of the suite."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "_data" / "cases"
     return installed if installed.is_dir() else package.parent / "cases"
 
 
 def load(path: Path, root: Path | None = None) -> list[Case]:
-    """The cases of one file, in the order in which they are written.
+    """Loads the cases of one file, in the order of the file.
 
     Args:
-        path: the file.
-        root: the folder that ``Case.file`` is relative to; without it, ``Case.file`` is the file's name.
+        path: path of the file.
+        root: folder to which ``Case.file`` is relative; None for the file's name as ``Case.file``.
 
     Raises:
-        CaseFileError: with every mistake in the file, up to a hundred.
+        CaseFileError: the file contains mistakes. The error lists the first ``MAX_MISTAKES`` of them.
     """
     file, shown = path.name, path.as_posix()
-    if root is not None and _real(path).is_relative_to(_real(root)):
-        file = shown = _real(path).relative_to(_real(root)).as_posix()
+    if root is not None and _resolve(path).is_relative_to(_resolve(root)):
+        file = shown = _resolve(path).relative_to(_resolve(root)).as_posix()
     node, mistakes = read(path)
     rows = Rows(mistakes=mistakes)
     cases: list[Case] = []
     try:
         if node:
             rows.read(node)
-        rows.rows = [row for row in rows.rows if row.whole and rows.sound]
-        lacking = _note_missing(rows)
-        rows.rows = [row for row in rows.rows if row not in lacking]
-        cases = _cases(rows, file)
+        rows.rows = [row for row in rows.rows if row.valid and rows.shared_valid]
+        incomplete = _note_missing(rows)
+        rows.rows = [row for row in rows.rows if row not in incomplete]
+        cases = _build_cases(rows, file)
     except TooManyMistakesError:
         pass
     if rows.mistakes:
@@ -63,27 +67,27 @@ def load(path: Path, root: Path | None = None) -> list[Case]:
 
 
 def load_all(paths: Iterable[Path]) -> list[Case]:
-    """The cases of files and of all ``*.yaml`` files in folders.
+    """Loads the cases of files, and of all ``*.yaml`` files in folders.
 
-    ``Case.file`` begins with the folder's own name for shipped cases, and for folders outside the working directory;
-    inside it, it is relative to it.
+    ``Case.file`` is relative to the working directory. For shipped cases and for folders outside the working directory,
+    it starts with the name of the folder.
 
     Raises:
-        CaseFileError: with every mistake in all files.
+        CaseFileError: files contain mistakes. The error lists the mistakes of all files.
     """
     cases: list[Case] = []
     mistakes: list[tuple[str, Mistake]] = []
-    seen: set[Path] = set()
+    loaded: set[Path] = set()
     for path in paths:
         files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
         if not files:
-            mistakes.append((path.as_posix(), Mistake(1, 1, "the folder holds no *.yaml file")))
+            mistakes.append((path.as_posix(), Mistake(1, 1, "the folder contains no *.yaml file")))
         for file in files:
-            if _real(file) in seen:
+            if _resolve(file) in loaded:
                 continue
-            seen.add(_real(file))
+            loaded.add(_resolve(file))
             try:
-                cases += load(file, _root(file, path))
+                cases += load(file, _find_root(file, path))
             except CaseFileError as error:
                 mistakes += error.mistakes
     if mistakes:
@@ -91,75 +95,76 @@ def load_all(paths: Iterable[Path]) -> list[Case]:
     return cases
 
 
-def _root(file: Path, given: Path) -> Path | None:
+def _find_root(file: Path, given: Path) -> Path | None:
+    """Returns the folder to which ``Case.file`` is relative."""
     for folder, root in ((shipped_cases(), shipped_cases().parent), (Path.cwd(), Path.cwd())):
-        if _real(file).is_relative_to(_real(folder)):
+        if _resolve(file).is_relative_to(_resolve(folder)):
             return root
-    return _real(given).parent if given.is_dir() else None
+    return _resolve(given).parent if given.is_dir() else None
 
 
-def _real(path: Path) -> Path:
-    """Where a path leads; ``Path.resolve`` raises where it leads to itself."""
+def _resolve(path: Path) -> Path:
+    """Resolves a path. Unlike ``Path.resolve``, does not raise for a symbolic link to itself."""
     return Path(os.path.realpath(path))
 
 
-def _printable(line: str) -> str:
-    """Text from a file as one line, not too long, that moves no terminal's cursor."""
+def _make_printable(line: str) -> str:
+    """Shortens a line and escapes characters that are not printable, such as control codes of terminals."""
     line = line if len(line) <= 400 else f"{line[:400]}…"
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
 def _note_missing(rows: Rows) -> list[Row]:
-    """Notes required options that rows lack, once where all of them do, and returns those rows."""
-    found: list[Row] = []
+    """Records missing required options, once if every row lacks an option. Returns the incomplete rows."""
+    incomplete: list[Row] = []
     for name in (name for name, option in Case.model_fields.items() if option.is_required()):
         lacking = [row for row in rows.rows if name not in rows.defaults and name not in row.options]
-        found += lacking
+        incomplete += lacking
         if lacking and len(lacking) == len(rows.rows) and len({row.at for row in lacking}) > 1:
-            rows.note(lacking[0].at, f"{name} is missing in every case: put it into defaults")
+            rows.note(lacking[0].at, f"{name} is missing in every case: add it to defaults")
             continue
         for row in lacking:
             rows.note(row.at, f"{name} is missing")
-    return found
+    return incomplete
 
 
-def _cases(rows: Rows, file: str) -> list[Case]:
-    """Puts the defaults below each row's options and notes what does not fit together."""
+def _build_cases(rows: Rows, file: str) -> list[Case]:
+    """Builds the cases from rows and defaults. Records options that contradict each other, and duplicate cases."""
     cases: list[Case] = []
     names: dict[str, Position] = {}
     keys: dict[str, Case] = {}
-    unfit: dict[tuple[Position, str], list[str]] = {}
+    inconsistent: dict[tuple[Position, str], list[str]] = {}
     for row in rows.rows:
         if row.name in names:
-            rows.note(row.at, f"a second case named '{row.name}', first in line {names[row.name][0]}")
+            rows.note(row.at, f"duplicate name '{row.name}', first in line {names[row.name][0]}")
         names.setdefault(row.name, row.at)
-        below = {name: value for name, value in rows.defaults.items() if _SAME.get(name) not in row.options}
-        options = {**below, **row.options, **_described(row.options, rows.shared)}
+        below = {name: value for name, value in rows.defaults.items() if _SYNONYMS.get(name) not in row.options}
+        options = {**below, **row.options, **_merge_descriptions(row.options, rows.shared)}
         try:
             case = Case(**options, name=row.name, file=file, line=row.at[0])
         except ValidationError as error:
-            for text in map(_message, error.errors()):
-                unfit.setdefault((row.at, text), []).append(row.name if row.combined else "")
+            for text in map(_message_of, error.errors()):
+                inconsistent.setdefault((row.at, text), []).append(row.name if row.combined else "")
             continue
         if case.key in keys and keys[case.key].name != case.name:
             first = keys[case.key]
             rows.note(row.at, f"'{case.name}' is the same case as '{first.name}' in line {first.line}")
         keys.setdefault(case.key, case)
         cases.append(case)
-    for (at, text), found in unfit.items():
+    for (at, text), found in inconsistent.items():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         rows.note(at, f"{text} (in {found[0]}{more})" if found[0] else text)
     return cases
 
 
-def _described(own: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
-    """The file's tags and links, then the case's; the case's notes, else the file's."""
+def _merge_descriptions(own: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Combines tags and links of the file and the case. The case's notes replace the file's."""
     both: dict[str, Any] = {
         name: list(dict.fromkeys([*shared.get(name, ()), *own.get(name, ())])) for name in ("tags", "links")
     }
     return both | {"notes": own.get("notes", shared.get("notes", ""))}
 
 
-def _message(error: Any) -> str:
-    """One of pydantic's errors in our words; values have been checked by themselves before."""
+def _message_of(error: Any) -> str:
+    """Returns the message of a pydantic error without pydantic's prefix ``Value error``."""
     return str(error.get("ctx", {}).get("error", error["msg"]))

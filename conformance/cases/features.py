@@ -1,6 +1,6 @@
-"""The features by which results are summed up, and by which adapters say what they support.
+"""Features of a case: properties beyond one plain forward layer.
 
-A feature is what a case has beyond one plain forward layer.
+Reports group results by feature, and adapters declare the features that they support.
 """
 
 from conformance.cases.case import Case
@@ -33,11 +33,11 @@ FEATURES = (
     "gradients",
     *DTYPES,
 )
-"""In the order in which they are shown. A feature that no case has is not shown."""
+"""All features, in the order of reports."""
 
 
 def features(case: Case) -> list[str]:
-    """The features of a case, in the order of ``FEATURES``."""
+    """Returns the features of a case, in the order of ``FEATURES``."""
     has = {
         "layers": case.num_layers > 1,
         "sizes per layer": not case.model.is_uniform,
@@ -83,17 +83,17 @@ LACKS: dict[str, str] = {
     "coupled gates": "has no coupled input and forget gates",
     "activations": "has fixed activations",
     "activations per direction": "has the same activations in both directions",
-    "clip": "does not clip what activations read",
+    "clip": "does not clip the inputs of activations",
     "cell clip": "does not clip the cell state",
-    "forget bias": "has no forget bias of its own",
+    "forget bias": "has no additional forget bias",
     "left mask": "has no masks",
     "holed mask": "has no masks",
     "input dropout": "has no dropout on a layer's input",
     "recurrent dropout": "has no recurrent dropout",
 }
-"""What an implementation without a feature is like, in a user's words."""
+"""Descriptions of an implementation that lacks a feature, to follow the implementation's name."""
 
 
 def lack(feature: str) -> str:
-    """What an implementation without this feature is like, to follow its name."""
+    """Describes an implementation that lacks a feature, to follow the implementation's name."""
     return LACKS.get(feature, f"is not driven in {feature}" if feature in DTYPES else f"has no {feature}")

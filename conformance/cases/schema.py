@@ -1,6 +1,6 @@
-"""The options of a case as a user writes them: their JSON Schema, what each accepts, and hints for slips.
+"""Options of a case in a case file: JSON Schema, validation of one option, and suggestions for misspelled words.
 
-All of it is derived from ``Case``: an option added there is known here.
+Everything is derived from ``Case``.
 """
 
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ from conformance.cases.case import Case
 Schema = dict[str, Any]
 
 PLACE = ("name", "file", "line")
-"""Fields of a case that say where it stands; not options."""
+"""Fields that identify a case. A case file sets them by its structure."""
 DESCRIPTION = ("tags", "notes", "links")
-"""Fields that describe a case and do not change its problem; they cannot be varied."""
+"""Fields that do not change a case's problem. A matrix cannot vary them."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+:-]*"
-"""What a case may be called, so that ``pytest -k`` accepts it."""
+"""Pattern of names of cases. ``pytest -k`` accepts these names."""
 
-_WORDS_FOR_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 @cache
 def fields() -> dict[str, Schema]:
-    """JSON Schema of every option, then of every describing field, by name and in the order of ``Case``."""
+    """Returns the JSON Schema of each option and of each field in ``DESCRIPTION``, by name."""
     found: dict[str, Schema] = {}
     for name, schema in Case.model_json_schema()["properties"].items():
         if name in PLACE:
@@ -39,33 +39,37 @@ def fields() -> dict[str, Schema]:
 
 @cache
 def options() -> tuple[str, ...]:
-    """Names of the options, which a matrix may vary."""
+    """Returns the names of the options, without the fields in ``DESCRIPTION``."""
     return tuple(name for name in fields() if name not in DESCRIPTION)
 
 
-def faults(name: str, value: Any) -> list[tuple[int | None, str]]:
-    """What is wrong with an option's value by itself: the offending item of a list, or None for the whole, and why."""
+def find_mistakes(name: str, value: Any) -> list[tuple[int | None, str]]:
+    """Validates the value of one option.
+
+    Returns:
+        A pair for each mistake: index of the wrong item in a list, or None for the whole value; description.
+    """
     try:
         _validator(name).validate_python(value)
     except ValidationError as error:
         schema = fields()[name]
         items = {part for each in error.errors() for part in each["loc"] if isinstance(part, int)}
-        listed = _items(schema)
+        listed = _item_schema(schema)
         if isinstance(value, list) and items and listed:
-            return [(item, f"each of {name} {_must_be(listed, value[item])}") for item in sorted(items)]
+            return [(item, f"each item of {name} {_must_be(listed, value[item])}") for item in sorted(items)]
         return [(None, f"{name} {_must_be(schema, value)}")]
     return []
 
 
 def hint(word: object, known: Iterable[str]) -> str:
-    """``, did you mean 'bias'?`` where a known word is close, else nothing."""
+    """Returns ``, did you mean 'bias'?`` with the known word that is closest; empty if no word is close."""
     written, words = str(word).lower()[:40], list(known)
     close = get_close_matches(written.replace("-", "_"), words, n=1) or get_close_matches(written, words, n=1)
     return f", did you mean '{close[0]}'?" if close else ""
 
 
 def file_schema() -> Schema:
-    """JSON Schema of a whole case file, for editors."""
+    """Returns the JSON Schema of a case file, for editors."""
 
     def mapping(names: Iterable[str], wrap: Any = lambda ref: ref) -> Schema:
         entries = {name: wrap({"$ref": f"#/definitions/{name}"}) for name in names}
@@ -73,12 +77,11 @@ def file_schema() -> Schema:
 
     row = mapping(fields())
     named_row = mapping(fields())
-    named_row["properties"]["name"] = {"type": "string", "pattern": f"^{NAME}$", "description": "The case's name."}
+    named_row["properties"]["name"] = {"type": "string", "pattern": f"^{NAME}$", "description": "Name of the case."}
     sections: Schema = {
-        "defaults": mapping(options())
-        | {"description": "Options of every case in the file, unless the case sets them itself."},
+        "defaults": mapping(options()) | {"description": "Options of all cases in the file. A case can override them."},
         "matrix": mapping(options(), lambda ref: {"type": "array", "minItems": 1, "items": ref})
-        | {"minProperties": 1, "description": "Options to lists of values; every combination is a case."},
+        | {"minProperties": 1, "description": "Lists of values by option. Each combination is a case."},
         "exclude": {
             "type": "array",
             "items": mapping(options(), lambda ref: {"anyOf": [ref, {"type": "array", "items": ref}]}),
@@ -88,20 +91,20 @@ def file_schema() -> Schema:
             "type": "array",
             "minItems": 1,
             "items": {**named_row, "minProperties": 1},
-            "description": "Further cases, named by their own options unless they have a name.",
+            "description": "Further cases. A case without a name is named by its options.",
         },
         "cases": {
             "type": "object",
             "minProperties": 1,
             "propertyNames": {"pattern": f"^{NAME}$"},
             "additionalProperties": row,
-            "description": "Further cases, by name.",
+            "description": "Further cases by name.",
         },
         **{name: {"$ref": f"#/definitions/{name}"} for name in DESCRIPTION},
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "A file of LSTM conformance cases",
+        "title": "LSTM conformance cases",
         "type": "object",
         "properties": sections,
         "additionalProperties": False,
@@ -122,26 +125,27 @@ def _validator(name: str) -> TypeAdapter[Any]:
 
 
 def _must_be(schema: Schema, value: Any) -> str:
-    shown = _shown(value)
-    slip = hint(value, _words(schema)) if isinstance(value, str) else ""
-    if isinstance(value, str) and schema.get("type") == "boolean" and value.lower() in _WORDS_FOR_BOOLEANS:
-        slip = f", did you mean {_WORDS_FOR_BOOLEANS[value.lower()]}?"
-    return f"must be {_expected(schema)}, not {shown}{slip}"
+    """Returns an error message: which values a schema accepts, and which one it got."""
+    shown = _format_value(value)
+    suggestion = hint(value, _accepted_words(schema)) if isinstance(value, str) else ""
+    if isinstance(value, str) and schema.get("type") == "boolean" and value.lower() in _YAML_1_1_BOOLEANS:
+        suggestion = f", did you mean {_YAML_1_1_BOOLEANS[value.lower()]}?"
+    return f"must be {_describe_schema(schema)}, not {shown}{suggestion}"
 
 
-def _expected(schema: Schema) -> str:
-    """A schema in words."""
+def _describe_schema(schema: Schema) -> str:
+    """Describes in words which values a schema accepts."""
     match schema:
         case {"anyOf": choices}:
-            return " or ".join(_expected(choice) for choice in choices)
+            return " or ".join(_describe_schema(choice) for choice in choices)
         case {"const": word}:
             return f"'{word}'"
         case {"enum": words}:
             return ", ".join(f"'{word}'" for word in words[:-1]) + f" or '{words[-1]}'"
         case {"type": "array", "items": items}:
             few, many = schema.get("minItems"), schema.get("maxItems")
-            count = f" of {few} to {many} items," if few and many and few > 1 else ""
-            return f"a list{count} with each {_expected(items)}"
+            count = f" of {few} to {many} items" if few and many and few > 1 else ""
+            return f"a list{count}, each {_describe_schema(items)}"
         case {"type": "boolean"}:
             return "true or false"
         case {"type": ("integer" | "number") as kind}:
@@ -150,14 +154,15 @@ def _expected(schema: Schema) -> str:
                 case {"minimum": low, "maximum": high}:
                     return f"{noun} from {low} to {high}"
                 case {"minimum": low}:
-                    return f"{noun} from {low}"
+                    return f"{noun} of at least {low}"
                 case _:
                     return noun
         case _:
-            return {"null": "null", "string": "text"}[schema["type"]]
+            return {"null": "null", "string": "a string"}[schema["type"]]
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
+    """Formats a value for an error message."""
     match value:
         case None:
             return "null"
@@ -170,18 +175,18 @@ def _shown(value: Any) -> str:
         case []:
             return "an empty list"
         case list():
-            return f"a list of {len(value)}"
+            return f"a list of {len(value)} items"
         case _:
             return "a mapping"
 
 
-def _words(schema: Schema) -> list[str]:
-    """Every word that a schema accepts."""
+def _accepted_words(schema: Schema) -> list[str]:
+    """Returns the strings that a schema accepts."""
     if "anyOf" in schema:
-        return [word for choice in schema["anyOf"] for word in _words(choice)]
+        return [word for choice in schema["anyOf"] for word in _accepted_words(choice)]
     return list(schema.get("enum", [schema["const"]] if "const" in schema else []))
 
 
-def _items(schema: Schema) -> Schema | None:
-    """The schema of a list's items, where a list is accepted."""
+def _item_schema(schema: Schema) -> Schema | None:
+    """Returns the schema of a list's items; None if the schema accepts no list."""
     return next((choice["items"] for choice in schema.get("anyOf", [schema]) if "items" in choice), None)

@@ -1,4 +1,4 @@
-"""Which cases run on which implementation: ``-k``, ``--tag``, ``--dtype``, and an adapter's default tag."""
+"""Selection of cases: ``-k``, ``--tag``, ``--dtype``, and an adapter's default tag."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,19 +9,19 @@ from conformance.errors import UserError
 
 Predicate = Callable[[str], bool]
 
-_DEEPEST = 50
+_MAX_PARENTHESES = 50
 _TOKEN = re.compile(r"\s*(?:(?P<paren>[()])|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<word>[^\s()'\"]+))")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is asked for. Empty fields select everything.
+    """Conditions that a case must meet. An empty field selects every case.
 
     Attributes:
-        expression: of ``-k``: ``and``, ``or``, ``not`` and parentheses over parts of a case's id, its tags and the
-            implementation's name, regardless of capitals.
-        tags: a case must have one of them.
-        dtypes: a case must be in one of them.
+        expression: expression of ``-k``, see ``compile_expression``. It is matched against the case's id, its tags and
+            the implementation's name.
+        tags: tags, one of which the case must have.
+        dtypes: dtypes, one of which the case must have.
     """
 
     expression: str = ""
@@ -29,10 +29,10 @@ class Selection:
     dtypes: tuple[str, ...] = ()
 
     def cases(self, cases: Iterable[Case], implementation: str = "") -> list[Case]:
-        """Those of the cases that are selected.
+        """Returns the selected cases.
 
         Raises:
-            UserError: the expression cannot be read.
+            UserError: the expression is invalid.
         """
         matches = compile_expression(self.expression)
         return [
@@ -45,23 +45,24 @@ class Selection:
 
 
 def compile_expression(expression: str) -> Predicate:
-    """A test of a text, from words joined by ``and``, ``or``, ``not`` and parentheses.
+    """Compiles an expression to a predicate on a text. Matching ignores case.
 
-    A word holds when the text contains it; one with ``::`` when a line of the text is that id, or ends in it behind a
-    ``/``. Quotes allow blanks and parentheses in it. An empty expression holds always.
+    An expression consists of words, ``and``, ``or``, ``not`` and parentheses. Words in quotes may contain spaces and
+    parentheses. A word matches a text that contains it. An id ``file::name`` matches a line that equals the id or ends
+    in ``/`` and the id. An empty expression matches every text.
 
     Raises:
-        UserError: the expression cannot be read; the message says where.
+        UserError: the expression is invalid. The message shows the position.
     """
     if not expression.strip():
         return lambda _: True
-    if expression.count("(") > _DEEPEST:
-        raise UserError(f"-k cannot be read, it has more than {_DEEPEST} parentheses")
+    if expression.count("(") > _MAX_PARENTHESES:
+        raise UserError(f"invalid -k expression: more than {_MAX_PARENTHESES} parentheses")
     return _Parser(expression).parse()
 
 
 class _Parser:
-    """Recursive descent: ``or`` binds weakest, then ``and``, then ``not``."""
+    """Recursive-descent parser. ``not`` binds tighter than ``and``, and ``and`` tighter than ``or``."""
 
     def __init__(self, expression: str) -> None:
         self._expression = expression
@@ -70,7 +71,7 @@ class _Parser:
         while expression[position:].strip():
             found = _TOKEN.match(expression, position)
             if found is None:
-                raise self._error("a quote is not closed", position)
+                raise self._error("missing closing quote", position)
             kind = found.lastgroup or ""
             text, column = found[kind], found.start(kind)
             if kind == "word" and text.lower() in ("and", "or", "not"):
@@ -83,9 +84,7 @@ class _Parser:
         predicate = self._or()
         if self._next < len(self._tokens):
             _, text, column = self._tokens[self._next]
-            raise self._error(
-                f"{text!r} needs 'and' or 'or' before it" if text != ")" else "')' closes nothing", column
-            )
+            raise self._error(f"expected 'and' or 'or' before {text!r}" if text != ")" else "unmatched ')'", column)
         return predicate
 
     def _or(self) -> Predicate:
@@ -111,13 +110,13 @@ class _Parser:
         if self._take("("):
             predicate = self._or()
             if not self._take(")"):
-                raise self._error("a '(' is not closed", len(self._expression))
+                raise self._error("missing closing ')'", len(self._expression))
             return predicate
         if self._next == len(self._tokens):
-            raise self._error("a word is missing", len(self._expression))
+            raise self._error("expected a word at the end", len(self._expression))
         kind, text, column = self._tokens[self._next]
         if kind not in ("word", "single", "double"):
-            raise self._error(f"a word is missing before {text!r}", column)
+            raise self._error(f"expected a word before {text!r}", column)
         self._next += 1
         word = text.lower()
         if "::" in word[:-2]:
@@ -125,6 +124,7 @@ class _Parser:
         return lambda text: word in text.lower()
 
     def _take(self, text: str) -> bool:
+        """Consumes the next token if it is this operator or parenthesis. Returns whether it was."""
         if self._next < len(self._tokens):
             kind, found, _ = self._tokens[self._next]
             if found == text and kind in ("paren", text):
@@ -133,5 +133,6 @@ class _Parser:
         return False
 
     def _error(self, what: str, column: int) -> UserError:
+        """Returns an error that points to a column of the expression."""
         pointer = " " * column + "^"
-        return UserError(f"-k cannot be read, {what}:\n  {self._expression}\n  {pointer}")
+        return UserError(f"invalid -k expression: {what}\n  {self._expression}\n  {pointer}")

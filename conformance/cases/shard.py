@@ -1,6 +1,7 @@
-"""A part of a run: ``2/3`` is the second of three, in which together every case × implementation is once.
+"""Shards: parts of a run. Each case × implementation belongs to exactly one of n shards.
 
-Where a row goes depends on the case's key and the implementation's name alone, so it stays when others come or go.
+Only the case's key and the implementation's name select the shard, so adding other cases or implementations moves no
+row.
 """
 
 import hashlib
@@ -10,11 +11,11 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several parts.
+    """One of several parts of a run.
 
     Attributes:
-        index: which one, from 1.
-        of: how many there are.
+        index: number of the shard, from 1.
+        of: number of shards.
     """
 
     index: int
@@ -22,29 +23,29 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The shard that ``i/n`` names.
+        """Parses ``i/n``.
 
         Raises:
-            ValueError: it names none.
+            ValueError: the text is not ``i/n`` with 1 ≤ i ≤ n.
         """
         index, slash, of = text.partition("/")
         if not (slash and index.isdecimal() and of.isdecimal() and 1 <= int(index) <= int(of)):
-            raise ValueError(f"a shard is named i/n with i from 1 to n, such as 1/3, not {text!r}")
+            raise ValueError(f"a shard is i/n with i from 1 to n, such as 1/3, not {text!r}")
         return cls(int(index), int(of))
 
     def __str__(self) -> str:
         return f"{self.index}/{self.of}"
 
     def holds(self, key: str, implementation: str) -> bool:
-        """Whether the row of a case and an implementation is in this part."""
+        """Returns whether the row of a case and an implementation belongs to this shard."""
         digest = hashlib.sha256(f"{key} {implementation}".encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.of == self.index - 1
 
     def header(self, cases: str = "", planned: dict[str, int] | None = None) -> dict[str, Any]:
-        """What the header of its results file says.
+        """Returns the shard's entry in the header of a results file.
 
         Args:
-            cases: a hash of all rows of the whole run; empty where it is not known.
-            planned: how many rows of each implementation the whole run has.
+            cases: hash of all rows of the whole run; empty if unknown.
+            planned: number of rows of each implementation in the whole run.
         """
         return {"index": self.index, "of": self.of, "cases": cases, "planned": planned or {}}

@@ -1,7 +1,7 @@
-"""YAML text to values with their positions: YAML 1.2's core schema, and nothing of YAML that surprises.
+"""YAML parser that keeps positions, for the core schema of YAML 1.2.
 
-``1e-6`` is a number, ``on`` and ``1:30`` are strings, ``010`` is ten. Anchors, tags, duplicate keys and keys that are
-not strings are refused. Size, depth and the number of values are bounded.
+``1e-6`` is a number, ``on`` and ``1:30`` are strings, ``010`` is ten. The parser rejects anchors, tags, duplicate keys,
+keys that are not strings, and files that are too large, too deep or hold too many values.
 
 Source: https://yaml.org/spec/1.2.2/#103-core-schema
 """
@@ -15,11 +15,14 @@ from typing import Any, NoReturn
 import yaml
 
 MAX_BYTES = 1024 * 1024
+"""Largest size of a file."""
 MAX_DEPTH = 8
-MAX_NODES = 50_000
+"""Largest number of nested lists and mappings."""
+MAX_VALUES = 50_000
+"""Largest number of scalars, lists and mappings in a file."""
 
 Position = tuple[int, int]
-"""Line and column, counted from 1."""
+"""Line and column, each from 1."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -38,7 +41,13 @@ Scalar = None | bool | int | float | str
 
 @dataclass(frozen=True, order=True)
 class Mistake:
-    """Something wrong in a file, and where."""
+    """An error in a file.
+
+    Attributes:
+        line: line, from 1.
+        column: column, from 1.
+        text: description of the error.
+    """
 
     line: int
     column: int
@@ -47,12 +56,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and where it stands.
+    """A value with its position.
 
     Attributes:
-        content: a scalar, a list of nodes, or a mapping of strings to nodes.
-        at: where it begins.
-        key_at: where its key begins, for a value in a mapping; else the same as ``at``.
+        content: a scalar, a list of nodes, or a mapping from strings to nodes.
+        at: position of the value.
+        key_at: position of the value's key in a mapping; else the same as ``at``.
     """
 
     content: "Scalar | list[Node] | dict[str, Node]"
@@ -60,7 +69,7 @@ class Node:
     key_at: Position
 
     def plain(self) -> Any:
-        """The value as scalars, lists and dicts, without positions."""
+        """Returns the value as scalars, lists and dicts, without positions."""
         match self.content:
             case dict() as entries:
                 return {key: node.plain() for key, node in entries.items()}
@@ -71,47 +80,44 @@ class Node:
 
 
 def read(path: Path) -> tuple[Node | None, list[Mistake]]:
-    """Reads a file; its root is None where nothing can be made of it.
-
-    All mistakes are returned, those of syntax end the reading.
-    """
+    """Reads a file. Returns its root, or None if the file cannot be parsed, and all mistakes in it."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return None, [Mistake(1, 1, "there is no such file")]
+        return None, [Mistake(1, 1, "the file does not exist")]
     except IsADirectoryError:
-        return None, [Mistake(1, 1, "this is a folder, not a file")]
+        return None, [Mistake(1, 1, "expected a file, not a folder")]
     except (OSError, ValueError) as error:
-        return None, [Mistake(1, 1, f"cannot be read: {getattr(error, 'strerror', None) or error}")]
+        return None, [Mistake(1, 1, f"cannot read the file: {getattr(error, 'strerror', None) or error}")]
     if len(data) > MAX_BYTES:
-        return None, [Mistake(1, 1, f"the file is larger than {MAX_BYTES} bytes, split it")]
+        return None, [Mistake(1, 1, f"the file is larger than {MAX_BYTES} bytes: split it")]
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line, column = _position(data[: error.start].decode("utf-8"))
+        line, column = _end_of(data[: error.start].decode("utf-8"))
         return None, [Mistake(line, column, f"the file is not UTF-8 text (byte 0x{data[error.start]:02x})")]
     return parse(text.removeprefix("\ufeff"))
 
 
 def parse(text: str) -> tuple[Node | None, list[Mistake]]:
-    """The same from text."""
+    """Parses YAML text. Returns its root, or None if the text cannot be parsed, and all mistakes in it."""
     if found := _UNPRINTABLE.search(text):
-        line, column = _position(text[: found.start()])
+        line, column = _end_of(text[: found.start()])
         return None, [Mistake(line, column, f"the character U+{ord(found.group()):04X} is not allowed")]
-    parsed = _parsed(_Reader(text, _LOADER))
+    parsed = _parse_with(_Reader(text, _LOADER))
     if parsed is None:
-        # libyaml has a bound of its own, which it meets as it looks ahead; Python's parser says where ours is passed.
-        parsed = _parsed(_Reader(text, yaml.SafeLoader))
+        # libyaml reads ahead and hits its own limit on nesting first. PyYAML's parser finds the position of ours.
+        parsed = _parse_with(_Reader(text, yaml.SafeLoader))
     assert parsed is not None
     return parsed
 
 
-def _parsed(reader: "_Reader") -> tuple[Node | None, list[Mistake]] | None:
-    """What a reader finds; None where it gives up on how deeply things are nested."""
+def _parse_with(reader: "_Reader") -> tuple[Node | None, list[Mistake]] | None:
+    """Returns the root and the mistakes that a reader finds; None if libyaml rejects the depth of nesting."""
     try:
         return reader.document(), reader.mistakes
-    except _BoundPassedError:
+    except _StopReadingError:
         return None, reader.mistakes
     except yaml.MarkedYAMLError as error:
         if "maximum nesting depth" in (error.problem or ""):
@@ -119,22 +125,27 @@ def _parsed(reader: "_Reader") -> tuple[Node | None, list[Mistake]] | None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = f"{error.problem} ({error.context})" if error.context and error.problem else error.problem
-        return None, [*reader.mistakes, Mistake(line, column, f"not YAML: {what or error.context}")]
+        return None, [*reader.mistakes, Mistake(line, column, f"invalid YAML: {what or error.context}")]
 
 
-class _BoundPassedError(Exception):
-    """A bound is passed: what follows is not read."""
+class _StopReadingError(Exception):
+    """A mistake after which the rest of the file is not read."""
 
 
 class _Reader:
-    """Nodes from the parser's events; unlike PyYAML's own composer it recurses no deeper than it is told to."""
+    """Builds nodes from PyYAML's events. Unlike PyYAML's composer, it limits the depth of recursion.
+
+    Attributes:
+        mistakes: mistakes so far.
+    """
 
     def __init__(self, text: str, loader: Any) -> None:
         self.mistakes: list[Mistake] = []
         self._events: Iterator[Any] = yaml.parse(text, Loader=loader)
-        self._nodes = 0
+        self._values = 0
 
     def document(self) -> Node:
+        """Reads the only document of the file."""
         next(self._events)
         root = Node(None, (1, 1), (1, 1))
         if isinstance(next(self._events), yaml.StreamEndEvent):
@@ -143,27 +154,27 @@ class _Reader:
         next(self._events)
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
-            self._stop(after, "a second document begins here, a file holds one")
+            self._stop(after, "a file must hold only one document, a second one begins here")
         return root
 
     def _node(self, event: Any, depth: int) -> Node | None:
-        """The next value; None for an alias, which is left out."""
-        at = _at(event)
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            self._stop(event, f"the file holds more than {MAX_NODES} values, split it")
+        """Reads the next value. Returns None for an alias."""
+        at = _position_of(event)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._stop(event, f"the file holds more than {MAX_VALUES} values: split it")
         if depth > MAX_DEPTH:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
-            self._note(at, f"the alias *{event.anchor} is not supported, write the value out")
+            self._note(at, f"aliases are not supported: replace *{event.anchor} by its value")
             return None
         if event.anchor is not None:
-            self._note(at, f"the anchor &{event.anchor} is not supported, write the value out")
+            self._note(at, f"anchors are not supported: remove &{event.anchor}")
         if event.tag is not None:
-            self._note(at, f"the tag {event.tag} is not supported, leave it out")
+            self._note(at, f"tags are not supported: remove {event.tag}")
         match event:
             case yaml.ScalarEvent():
-                return Node(event.value if event.style else _resolve(event.value), at, at)
+                return Node(event.value if event.style else _parse_scalar(event.value), at, at)
             case yaml.SequenceStartEvent():
                 return Node(self._items(depth), at, at)
             case _:
@@ -184,13 +195,13 @@ class _Reader:
             if key is None or value is None:
                 continue
             if not isinstance(event, yaml.ScalarEvent):
-                self._note(key.at, "a key must be text")
+                self._note(key.at, "a key must be a string")
                 continue
             name = event.value
             if not isinstance(key.content, str):
-                self._note(key.at, f"a key must be text, put it in quotes: '{name}'")
+                self._note(key.at, f"a key must be a string: put it in quotes, '{name}'")
             if name in entries:
-                self._note(key.at, f"'{name}' is given twice, first in line {entries[name].key_at[0]}")
+                self._note(key.at, f"duplicate key '{name}', first in line {entries[name].key_at[0]}")
             else:
                 entries[name] = Node(value.content, value.at, key.at)
         return entries
@@ -199,24 +210,24 @@ class _Reader:
         self.mistakes.append(Mistake(*at, text))
 
     def _stop(self, event: Any, text: str) -> NoReturn:
-        self._note(_at(event), text)
-        raise _BoundPassedError
+        self._note(_position_of(event), text)
+        raise _StopReadingError
 
 
-def _at(event: Any) -> Position:
+def _position_of(event: Any) -> Position:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _position(before: str) -> Position:
-    """Where the text after this one begins."""
+def _end_of(before: str) -> Position:
+    """Returns the position after a text."""
     lines = before.splitlines() if before else []
     if not lines or before[-1] in "\r\n":
         return len(lines) + 1, 1
     return len(lines), len(lines[-1]) + 1
 
 
-def _resolve(text: str) -> Scalar:
-    """What an unquoted scalar stands for."""
+def _parse_scalar(text: str) -> Scalar:
+    """Returns the value of an unquoted scalar."""
     if _NULL.fullmatch(text):
         return None
     if _TRUE.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Case: its short forms, its consistency, and the key that results are matched by."""
+"""Case: short forms of options, consistency, and keys."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ def test_bidirectional_is_short_for_a_direction() -> None:
     assert make(bidirectional=True).key == make(direction="bidirectional").key
 
 
-def test_a_list_of_hidden_sizes_gives_the_number_of_layers() -> None:
+def test_a_list_of_hidden_sizes_sets_the_number_of_layers() -> None:
     case = make(hidden_size=[5, 3])
     assert case.num_layers == 2
     assert case.hidden_sizes == (5, 3)
     assert make(num_layers=2).hidden_sizes == (5, 5)
 
 
-def test_the_model_carries_every_option_of_the_architecture() -> None:
+def test_the_model_has_every_option_of_the_architecture() -> None:
     case = make(num_layers=2, direction="reverse", bias=False, proj_size=3, batch_first=True)
     assert case.model == Model(4, (5, 5), "reverse", bias=False, proj_size=3, batch_first=True)
 
@@ -36,18 +36,18 @@ def test_the_model_carries_every_option_of_the_architecture() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden_size": [5, 3], "num_layers": 3}, "hidden_size lists 2 layers, num_layers is 3"),
+        ({"hidden_size": [5, 3], "num_layers": 3}, "hidden_size lists 2 layers, but num_layers is 3"),
         ({"proj_size": 5}, "proj_size 5 must be less than hidden_size 5"),
-        ({"proj_size": 2, "hidden_size": [5, 3]}, "proj_size needs the same hidden_size in every layer"),
-        ({"lengths": "ragged", "batch": "unbatched"}, "lengths need a batch"),
-        ({"lengths": [1, 2]}, "lengths has 2 entries, batch is 3"),
-        ({"lengths": [1, 2, 7]}, "lengths has 7, seq_len is only 6"),
-        ({"check": ["output", "output"]}, "check names something twice"),
+        ({"proj_size": 2, "hidden_size": [5, 3]}, "proj_size requires the same hidden_size in every layer"),
+        ({"lengths": "ragged", "batch": "unbatched"}, "lengths require a batch axis"),
+        ({"lengths": [1, 2]}, "lengths has 2 entries, but batch is 3"),
+        ({"lengths": [1, 2, 7]}, "lengths contains 7, but seq_len is 6"),
+        ({"check": ["output", "output"]}, "check lists an item twice"),
         ({"bidirectional": 1}, "bidirectional must be true or false"),
         ({"bidirectional": True, "direction": "reverse"}, "contradicts direction: reverse"),
         ({"bidirectional": False, "direction": "bidirectional"}, "contradicts direction: bidirectional"),
-        ({"hidden_size": 8192}, "too large: 268,632,064 parameters"),
-        ({"seq_len": 65536, "batch": 1000}, "too large: 1,572,864,000 values in the layers over time"),
+        ({"hidden_size": 8192}, "268,632,064 parameters and 589,896 values over all steps are 269,221,960 numbers"),
+        ({"seq_len": 65536, "batch": 1000}, "too large: 220 parameters and 1,572,864,000 values over all steps"),
         ({"num_layers": 65}, "less than or equal to 64"),
         ({"dropout": float("nan")}, "dropout"),
         ({"input_size": True}, "valid integer"),
@@ -55,19 +55,19 @@ def test_the_model_carries_every_option_of_the_architecture() -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_senseless_options_are_refused(options: dict[str, Any], message: str) -> None:
+def test_contradictory_options_are_rejected(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         make(**options)
 
 
-def test_the_memory_bound_is_met_by_the_largest_case_that_passes() -> None:
+def test_the_size_limit_includes_the_largest_allowed_case() -> None:
     steps = MAX_NUMBERS // 24 // 512
     assert make(seq_len=steps, batch=512).seq_len == steps
     with pytest.raises(ValidationError, match="too large"):
         make(seq_len=steps + 1, batch=512)
 
 
-def test_the_key_depends_on_what_changes_the_problem_only() -> None:
+def test_the_key_depends_only_on_options_that_change_the_problem() -> None:
     described = {"name": "n", "file": "f", "line": 3, "tags": ("t",), "notes": "x", "links": ("https://a",)}
     same = make(**described, bias=True, dropout=0)
     assert same.key == make().key
@@ -91,7 +91,7 @@ def test_the_canonical_form_is_pinned() -> None:
     assert case.key == "45fb1ff90f9dd479"
 
 
-def test_equal_hidden_sizes_are_one_case_however_written() -> None:
+def test_equal_hidden_sizes_are_the_same_case_in_every_form() -> None:
     assert make(hidden_size=[5, 5]).key == make(num_layers=2).key
     assert make(hidden_size=[5]).key == make().key
 

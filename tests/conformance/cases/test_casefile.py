@@ -1,4 +1,4 @@
-"""YAML files to cases: what is accepted, how it expands, and what cases are called."""
+"""Loading of case files: expansion, names and paths."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def names_of(tmp_path: Path, text: str) -> list[str]:
     return [case.name for case in cases_of(tmp_path, text)]
 
 
-def test_matrix_is_cartesian_in_written_order_and_the_last_option_varies_fastest(tmp_path: Path) -> None:
+def test_the_matrix_is_a_product_whose_last_option_varies_fastest(tmp_path: Path) -> None:
     assert names_of(tmp_path, MATRIX) == [
         "dtype:float32+direction:forward",
         "dtype:float32+direction:reverse",
@@ -34,19 +34,19 @@ def test_matrix_is_cartesian_in_written_order_and_the_last_option_varies_fastest
     ]
 
 
-def test_exclude_drops_partial_matches_and_a_list_means_any_of(tmp_path: Path) -> None:
+def test_exclude_matches_some_options_and_any_item_of_a_list(tmp_path: Path) -> None:
     text = MATRIX + "exclude:\n  - {dtype: float64, direction: [forward, reverse]}\n  - {direction: bidirectional}\n"
     assert names_of(tmp_path, text) == ["dtype:float32+direction:forward", "dtype:float32+direction:reverse"]
 
 
-def test_a_list_that_is_itself_a_value_of_the_matrix_is_excluded_as_a_whole(tmp_path: Path) -> None:
+def test_exclude_matches_a_list_that_is_a_value_of_the_matrix(tmp_path: Path) -> None:
     text = BASE + "matrix: {hidden_size: [5, 3, [5, 3]], bias: [true, false]}\n"
     text += "exclude: [{hidden_size: [5, 3], bias: false}]\n"
     assert "hidden_size:5-3+bias:false" not in names_of(tmp_path, text)
     assert len(names_of(tmp_path, text)) == 5
 
 
-def test_also_and_cases_are_added_to_the_defaults_only(tmp_path: Path) -> None:
+def test_also_and_cases_ignore_the_matrix(tmp_path: Path) -> None:
     text = (
         MATRIX
         + "also:\n  - {lengths: [5, 1, 6]}\n  - {name: no-bias, bias: false}\ncases:\n  plain-64: {num_layers: 2}\n"
@@ -64,7 +64,7 @@ def test_values_in_names(tmp_path: Path) -> None:
     assert second == "bias:true+dropout:0.5+lengths:null+check:output-h_n"
 
 
-def test_tags_and_links_of_the_file_come_before_those_of_the_case_and_own_notes_win(tmp_path: Path) -> None:
+def test_tags_and_links_of_file_and_case_are_joined_and_notes_are_replaced(tmp_path: Path) -> None:
     text = BASE + "tags: [a, b]\nnotes: of the file\nlinks: [https://a]\ncases:\n  one: {}\n"
     text += "  two: {bias: false, tags: [b, c], notes: own, links: [https://b]}\n"
     one, two = cases_of(tmp_path, text)
@@ -80,7 +80,7 @@ def test_tags_and_links_of_the_file_come_before_those_of_the_case_and_own_notes_
         ("direction: bidirectional", "bidirectional: false", "forward"),
     ],
 )
-def test_one_spelling_of_direction_overrides_the_other_in_the_defaults(
+def test_direction_and_bidirectional_override_each_other_in_the_defaults(
     tmp_path: Path, default: str, own: str, direction: str
 ) -> None:
     text = f"defaults: {{input_size: 4, hidden_size: 5, seq_len: 6, batch: 3, {default}}}\ncases:\n  one: {{{own}}}\n"
@@ -95,16 +95,16 @@ def test_a_case_knows_its_file_and_line(tmp_path: Path) -> None:
     assert load(file)[0].id == "f.yaml::one"
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(CaseFileError, match=r"none\.yaml:1:1: there is no such file"):
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(CaseFileError, match=r"none\.yaml:1:1: the file does not exist"):
         load(tmp_path / "none.yaml")
-    with pytest.raises(CaseFileError, match="this is a folder"):
+    with pytest.raises(CaseFileError, match="expected a file, not a folder"):
         load(tmp_path)
-    with pytest.raises(CaseFileError, match="cannot be read"):
+    with pytest.raises(CaseFileError, match="cannot read the file"):
         load(tmp_path / "nul\0.yaml")
 
 
-def test_load_all_reads_folders_sorted_and_a_file_once(tmp_path: Path) -> None:
+def test_load_all_sorts_folders_and_loads_each_file_once(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     (folder / "deep").mkdir(parents=True)
     for name in ("b.yaml", "a.yaml", "deep/c.yaml", "ignored.txt"):
@@ -124,7 +124,7 @@ def test_load_all_reports_the_mistakes_of_all_files(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_files_are_named_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.yaml").write_text(BASE + "cases: {one: {}}\n")
     monkeypatch.chdir(tmp_path)
@@ -132,14 +132,14 @@ def test_files_are_named_relative_to_the_working_directory(tmp_path: Path, monke
     assert load_all([shipped_cases()])[0].file.startswith("cases/")
 
 
-def test_shipped_cases_are_found_in_a_checkout_and_where_they_are_installed(
+def test_shipped_cases_are_found_in_a_checkout_and_in_an_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shipped_cases() == ROOT / "cases"
     installed = tmp_path / "conformance" / "_data" / "cases"
     installed.mkdir(parents=True)
     (installed / "a.yaml").write_text(BASE + "cases: {one: {}}\n")
-    monkeypatch.setattr("conformance.cases.casefile.__file__", str(tmp_path / "conformance" / "casefile.py"))
+    monkeypatch.setattr("conformance.cases.casefile.__file__", str(tmp_path / "conformance" / "cases" / "casefile.py"))
     monkeypatch.chdir(tmp_path)
     assert [case.id for case in load_all([shipped_cases()])] == ["cases/a.yaml::one"]
 
@@ -151,7 +151,7 @@ def test_the_documented_example_is_a_case_file_and_every_option_is_documented(tm
     assert not [name for name in schema.fields() if f"`{name}`" not in page.split("## How a file expands")[0]]
 
 
-def test_a_path_that_leads_to_itself_is_no_case_file(tmp_path: Path) -> None:
+def test_a_symbolic_link_to_itself_is_reported(tmp_path: Path) -> None:
     (tmp_path / "loop.yaml").symlink_to("loop.yaml")
     with pytest.raises(CaseFileError, match=r"loop\.yaml:1:1: "):
         load_all([tmp_path / "loop.yaml"])

@@ -1,4 +1,4 @@
-"""Whatever a case file holds, the answer is cases or mistakes, never a traceback."""
+"""Every file loads as cases or is rejected with mistakes, without a traceback."""
 
 import json
 
@@ -36,7 +36,7 @@ SEEDS = [path.read_bytes() for path in sorted(shipped_cases().glob("*.yaml"))]
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A shipped file with a few pieces removed, repeated or overwritten."""
+    """Draws a shipped file with a few pieces removed, repeated or overwritten."""
     data = draw(st.sampled_from(SEEDS))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(data)))
@@ -60,9 +60,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @example(b"\xef\xbb\xbf")
 @example(b"cases: {a: {hidden_size: []}}")
 @settings(max_examples=400, suppress_health_check=list(HealthCheck))
-def test_whatever_a_file_holds_the_answer_is_cases_or_mistakes(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
+def test_every_file_has_either_cases_or_mistakes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
     file.write_bytes(data)
     try:

@@ -1,4 +1,4 @@
-"""Every mistake in a case file is reported, once, at its position."""
+"""Every mistake in a case file is reported once, at its position."""
 
 from pathlib import Path
 
@@ -26,8 +26,8 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     "empty": ("", ["1:1: a case file is empty"]),
     "comment-only": ("# nothing\n", ["1:1: a case file is empty"]),
     "not-a-mapping": ("- 1\n", ["1:1: a case file must be a mapping (`key: value`)"]),
-    "no-cases": (BASE, ["1:1: no cases: a case file needs 'matrix', 'also' or 'cases'"]),
-    "syntax": ("cases:\n  one: [1, 2\n", ["3:1: not YAML: "]),
+    "no-cases": (BASE, ["1:1: a case file must have a section 'matrix', 'also' or 'cases'"]),
+    "syntax": ("cases:\n  one: [1, 2\n", ["3:1: invalid YAML: "]),
     "of-several-kinds-at-once": (
         BASE
         + "cases:\n  a: {hidden_siz: 5}\n  p: {proj_size: 5}\n  h: {lengths: [1, 2, 3, 4]}\n  s: {dtype: float63}\n",
@@ -40,41 +40,47 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "numbers-and-lists": (
         BASE + "cases:\n  a: {hidden_size: 5.0}\n  b: {activations: [sigmoid]}\n",
-        ["3:20: hidden_size must be ", "4:20: activations must be a list of 3 to 6 items, with each "],
+        ["3:20: hidden_size must be ", "4:20: activations must be a list of 3 to 6 items, each "],
     ),
     "nothing-left": (
         BASE + "matrix: {bias: [true, false]}\nexclude: [{bias: true}, {bias: false}]\n",
-        ["2:1: everything in the matrix is excluded"],
+        ["2:1: all combinations of the matrix are excluded"],
     ),
     "beyond-all-bounds": (
         BASE + "cases:\n  a: {forget_bias: 1e154}\n  b: {clip: 1e-300}\n",
         ["3:20: forget_bias must be ", "4:13: clip must be "],
     ),
-    "tab": ("cases:\n\tone: {}\n", ["2:1: not YAML: "]),
+    "tab": ("cases:\n\tone: {}\n", ["2:1: invalid YAML: "]),
     "not-utf-8": (b"cases:\n  caf\xe9: {}\n", ["2:6: the file is not UTF-8 text (byte 0xe9)"]),
     "binary": (b"\x7fELF\x02\x00", ["1:1: the character U+007F is not allowed"]),
-    "second-document": (BASE + "cases: {a: {}}\n---\nb: 1\n", ["3:1: a second document begins here, a file holds one"]),
+    "second-document": (
+        BASE + "cases: {a: {}}\n---\nb: 1\n",
+        ["3:1: a file must hold only one document, a second one begins here"],
+    ),
     "anchor-alias": (
         BASE + "cases:\n  one: &a {}\n  two: *a\n",
         [
-            "3:8: the anchor &a is not supported, write the value out",
-            "4:8: the alias *a is not supported, write the value out",
+            "3:8: anchors are not supported: remove &a",
+            "4:8: aliases are not supported: replace *a by its value",
         ],
     ),
-    "tag": (BASE + "cases:\n  one: {dropout: !!float 1}\n", ["3:18: the tag tag:yaml.org,2002:float is not supported"]),
+    "tag": (
+        BASE + "cases:\n  one: {dropout: !!float 1}\n",
+        ["3:18: tags are not supported: remove tag:yaml.org,2002:float"],
+    ),
     "duplicate-key": (
         BASE + "cases:\n  one: {bias: true, bias: false}\n",
-        ["3:21: 'bias' is given twice, first in line 3"],
+        ["3:21: duplicate key 'bias', first in line 3"],
     ),
-    "key-not-text": (BASE + "cases:\n  1: {}\n", ["3:3: a key must be text, put it in quotes: '1'"]),
+    "key-not-text": (BASE + "cases:\n  1: {}\n", ["3:3: a key must be a string: put it in quotes, '1'"]),
     "too-deep": ("a: " + "[" * 20 + "]" * 20, ["1:12: nested deeper than 8 levels"]),
     "far-too-deep": ("[" * 100_000, ["1:10: nested deeper than 8 levels"]),
-    "too-many-values": ("a: [" + "1," * 60_000 + "1]", ["1:99999: the file holds more than 50000 values, split it"]),
-    "too-large": ("#" + "x" * 1024 * 1024, ["1:1: the file is larger than 1048576 bytes, split it"]),
+    "too-many-values": ("a: [" + "1," * 60_000 + "1]", ["1:99999: the file holds more than 50000 values: split it"]),
+    "too-large": ("#" + "x" * 1024 * 1024, ["1:1: the file is larger than 1048576 bytes: split it"]),
     "unknown-section": (
         BASE + "case: {a: {}}\n",
         [
-            "1:1: no cases: a case file needs 'matrix', 'also' or 'cases'",
+            "1:1: a case file must have a section 'matrix', 'also' or 'cases'",
             "2:1: unknown key 'case' in a case file, did you mean 'cases'?",
         ],
     ),
@@ -88,15 +94,15 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
             "1:12: unknown key 'input-size' in defaults, did you mean 'input_size'?",
             "2:10: unknown key 'dtypes' in matrix, did you mean 'dtype'?",
             "3:9: unknown key 'hiden_size' in an also entry, did you mean 'hidden_size'?",
-            "3:8: an also entry needs a name or an option",
+            "3:8: an also entry must have a name or an option",
         ],
     ),
     "misplaced": (
         "defaults: {tags: [a]}\nmatrix: {notes: [a]}\ncases: {one: {name: two}}\n",
         [
-            "1:12: 'tags' does not belong in defaults",
-            "2:10: 'notes' does not belong in matrix",
-            "3:15: 'name' does not belong in case 'one'",
+            "1:12: 'tags' is not allowed in defaults",
+            "2:10: 'notes' is not allowed in matrix",
+            "3:15: 'name' is not allowed in case 'one'",
         ],
     ),
     "wrong-word": (
@@ -117,8 +123,8 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     "wrong-item-of-a-list": (
         BASE + "cases:\n  one: {hidden_size: [5, x], check: [output, h_m]}\n",
         [
-            "3:26: each of hidden_size must be a whole number from 1 to 65536, not 'x'",
-            "3:46: each of check must be 'output', 'h_n', 'c_n' or 'gradients', not 'h_m', did you mean 'h_n'?",
+            "3:26: each item of hidden_size must be a whole number from 1 to 65536, not 'x'",
+            "3:46: each item of check must be 'output', 'h_n', 'c_n' or 'gradients', not 'h_m', did you mean 'h_n'?",
         ],
     ),
     "yaml-1.1-boolean": (
@@ -133,14 +139,14 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
         [
             "3:18: dropout must be a number from 0 to 1, not 1.5",
             "3:32: seq_len must be a whole number from 1 to 65536, not 0",
-            "3:42: check must be a list with each 'output', 'h_n', 'c_n' or 'gradients', not an empty list",
+            "3:42: check must be a list, each 'output', 'h_n', 'c_n' or 'gradients', not an empty list",
             "3:58: num_layers must be a whole number from 1 to 64, not 2",
-            "3:70: notes must be text, not null",
+            "3:70: notes must be a string, not null",
         ],
     ),
     "cross-field-at-the-row": (
         BASE + "cases:\n  one: {lengths: [1, 2]}\nalso:\n  - {lengths: [1, 7, 2]}\n",
-        ["3:3: lengths has 2 entries, batch is 3", "5:5: lengths has 7, seq_len is only 6"],
+        ["3:3: lengths has 2 entries, but batch is 3", "5:5: lengths contains 7, but seq_len is 6"],
     ),
     "cross-field-in-matrix-once": (
         MATRIX + "  proj_size: [1, 5]\n",
@@ -152,7 +158,10 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "too-much-memory": (
         BASE + "cases:\n  one: {seq_len: 65536, batch: 65536}\n",
-        ["3:3: too large: 103,079,215,104 values in the layers over time, a case may hold 33,554,432 numbers"],
+        [
+            "3:3: too large: 220 parameters and 103,079,215,104 values over all steps are 103,079,215,324 numbers, at "
+            "most 33,554,432 are allowed"
+        ],
     ),
     "missing-option": (
         "defaults: {input_size: 4, hidden_size: 5, seq_len: 6}\ncases: {one: {batch: 3}, two: {}}\n",
@@ -160,11 +169,11 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "missing-everywhere-once": (
         "cases:\n  one: {input_size: 4, hidden_size: 5, batch: 1}\n  two: {input_size: 4, hidden_size: 5, batch: 2}\n",
-        ["2:3: seq_len is missing in every case: put it into defaults"],
+        ["2:3: seq_len is missing in every case: add it to defaults"],
     ),
     "two-cases-of-one-name": (
         BASE + "also:\n  - {name: one}\ncases:\n  one: {bias: false}\n",
-        ["5:3: a second case named 'one', first in line 3"],
+        ["5:3: duplicate name 'one', first in line 3"],
     ),
     "the-same-case-twice": (
         BASE + "cases:\n  one: {bidirectional: true}\n  two: {direction: bidirectional, tags: [x]}\n",
@@ -173,10 +182,10 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     "bad-names": (
         BASE + "cases:\n  a b: {}\n  -c: {}\nalso:\n  - {name: 'd[0]'}\n  - {name: 7, bias: false}\n",
         [
-            "3:3: the name 'a b' may hold letters, digits and . _ + : - only, a letter or digit first",
-            "4:3: the name '-c' may hold letters, digits and . _ + : - only, a letter or digit first",
-            "6:12: the name 'd[0]' may hold letters, digits and . _ + : - only, a letter or digit first",
-            "7:12: name must be text",
+            "3:3: invalid name 'a b': use letters, digits and . _ + : -, starting with a letter or digit",
+            "4:3: invalid name '-c': use letters, digits and . _ + : -, starting with a letter or digit",
+            "6:12: invalid name 'd[0]': use letters, digits and . _ + : -, starting with a letter or digit",
+            "7:12: name must be a string",
         ],
     ),
     "matrix-shapes": (
@@ -190,37 +199,37 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     "exclude": (
         MATRIX + "exclude:\n  - {dtype: float16}\n  - {bias: true}\n  - {direction: revers}\n  - 3\n",
         [
-            "6:13: float16 is not among the matrix's dtype, did you mean 'float64'?",
-            "7:6: exclude names bias, which the matrix does not vary",
-            "8:17: revers is not among the matrix's direction, did you mean 'reverse'?",
+            "6:13: float16 is not a value of dtype in the matrix, did you mean 'float64'?",
+            "7:6: exclude has the option bias, which is not in the matrix",
+            "8:17: revers is not a value of direction in the matrix, did you mean 'reverse'?",
             "9:5: an exclude entry must be a mapping (`key: value`)",
         ],
     ),
     "exclude-nothing": (
         MATRIX + "exclude:\n  - {direction: reverse}\n  - {dtype: float64, direction: reverse}\n",
-        ["7:5: this entry excludes nothing that is still in the matrix"],
+        ["7:5: this entry excludes no remaining combination of the matrix"],
     ),
-    "exclude-without-matrix": (BASE + "cases: {a: {}}\nexclude: [{bias: true}]\n", ["3:1: exclude needs a matrix"]),
+    "exclude-without-matrix": (BASE + "cases: {a: {}}\nexclude: [{bias: true}]\n", ["3:1: exclude requires a matrix"]),
     "empty-sections": (
         "defaults:\nmatrix: {}\nalso: []\ncases: {}\n",
         [
             "1:10: defaults is empty",
-            "2:9: matrix is empty: give it options with lists of values",
+            "2:9: matrix is empty: add options with lists of values",
             "3:7: also is an empty list",
-            "4:8: cases is empty: give it names with options",
+            "4:8: cases is empty: add names with options",
         ],
     ),
     "too-many-cases": (
         BASE + f"matrix: {{seq_len: {list(range(1, 41))}, batch: {list(range(1, 14))}}}\n",
-        ["1:1: 520 cases, a file may hold 512: split it"],
+        ["1:1: the file has 520 cases, at most 512 are allowed: split it"],
     ),
     "too-many-values-of-an-option": (
         BASE + f"matrix: {{seq_len: {list(range(1, 20001))}}}\n",
-        ["2:19: matrix option seq_len lists 20000 entries, it may have 512: split the file"],
+        ["2:19: matrix option seq_len has 20000 entries, at most 512 are allowed: split the file"],
     ),
     "too-many-combinations": (
         BASE + f"matrix: {{seq_len: {list(range(1, 401))}, batch: {list(range(1, 401))}}}\n",
-        ["2:1: 160000 combinations, a matrix may have 8192"],
+        ["2:1: the matrix has 160000 combinations, at most 8192 are allowed"],
     ),
 }
 
@@ -235,7 +244,7 @@ def test_every_mistake_is_reported_at_its_position(tmp_path: Path, name: str) ->
         assert line.startswith(beginning)
 
 
-def test_a_hundred_mistakes_are_enough(tmp_path: Path) -> None:
+def test_a_file_reports_at_most_a_hundred_mistakes(tmp_path: Path) -> None:
     text = "cases:\n" + "".join(f"  c{number}: {{dtpye: float32}}\n" for number in range(9000))
     assert len(mistakes_of(tmp_path, text)) == 100
     assert len(mistakes_of(tmp_path, "a: [" + "&a 1," * 9000 + "2]")) == 100
@@ -249,7 +258,7 @@ def test_a_mistake_is_one_line_without_control_characters(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in BAD if name not in ("syntax", "tab", "too-many-values")])
-def test_without_libyaml_nothing_changes(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_are_the_same_without_libyaml(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, _ = BAD[name]
     with_libyaml = mistakes_of(tmp_path, text)
     monkeypatch.setattr(yamlfile, "_LOADER", yaml.SafeLoader)

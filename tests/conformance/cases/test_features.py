@@ -21,6 +21,6 @@ def test_features_of_a_case(options: dict[str, object], expected: list[str]) -> 
     assert features(Case.model_validate(values)) == [*expected, "gradients", "float32"]
 
 
-def test_a_case_without_gradients_lacks_that_feature() -> None:
+def test_a_case_without_gradients_lacks_the_feature_gradients() -> None:
     values = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "check": ["output"]}
     assert features(Case.model_validate(values)) == ["float32"]

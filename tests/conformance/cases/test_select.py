@@ -32,26 +32,26 @@ TEXT = "cases/lengths.yaml::Two-Layers\nslow\ntorch.nn.LSTM"
         ("android", False),
     ],
 )
-def test_expressions(expression: str, holds: bool) -> None:
+def test_an_expression_matches_a_text(expression: str, holds: bool) -> None:
     assert compile_expression(expression)(TEXT) is holds
 
 
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("slow and", "a word is missing"),
-        ("and slow", "a word is missing before 'and'"),
-        ("slow fast", "'fast' needs 'and' or 'or' before it"),
-        ("(slow", r"a '\(' is not closed"),
-        ("slow)", r"'\)' closes nothing"),
-        ("()", "a word is missing"),
-        ("'slow", "a quote is not closed"),
-        ("not", "a word is missing"),
+        ("slow and", "expected a word at the end"),
+        ("and slow", "expected a word before 'and'"),
+        ("slow fast", "expected 'and' or 'or' before 'fast'"),
+        ("(slow", r"missing closing '\)'"),
+        ("slow)", r"unmatched '\)'"),
+        ("()", r"expected a word before '\)'"),
+        ("'slow", "missing closing quote"),
+        ("not", "expected a word at the end"),
         ("(" * 5000, "more than 50 parentheses"),
-        ("not " * 5000 + "(", "a word is missing"),
+        ("not " * 5000 + "(", "expected a word at the end"),
     ],
 )
-def test_a_wrong_expression_is_explained(expression: str, message: str) -> None:
+def test_an_invalid_expression_is_explained(expression: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         compile_expression(expression)
 
@@ -76,5 +76,5 @@ CASES = [make_case("one", "float32", "few"), make_case("two", "float64", "few", 
         (Selection("t", ("few",), ("float64",)), ["two"]),
     ],
 )
-def test_selections_narrow_each_other(selection: Selection, names: list[str]) -> None:
+def test_a_case_must_meet_all_conditions(selection: Selection, names: list[str]) -> None:
     assert [case.name for case in selection.cases(CASES, "faithful")] == names

@@ -1,4 +1,4 @@
-"""The cases that come with the suite: valid, distinct, small, and between them seeing every pair of settings."""
+"""Shipped cases: they are valid, distinct and small, and cover every pair of settings."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def shipped() -> list[Case]:
 
 
 def settings_of(case: Case) -> dict[str, Any]:
-    """What a case has of each of ``SETTINGS``; padding counts where there is any."""
+    """Returns the value of each of ``SETTINGS`` in a case."""
     if case.dropout == 0:
         dropout = "none in training" if case.mode == "train" else "none"
     else:
@@ -77,7 +77,7 @@ def can_occur(pair: dict[str, Any]) -> bool:
             return True
 
 
-def test_every_pair_of_settings_that_can_occur_together_does() -> None:
+def test_every_possible_pair_of_settings_occurs() -> None:
     wanted = {
         ((one, a), (other, b))
         for (one, values), (other, others) in combinations(SETTINGS.items(), 2)
@@ -89,7 +89,7 @@ def test_every_pair_of_settings_that_can_occur_together_does() -> None:
     assert wanted - met == set()
 
 
-def test_there_are_enough_of_them_and_no_two_are_the_same() -> None:
+def test_there_are_many_cases_and_no_duplicates() -> None:
     assert len(shipped()) >= 150
     ids: dict[str, str] = {}
     for case in shipped():
@@ -97,17 +97,17 @@ def test_there_are_enough_of_them_and_no_two_are_the_same() -> None:
     assert len({case.id for case in shipped()}) == len(shipped())
 
 
-def test_names_are_what_pytest_k_accepts() -> None:
+def test_pytest_k_accepts_every_id() -> None:
     assert all(re.fullmatch(r"[\w:+.\-\[\]/\\]+", case.id.replace("::", ":")) for case in shipped())
 
 
-def test_nearly_all_run_in_single_or_double_precision() -> None:
+def test_most_cases_have_single_or_double_precision() -> None:
     assert sum(case.dtype in FLOATS for case in shipped()) > 0.9 * len(shipped())
     for dtype in FLOATS:
         assert sum(case.dtype == dtype for case in shipped()) > 0.3 * len(shipped())
 
 
-def test_core_cases_are_few_and_touch_every_feature() -> None:
+def test_a_few_core_cases_cover_every_feature() -> None:
     core = [case for case in shipped() if "core" in case.tags]
     assert 10 <= len(core) <= 16
     assert {case.dtype for case in core} == FLOATS
@@ -124,7 +124,7 @@ def test_zero_lengths_are_tagged() -> None:
         assert ("zero-length" in case.tags) == has_zero, case.id
 
 
-def test_there_is_a_case_with_all_sizes_different_and_one_where_axes_can_be_swapped() -> None:
+def test_one_case_has_different_sizes_and_one_has_equal_sizes() -> None:
     def sizes(case: Case) -> tuple[int, ...]:
         model = case.model
         return (
@@ -141,7 +141,7 @@ def test_there_is_a_case_with_all_sizes_different_and_one_where_axes_can_be_swap
 
 
 def trace_kinds(cases: list[Case]) -> Iterator[tuple[Any, ...]]:
-    """What a framework that compiles a layer for each kind would compile."""
+    """Yields the kinds of layers. A framework may compile a function for each of them."""
     for case in cases:
         if case.direction == "reverse" or case.proj_size or case.drops or case.rows is None:
             continue
@@ -150,12 +150,12 @@ def trace_kinds(cases: list[Case]) -> Iterator[tuple[Any, ...]]:
             yield (*shape, case.lengths is not None, case.gives_state)
 
 
-def test_few_kinds_of_layers_are_used_so_that_compiled_ones_are_reused() -> None:
+def test_cases_use_few_kinds_of_layers_so_that_compiled_functions_are_reused() -> None:
     assert len(set(trace_kinds(shipped()))) <= 70
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))
-def test_a_file_names_its_schema_and_says_what_it_is_for(file: Path) -> None:
+def test_a_file_begins_with_its_schema_and_notes(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     first, second = text.splitlines()[:2]
     assert first == "# yaml-language-server: $schema=./case.schema.json"
@@ -163,7 +163,7 @@ def test_a_file_names_its_schema_and_says_what_it_is_for(file: Path) -> None:
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_the_tutorial_has_its_shapes_and_parameter_counts() -> None:
+def test_the_tutorial_cases_have_its_shapes_and_parameter_counts() -> None:
     cases = {case.name: case for case in shipped() if case.file == "cases/tutorial.yaml"}
     one, both = cases["two-layers"].model, cases["two-layers-both-ways"].model
     assert one.state_shapes("h_n", 40) == {"h_n": (2, 40, 256)}
@@ -172,7 +172,7 @@ def test_the_tutorial_has_its_shapes_and_parameter_counts() -> None:
     assert (one.parameter_count(), both.parameter_count()) == (1_314_816, 3_153_920)
 
 
-def test_the_committed_schema_is_that_of_the_code() -> None:
+def test_the_committed_schema_is_current() -> None:
     committed = (shipped_cases() / "case.schema.json").read_text(encoding="utf-8")
     regenerated = json.dumps(schema.file_schema(), indent=2) + "\n"
     assert committed == regenerated, "write json.dumps(schema.file_schema(), indent=2) to cases/case.schema.json"
@@ -189,7 +189,7 @@ def objects(part: Any) -> Iterator[dict[str, Any]]:
             yield from objects(value)
 
 
-def test_the_schema_lets_an_editor_flag_every_unknown_key() -> None:
+def test_the_schema_rejects_unknown_keys() -> None:
     found = list(objects(schema.file_schema()))
     assert len(found) >= 7
     for each in found:
@@ -197,7 +197,7 @@ def test_the_schema_lets_an_editor_flag_every_unknown_key() -> None:
         assert rest is False or (rest["type"] == "object" and rest["additionalProperties"] is False)
 
 
-def test_the_schema_offers_every_option_where_it_belongs_and_no_place() -> None:
+def test_the_schema_allows_each_option_in_the_right_sections() -> None:
     sections = schema.file_schema()["properties"]
     options = {*Case.model_fields, "bidirectional"} - {"name", "file", "line", "tags", "notes", "links"}
     described = options | {"tags", "notes", "links"}
@@ -209,7 +209,7 @@ def test_the_schema_offers_every_option_where_it_belongs_and_no_place() -> None:
     assert set(sections["cases"]["additionalProperties"]["properties"]) == described
 
 
-def test_the_schema_says_what_each_option_is() -> None:
+def test_the_schema_describes_each_option() -> None:
     for name, each in schema.fields().items():
         assert each["description"], name
     assert schema.fields()["check"]["minItems"] == 1
@@ -218,5 +218,5 @@ def test_the_schema_says_what_each_option_is() -> None:
         "minimum": 0,
         "maximum": 1,
         "default": 0.0,
-        "description": "Probability of dropping an element between layers; acts in mode `train` only.",
+        "description": "Probability of zeroing an element between two layers. Only in mode `train`.",
     }

@@ -1,4 +1,4 @@
-"""The YAML reader: scalars of the core schema, keys, encodings."""
+"""YAML parser: scalars, keys and encodings."""
 
 import pytest
 
@@ -42,14 +42,14 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: object) ->
     assert type(found) is type(value)
 
 
-def test_a_nested_key_is_refused_and_the_rest_is_read() -> None:
+def test_a_key_that_is_a_list_is_rejected_and_the_rest_is_parsed() -> None:
     root, mistakes = yamlfile.parse("? [a]\n: b\nc: d\n")
     assert root is not None
     assert root.plain() == {"c": "d"}
-    assert [(mistake.line, mistake.column, mistake.text) for mistake in mistakes] == [(1, 3, "a key must be text")]
+    assert [(mistake.line, mistake.column, mistake.text) for mistake in mistakes] == [(1, 3, "a key must be a string")]
 
 
-def test_nan_and_a_byte_order_mark() -> None:
+def test_nan_is_a_number_and_a_byte_order_mark_is_ignored() -> None:
     root, _ = yamlfile.parse("\ufeffkey: .nan")
     assert root is not None
     assert str(root.plain()["key"]) == "nan"
