@@ -158,7 +158,7 @@ class KerasAdapter(Adapter):
         return [x, *finals]
 
     def layer_groups(self, case: Case) -> list[Group]:
-        """Returns the layers of the stack: each Keras layer as the indices of its layers."""
+        """Groups the indices of the layers by Keras layer."""
         return [(layer,) for layer in range(case.num_layers)]
 
     def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
@@ -184,7 +184,7 @@ class KerasAdapter(Adapter):
         )
 
     def cells(self, config: _keras.LayerConfig, position: int) -> list[Any]:
-        """Returns the cells of one Keras layer: of each direction, or stacked."""
+        """Returns the cells of one Keras layer: one for each direction or, if they are stacked, one for each layer."""
         layer = self.get_layer(config, position)
         if config.bidirectional:
             return [layer.forward_layer.cell, layer.backward_layer.cell]

@@ -10,7 +10,7 @@ from conformance.cases.case import Case
 
 
 class StackedCells(KerasAdapter):
-    """Mixin for adapters of one ``keras.layers.RNN`` around a ``StackedRNNCells`` with a cell per layer."""
+    """Base of the adapters that run all layers as the cells of one ``keras.layers.RNN``."""
 
     features = KerasAdapter.features - {"bidirectional"}
     lacks: ClassVar[Mapping[str, str]] = {

@@ -122,7 +122,7 @@ def describe() -> dict[str, str]:
         "torch": torch.__version__,
         "device": "cpu",
         "threads": str(torch.get_num_threads()),
-        "oneDNN": "used where torch chooses to" if torch.backends.mkldnn.is_available() else "not available",
+        "oneDNN": "used if torch selects it" if torch.backends.mkldnn.is_available() else "not available",
         "capability": torch.backends.cpu.get_cpu_capability(),
         "gradients": "torch.autograd.grad",
     }

@@ -81,10 +81,10 @@ class TorchLSTMFunctionalCall(TorchLSTM):
 
 
 class TorchLSTMVmap(TorchLSTM):
-    """Drives per-row gradients: ``torch.func.vmap`` over the batch around ``torch.func.grad``."""
+    """Drives gradients per row: ``torch.func.vmap`` over the batch around ``torch.func.grad``."""
 
     name = "torch.nn.LSTM[vmap]"
-    path = "torch.func.vmap over rows, each unbatched, around torch.func.grad around functional_call"
+    path = "torch.func.vmap over unbatched rows, around torch.func.grad, around torch.func.functional_call"
 
     features = TorchLSTM.features - {"lengths", "dropout", "unbatched"}
     lacks: ClassVar[Mapping[str, str]] = {

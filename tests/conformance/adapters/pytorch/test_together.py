@@ -18,7 +18,7 @@ from conformance.adapters.pytorch.modes import (
 )
 from conformance.adapters.pytorch.onnx_export import TorchOnnxLegacy
 from conformance.adapters.pytorch.quantizable import QuantizableLSTM, QuantizableLSTMFromFloat, QuantizableLSTMSplit
-from conformance.adapters.pytorch.reduced import TorchDynamicLSTM, TorchLSTMAutocast
+from conformance.adapters.pytorch.reduced_precision import TorchDynamicLSTM, TorchLSTMAutocast
 from conformance.cases.case import Case
 
 EAGER: list[type[Adapter]] = [

@@ -47,8 +47,8 @@ class TorchDynamicLSTM(TorchLSTM):
         "gradients", "projection", "dropout", "no bias", "unbatched", "float64", "float16", "bfloat16"
     }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "gradients": "a dynamically quantised LSTM is for inference",
-        "dropout": "a dynamically quantised LSTM is for inference",
+        "gradients": "a dynamically quantised LSTM supports inference only",
+        "dropout": "a dynamically quantised LSTM supports inference only",
         "projection": "a dynamically quantised LSTM has no projection",
         "no bias": "a dynamically quantised LSTM asserts that it has biases",
         "unbatched": "a dynamically quantised LSTM raises for inputs without a batch axis",

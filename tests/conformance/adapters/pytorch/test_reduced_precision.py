@@ -8,7 +8,7 @@ import torch
 
 from conformance.adapters import Solution
 from conformance.adapters.check import check_adapter
-from conformance.adapters.pytorch.reduced import FLOAT16_WEIGHTS, TorchDynamicLSTM, TorchLSTMAutocast
+from conformance.adapters.pytorch.reduced_precision import FLOAT16_WEIGHTS, TorchDynamicLSTM, TorchLSTMAutocast
 from conformance.cases.case import Case
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.oracle import Oracle
@@ -54,7 +54,7 @@ def test_only_weights_are_rounded_to_float16(case: Callable[..., Case], options:
     ("options", "words"),
     [
         ({"dtype": "float64", "check": FORWARD}, "float32"),
-        ({"dtype": "float32"}, "for inference"),
+        ({"dtype": "float32"}, "inference only"),
         ({"dtype": "float32", "check": FORWARD, "bias": False}, "asserts"),
         ({"dtype": "float32", "check": FORWARD, "batch": "unbatched"}, "batch axis"),
         ({"dtype": "float32", "check": FORWARD, "proj_size": 2}, "no projection"),
