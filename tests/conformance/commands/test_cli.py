@@ -85,7 +85,7 @@ def test_cases_are_selected(project: Path, options: list[str], rows: int) -> Non
         (["run", "cases", "-i", "no-such"], 2, "no implementation is named 'no-such'"),
         (["run", "cases", *fake("Absent")], 3, "install with: pip install a-framework"),
         (["run", "none.yaml", *fake("Faithful")], 2, "none.yaml"),
-        (["run", "cases", *fake("Faithful"), "-k", "a and"], 2, "a word is missing"),
+        (["run", "cases", *fake("Faithful"), "-k", "a and"], 2, "expected a word at the end"),
         (["run", "cases", *fake("Faithful"), "-k", "nothing-like-it"], 2, "none of the 3 cases is selected"),
         (["run", "cases", *fake("Faithful"), "--output", "cases/small.yaml"], 3, "cannot be written"),
         (["check", "bad.yaml"], 2, "bad.yaml:2:"),
