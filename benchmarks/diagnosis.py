@@ -1,7 +1,7 @@
 """Measures how often a diagnosis names the true cause of a failure.
 
-Each defect of the catalogue solves random problems. None of them is a shipped case. The defect computes in float32 from
-inputs that are perturbed by rounding errors, and its results are rounded to float32. The diagnosis compares them with
+Each defect of the catalogue is run on random problems that are not shipped cases. It computes in float32 from inputs
+that are perturbed by rounding errors, and its results are rounded to float32. The diagnosis compares the results with
 predictions in float64.
 
 =====================================================================  ======
@@ -37,7 +37,7 @@ from reference import PROFILES, Dialect
 CONFIGURATIONS = 4
 """Default number of random configurations."""
 _DRAW = 1000
-"""Number of the draw of values, see ``make_problem``, and of the perturbation of the inputs."""
+"""Seed of the values of a problem, see ``make_problem``, and of the perturbation of its inputs."""
 _NOISE_BUDGETS = (0.5, 1.0, 1.5, 3.0)
 """Largest noise on solutions without a defect, in budgets. The smallest conforms, the largest does not."""
 

@@ -5,7 +5,7 @@ peak memory of the run and its child processes  ≤ 6 GB
 ==============================================  ======
 
 Memory is the sum of the proportional set sizes (PSS) of all processes: private memory plus a share of shared memory. It
-is sampled four times a second. Options other than --output are passed to ``conformance run``, such as ``-j N`` and
+is sampled four times per second. Options other than --output are passed to ``conformance run``, such as ``-j N`` and
 ``-i NAME``.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.arguments import make_parser
 from conformance.results.reader import read
 
 MAX_GIGABYTES = 6.0
-"""Limit of the peak memory, in GB."""
+"""Limit on peak memory, in GB."""
 SAMPLING_SECONDS = 0.25
 """Time between two samples of the memory."""
 
@@ -41,7 +41,7 @@ def process_tree(root: int) -> list[int]:
 
 
 def gigabytes(processes: list[int]) -> float:
-    """Returns the total PSS of some processes in GB."""
+    """Returns the total PSS of processes in GB."""
     kilobytes = 0
     for process in processes:
         try:

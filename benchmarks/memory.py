@@ -2,7 +2,7 @@
 
 Each implementation runs in its own process. Random small configurations fill the implementation's caches and evict
 their entries. Memory is printed at the start and after 1/4, 1/2 and all of the cases. It is bounded if the last two
-numbers are nearly equal.
+values are nearly equal.
 """
 
 import gc
@@ -47,7 +47,14 @@ def random_configuration(draw: random.Random) -> dict[str, Any]:
 
 
 def measure(name: str, cases: int, configurations: int, shuffled: bool) -> None:
-    """Solves random cases and prints the resident memory along the way."""
+    """Solves random cases and prints the resident memory at the start and after 1/4, 1/2 and all of the cases.
+
+    Args:
+        name: name of the implementation, from ``IMPLEMENTATIONS``.
+        cases: number of cases.
+        configurations: number of different configurations.
+        shuffled: whether to shuffle the cases instead of grouping them by configuration.
+    """
     from conformance.cases.case import Case
     from conformance.verdict.problem import make_problem
 
@@ -74,6 +81,7 @@ def measure(name: str, cases: int, configurations: int, shuffled: bool) -> None:
 
 
 def main() -> None:
+    """Measures one implementation in this process, or each of several in its own process."""
     parser = make_parser("memory", __doc__)
     known = ", ".join(IMPLEMENTATIONS)
     parser.add_argument("implementation", nargs="*", help=f"implementations to measure (default: all): {known}")

@@ -1,7 +1,7 @@
 """Measures the speed of the kill matrix on a sample of the shipped cases: without a cache, with a cache, and naively.
 
-The naive loop runs in one process. For each case and defect, it computes the problem, the reference and the budget anew
-and compares each tensor separately, by the rule of ``numpy.testing.assert_allclose``.
+The naive loop runs in one process. For each case and defect, it recomputes the problem, the reference and the budget,
+and compares each tensor separately by the rule of ``numpy.testing.assert_allclose``.
 """
 
 from conformance import threads
@@ -34,6 +34,7 @@ NAIVE_DEFECTS = 20
 
 
 def main() -> None:
+    """Prints the time per cell of the kill matrix, and the speed-up over the naive loop."""
     make_parser("power", __doc__).parse_args()
     cases = [case for case in load_all([shipped_cases()]) if case.model.parameter_count() < MAX_PARAMETERS]
     cases = cases[::CASE_STRIDE]

@@ -1,8 +1,7 @@
 """Measures the speed of the reference, on one thread, as ratios to alternatives.
 
-The alternatives are ``torch.nn.LSTM`` in float64, forward and backward; the matrix products of an LSTM, without the
-rest; and onnx's ``ReferenceEvaluator``, forward only, for one layer. They take turns, and the fastest call of each
-counts.
+The alternatives are ``torch.nn.LSTM`` in float64, forward and backward; only the matrix products of an LSTM; and onnx's
+``ReferenceEvaluator``, forward only, for one layer. They take turns, and the fastest call of each counts.
 """
 
 from conformance import threads
@@ -43,13 +42,14 @@ SIZES: dict[str, dict[str, Any]] = {
 SECONDS_PER_SIZE = 3.0
 """Seconds to measure one size."""
 SECONDS_PER_TURN = 0.01
-"""Seconds to measure one alternative before the next takes its turn. A turn makes at least two calls."""
+"""Length of one alternative's turn in seconds. A turn makes at least two calls."""
 
 Alternatives = dict[str, Callable[[], Any]]
 """Functions to measure, by name."""
 
 
 def main() -> None:
+    """Prints the milliseconds and ratios for each size."""
     make_parser("reference", __doc__).parse_args()
     torch.set_num_threads(1)
     print("Milliseconds per call, and ratio of the reference to the alternative (below 1: the reference is faster).\n")

@@ -1,6 +1,6 @@
 """Writes a picture of the report page of a results file.
 
-The picture of the README, docs/report.png, is the output of
+This command writes docs/report.png, the picture in the README:
 
     python -m benchmarks.screenshot conformance-report/results.jsonl docs/report.png
 """

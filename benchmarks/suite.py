@@ -33,7 +33,7 @@ def cpu_seconds(command: Sequence[str], folder: Path) -> float:
 
 
 def make_environment() -> dict[str, str]:
-    """Returns environment variables that select the code of this checkout and keep compiled bytecode, as users do."""
+    """Returns environment variables that select the code of this checkout and keep compiled bytecode."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     bytecode = Path(tempfile.gettempdir()) / "conformance-pycache"
@@ -41,7 +41,7 @@ def make_environment() -> dict[str, str]:
 
 
 def framework_seconds(report: Report) -> float:
-    """Returns the CPU seconds that the implementations needed to import their frameworks and solve the problems."""
+    """Returns the CPU seconds in which implementations imported their frameworks and solved problems."""
     assert report.footer is not None, "the run is incomplete"
     return sum(float(report.footer.seconds.get(phase, 0.0)) for phase in FRAMEWORK_PHASES)
 

@@ -1,4 +1,4 @@
-"""Synthetic results for benchmarks, distributed over statuses, tensors and features like real ones."""
+"""Synthetic results for benchmarks, with realistic distributions of statuses, tensors and features."""
 
 from pathlib import Path
 from typing import Any

@@ -103,7 +103,7 @@ def read(path: Path) -> Report:
             if kind == "row":
                 result = Result.from_row(content)
                 if result.identity in identities:
-                    raise ValueError(f"duplicate row {result.id}")
+                    raise ValueError(f"duplicate row {result.id}. Use `conformance merge` to combine runs.")
                 identities.add(result.identity)
                 results.append(result)
             elif kind == "implementation":

@@ -52,7 +52,7 @@ async function show() {
 
 const unknownView = () => [h("h1", "Unknown view"), h("p", h("a", { href: to("matrix") }, "Show all implementations"))];
 
-// A view is rebuilt on every change. This describes the focused element, so that its successor can get the focus.
+// Describes the focused element. Every change rebuilds the view, and the new element then gets the focus.
 function focusState() {
   const node = document.activeElement;
   if (!node || node === document.body || !content.contains(node)) return null;
@@ -119,7 +119,7 @@ function keys(event) {
 
 function failed(error) {
   replace(content, h("h1", "This page cannot show the results"), h("p", String(error)),
-    h("p", "The page needs a browser from 2024 or later. report.md in the same folder has the same results."));
+    h("p", "The page needs a browser from 2024 or later. report.md in the same folder contains the same results."));
   document.documentElement.dataset.ready = "failed";
 }
 

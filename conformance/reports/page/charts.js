@@ -120,7 +120,7 @@ export function heatmap(evidence) {
     const range = Number(bin) === 15 ? `${formatNumber(edges[14])} to ${formatNumber(top)}` : describeBin(edges, Number(bin));
     replace(readout, `${place.join(", ")}: error ratio ${range}`);
   });
-  const pooled = rows > high || columns > wide ? " A square covers several positions and shows the largest." : "";
+  const pooled = rows > high || columns > wide ? " A square covers several positions and shows the largest error ratio." : "";
   return h("figure.heatbox",
     h("div.heatgrid", h("span.down", down ? `${down} ↓` : ""), h("span.across", `${across} →`), h("div.heatscroll", picture)),
     scale(top, lines.some((line) => line.includes("x"))), readout,

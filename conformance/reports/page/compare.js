@@ -36,7 +36,7 @@ export function compare() {
   ];
 }
 
-// The status whose colour a kind of change has.
+// The status that gives a kind of change its colour.
 function statusOfKind(kind) {
   if (/fail|lost/.test(kind)) return "fail";
   return ["fixed", "new-supported"].includes(kind) ? "pass" : "unsupported";

@@ -32,7 +32,7 @@ export function record(columns, place) {
   return found.length ? Object.fromEntries(found) : undefined;
 }
 
-// JSON has no infinities and no NaN: they are strings.
+// Converts the strings that stand for infinity and NaN in JSON.
 export function number(value) {
   if (value === "inf") return Infinity;
   if (value === "-inf") return -Infinity;

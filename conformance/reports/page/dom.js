@@ -1,4 +1,4 @@
-// Builds the document. Untrusted data enters it only through these functions: as text, or as attributes named here.
+// Builds the document. Untrusted data enters it only through these functions, as text or as attributes.
 
 const SVG = "http://www.w3.org/2000/svg";
 // Characters that are invisible or change the direction of text. They are shown as escapes.

@@ -9,7 +9,7 @@ import { GLYPHS } from "./words.js";
 const SEARCH_DELAY_MS = 150;
 let timer = 0;
 
-// Arguments: names of the filters to leave out, and a further element to show.
+// Arguments: names of the filters to omit, and an additional element to show.
 export function filters(without = [], extra = null) {
   const params = state().params;
   const present = data.statuses.filter((_, place) => data.rows.status.includes(place));

@@ -56,7 +56,8 @@ function sorted(lines, by) {
   return [...lines].sort((one, other) => (descending ? order(other, one) : order(one, other)));
 }
 
-// A heading that sorts the table: names ascending first, figures descending first, then the reverse, then the file's order.
+// A heading that sorts the table. The first click sorts names ascending and figures descending, the second reverses the
+// order, and the third restores the order of the file.
 function heading(id, text, kind = "") {
   const current = state().params.get("sort");
   const first = id === "name" ? id : `-${id}`;
@@ -100,7 +101,7 @@ function row(each, features) {
       { "data-label": name }, tile(about.name, name, each.cells[name]))));
 }
 
-// The number of known divergences and the first of their upstream links. The implementation's view has all of them.
+// The number of known divergences and their first upstream links. The view of the implementation shows all links.
 function upstreamLinks(name, entries) {
   const addresses = [...new Set(entries.map((entry) => entry.upstream).filter((address) => /^https?:/i.test(address ?? "")))];
   return [h("a", { href: to("implementation", [name]) }, h("span.t-known", GLYPHS.known), ` ${plural(entries.length, "divergence")}`),

@@ -105,7 +105,7 @@ export function power(rows) {
   return detected.toString(2).replaceAll("0", "").length;
 }
 
-// The known divergence of a row with the status known or fixed; null for other rows.
+// The first known divergence of a row with the status known or fixed; null for other rows.
 export function divergenceOf(row) {
   if (!["known", "fixed"].includes(status(row))) return null;
   const id = reasonOf(row).split(":")[0].split(" ")[0];

@@ -51,7 +51,7 @@ export function upstreamLink(entry) {
   return h("span", h("code", entry.id), " ", upstreamOf(entry));
 }
 
-// The upstream link of a known divergence, or why there is none.
+// The upstream link of a known divergence, or a text if there is none.
 export function upstreamOf({ upstream }) {
   if (/^https?:/i.test(upstream ?? "")) return external(upstream, shortAddress(upstream));
   return upstream ? h("small", `upstream: ${upstream}`) : "";

@@ -37,7 +37,7 @@ function worstElements([implementation, caseId], name, elements, element) {
     })))));
 }
 
-// Only the worst tensors of a result have evidence. The others have a single element.
+// Shows the only element of a tensor without evidence. Only the worst tensors of a result have evidence.
 function worstElement(detail) {
   const pairs = Object.entries(detail).filter(([key]) => !["reason", "evidence", "rtol_to_pass", "atol_to_pass"].includes(key));
   return h("div", h("h3", "Worst element"), h("dl.facts", pairs.map(([key, value]) =>

@@ -61,7 +61,7 @@ export function fromHex(text) {
   if (!found) return { inf: Infinity, "-inf": -Infinity }[text] ?? NaN;
   const [, sign, whole, fraction, exponent] = found;
   const mantissa = Number(whole) + parseInt(fraction, 16) / 16 ** fraction.length;
-  // In two steps, because 2 ** exponent alone may underflow although the product does not.
+  // The exponent is applied in two steps, because 2 ** exponent may underflow although the product does not.
   const half = Math.trunc(Number(exponent) / 2);
   return (sign ? -1 : 1) * mantissa * 2 ** half * 2 ** (Number(exponent) - half);
 }

@@ -161,7 +161,10 @@ ROW = '{"kind": "row", "case": "c", "key": "k", "implementation": "i", "status":
             ":2: invalid row: status must be 'pass', 'fail', 'unsupported', 'error', 'crash', 'timeout', 'known', "
             "'fixed' or 'not-run', got 'fine'",
         ),
-        (HEADER + ROW % '"line": 1' + ROW % '"line": 2', ":3: duplicate row c[i]"),
+        (
+            HEADER + ROW % '"line": 1' + ROW % '"line": 2',
+            ":3: duplicate row c[i]. Use `conformance merge` to combine runs.",
+        ),
         (HEADER + ROW % '"line": 1' + HEADER, ":3: found a second header. Use `conformance merge` to combine runs."),
         (
             HEADER + '{"kind": "footer"}\n' + ROW % '"line": 1',
