@@ -4,8 +4,8 @@ import { h, replace, s } from "./dom.js";
 import { data, number } from "./data.js";
 import { formatCount, formatNumber, plural } from "./words.js";
 
-// Upper edges of all histogram bins but the last: decades for the elements of a tensor, half decades for results, most
-// of which conform.
+// Upper edges of all histogram bins but the last: decades for the elements of a tensor. Results have half decades, because
+// most results conform.
 const DECADES = Array.from({ length: 15 }, (_, place) => 10 ** (place - 2));
 const HALF_DECADES = Array.from({ length: 15 }, (_, place) => 10 ** ((place - 6) / 2));
 const NOT_FINITE = 16;
