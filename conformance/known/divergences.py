@@ -1,9 +1,9 @@
-"""Known divergences of released implementations: data, one YAML file for each implementation.
+"""Known divergences of released implementations: data, one YAML file per framework.
 
-An entry excuses the deviation that it describes: other tensors that deviate, other versions and other cases still
-fail, and a matching case that passes is ``fixed``, a failure until the entry goes. Most entries also say what the
-tensors then are: those of a defect of the catalogue, those of less precise arithmetic. Anything else fails.
-``conformance.known.expected`` decides.
+A divergence describes one deviation of some released versions. It matches a case if the case's options and the
+conditions on its problem match. A matching case is then expected to show the deviation: its result is ``known`` if it
+does and ``fixed`` if it does not. Other tensors, other versions and other cases still fail. Most divergences also
+predict the values of the deviating tensors. ``conformance.known.expected`` compares solutions with these predictions.
 """
 
 import re
@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from conformance.cases.case import Case
 from conformance.cases.features import FEATURES, features
 from conformance.errors import UserError
+from conformance.known.conditions import CONDITIONS
 
 FOLDER = Path(__file__).with_name("entries")
 REPRODUCTIONS = Path(__file__).with_name("reproductions")
@@ -31,99 +32,100 @@ def _specifier(text: str) -> str:
     try:
         SpecifierSet(text)
     except InvalidSpecifier as error:
-        raise ValueError(f"{text!r} is not a range of versions such as '>=3.0,<3.16'") from error
+        raise ValueError(f"{text!r} is not a version range such as '>=3.0,<3.16'") from error
     return text
 
 
 class Divergence(BaseModel):
-    """One known deviation."""
+    """One known deviation of some released versions of an implementation."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     id: str
-    """A short name, unique."""
+    """Unique short name."""
     implementation: str
-    """The implementation's name, `*` standing for anything."""
+    """Name of the implementation; `*` matches any characters."""
     package: str
-    """What is imported, or the npm package: the version of its distribution decides."""
+    """Imported module or npm package whose version decides."""
     versions: Annotated[str, AfterValidator(_specifier)]
-    """Which versions have it, such as `>=3.0,<3.16`."""
+    """Range of affected versions, such as `>=3.0,<3.16`."""
     cases: dict[str, Any] = Field(default_factory=dict)
-    """The case's options that it takes; a list stands for any of its values."""
+    """Required options of the case. A list matches any of its values."""
     features: list[str] = Field(default_factory=list)
-    """What the case has, as named in `conformance.cases.features`: all of them."""
-    unless: dict[str, Any] = Field(default_factory=dict)
-    """Options of which a case that has all does not show it, such as `seq_len: 1` of a wrong direction."""
+    """Required features of the case, as named in `conformance.cases.features`."""
+    problem: list[str] = Field(default_factory=list)
+    """Required conditions on the case's problem, as named in `conformance.known.conditions`."""
     always: bool = True
-    """Whether every such case shows it. If not, since it depends on values, one that passes is no news. One with
-    `defects` is asked for where they would be seen."""
+    """Whether every matching case shows the deviation. If false, a matching case that conforms passes."""
     tensors: list[str] = Field(default_factory=list)
-    """The tensors that deviate, `*` standing for anything."""
-    defects: list[str] = Field(default_factory=list)
-    """The defects of the catalogue that it behaves like: the tensors are then theirs, within budget."""
-    profile: Profiles | None = None
-    """The less precise arithmetic whose budget the tensors still keep."""
-    error_ratio: Annotated[float, Field(gt=1)] | None = None
-    """The largest error ratio that it reaches."""
+    """Tensors that deviate; `*` matches any characters."""
     error: str | None = None
-    """For one that raises: a regular expression found in its message."""
+    """Regular expression for the message, if the implementation raises. With `tensors` too, it raises or deviates."""
+    defects: list[str] = Field(default_factory=list)
+    """Defects that the implementation behaves like. They predict all tensors within budget. A case is expected to show
+    the deviation only if it detects the defects."""
+    profile: Profiles | None = None
+    """Less precise arithmetic whose budget the tensors still keep."""
+    nan: bool = False
+    """Whether only non-finite elements of the tensors deviate. All finite elements conform."""
+    error_ratio: Annotated[float, Field(gt=1)] | None = None
+    """Largest error ratio of the tensors."""
+    resembles: list[str] = Field(default_factory=list)
+    """Defects that deviate in the same problems, with other values. A case is expected to show the deviation only if it
+    detects one of them."""
     what: str
     """What the implementation does, in a sentence."""
     reason: str
-    """Why it does so, as far as is known."""
+    """Cause of the deviation, as far as it is known."""
     upstream: str
-    """A link to where it was reported, or `none found`."""
+    """Link to the upstream report, or `none found`."""
     reproduction: str
-    """A file in `known/reproductions` that shows it with the framework and NumPy alone."""
+    """File in `known/reproductions` that shows the deviation. It needs only the framework and NumPy."""
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        unknown = [option for option in {**self.cases, **self.unless} if option not in Case.model_fields]
-        if unknown:
-            raise ValueError(f"a case has no option {unknown[0]!r}")
-        unknown = [feature for feature in self.features if feature not in FEATURES]
-        if unknown:
-            raise ValueError(f"there is no feature {unknown[0]!r}")
-        if not (self.cases or self.features):
-            raise ValueError("cases must name at least one option, or features one feature")
-        if bool(self.tensors) == (self.error is not None):
-            raise ValueError("give either tensors or error")
+    def _consistent(self) -> Self:
+        known_names = {
+            "option": (self.cases, Case.model_fields),
+            "feature": (self.features, FEATURES),
+            "condition": (self.problem, CONDITIONS),
+        }
+        for kind, (used, known) in known_names.items():
+            if unknown := [name for name in used if name not in known]:
+                raise ValueError(f"there is no {kind} {unknown[0]!r}")
+        if not (self.cases or self.features or self.problem):
+            raise ValueError("give at least one of cases, features and problem")
+        if not self.tensors and self.error is None:
+            raise ValueError("give tensors, error or both")
+        values = {"defects": self.defects, "profile": self.profile, "nan": self.nan, "error_ratio": self.error_ratio}
+        given = [name for name, value in values.items() if value]
+        if given and not self.tensors:
+            raise ValueError(f"{given[0]} needs tensors")
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} cannot be combined with {given[1]}")
         if self.error is not None:
-            if self.predicts:
-                raise ValueError("where it raises there are no tensors to predict")
             re.compile(self.error)
         return self
 
-    def covers(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
-        """Whether this case on this implementation is expected to show it."""
-        if not fnmatchcase(implementation, _literal_brackets(self.implementation)):
-            return False
+    def matches(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
+        """Returns whether a case is expected to show this divergence on an implementation."""
         options = case.model_dump(mode="json")
-
-        def has(wanted: Mapping[str, Any]) -> bool:
-            return all(_matches(options[name], value) for name, value in wanted.items())
-
         return (
-            has(self.cases)
+            fnmatchcase(implementation, _escape_brackets(self.implementation))
+            and all(_matches(options[name], value) for name, value in self.cases.items())
             and set(self.features) <= set(features(case))
-            and not (self.unless and has(self.unless))
-            and self._concerns(version_of(self.package))
+            and all(CONDITIONS[name](case) for name in self.problem)
+            and self._affects(version_of(self.package))
         )
 
-    @property
-    def predicts(self) -> bool:
-        """Whether it says what the tensors are, not only which of them deviate."""
-        return bool(self.defects or self.profile or self.error_ratio)
-
     def raises(self, message: str) -> bool:
-        """Whether an error of this message is this one."""
+        """Returns whether an error message is the one of this divergence."""
         return self.error is not None and re.search(self.error, message) is not None
 
     def concerns(self, tensor: str) -> bool:
-        """Whether a tensor is one of those that deviate."""
+        """Returns whether a tensor is one of those that deviate."""
         return any(fnmatchcase(tensor, glob) for glob in self.tensors)
 
-    def _concerns(self, version: str) -> bool:
+    def _affects(self, version: str) -> bool:
         try:
             return Version(version) in SpecifierSet(self.versions, prereleases=True)
         except InvalidVersion:
@@ -132,32 +134,31 @@ class Divergence(BaseModel):
 
 @cache
 def shipped() -> tuple[Divergence, ...]:
-    """The divergences that come with the suite."""
+    """Returns the divergences that come with the suite."""
     return tuple(entry for path in sorted(FOLDER.glob("*.yaml")) for entry in load(path))
 
 
 def load(path: Path) -> list[Divergence]:
-    """The divergences of one file.
+    """Returns the divergences of one file.
 
     Raises:
-        UserError: the file is not what it should be; the message says what is wrong.
+        UserError: The file cannot be read or contains an invalid entry.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: {error}") from error
     if not (isinstance(content, Mapping) and isinstance(content.get("divergences"), list)):
-        raise UserError(f"{path}: must hold a list of divergences")
+        raise UserError(f"{path}: must contain a list named divergences")
     try:
-        entries = [Divergence.model_validate(entry) for entry in content["divergences"]]
+        return [Divergence.model_validate(entry) for entry in content["divergences"]]
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UserError(f"{path}: {wrong}") from error
-    return entries
+        mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise UserError(f"{path}: {mistakes}") from error
 
 
-def _literal_brackets(name: str) -> str:
-    """``[`` opens a character class for fnmatch, and a back end in an implementation's name."""
+def _escape_brackets(name: str) -> str:
+    """Escapes ``[``, which opens a character class in fnmatch and a back end in an implementation's name."""
     return name.replace("[", "[[]")
 
 

@@ -1,121 +1,141 @@
-"""Whether known divergences account for what an implementation did: nothing else that is wrong may hide behind them."""
+"""Decides whether known divergences account for a result, so that no other deviation hides behind them.
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import combinations
+The functions take the *expected* divergences: those that match the case. A result is
+
+- ``known`` if a set of expected divergences predicts every tensor, or one of them describes the error,
+- ``fixed`` if an expected divergence would show in this problem and does not.
+"""
+
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect
-from conformance.defects.diagnosis.compose import compose
-from conformance.defects.diagnosis.diagnose import misfits
-from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.known.divergences import Divergence
+from conformance.known.trial import DETECTED_ABOVE, Entries, Trial, subsets
 from conformance.results.record import Status
-from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
-from conformance.verdict.oracle import ChaoticCaseError, Oracle
-from conformance.verdict.problem import Problem
-from reference import PROFILES
-
-DEFECTS = {defect.id: defect for defect in CATALOGUE}
+from conformance.verdict.oracle import Oracle
 
 
 class Outcome(NamedTuple):
-    """What a divergence makes of a result: its status, and why."""
+    """Status of a result that divergences account for, with its reason."""
 
     status: Status
     reason: str
 
 
-def for_error(expected: Sequence[Divergence], message: str) -> Outcome | None:
-    """The divergence that an error is, if it is one.
+def for_error(expected: Entries, message: str) -> Outcome | None:
+    """Returns ``known`` if an expected divergence describes an error.
 
     Args:
-        expected: those that the case is expected to show.
-        message: what was raised.
+        expected: divergences that match the case.
+        message: message of the error.
     """
     return next((_known([entry]) for entry in expected if entry.raises(message)), None)
 
 
-def for_deviation(
-    expected: Sequence[Divergence], failing: Collection[str], judged: JudgedSolution, oracle: Oracle
-) -> Outcome | None:
-    """The divergences that together are what deviates, if any are; or one that should show beside them and does not.
+def for_conformance(expected: Entries, judged: JudgedSolution) -> Outcome | None:
+    """Returns ``fixed`` if an expected divergence would show in a solution that conforms.
 
     Args:
-        expected: those that the case is expected to show.
-        failing: the tensors that do not conform.
-        judged: the solution.
-        oracle: gives what is expected of less precise arithmetic.
+        expected: divergences that match the case.
+        judged: solution that conforms.
     """
-    entries = [entry for entry in expected if entry.tensors]
-    for chosen in _choices(entries, failing):
-        if _met(chosen, judged, oracle):
-            rest = [entry for entry in entries if entry not in chosen]
-            return for_conformance(rest, judged) or _known(chosen)
-    return None
+    trial = Trial(judged)
+    exact, loose = _by_kind(expected)
+
+    def shows(entries: Entries) -> bool | None:
+        defect = trial.combined(entries)
+        return None if defect is None else trial.error_ratio(defect) > DETECTED_ABOVE
+
+    # The implementation may still have these divergences: together they do not show.
+    hidden = next((chosen for chosen in subsets(exact) if shows(chosen) is False), ())
+    fixed = [entry for entry in exact if entry not in hidden and shows([*hidden, entry])]
+    fixed += [entry for entry in loose if _would_show(entry, trial, (), ())]
+    fixed += [entry for entry in expected if not entry.tensors]
+    return _fixed(fixed)
 
 
-def for_conformance(expected: Sequence[Divergence], judged: JudgedSolution) -> Outcome | None:
-    """The divergence that no longer happens, if one should have shown."""
+def for_deviation(
+    expected: Entries, failing: Collection[str], judged: JudgedSolution, oracle: Oracle
+) -> Outcome | None:
+    """Returns ``known`` if expected divergences predict a solution that deviates, or ``fixed`` if one is missing there.
+
+    Args:
+        expected: divergences that match the case.
+        failing: tensors that do not conform.
+        judged: solution that deviates.
+        oracle: source of the budgets of less precise profiles.
+    """
+    trial = Trial(judged, oracle)
+    exact, loose = _by_kind(expected)
+    chosen = next((chosen for chosen in subsets(exact) if trial.unpredicted(chosen, loose) is not None), None)
+    if chosen is None:
+        return None
+    needed = _without_unneeded(loose, lambda rest: trial.unpredicted(chosen, rest) is not None)
+    if fixed := _fixed(_missing(expected, chosen, needed, trial)):
+        return fixed
+    shown = _without_unneeded(chosen, lambda rest: trial.unpredicted(rest, needed) is not None)
+    found = [entry for entry in expected if entry in shown or entry in needed]
+    explained = all(any(entry.concerns(name) for entry in found) for name in failing)
+    return _known(found) if explained else None
+
+
+def _by_kind(expected: Entries) -> tuple[list[Divergence], list[Divergence]]:
+    """Returns the exact and the loose ones of the entries that have tensors. The loosest come first."""
+    exact = [entry for entry in expected if entry.defects]
+    loose = [entry for entry in expected if entry.tensors and not entry.defects]
+    return exact, sorted(loose, key=lambda entry: (bool(entry.profile), bool(entry.nan), bool(entry.error_ratio)))
+
+
+def _without_unneeded(entries: Entries, suffices: Callable[[Entries], bool]) -> list[Divergence]:
+    """Returns the entries without those whose removal still suffices."""
+    kept = list(entries)
+    for entry in entries:
+        rest = [other for other in kept if other is not entry]
+        if suffices(rest):
+            kept = rest
+    return kept
+
+
+def _missing(expected: Entries, exact: Entries, loose: Entries, trial: Trial) -> list[Divergence]:
+    """Returns the expected entries that would show in a solution that others predict, and do not.
+
+    Args:
+        expected: divergences that match the case.
+        exact: exact entries that predict the solution.
+        loose: loose entries that are needed in addition.
+        trial: comparison of the solution with predictions.
+    """
+    unpredicted = trial.unpredicted(exact, loose) or set()
+    missing = []
     for entry in expected:
-        if entry.always and _shows(entry, judged):
-            return Outcome("fixed", f"{entry.id} no longer happens: remove its entry")
-    return None
+        if entry in exact or entry in loose:
+            continue
+        if not entry.tensors:
+            missing.append(entry)
+        elif entry.defects:
+            ratios = trial.misfits([*exact, entry], loose) or {}
+            if any(ratio > DETECTED_ABOVE for name, ratio in ratios.items() if name not in unpredicted):
+                missing.append(entry)
+        elif not trial.concerned(entry) & unpredicted and _would_show(entry, trial, exact, loose):
+            missing.append(entry)
+    return missing
 
 
-def _known(entries: Sequence[Divergence]) -> Outcome:
+def _would_show(entry: Divergence, trial: Trial, exact: Entries, loose: Entries) -> bool:
+    """Returns whether a loose entry would show in a solution that other entries predict."""
+    names = trial.concerned(entry)
+    if not names or not entry.resembles:
+        return bool(names)
+    return any(trial.detects(defect, exact, loose, names) for defect in trial.resembling(entry))
+
+
+def _known(entries: Entries) -> Outcome:
     what = " ".join(entry.what for entry in entries)
     return Outcome("known", f"{' and '.join(entry.id for entry in entries)}: {what}")
 
 
-def _choices(entries: Sequence[Divergence], failing: Collection[str]) -> Iterator[tuple[Divergence, ...]]:
-    """All that can have a part in it, as many as possible at once; a case may show several."""
-    for count in range(len(entries), 0, -1):
-        for chosen in combinations(entries, count):
-            if all(any(entry.concerns(name) for entry in chosen) for name in failing) and all(
-                any(entry.concerns(name) for name in failing) for entry in chosen
-            ):
-                yield chosen
-
-
-def _met(chosen: Sequence[Divergence], judged: JudgedSolution, oracle: Oracle) -> bool:
-    """Whether the solution is what those divergences make of it, as far as they say what that is."""
-    problem, solution, expectation, dialect = judged
-    free = [entry for entry in chosen if not entry.predicts]
-    bound = [name for name in problem.expected_shapes() if not any(entry.concerns(name) for entry in free)]
-    if len(free) == len(chosen) or not bound:
-        return True
-    profiles = [PROFILES[entry.profile] for entry in chosen if entry.profile]
-    if profiles:
-        try:
-            expectation = oracle.expect(problem, max(profiles, key=lambda profile: profile.u), dialect)
-        except ChaoticCaseError:
-            return False
-    found = sorted((defect for entry in chosen for defect in _defects(entry, problem)), key=lambda defect: defect.id)
-    if found:
-        wrong: Defect | None = found[0]
-        for other in found[1:]:
-            wrong = wrong and compose(wrong, other)
-        if wrong is None:
-            return False
-        error_ratios = misfits(JudgedSolution(problem, solution, expectation, dialect), wrong)
-    else:
-        error_ratios = {each.name: each.error_ratio for each in judge(problem, solution, expectation).tensors}
-    most = max((entry.error_ratio for entry in chosen if entry.error_ratio), default=1.0)
-    return all(error_ratios.get(name, most + 1) <= most for name in bound)
-
-
-def _shows(entry: Divergence, judged: JudgedSolution) -> bool:
-    """Whether a divergence that behaves like a defect would be seen in this problem; any other one always is."""
-    if not entry.defects:
-        return True
-    defects = _defects(entry, judged.problem)
-    return any(
-        found > DETECTED_ABOVE
-        for found in error_ratios(judged.problem, judged.expectation, judged.dialect, defects).values()
-    )
-
-
-def _defects(entry: Divergence, problem: Problem) -> list[Defect]:
-    return [defect for name in entry.defects if (defect := DEFECTS[name]).concerns(problem.case)]
+def _fixed(entries: Entries) -> Outcome | None:
+    """Returns ``fixed`` for the first of the entries that always show."""
+    always = [entry.id for entry in entries if entry.always]
+    return Outcome("fixed", f"{always[0]} no longer happens: remove its entry") if always else None

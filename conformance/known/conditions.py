@@ -1,0 +1,65 @@
+"""Named conditions on a case's problem: which steps are padding, and how many steps, rows and units there are."""
+
+from collections.abc import Callable, Mapping
+
+from conformance.cases.case import Case
+from conformance.verdict.problem import step_mask
+
+
+def has_padding(case: Case) -> bool:
+    """Returns whether some step of some row is padding."""
+    mask = step_mask(case)
+    return mask is not None and not mask.all()
+
+
+def has_padded_row(case: Case) -> bool:
+    """Returns whether some row has both valid steps and padding."""
+    mask = step_mask(case)
+    return mask is not None and bool((mask.any(axis=0) & ~mask.all(axis=0)).any())
+
+
+def has_empty_row(case: Case) -> bool:
+    """Returns whether some row has no valid step."""
+    mask = step_mask(case)
+    return mask is not None and not mask.any(axis=0).all()
+
+
+def has_masked_first_step(case: Case) -> bool:
+    """Returns whether in some row the first step that a direction processes is padding."""
+    mask = step_mask(case)
+    if mask is None:
+        return False
+    first_steps = {"forward": [0], "reverse": [-1], "bidirectional": [0, -1]}[case.direction]
+    return not mask[first_steps].all()
+
+
+def has_several_steps(case: Case) -> bool:
+    """Returns whether there are at least two time steps."""
+    return case.seq_len > 1
+
+
+def has_several_steps_rows_or_directions(case: Case) -> bool:
+    """Returns whether there are at least two time steps, two rows or two directions."""
+    return case.seq_len > 1 or (case.rows or 1) > 1 or case.model.num_directions > 1
+
+
+def has_four_units(case: Case) -> bool:
+    """Returns whether some layer has at least four units."""
+    return max(case.hidden_sizes) >= 4
+
+
+CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
+    "padding": has_padding,
+    "padded row": has_padded_row,
+    "empty row": has_empty_row,
+    "masked first step": has_masked_first_step,
+    "several steps": has_several_steps,
+    "several steps, rows or directions": has_several_steps_rows_or_directions,
+    "four units": has_four_units,
+}
+"""Conditions by the name that entries use."""
+
+
+def describe(name: str) -> str:
+    """Returns the description of a condition, as a clause: "some step of some row is padding"."""
+    return (CONDITIONS[name].__doc__ or "").removeprefix("Returns whether ").removesuffix(".")

@@ -1,0 +1,203 @@
+"""Defects that divergences behave like: those of the catalogue, and some that are specific to one implementation.
+
+Unlike those of the catalogue, a specific defect may depend on the problem's numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.catalogue.tensors import join_layers, move_in_steps, output_by_direction, split_layers
+from conformance.defects.defect import NOTHING, Arrays, Defect
+from conformance.verdict.problem import Problem
+from reference import Dialect
+from reference.activations import Activation, between
+from reference.cell import Cell
+from reference.layer import Pass
+
+_CATALOGUE = {defect.id: defect for defect in CATALOGUE}
+_ACTIVATED = ("input_gate", "forget_gate", "candidate", "output_gate", "cell_state")
+"""Fields of a cell that hold an activation."""
+
+Mechanisms = Callable[[Problem, Dialect], dict[str, Any]]
+"""Function of a problem and a dialect that returns fields of ``Defect``."""
+
+
+@dataclass(frozen=True)
+class SpecificDefect:
+    """A defect of one implementation.
+
+    Attributes:
+        what: clause that completes "behaves exactly like an LSTM …".
+        mechanisms: fields of the ``Defect`` on a problem.
+    """
+
+    what: str
+    mechanisms: Mechanisms
+
+
+def make_defect(name: str, problem: Problem, dialect: Dialect) -> Defect:
+    """Returns a defect by name, as it is on a problem."""
+    if name in _CATALOGUE:
+        return _CATALOGUE[name]
+    specific = SPECIFIC[name]
+    return Defect(id=name, what=specific.what, **specific.mechanisms(problem, dialect))
+
+
+def descriptions() -> dict[str, str]:
+    """Returns the clause that describes each defect, by name."""
+    return {name: defect.what for name, defect in (*_CATALOGUE.items(), *SPECIFIC.items())}
+
+
+# --------------------------------------------------------------------------- padding
+
+
+def _initial_state_shown(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    mask, direction = _mask(problem), problem.case.direction
+    forward, reverse = np.maximum.accumulate(mask), np.maximum.accumulate(mask[::-1])[::-1]
+    started = {"forward": [forward], "reverse": [reverse], "bidirectional": [forward, reverse]}[direction]
+    before = ~np.stack(started, axis=2)[..., None]  # (T, B, D, 1): steps before the first valid one.
+    if direction == "reverse" and dialect.reverse_output == "processing":
+        before = before[::-1]
+    cotangents = output_by_direction({"output": np.asarray(problem.cotangents["output"], np.float64)}, problem.case)
+
+    def results(found: Arrays, case: Case) -> Arrays:
+        if problem.initial_state is None:
+            return found
+        h_0 = np.asarray(split_layers(dict(problem.initial_state), "h_0", case)[-1], np.float64)
+        output = np.where(before, h_0.swapaxes(0, 1), output_by_direction(found, case))
+        return found | move_in_steps("output", lambda array, _: output.reshape(array.shape))(found, case)
+
+    def gradients(found: Arrays, case: Case) -> Arrays:
+        layers = [layer.copy() for layer in split_layers(found, "h_0", case)]
+        layers[-1] += np.where(before, cotangents, 0.0).sum(axis=0).swapaxes(0, 1)
+        return found | join_layers(layers, "h_0", found, case)
+
+    return {"results": results, "gradients": gradients}
+
+
+def _output_masked_back_to_front(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    mask = _mask(problem)[..., None]
+
+    def masks(found: Arrays, case: Case) -> Arrays:
+        widths = [case.model.state_size(layer) for layer in range(case.num_layers)]
+        shown = {
+            f"l{layer}": np.concatenate([mask * np.ones(width), mask[::-1] * np.ones(width)], axis=-1)
+            for layer, width in enumerate(widths)
+        }
+        return found | {name: found.get(name, 1.0) * array for name, array in shown.items()}
+
+    return _padding_repeated(problem, dialect) | {"dropout_masks": masks}
+
+
+def _padding_repeated(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del problem, dialect
+    return {"dialect": lambda followed: replace(followed, padding="repeat")}
+
+
+def _empty_rows_run_on(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del dialect
+    valid = _mask(problem)[..., None]
+    return {
+        "lengths": _CATALOGUE["zero-length-read-as-full"].lengths,
+        "writes": move_in_steps("output", lambda numbers, _: np.where(valid, numbers, NOTHING)),
+    }
+
+
+def _empty_rows_run_on_with_zero_output(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del dialect
+    nonempty = _mask(problem).any(axis=0)[:, None] * np.ones((problem.case.seq_len, 1, 1))
+
+    def masks(found: Arrays, case: Case) -> Arrays:
+        shown = {f"l{layer}": nonempty * np.ones(case.model.output_size(layer)) for layer in range(case.num_layers)}
+        return found | {name: found.get(name, 1.0) * array for name, array in shown.items()}
+
+    return {"lengths": _CATALOGUE["zero-length-read-as-full"].lengths, "dropout_masks": masks}
+
+
+def _h_0_missing_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del dialect
+    padded = ~_mask(problem)
+    # The reverse direction's states are (T + 1, B, ·). Those after the last valid step are the initial state.
+    initial = np.concatenate([padded, padded[-1:]])[..., None]
+
+    def saved(one: Pass, case: Case) -> Pass:
+        del case
+        return one._replace(h=np.where(initial, 0.0, one.h)) if one.time.suffix == "_reverse" else one
+
+    return {"saved": saved}
+
+
+# --------------------------------------------------------------------------- precision
+
+
+def _hard_sigmoid_slope_in_float32(activation: Activation) -> Activation:
+    slope = float(np.float32(1 / 6))
+    return replace(activation, slope=lambda y: between(y, 0.0, 1.0) * slope)
+
+
+def _in_float32(activation: Activation) -> Activation:
+    return replace(activation, value=lambda z: np.float64(np.float32(activation.value(z))))
+
+
+def _with_activation(name: str, change: Callable[[Activation], Activation]) -> Mechanisms:
+    """Returns mechanisms that change an activation wherever a cell uses it."""
+
+    def changed(cell: Cell) -> Cell:
+        used = {place: getattr(cell, place) for place in _ACTIVATED}
+        return replace(cell, **{place: change(found) for place, found in used.items() if found.name == name})
+
+    return lambda problem, dialect: {
+        "cells": lambda found, case: {suffix: changed(cell) for suffix, cell in found.items()}
+    }
+
+
+def _all_in_float32(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del problem, dialect
+    return {"lift": lambda array: np.asarray(array, np.float32)}
+
+
+def _mask(problem: Problem) -> NDArray[np.bool_]:
+    """Returns which steps of each row are valid (T, B)."""
+    if problem.mask is not None:
+        return problem.mask
+    return np.ones((problem.case.seq_len, problem.case.rows or 1), dtype=bool)
+
+
+SPECIFIC: Mapping[str, SpecificDefect] = {
+    "initial-state-shown": SpecificDefect(
+        "whose output is h_0 at masked steps before the first valid one", _initial_state_shown
+    ),
+    "output-masked-back-to-front": SpecificDefect(
+        "whose output repeats at masked steps, and is then set to 0 by the mask, which the reverse direction reads "
+        "last step first",
+        _output_masked_back_to_front,
+    ),
+    "padding-repeated": SpecificDefect("whose output repeats in the padding", _padding_repeated),
+    "empty-rows-run-on": SpecificDefect(
+        "whose rows of length 0 run over all of their padding, in every layer", _empty_rows_run_on
+    ),
+    "empty-rows-run-on-with-zero-output": SpecificDefect(
+        "whose rows of length 0 run over all of their padding, while every layer's output is 0 there",
+        _empty_rows_run_on_with_zero_output,
+    ),
+    "h_0-missing-in-gradient-of-padded-rows": SpecificDefect(
+        "whose gradient of the reverse recurrent weights lacks the contribution of h_0 in padded rows",
+        _h_0_missing_in_gradient,
+    ),
+    "hard-sigmoid-slope-in-float32": SpecificDefect(
+        "whose gradient of hard_sigmoid has the slope 1/6 rounded to float32",
+        _with_activation("hard_sigmoid_6", _hard_sigmoid_slope_in_float32),
+    ),
+    "tanh-in-float32": SpecificDefect("whose tanh is rounded to float32", _with_activation("tanh", _in_float32)),
+    "sigmoid-in-float32": SpecificDefect(
+        "whose sigmoid is rounded to float32", _with_activation("sigmoid", _in_float32)
+    ),
+    "all-in-float32": SpecificDefect("that computes in float32", _all_in_float32),
+}
+"""Specific defects by name."""

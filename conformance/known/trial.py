@@ -1,0 +1,153 @@
+"""Comparison of a solution with the predictions of sets of divergences."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, islice
+
+import numpy as np
+
+from conformance.defects.defect import Defect, solve
+from conformance.defects.diagnosis.compose import compose
+from conformance.defects.diagnosis.diagnose import misfits
+from conformance.defects.power.detection import DETECTED_ABOVE, FlatExpectation
+from conformance.known.defects import make_defect
+from conformance.known.divergences import Divergence
+from conformance.verdict.judge import judge
+from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.oracle import Expectation, Oracle, RejectedCaseError
+from reference import PROFILES
+
+MAX_SUBSETS = 64
+"""Largest number of sets of divergences to try on one solution. Six divergences have 64 subsets."""
+_CORRECT = Defect(id="none", what="without a defect")
+
+Entries = Sequence[Divergence]
+
+
+class Trial:
+    """Compares one solution with predictions.
+
+    An *exact* divergence has defects, which predict all tensors. A *loose* one allows tensors to deviate: without
+    limit, in their non-finite elements, or within the budget of a less precise profile.
+    """
+
+    def __init__(self, judged: JudgedSolution, oracle: Oracle | None = None) -> None:
+        self._judged = judged
+        self._oracle = oracle
+        self._names = list(judged.problem.expected_shapes())
+
+    def concerned(self, entry: Divergence) -> set[str]:
+        """Returns the compared tensors that an entry concerns."""
+        return {name for name in self._names if entry.concerns(name)}
+
+    def error_ratio(self, defect: Defect) -> float:
+        """Returns the largest error ratio that a defect would have."""
+        return FlatExpectation(self._judged.expectation).error_ratio(self._solve(defect))
+
+    def unpredicted(self, exact: Entries, loose: Entries) -> set[str] | None:
+        """Returns the tensors whose deviation only loose entries without a limit account for.
+
+        Returns None if the entries do not account for the solution.
+        """
+        ratios = self.misfits(exact, loose)
+        if ratios is None:
+            return None
+        unlimited = [entry for entry in loose if not (entry.profile or entry.nan or entry.error_ratio)]
+        found = {name for name, ratio in ratios.items() if ratio > self._limit(name, loose)}
+        return found if all(any(entry.concerns(name) for entry in unlimited) for name in found) else None
+
+    def misfits(self, exact: Entries, loose: Entries) -> dict[str, float] | None:
+        """Returns the misfit of each tensor from the prediction of some entries.
+
+        Returns None if the entries predict nothing: their defects cannot be combined, or the problem is chaotic in
+        their profile.
+        """
+        expectation = self._expectation(loose)
+        defect = self.combined(exact)
+        if expectation is None or defect is None:
+            return None
+        return self._compare(self._judged._replace(expectation=expectation), defect, loose)
+
+    def detects(self, defect: Defect, exact: Entries, loose: Entries, names: set[str]) -> bool:
+        """Returns whether some tensors would tell a further defect from the prediction of some entries."""
+        expectation, before = self._expectation(loose), self.combined(exact)
+        after = before and compose_any(before, defect)
+        if expectation is None or before is None or after is None:
+            return False
+        judged = self._judged._replace(expectation=expectation, solution=self._solve(after))
+        ratios = self._compare(judged, before, ())
+        return any(ratios[name] > DETECTED_ABOVE for name in names)
+
+    def combined(self, exact: Entries) -> Defect | None:
+        """Returns a defect that combines those of all entries; None if that is impossible."""
+        problem, dialect = self._judged.problem, self._judged.dialect
+        names = dict.fromkeys(name for entry in exact for name in entry.defects)
+        combined: Defect | None = None
+        for name in sorted(names):
+            defect = make_defect(name, problem, dialect)
+            combined = defect if combined is None else compose_any(combined, defect)
+            if combined is None:
+                return None
+        return combined or _CORRECT
+
+    def resembling(self, entry: Divergence) -> Iterator[Defect]:
+        """Yields the defects that an entry resembles."""
+        for name in entry.resembles:
+            yield make_defect(name, self._judged.problem, self._judged.dialect)
+
+    def _compare(self, judged: JudgedSolution, defect: Defect, loose: Entries) -> dict[str, float]:
+        solution = dict(judged.solution)
+        if not judged.problem.case.input_nan:
+            prediction = judged.expectation.values if defect is _CORRECT else self._solve(defect)
+            for name in self._names:
+                ignored = ~np.isfinite(prediction[name])
+                got = np.asarray(solution.get(name))
+                if got.shape != ignored.shape or got.dtype.kind != "f":
+                    continue
+                if any(entry.nan and entry.concerns(name) for entry in loose):
+                    ignored |= ~np.isfinite(got)
+                solution[name] = np.where(ignored, prediction[name], got)
+        judged = judged._replace(solution=solution)
+        if defect is _CORRECT:
+            ratios = {tensor.name: tensor.error_ratio for tensor in judge(*judged[:3]).tensors}
+        else:
+            ratios = misfits(judged, defect)
+        return {**dict.fromkeys([*self._names, *solution], np.inf), **ratios}
+
+    def _expectation(self, loose: Entries) -> Expectation | None:
+        """Returns the expectation with the budgets of the entries' profiles; None if the problem is chaotic in one."""
+        problem, _, expectation, dialect = self._judged
+        budget, bound = dict(expectation.budget), dict(expectation.bound)
+        for entry in loose:
+            if entry.profile is None:
+                continue
+            try:
+                coarse = self._oracle.expect(problem, PROFILES[entry.profile], dialect) if self._oracle else None
+            except RejectedCaseError:
+                coarse = None
+            if coarse is None:
+                return None
+            for name in self.concerned(entry):
+                budget[name], bound[name] = (
+                    np.maximum(current[name], other[name])
+                    for current, other in ((budget, coarse.budget), (bound, coarse.bound))
+                )
+        return replace(expectation, budget=budget, bound=bound)
+
+    def _limit(self, name: str, loose: Entries) -> float:
+        return max((entry.error_ratio for entry in loose if entry.error_ratio and entry.concerns(name)), default=1.0)
+
+    def _solve(self, defect: Defect) -> dict[str, np.ndarray]:
+        with np.errstate(all="ignore"):
+            return solve(defect, self._judged.problem, self._judged.dialect)
+
+
+def subsets(entries: Entries) -> Iterator[tuple[Divergence, ...]]:
+    """Yields subsets, largest first, at most ``MAX_SUBSETS``."""
+    every = (chosen for count in range(len(entries), -1, -1) for chosen in combinations(entries, count))
+    return islice(every, MAX_SUBSETS)
+
+
+def compose_any(one: Defect, other: Defect) -> Defect | None:
+    """Returns a defect that combines two others in either order."""
+    return compose(one, other) or compose(other, one)

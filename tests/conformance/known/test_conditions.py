@@ -1,0 +1,54 @@
+"""Conditions on a problem agree with their definitions, on 2,000 random cases."""
+
+from collections.abc import Callable
+from itertools import islice
+
+import pytest
+
+from conformance.cases.case import Case
+from conformance.known.conditions import CONDITIONS, describe
+from conformance.verdict.problem import valid_steps
+from tests.conformance.known.random_cases import random_cases
+
+CASES = list(islice(random_cases(0), 2000))
+
+
+def lengths(case: Case) -> list[int]:
+    """Returns the valid steps of each row."""
+    found = valid_steps(case)
+    return [case.seq_len] * (case.rows or 1) if found is None else [int(length) for length in found]
+
+
+def first_step_is_padding(case: Case, length: int, reverse: bool) -> bool:
+    """Returns whether a direction's first step is padding in a row with some valid steps."""
+    # Padding is at the end, at the start, or starts in the second step (holes).
+    meets_padding = reverse if case.mask in ("right", "holed") else not reverse
+    return length < case.seq_len if meets_padding else length == 0
+
+
+DEFINITIONS: dict[str, Callable[[Case], bool]] = {
+    "padding": lambda case: min(lengths(case)) < case.seq_len,
+    "padded row": lambda case: any(0 < length < case.seq_len for length in lengths(case)),
+    "empty row": lambda case: 0 in lengths(case),
+    "masked first step": lambda case: any(
+        first_step_is_padding(case, length, reverse=suffix == "_reverse")
+        for length in lengths(case)
+        for suffix in case.model.suffixes
+    ),
+    "several steps": lambda case: case.seq_len >= 2,
+    "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
+    "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_condition_holds_by_its_definition(name: str) -> None:
+    found = [CONDITIONS[name](case) for case in CASES]
+    assert found == [DEFINITIONS[name](case) for case in CASES]
+    assert any(found)
+    assert not all(found)
+
+
+def test_a_condition_is_described_as_a_clause() -> None:
+    assert describe("empty row") == "some row has no valid step"
+    assert all(describe(name) for name in CONDITIONS)
