@@ -1,1 +1,1 @@
-"""From a case to a verdict: the problem, the expected solution with its budget, and the judge."""
+"""Verdicts: problems, expectations with budgets, and the comparison of solutions with them."""

@@ -17,7 +17,7 @@ import reference
 from conformance.verdict import problem as problem_module
 from conformance.verdict import range as range_module
 from conformance.verdict import tensors
-from conformance.verdict.problem import Problem, cells, concerning
+from conformance.verdict.problem import Problem, cells, normalize_dialect
 from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, tensor_reach
 from reference import Dialect, Profile
 from reference.magnitude import Meter
@@ -95,7 +95,7 @@ class Oracle:
             ChaoticCaseError: rounding errors are amplified too much.
             OverflowingCaseError: a tensor or an intermediate result can overflow.
         """
-        dialect = concerning(problem.case, dialect)
+        dialect = normalize_dialect(problem.case, dialect)
         start = time.process_time()
         key = _key(problem, profile, dialect)
         self.seconds["cache"] += time.process_time() - start
@@ -131,9 +131,9 @@ class Oracle:
         reached.append(intermediate_reach(meter.largest, found.condition, profile))
         if finite is not problem:
             values = _solve_compared(problem, dialect, reference.float64)
-        shown = problem.shown(dialect)
-        if shown is not None and "output" in values:
-            budget["output"][~shown] = bound["output"][~shown] = np.inf
+        specified = problem.specified_steps(dialect)
+        if specified is not None and "output" in values:
+            budget["output"][~specified] = bound["output"][~specified] = np.inf
         expectation = Expectation(values, budget, bound, found.condition, max(reached))
         self.seconds["budget"] += time.process_time() - start
         self._store(key, expectation)

@@ -1,4 +1,4 @@
-"""Case to arrays. A problem is a pure function of its case: the same bytes on every machine."""
+"""Problems: the arrays of a case. The same case and draw give the same bytes on every machine."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,29 +18,30 @@ from reference.onnx_cell import OnnxCell
 Array = NDArray[np.floating]
 Tensors = Mapping[str, Array]
 
-_STORED_AS = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
+_NUMPY_DTYPES = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A case made concrete. Arrays are read-only, C-contiguous and in the case's dtype.
+    """A case with concrete numbers.
 
-    NumPy has no bfloat16: such values are rounded to bfloat16 and held in float32.
+    Arrays are read-only, C-contiguous and have the case's dtype. NumPy has no bfloat16, so that bfloat16 values are
+    stored as float32.
 
     Attributes:
-        case: where it comes from.
-        parameters: canonical name to array, gates in the order i, f, g, o (see ``reference.model``).
+        case: the case.
+        parameters: parameters by canonical name, with the gates in the order i, f, g, o (see ``reference.model``).
         input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
-        initial_state: ``h_0`` and ``c_0`` (L · D, B, ·), or ``h_0_l0`` … (D, B, ·) where hidden sizes
-            differ; None when the case omits them.
-        mask: which steps of each row count, time-major (T, B); None when all do.
-        lengths: valid steps of each row (B,), where the padding comes after them; else None.
-        dropout_masks: what is multiplied by 0 or 1 / (1 - p), in float64, where dropout acts. ``l0``, ``l1`` …: the
-            output of that layer, time-major (T, B, ·), on its way to the next. ``input_l0``, ``input_l0_reverse`` …:
-            what a layer reads in that direction (B, ·), the same at each step. ``recurrent_l0`` …: its hidden state
-            (B, ·) before the recurrent weights, the same at each step.
-        cotangents: of ``output``, ``h_n`` and ``c_n``, shaped like them.
-        draw: which of the case's draws of values this is.
+        initial_state: ``h_0`` and ``c_0`` (L · D, B, ·), or ``h_0_l0`` … (D, B, ·) if hidden sizes differ; None if the
+            case omits them.
+        mask: valid steps, time-major (T, B); None if all steps are valid.
+        lengths: number of valid steps of each row (B,), if the padding follows them; else None.
+        dropout_masks: float64 factors 0 or 1 / (1 - p); empty without dropout. ``l0``, ``l1`` … multiply the output of
+            a layer before the next layer reads it, time-major (T, B, ·). ``input_l0``, ``input_l0_reverse`` … multiply
+            the input of one direction of a layer at every step (B, ·). ``recurrent_l0`` … multiply its hidden state
+            before the recurrent weights at every step (B, ·).
+        cotangents: cotangents of ``output``, ``h_n`` and ``c_n``, with their shapes.
+        draw: number of the draw. A case has independent draws of its values: its own is 0.
     """
 
     case: Case
@@ -54,31 +55,31 @@ class Problem:
     draw: int = 0
 
     def under(self, dialect: Dialect) -> "Problem":
-        """The problem as it is put to an implementation of a dialect.
+        """Returns the problem for an implementation that follows a dialect.
 
-        Where that leaves open what the output holds at steps that do not count, no gradient comes from there.
+        If the dialect leaves the output in the padding unspecified, its cotangent there is 0.
         """
-        shown = self.shown(dialect)
-        if shown is None:
+        specified = self.specified_steps(dialect)
+        if specified is None:
             return self
-        output = self.cotangents["output"] * shown[..., None].astype(self.cotangents["output"].dtype)
+        output = self.cotangents["output"] * specified[..., None].astype(self.cotangents["output"].dtype)
         return replace(self, cotangents={**self.cotangents, "output": output})
 
-    def shown(self, dialect: Dialect) -> NDArray[np.bool_] | None:
-        """Where a dialect says what the output holds, by row and step in its own order; None for everywhere."""
+    def specified_steps(self, dialect: Dialect) -> NDArray[np.bool_] | None:
+        """Returns the steps of ``output`` that a dialect specifies, with its axes; None if it specifies all of them."""
         if dialect.padding != "unspecified" or self.mask is None:
             return None
         flipped = self.case.direction == "reverse" and dialect.reverse_output == "processing"
-        shown = self.mask[::-1] if flipped else self.mask
-        return shown.T if self.case.batch_first else shown
+        specified = self.mask[::-1] if flipped else self.mask
+        return specified.T if self.case.batch_first else specified
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of ``output``: the input's, with the last layer's width."""
+        """Shape of ``output``: that of the input, with the width of the last layer."""
         return (*self.input.shape[:-1], self.case.model.output_size())
 
     def expected_shapes(self) -> dict[str, Shape]:
-        """Every tensor that a solution of this problem must hold, with its shape, in the order of comparison."""
+        """Returns the shapes of the tensors that a solution must contain, in the order of comparison."""
         case, model = self.case, self.case.model
         shapes: dict[str, Shape] = {}
         if "output" in case.check:
@@ -97,30 +98,30 @@ class Problem:
 
 
 def make_problem(case: Case, draw: int = 0) -> Problem:
-    """The problem that a case stands for.
+    """Draws the values of a case.
 
     Args:
-        case: the configuration.
-        draw: 0 for the case's own values; other numbers give further, independent draws of them.
+        case: the case.
+        draw: number of the draw. Each number gives independent values; 0 gives the case's own.
     """
-    source = _Source(f"{case.drawn_from}#{draw}", case.dtype)
+    random = _Random(f"{case.drawn_from}#{draw}", case.dtype)
     model = case.model
-    weights = {name: _parameter(source, case, name, shape) for name, shape in model.parameter_shapes().items()}
-    mask = counted_steps(case)
+    weights = {name: _draw_parameter(random, case, name, shape) for name, shape in model.parameter_shapes().items()}
+    mask = step_mask(case)
     steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
-    output_shape = (*_major(case, steps), model.output_size())
+    output_shape = (*_leading_axes(case, steps), model.output_size())
     return Problem(
         case=case,
         parameters=weights,
-        input=_input(source, case, mask, (*steps, model.input_size)),
-        initial_state=_initial_state(source, case),
+        input=_draw_input(random, case, mask, (*steps, model.input_size)),
+        initial_state=_draw_initial_state(random, case),
         mask=mask,
         lengths=valid_steps(case) if case.mask == "right" else None,
-        dropout_masks=_dropout_masks(source, case),
+        dropout_masks=_draw_dropout_masks(random, case),
         cotangents={
-            "output": source.normal("cotangent.output", output_shape),
+            "output": random.normal("cotangent.output", output_shape),
             **{
-                name: source.normal(f"cotangent.{name}", shape)
+                name: random.normal(f"cotangent.{name}", shape)
                 for state in ("h_n", "c_n")
                 for name, shape in model.state_shapes(state, case.rows).items()
             },
@@ -129,10 +130,11 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
     )
 
 
-class _Source:
-    """Random values by name. Integers in, exactly rounded operations out: no machine's libm takes part.
+class _Random:
+    """Generator of random arrays by name.
 
-    Each tensor has a stream of its own, so that adding one moves no other.
+    It uses only integers and correctly rounded operations, so that the values do not depend on the machine's libm.
+    Each name has an independent stream, so that a new array does not change the others.
     """
 
     def __init__(self, seed: str, dtype: str) -> None:
@@ -141,41 +143,43 @@ class _Source:
 
     def _bits(self, name: str, count: int) -> NDArray[np.uint64]:
         key = int.from_bytes(hashlib.sha256(f"{self._seed}/{name}".encode()).digest()[:16])
-        # NumPy guarantees the raw stream of a bit generator, not those of Generator's methods.
+        # NumPy keeps the raw stream of a bit generator stable across versions, but not the methods of Generator.
         return np.random.Philox(key=key).random_raw(count)
 
     def uniform(self, name: str, shape: Shape, bound: float = 1.0) -> Array:
-        """U(-bound, bound)."""
+        """Draws from U(-bound, bound)."""
         return self._store(self._unit(name, shape) * bound)
 
     def normal(self, name: str, shape: Shape, variance: float = 1.0, rows: Array | None = None) -> Array:
-        """Standard normal values times the square root of a variance, and times a factor for each row, if given."""
+        """Draws from N(0, variance). Multiplies the result by factors for each row, if given."""
         values = self._gauss(name, shape) * np.sqrt(variance)
         return self._store(values if rows is None else values * rows)
 
     def kept(self, name: str, shape: Shape, drop: float) -> NDArray[np.bool_]:
-        """True with probability 1 - drop."""
+        """Draws booleans that are True with probability 1 - drop."""
         return self._unit(name, shape) * 0.5 + 0.5 >= drop
 
     def _unit(self, name: str, shape: Shape) -> Array:
+        """Draws from U(-1, 1) in float64."""
         bits = self._bits(name, prod(shape)) >> np.uint64(11)
         return (bits.astype(np.float64) * 2.0**-52 - 1.0).reshape(shape)
 
     def _gauss(self, name: str, shape: Shape) -> Array:
-        """The sum of 12 uniform numbers, less 6: variance 1, normal to within a percent up to 3 σ."""
+        """Draws sums of 12 numbers from U(0, 1), minus 6: variance 1, and normal within a percent up to 3 σ."""
         halves = self._bits(name, 6 * prod(shape)).view(np.uint32).reshape(*shape, 12)
         sums: Array = halves.sum(-1, dtype=np.int64).astype(np.float64)
         return sums * 2.0**-32 - 6.0
 
     def _store(self, values: Array) -> Array:
+        """Rounds values to the dtype and makes them read-only."""
         array = np.ascontiguousarray(round_to(self.dtype, values))
         array.flags.writeable = False
         return array
 
 
 def round_to(dtype: str, values: Array) -> Array:
-    """Values rounded to a case's dtype, to nearest, ties to even; bfloat16 is held in float32."""
-    stored = values.astype(_STORED_AS[dtype])
+    """Rounds values to a case's dtype, to nearest, ties to even. Returns bfloat16 as float32."""
+    stored = values.astype(_NUMPY_DTYPES[dtype])
     if dtype != "bfloat16":
         return stored
     bits = stored.view(np.uint32)
@@ -183,21 +187,21 @@ def round_to(dtype: str, values: Array) -> Array:
     return np.where(np.isnan(stored), stored, rounded.view(np.float32))
 
 
-def _parameter(source: _Source, case: Case, name: str, shape: Shape) -> Array:
-    """Distinct values in every gate, layer, direction, row and in both biases."""
+def _draw_parameter(random: _Random, case: Case, name: str, shape: Shape) -> Array:
+    """Draws a parameter. All gates, layers, directions, rows and both biases get distinct values."""
     if case.values == "uniform":
         layer = int(name.split("_l")[1].split("_")[0])
-        return source.uniform(name, shape, 1 / np.sqrt(case.hidden_sizes[layer]))
+        return random.uniform(name, shape, 1 / np.sqrt(case.hidden_sizes[layer]))
     scale = {"scale-1": 1.0, "scale-2": 2.0}[case.values]
     if name.startswith(("bias", "peephole")):
-        return source.normal(name, shape, variance=scale / 2)
-    return source.normal(name, shape, variance=scale**2 / shape[1])
+        return random.normal(name, shape, variance=scale / 2)
+    return random.normal(name, shape, variance=scale**2 / shape[1])
 
 
 def valid_steps(case: Case) -> NDArray[np.int64] | None:
-    """Valid steps of each row (B,); None without lengths.
+    """Returns the number of valid steps of each row (B,); None without lengths.
 
-    ``ragged`` is T, 1 and values between, so ordered that neither sorting nor the maximum gives them back.
+    From three rows on, ``ragged`` lengths include 1 and T and are not sorted.
     """
     if case.lengths is None:
         return None
@@ -211,10 +215,11 @@ def valid_steps(case: Case) -> NDArray[np.int64] | None:
     return lengths
 
 
-def counted_steps(case: Case) -> NDArray[np.bool_] | None:
-    """Which steps of each row count (T, B); None without lengths.
+def step_mask(case: Case) -> NDArray[np.bool_] | None:
+    """Returns the valid steps (T, B); None without lengths.
 
-    Holes are spread over a row of which the first step counts and the last does not, unless all do.
+    The mask ``holed`` spreads the valid steps over the row. The first step is valid and the last one is not, unless all
+    or none are.
     """
     lengths = valid_steps(case)
     if lengths is None:
@@ -229,34 +234,34 @@ def counted_steps(case: Case) -> NDArray[np.bool_] | None:
     return mask
 
 
-def concerning(case: Case, dialect: Dialect) -> Dialect:
-    """The dialect as far as it concerns a case: what the case has no use for is at its default.
+def normalize_dialect(case: Case, dialect: Dialect) -> Dialect:
+    """Replaces the conventions of a dialect that do not affect a case by their defaults.
 
-    Implementations of different dialects thus share what is computed for a case in which they do not differ.
+    Implementations whose dialects do not differ for a case then share its expectation.
     """
     lengths = valid_steps(case)
-    usual = {
+    irrelevant = {
         "padding": lengths is None,
         "zero_length": lengths is None or bool(lengths.all()),
         "clip": case.clip is None,
         "reverse_output": case.direction != "reverse",
     }
-    return replace(dialect, **{name: getattr(Dialect(), name) for name, holds in usual.items() if holds})
+    return replace(dialect, **{name: getattr(Dialect(), name) for name, holds in irrelevant.items() if holds})
 
 
 def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
-    """The cell of each direction, by the suffix of its parameters' names."""
+    """Returns the cell of each direction, by the suffix of its parameters' names."""
     if case.is_plain:
         return dict.fromkeys(case.model.suffixes, Cell())
 
     def stored(number: float | None) -> float | None:
-        """What is left of a number in the case's dtype: where it binds, results equal it and have no budget."""
+        """Rounds a bound to the case's dtype. Clipped results must equal the rounded bound exactly."""
         return None if number is None else float(round_to(case.dtype, np.array(number)))
 
     found: dict[str, Cell] = {}
     for direction, suffix in enumerate(case.model.suffixes):
-        named = case.activations[3 * direction : 3 * direction + 3] or case.activations
-        gate, candidate, cell_state = (ACTIVATIONS[name] for name in named)
+        names = case.activations[3 * direction : 3 * direction + 3] or case.activations
+        gate, candidate, cell_state = (ACTIVATIONS[name] for name in names)
         found[suffix] = OnnxCell(
             gate,
             gate,
@@ -272,9 +277,9 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
     return found
 
 
-def _input(source: _Source, case: Case, mask: NDArray[np.bool_] | None, shape: Shape) -> Array:
-    """Values of variance 1, time-major drawn; at steps that do not count, what the case puts there."""
-    values = source.normal("input", shape)
+def _draw_input(random: _Random, case: Case, mask: NDArray[np.bool_] | None, shape: Shape) -> Array:
+    """Draws the input from N(0, 1), in time-major order, and fills the padding."""
+    values = random.normal("input", shape)
     if mask is not None and case.padding != "random":
         garbage = np.nan if case.padding == "nan" else 1e4 if case.dtype == "float16" else 1e6
         values = round_to(case.dtype, np.where(mask[..., None], values, garbage))
@@ -286,8 +291,8 @@ def _input(source: _Source, case: Case, mask: NDArray[np.bool_] | None, shape: S
     return array
 
 
-def _initial_state(source: _Source, case: Case) -> Tensors | None:
-    """h_0 in (-1, 1), as a hidden state is; c_0 normal, three times as wide in every other row."""
+def _draw_initial_state(random: _Random, case: Case) -> Tensors | None:
+    """Draws h_0 from U(-1, 1), the range of hidden states, and c_0 from N(0, 1), or N(0, 9) in every other row."""
     if case.initial_state == "omitted":
         return None
     states: dict[str, Array] = {}
@@ -295,16 +300,17 @@ def _initial_state(source: _Source, case: Case) -> Tensors | None:
         zero = case.initial_state not in ("random", f"{name}-only")
         for tensor, shape in case.model.state_shapes(name, case.rows).items():
             if zero:
-                states[tensor] = source.uniform(tensor, shape, 0.0)
+                states[tensor] = random.uniform(tensor, shape, 0.0)
             elif name == "h_0":
-                states[tensor] = source.uniform(tensor, shape)
+                states[tensor] = random.uniform(tensor, shape)
             else:
                 wide = 1.0 + 2.0 * (np.arange(shape[-2] if case.rows else 1) % 2)
-                states[tensor] = source.normal(tensor, shape, rows=wide[:, None] if case.rows else None)
+                states[tensor] = random.normal(tensor, shape, rows=wide[:, None] if case.rows else None)
     return states
 
 
-def _dropout_masks(source: _Source, case: Case) -> Tensors:
+def _draw_dropout_masks(random: _Random, case: Case) -> Tensors:
+    """Draws the dropout masks, see ``Problem``."""
     if case.mode == "eval":
         return {}
     model = case.model
@@ -314,7 +320,7 @@ def _dropout_masks(source: _Source, case: Case) -> Tensors:
     def draw(name: str, shape: Shape, drop: float) -> None:
         if drop:
             scale = 0.0 if drop == 1.0 else 1.0 / (1.0 - drop)
-            masks[name] = scale * source.kept(f"dropout.{name}", shape, drop)
+            masks[name] = scale * random.kept(f"dropout.{name}", shape, drop)
             masks[name].flags.writeable = False
 
     for layer in range(case.num_layers):
@@ -326,6 +332,6 @@ def _dropout_masks(source: _Source, case: Case) -> Tensors:
     return masks
 
 
-def _major(case: Case, steps: Shape) -> Shape:
-    """(T, B) or, with ``batch_first``, (B, T)."""
+def _leading_axes(case: Case, steps: Shape) -> Shape:
+    """Returns (T, B), or (B, T) with ``batch_first``."""
     return steps[::-1] if case.batch_first else steps

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import Problem, counted_steps
+from conformance.verdict.problem import Problem, step_mask
 from reference import Dialect, Profile
 
 MAX_LINE_BYTES = 2**20
@@ -102,7 +102,7 @@ class Started(_Answer):
     """Sentence that says which required packages are not installed; empty if the implementation can run."""
     features: list[str] | None = None
     """Supported features, by their names in ``conformance.cases.features``. A case with any other feature is
-    unsupported without a request. Null to receive a request for every case."""
+    unsupported without a request. If null, the worker receives a request for every case."""
     draws_dropout: bool = False
     """Whether the implementation draws its own dropout masks. The worker must then answer ``masks``."""
 
@@ -235,7 +235,7 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
         parameters={name: tensors[name] for name in case.model.parameter_shapes()},
         input=tensors["input"],
         initial_state={name: tensors[name] for name in initial} if case.gives_state else None,
-        mask=counted_steps(case),
+        mask=step_mask(case),
         lengths=None if lengths is None else lengths.astype(np.int64, copy=False),
         dropout_masks={
             name.removeprefix(_MASK_PREFIX): mask for name, mask in tensors.items() if name.startswith(_MASK_PREFIX)

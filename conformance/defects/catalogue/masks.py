@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from conformance.cases.case import Case
 from conformance.defects.catalogue.padding import other_padding
 from conformance.defects.defect import Defect
-from conformance.verdict.problem import counted_steps
+from conformance.verdict.problem import step_mask
 
 Mask = NDArray[np.bool_]
 
@@ -21,7 +21,7 @@ def _wrong_mask(id: str, what: str, change: Callable[[Mask], Mask], represents: 
     """
 
     def applies(case: Case) -> bool:
-        mask = counted_steps(case)
+        mask = step_mask(case)
         return case.mask != "right" and mask is not None and not np.array_equal(change(mask), mask)
 
     return Defect(id=id, what=what, represents=represents, requires=applies, mask=lambda mask, _: change(mask))

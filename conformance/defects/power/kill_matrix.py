@@ -29,7 +29,7 @@ from conformance.defects.defect import Defect
 from conformance.defects.power import detection
 from conformance.errors import UserError
 from conformance.verdict.oracle import Oracle, RejectedCaseError
-from conformance.verdict.problem import concerning, make_problem
+from conformance.verdict.problem import make_problem, normalize_dialect
 from reference import PROFILES, Dialect, Profile
 
 Progress = Callable[[int, int], None]
@@ -55,7 +55,7 @@ class View:
         """Returns an implementation's view of a case; without an adapter, uses the dtype's generic profile."""
         if adapter is None:
             return cls(case, PROFILES[case.dtype], Dialect())
-        return cls(case, adapter.profile(case), concerning(case, adapter.dialect(case)))
+        return cls(case, adapter.profile(case), normalize_dialect(case, adapter.dialect(case)))
 
     @property
     def key(self) -> str:

@@ -38,7 +38,7 @@ def deviation(case: Callable[..., Case]) -> Callable[[Adapter, Options], float]:
         solution = dict(adapter.solve(problem))
         assert {name: array.shape for name, array in solution.items()} == problem.expected_shapes()
         expected = oracle.solve(problem, dialect)
-        shown = problem.shown(dialect)
+        shown = problem.specified_steps(dialect)
         if shown is not None:
             solution["output"] = np.where(shown[..., None], solution["output"], 0.0)
         distances = [np.abs(array.astype(np.float64) - expected[name]).max() for name, array in solution.items()]

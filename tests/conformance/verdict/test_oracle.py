@@ -23,11 +23,11 @@ CASE = Case(**OPTIONS)
 PLAIN = PROFILES["float32"], Dialect()
 
 
-def kept(folder: Path) -> list[Path]:
+def entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_an_expectation_is_the_reference_with_a_budget_for_every_tensor() -> None:
+def test_an_expectation_contains_the_reference_and_a_budget_for_every_tensor() -> None:
     problem = make_problem(CASE)
     found = Oracle(None).expect(problem, *PLAIN)
     assert list(found.values) == list(found.budget) == list(found.bound) == list(problem.expected_shapes())
@@ -37,12 +37,12 @@ def test_an_expectation_is_the_reference_with_a_budget_for_every_tensor() -> Non
         assert (found.budget[name] > 0).all()
 
 
-def test_only_what_is_compared_is_computed() -> None:
+def test_an_expectation_contains_only_compared_tensors() -> None:
     problem = make_problem(Case(**OPTIONS, check=("h_n",)))
     assert list(Oracle(None).expect(problem, *PLAIN).values) == ["h_n"]
 
 
-def test_a_kept_expectation_equals_the_computed_one(tmp_path: Path) -> None:
+def test_a_cached_expectation_equals_the_computed_one(tmp_path: Path) -> None:
     problem = make_problem(CASE)
     first = Oracle(tmp_path)
     computed = first.expect(problem, *PLAIN)
@@ -57,24 +57,24 @@ def test_a_kept_expectation_equals_the_computed_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense that is long enough to be read"])
-def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_entry_is_replaced(tmp_path: Path, damage: bytes) -> None:
     problem = make_problem(CASE)
     computed = Oracle(tmp_path).expect(problem, *PLAIN)
-    (entry,) = kept(tmp_path)
+    (entry,) = entries(tmp_path)
     entry.write_bytes(damage)
     again = Oracle(tmp_path).expect(problem, *PLAIN)
     np.testing.assert_array_equal(again.values["output"], computed.values["output"])
     assert entry.stat().st_size > 1000
 
 
-def test_every_circumstance_has_an_entry_of_its_own(tmp_path: Path) -> None:
+def test_draw_profile_and_dialect_are_part_of_the_key(tmp_path: Path) -> None:
     oracle = Oracle(tmp_path)
     ragged = CASE.model_copy(update={"lengths": "ragged"})
     for draw in (0, 1):
         for profile in ("float32", "tf32"):
             for dialect in (Dialect(), Dialect(padding="repeat")):
                 oracle.expect(make_problem(ragged, draw), PROFILES[profile], dialect)
-    assert len(kept(tmp_path)) == 8
+    assert len(entries(tmp_path)) == 8
 
 
 PADDED: dict[str, Any] = OPTIONS | {"lengths": [2, 5, 3], "num_layers": 2, "dropout": 0.5, "mode": "train"}
@@ -102,11 +102,11 @@ def test_every_array_of_a_problem_is_part_of_the_key(tmp_path: Path, path: str) 
     oracle = Oracle(tmp_path)
     oracle.expect(problem, *PLAIN)
     oracle.expect(other, *PLAIN)
-    assert len(kept(tmp_path)) == 2
+    assert len(entries(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_a_problem_with_weights_of_its_own_has_an_expectation_of_its_own(tmp_path: Path, *, cached: bool) -> None:
+def test_a_problem_with_other_weights_has_another_expectation(tmp_path: Path, *, cached: bool) -> None:
     oracle = Oracle(tmp_path if cached else None)
     problem = make_problem(CASE)
     doubled = {name: 2 * array for name, array in problem.parameters.items()}
@@ -118,7 +118,7 @@ def test_a_problem_with_weights_of_its_own_has_an_expectation_of_its_own(tmp_pat
             np.testing.assert_array_equal(value, expected[name])
 
 
-def test_conventions_that_do_not_concern_a_case_make_no_other_entry(tmp_path: Path) -> None:
+def test_dialects_that_do_not_affect_a_case_share_an_entry(tmp_path: Path) -> None:
     dialects = [
         Dialect(),
         Dialect(padding="repeat"),
@@ -127,17 +127,17 @@ def test_conventions_that_do_not_concern_a_case_make_no_other_entry(tmp_path: Pa
     ]
     for dialect in dialects:
         Oracle(tmp_path).expect(make_problem(CASE), PROFILES["float32"], dialect)
-    assert len(kept(tmp_path)) == 1
+    assert len(entries(tmp_path)) == 1
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("in the way")
     assert Oracle(file).expect(make_problem(CASE), *PLAIN).condition > 0
-    assert kept(tmp_path) == [file]
+    assert entries(tmp_path) == [file]
 
 
-def test_a_chaotic_case_is_refused_with_its_reason() -> None:
+def test_a_chaotic_case_is_rejected() -> None:
     options: dict[str, Any] = {"input_size": 8, "hidden_size": 2, "num_layers": 2, "seq_len": 60, "batch": 6}
     chaotic = Case(**options, values="scale-2", dtype="float16")
     with pytest.raises(ChaoticCaseError, match=r"rounding in float16 is amplified \S+ times"):
@@ -170,12 +170,12 @@ def test_values_that_the_error_analysis_cannot_square_are_rejected() -> None:
         Oracle(None).expect(replace(problem, cotangents=huge), PROFILES["float64"], Dialect())
 
 
-def test_a_nan_in_the_input_is_no_overflow() -> None:
+def test_a_case_with_nan_in_its_input_is_accepted() -> None:
     problem = make_problem(Case(**OPTIONS, input_nan=True, check=("output", "h_n", "c_n")))
     assert np.isnan(Oracle(None).expect(problem, *PLAIN).values["output"]).any()
 
 
-def test_float64_is_judged_by_a_reference_that_rounds_too() -> None:
+def test_the_budget_in_float64_includes_the_errors_of_the_reference() -> None:
     problem = make_problem(Case(**OPTIONS, dtype="float64"))
     found = Oracle(None).expect(problem, PROFILES["float64"], Dialect())
     single = Oracle(None).expect(problem, PROFILES["float32"], Dialect())
@@ -183,7 +183,7 @@ def test_float64_is_judged_by_a_reference_that_rounds_too() -> None:
     assert ratio == pytest.approx(2.0**28, rel=0.1)
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_environment_variables_set_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path))
     assert default_cache() == tmp_path
     monkeypatch.delenv("CONFORMANCE_CACHE")
@@ -199,4 +199,4 @@ def test_pruning_removes_the_oldest_entries_first(monkeypatch: pytest.MonkeyPatc
         os.utime(path, (1e9 - age, 1e9 - age))
     monkeypatch.setattr("conformance.verdict.oracle._MAX_CACHE_BYTES", 150)
     prune(tmp_path)
-    assert [path.name for path in kept(tmp_path)] == ["new"]
+    assert [path.name for path in entries(tmp_path)] == ["new"]

@@ -1,4 +1,4 @@
-"""Problems: the same bytes everywhere, values that hide nothing, padding and masks where they belong."""
+"""Problems: reproducible bytes, distinct values, padding and masks."""
 
 import hashlib
 from itertools import combinations
@@ -27,7 +27,7 @@ def tensors(problem: Problem) -> dict[str, Any]:
     return {**problem.parameters, "input": problem.input, **state, **cotangents, **problem.dropout_masks}
 
 
-def test_the_forward_half_of_a_case_is_drawn_like_the_whole() -> None:
+def test_a_case_without_gradients_has_the_same_values() -> None:
     case = Case(**BASE)
     whole = case.key
     forward = case.forward_only()
@@ -40,20 +40,20 @@ def test_the_forward_half_of_a_case_is_drawn_like_the_whole() -> None:
 
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("reverse_output", "first"), [("input", [True] * 3), ("processing", [False, True, False])])
-def test_what_is_shown_follows_the_order_of_the_output(
+def test_specified_steps_follow_the_order_of_the_output(
     reverse_output: str, first: list[bool], *, batch_first: bool
 ) -> None:
     options: dict[str, Any] = {"direction": "reverse", "batch": 3, "lengths": (2, 6, 5), "batch_first": batch_first}
     problem = problem_of(**options)
     dialect = Dialect(padding="unspecified", reverse_output=reverse_output)  # type: ignore[arg-type]
-    assert problem.shown(Dialect()) is None
-    shown = problem.shown(dialect)
-    assert shown is not None
-    assert shown.shape == problem.input.shape[:2]
-    assert (shown.T if batch_first else shown)[0].tolist() == first
-    undetected = problem.under(dialect).cotangents["output"][~shown]
-    assert undetected.size
-    assert not undetected.any()
+    assert problem.specified_steps(Dialect()) is None
+    specified = problem.specified_steps(dialect)
+    assert specified is not None
+    assert specified.shape == problem.input.shape[:2]
+    assert (specified.T if batch_first else specified)[0].tolist() == first
+    unspecified_cotangents = problem.under(dialect).cotangents["output"][~specified]
+    assert unspecified_cotangents.size
+    assert not unspecified_cotangents.any()
 
 
 def digest(problem: Problem) -> str:
@@ -84,24 +84,24 @@ def test_the_bytes_of_a_problem_are_pinned(options: dict[str, Any], expected: st
     assert digest(problem_of(**options)) == expected
 
 
-def test_another_draw_changes_every_tensor_and_the_first_is_repeatable() -> None:
+def test_each_draw_is_repeatable_and_has_other_values() -> None:
     first, again, other = problem_of(), problem_of(), problem_of(draw=1)
     assert digest(first) == digest(again)
     for name, array in tensors(first).items():
         assert not np.array_equal(array, tensors(other)[name]), name
 
 
-def test_names_tags_and_place_change_nothing() -> None:
+def test_name_file_and_tags_do_not_change_the_values() -> None:
     assert digest(problem_of()) == digest(problem_of(name="n", file="f", tags=("t",)))
 
 
-def test_all_values_differ_between_and_within_parameters() -> None:
+def test_all_values_of_all_parameters_are_distinct() -> None:
     problem = problem_of(num_layers=2, bidirectional=True, dtype="float64")
     values = np.concatenate([array.ravel() for array in problem.parameters.values()])
     assert len(np.unique(values)) == len(values)
 
 
-def test_gates_differ_in_every_parameter() -> None:
+def test_the_gates_of_a_parameter_have_distinct_values() -> None:
     for name, array in problem_of(bidirectional=True).parameters.items():
         for one, other in combinations(np.split(array, 4), 2):
             assert not np.any(one == other), name
@@ -126,13 +126,13 @@ def test_streams_of_tensors_are_independent() -> None:
         ("uniform", "bias_ih_l0", 1 / np.sqrt(60 * 3)),
     ],
 )
-def test_spread_of_the_parameters(values: str, name: str, deviation: float) -> None:
+def test_parameters_have_the_documented_standard_deviation(values: str, name: str, deviation: float) -> None:
     array = problem_of(values=values, input_size=40, hidden_size=60, dtype="float64").parameters[name]
     assert array.std() == pytest.approx(deviation, rel=0.15)
     assert abs(array.mean()) < deviation / 3
 
 
-def test_values_are_read_only_contiguous_and_of_the_dtype() -> None:
+def test_arrays_are_read_only_contiguous_and_have_the_dtype() -> None:
     for dtype, stored in (("float64", "f8"), ("float32", "f4"), ("float16", "f2"), ("bfloat16", "f4")):
         for name, array in tensors(problem_of(dtype=dtype, lengths="ragged", batch_first=True)).items():
             assert array.dtype == np.dtype(stored), name
@@ -161,7 +161,7 @@ def test_bfloat16_rounds_to_nearest_ties_to_even(values: list[float]) -> None:
 
 
 @given(st.lists(st.floats(-65000, 65000), min_size=1, max_size=20))
-def test_float16_rounds_within_half_a_unit_and_once_only(values: list[float]) -> None:
+def test_float16_rounds_within_half_a_unit_and_rounding_is_idempotent(values: list[float]) -> None:
     array = np.array(values)
     rounded = round_to("float16", array)
     assert rounded.dtype == np.float16
@@ -178,7 +178,7 @@ def test_bfloat16_keeps_nan_and_infinity() -> None:
 
 @pytest.mark.parametrize("steps", range(3, 20))
 @pytest.mark.parametrize("rows", [3, 4, 7])
-def test_ragged_lengths_are_unsorted_and_include_one_and_the_whole(steps: int, rows: int) -> None:
+def test_ragged_lengths_are_unsorted_and_include_1_and_all_steps(steps: int, rows: int) -> None:
     lengths = problem_of(lengths="ragged", seq_len=steps, batch=rows).lengths
     assert lengths is not None
     assert len(lengths) == rows
@@ -189,7 +189,7 @@ def test_ragged_lengths_are_unsorted_and_include_one_and_the_whole(steps: int, r
     assert list(lengths) != sorted(lengths, reverse=True)
 
 
-def test_lengths_are_taken_as_written() -> None:
+def test_a_list_of_lengths_is_used_unchanged() -> None:
     lengths = problem_of(lengths=[3, 0, 6, 1]).lengths
     assert lengths is not None
     assert lengths.tolist() == [3, 0, 6, 1]
@@ -202,7 +202,7 @@ def test_lengths_are_taken_as_written() -> None:
     [("nan", "float32", np.nan), ("large", "float64", 1e6), ("large", "float16", 1e4), ("nan", "bfloat16", np.nan)],
 )
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_garbage_lies_beyond_the_lengths_only(padding: str, dtype: str, garbage: float, *, batch_first: bool) -> None:
+def test_garbage_fills_exactly_the_padding(padding: str, dtype: str, garbage: float, *, batch_first: bool) -> None:
     lengths = [3, 0, 6, 1]
     problem = problem_of(lengths=lengths, padding=padding, dtype=dtype, batch_first=batch_first)
     values = problem.input if batch_first else np.moveaxis(problem.input, 0, 1)
@@ -211,7 +211,7 @@ def test_garbage_lies_beyond_the_lengths_only(padding: str, dtype: str, garbage:
         assert np.all(np.abs(values[row, :length]) < 7)
 
 
-def test_ordinary_padding_is_ordinary() -> None:
+def test_random_padding_has_ordinary_values() -> None:
     assert np.abs(problem_of(lengths=[1, 1, 1, 1], padding="random").input).max() < 7
 
 
@@ -219,7 +219,9 @@ def test_ordinary_padding_is_ordinary() -> None:
     ("batch", "batch_first", "shape"),
     [(4, False, (6, 4, 4)), (3, False, (6, 3, 4)), (3, True, (3, 6, 4)), ("unbatched", True, (6, 4))],
 )
-def test_shape_of_input_and_output(batch: int | str, shape: tuple[int, ...], *, batch_first: bool) -> None:
+def test_input_and_output_have_the_documented_shapes(
+    batch: int | str, shape: tuple[int, ...], *, batch_first: bool
+) -> None:
     problem = problem_of(batch=batch, batch_first=batch_first, bidirectional=True)
     assert problem.input.shape == shape
     assert problem.output_shape == (*shape[:-1], 10)
@@ -230,14 +232,14 @@ def test_shape_of_input_and_output(batch: int | str, shape: tuple[int, ...], *, 
     ("initial_state", "zeros"),
     [("zero", {"h_0", "c_0"}), ("h_0-only", {"c_0"}), ("c_0-only", {"h_0"}), ("random", set())],
 )
-def test_initial_states(initial_state: str, zeros: set[str]) -> None:
+def test_initial_state_selects_zero_states(initial_state: str, zeros: set[str]) -> None:
     state = problem_of(initial_state=initial_state, num_layers=2).initial_state
     assert state is not None
     assert {name for name, array in state.items() if not array.any()} == zeros
     assert problem_of(initial_state="omitted").initial_state is None
 
 
-def test_cell_states_are_wide_in_every_other_row() -> None:
+def test_every_other_row_of_c_0_has_three_times_the_standard_deviation() -> None:
     state = problem_of(batch=200, dtype="float64").initial_state
     assert state is not None
     assert state["c_0"][:, ::2].std() == pytest.approx(1, rel=0.1)
@@ -246,7 +248,7 @@ def test_cell_states_are_wide_in_every_other_row() -> None:
 
 
 @pytest.mark.parametrize(("drop", "allowed"), [(0.5, {0.0, 2.0}), (0.25, {0.0, 1 / 0.75}), (1.0, {0.0})])
-def test_dropout_masks_drop_or_scale(drop: float, allowed: set[float]) -> None:
+def test_dropout_masks_zero_or_scale(drop: float, allowed: set[float]) -> None:
     problem = problem_of(dropout=drop, mode="train", num_layers=3, batch=50, bidirectional=True)
     assert list(problem.dropout_masks) == ["l0", "l1"]
     for mask in problem.dropout_masks.values():
@@ -256,11 +258,11 @@ def test_dropout_masks_drop_or_scale(drop: float, allowed: set[float]) -> None:
 
 
 @pytest.mark.parametrize("options", [{"mode": "eval"}, {"dropout": 0.0}, {"num_layers": 1}])
-def test_no_masks_where_dropout_does_not_act(options: dict[str, Any]) -> None:
+def test_without_dropout_there_are_no_masks(options: dict[str, Any]) -> None:
     assert not problem_of(**{"dropout": 0.5, "mode": "train", "num_layers": 2, **options}).dropout_masks
 
 
-def test_expected_shapes_follow_what_is_checked_in_the_order_of_comparison() -> None:
+def test_expected_shapes_contain_the_checked_tensors_in_order() -> None:
     assert problem_of(bias=False).expected_shapes() == {
         "output": (6, 4, 5),
         "h_n": (1, 4, 5),
@@ -276,7 +278,7 @@ def test_expected_shapes_follow_what_is_checked_in_the_order_of_comparison() -> 
     assert list(problem_of(hidden_size=[5, 3], check=("h_n",)).expected_shapes().values()) == [(1, 4, 5), (1, 4, 3)]
 
 
-def test_a_bound_is_a_number_of_the_cases_dtype() -> None:
+def test_clip_bounds_are_rounded_to_the_dtype() -> None:
     small = {"input_size": 1, "hidden_size": 1, "seq_len": 1, "batch": 1, "cell_clip": 0.7}
     for dtype, bound in (("float64", 0.7), ("float32", float(np.float32(0.7))), ("bfloat16", 0.69921875)):
         [cell] = cells(Case.model_validate(small | {"dtype": dtype}), Dialect()).values()

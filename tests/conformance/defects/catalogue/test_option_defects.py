@@ -9,7 +9,7 @@ import pytest
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.defect import Defect
 from conformance.verdict import oracle
-from conformance.verdict.problem import Problem, cells, counted_steps, make_problem
+from conformance.verdict.problem import Problem, cells, make_problem, step_mask
 from reference import Dialect
 from reference.activations import tanh
 from tests.conformance.defects.problems import (
@@ -73,7 +73,7 @@ def test_option_defects_do_not_apply_to_a_plain_case(defect: Defect) -> None:
 def _with_option(name: str, **option: Any) -> Problem:
     problem = PROBLEMS[name]
     case = problem.case.model_copy(update=option)
-    return replace(problem, case=case, mask=counted_steps(case))
+    return replace(problem, case=case, mask=step_mask(case))
 
 
 @pytest.mark.parametrize(
