@@ -168,10 +168,7 @@ class Case(BaseModel):
         if not math.isfinite(self.forget_bias):
             raise ValueError("forget_bias must be finite")
         if self.input_nan and ("gradients" in self.check or self.lengths is not None or not self.is_plain):
-            raise ValueError(
-                "input_nan requires a plain cell, a case without lengths, and check without gradients: "
-                "check: [output, h_n, c_n]"
-            )
+            raise ValueError("input_nan requires a plain cell, no lengths, and a check without gradients")
         if len(set(self.check)) != len(self.check):
             raise ValueError("check lists an item twice")
         self._check_size()

@@ -219,7 +219,7 @@ def _position_of(event: Any) -> Position:
 
 
 def _end_of(before: str) -> Position:
-    """Returns the position after a text."""
+    """Returns the position of the character that follows a text."""
     lines = before.splitlines() if before else []
     if not lines or before[-1] in "\r\n":
         return len(lines) + 1, 1

@@ -91,7 +91,7 @@ def judge(problem: Problem, solution: Mapping[str, NDArray[Any]], expectation: E
 
 
 def _reject(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> TensorVerdict:
-    """Returns the verdict on a tensor that is wrong in a way that has no error ratio."""
+    """Returns the verdict on a tensor without an error ratio, such as one with a wrong shape."""
     return TensorVerdict(name, math.inf, f"{name} {reason}", proven=True, detail=detail or {})
 
 

@@ -258,7 +258,7 @@ def _key(problem: Problem, profile: Profile, dialect: Dialect) -> str:
     digest.update(repr((problem.case.canonical, problem.draw, astuple(profile), astuple(dialect))).encode())
     for name, array in _arrays(problem):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -66,7 +66,7 @@ class Problem:
         return replace(self, cotangents={**self.cotangents, "output": output})
 
     def specified_steps(self, dialect: Dialect) -> NDArray[np.bool_] | None:
-        """Returns the steps of ``output`` that a dialect specifies, with its axes; None if it specifies all of them."""
+        """Returns whether a dialect specifies ``output``, for each row and step of it; None if it always does."""
         if dialect.padding != "unspecified" or self.mask is None:
             return None
         flipped = self.case.direction == "reverse" and dialect.reverse_output == "processing"
@@ -254,7 +254,7 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
     if case.is_plain:
         return dict.fromkeys(case.model.suffixes, Cell())
 
-    def stored(number: float | None) -> float | None:
+    def round_bound(number: float | None) -> float | None:
         """Rounds a bound to the case's dtype. Clipped results must equal the rounded bound exactly."""
         return None if number is None else float(round_to(case.dtype, np.array(number)))
 
@@ -269,9 +269,9 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
             gate,
             cell_state,
             coupled=case.coupled_gates,
-            clip=stored(case.clip),
+            clip=round_bound(case.clip),
             clips_output=dialect.clip == "activations",
-            cell_clip=stored(case.cell_clip),
+            cell_clip=round_bound(case.cell_clip),
             forget_bias=case.forget_bias,
         )
     return found

@@ -98,7 +98,8 @@ def test_every_array_of_a_problem_is_part_of_the_key(tmp_path: Path, path: str) 
     arrays = getattr(problem, field)
     array = (arrays[name] if name else arrays).copy()
     array.flat[0] = not array.flat[0] if array.dtype == bool else array.flat[0] + 1
-    other = replace(problem, **{field: {**arrays, name: array} if name else array})
+    change: dict[str, Any] = {field: {**arrays, name: array} if name else array}
+    other = replace(problem, **change)
     oracle = Oracle(tmp_path)
     oracle.expect(problem, *PLAIN)
     oracle.expect(other, *PLAIN)

@@ -16,7 +16,6 @@ from reference import PROFILES, Dialect, Profile
 from reference.activations import ACTIVATIONS, Activation
 from tests.reference.variants import Single
 
-RELUS = ("relu", "relu", "relu")
 BASE: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 4, "batch": 2}
 HALF: dict[str, Any] = BASE | {"dtype": "float16"}
 
@@ -61,13 +60,14 @@ def is_finite(solution: dict[str, Any]) -> bool:
 
 def scaled(problem: Problem, field: str, factor: float, only: str = "") -> Problem:
     """The problem with some of its arrays multiplied by a factor, in the case's dtype."""
-    arrays = {
+    arrays: dict[str, Any] = {
         name: round_to(problem.case.dtype, np.clip(array.astype(float) * factor, -6e4, 6e4))
         if name.startswith(only)
         else array
         for name, array in getattr(problem, field).items()
     }
-    return replace(problem, **{field: arrays})
+    change: dict[str, Any] = {field: arrays}
+    return replace(problem, **change)
 
 
 def random_problem(choose: random.Random) -> Problem:
@@ -120,7 +120,7 @@ def test_no_accepted_case_overflows_float16() -> None:
 
 
 def test_a_tensor_beyond_the_range_is_named() -> None:
-    problem = make_problem(Case(**HALF, values="scale-2", activations=RELUS))
+    problem = make_problem(Case(**HALF, values="scale-2", activations=("relu", "relu", "relu")))
     with pytest.raises(
         OverflowingCaseError,
         match=r"^grad\.h_0 can reach 1\.39e\+08, beyond the range of float16 \(up to 6\.55e\+04\), so that .*\. Use ",
