@@ -29,7 +29,7 @@ def as_arrays(solution: object) -> dict[str, NDArray[Any]]:
 
 
 HALF = frozenset({"float16", "bfloat16"})
-"""Dtypes that many frameworks support only on some processors. An adapter can find out by running a small layer."""
+"""Dtypes that many frameworks support only on some processors. An adapter can test this by running a small layer."""
 
 
 class Adapter(ABC):
@@ -46,7 +46,7 @@ class Adapter(ABC):
     install: str = ""
     """Command that installs the required modules."""
     default_tag: str = ""
-    """For an expensive implementation: the tag of the cases to run unless the implementation is named with ``-i``."""
+    """Tag of the cases that an expensive implementation runs, unless it is named with ``-i``; empty for all cases."""
     own_process: bool = False
     """Whether the implementation cannot share a process with others. It then always runs in its own."""
     environment: Mapping[str, str] = {}
@@ -65,10 +65,10 @@ class Adapter(ABC):
         return self.name
 
     def supports(self, case: Case) -> str | None:
-        """Returns why the implementation cannot run a case, in its users' terms, or None if it can.
+        """Returns the reason, in a user's terms, why the implementation cannot run a case; None if it can.
 
-        By default refuses a case with a feature that is not in ``features``. An adapter with further conditions extends
-        this: ``return super().supports(case) or …``.
+        By default, refuses a case with a feature that is not in ``features``. An adapter with further conditions
+        extends this method: ``return super().supports(case) or …``.
         """
         for feature in features(case):
             if feature not in self.features:
@@ -76,7 +76,7 @@ class Adapter(ABC):
         return None
 
     def runs_by_default(self, case: Case, named: Collection[str] = ()) -> bool:
-        """Returns whether a run includes a case: all cases, or those with ``default_tag`` unless it is named.
+        """Returns whether a run includes a case. ``default_tag`` restricts implementations that are not named.
 
         Args:
             case: the case.
@@ -106,12 +106,12 @@ class Adapter(ABC):
         return Dialect()
 
     def profile(self, case: Case) -> Profile:
-        """Returns how the implementation rounds: by default as the case's dtype does."""
+        """Returns the implementation's rounding profile; by default, the profile of the case's dtype."""
         return PROFILES[case.dtype]
 
     def dropout_masks(self, problem: Problem) -> Tensors:
-        """Returns the masks that ``solve`` applies: by default the problem's.
+        """Returns the dropout masks that ``solve`` applies; by default, the problem's.
 
-        An implementation that draws its own masks returns those.
+        If the implementation draws its own masks, the adapter returns those.
         """
         return problem.dropout_masks

@@ -49,7 +49,7 @@ def states(
 
 
 def stacked(model: Model, name: str, layers: Sequence[Sequence[Array]]) -> dict[str, Array]:
-    """Stacks the states of layers and directions to tensors with canonical names and shapes.
+    """Stacks the states of layers and directions into tensors with canonical names and shapes.
 
     Args:
         model: the architecture.
@@ -80,5 +80,5 @@ def weight_gradients(
 
 
 def _name_endings(model: Model, layer: int) -> list[str]:
-    """Returns the endings of the names of a layer's parameters, one for each direction: ``l1``, ``l1_reverse``."""
+    """Returns the endings of a layer's parameter names, one for each direction: ``l1``, ``l1_reverse``."""
     return [f"l{layer}{suffix}" for suffix in model.suffixes]

@@ -1,6 +1,6 @@
 """Contract check for adapters.
 
-``assert check_adapter(MyLSTM()) == []`` is a complete test of an adapter. Whether the LSTM is right is up to the cases.
+``assert check_adapter(MyLSTM()) == []`` is a complete test of an adapter. The cases check the LSTM itself.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,9 +69,9 @@ def check_adapter(adapter: Adapter, cases: Iterable[Case] = EXAMPLES) -> list[st
 
 
 def check_adapters(adapters: Sequence[Adapter], cases: Iterable[Case] = EXAMPLES) -> list[str]:
-    """Checks several adapters in one process. Detects an adapter that disturbs another.
+    """Checks several adapters in one process. Also detects adapters that disturb each other.
 
-    Every adapter solves a problem before the next problem; in the second pass the order is reversed. See
+    All adapters solve one problem before any of them solves the next; the second pass reverses this order. See
     ``check_adapter`` for the requirements.
 
     Args:
@@ -100,7 +100,7 @@ def check_adapters(adapters: Sequence[Adapter], cases: Iterable[Case] = EXAMPLES
 
 
 class _Violations:
-    """Faults by adapter and case, without repetitions. If there are several adapters, each line names the adapter."""
+    """Faults by adapter and case, without duplicates. If there are several adapters, each line names the adapter."""
 
     def __init__(self, several: bool) -> None:
         self._faults: dict[str, dict[str, None]] = {}
@@ -119,7 +119,7 @@ class _Violations:
 
 
 def _problems(adapter: Adapter, case: Case, violations: _Violations) -> list[tuple[Case, int]]:
-    """Returns the problems to solve for a case, each as a case and a draw: none if it is not supported."""
+    """Returns the problems to solve for a case, each as a case and a draw. Unsupported cases have none."""
 
     def supports(variant: Case) -> bool:
         reason = adapter.supports(variant)
@@ -134,7 +134,7 @@ def _problems(adapter: Adapter, case: Case, violations: _Violations) -> list[tup
 
 
 class _Trial:
-    """One problem that an adapter solves twice, and what came of it."""
+    """A problem that an adapter solves twice, with both outcomes."""
 
     def __init__(self, adapter: Adapter, case: Case, draw: int) -> None:
         self.adapter, self.case, self.draw = adapter, case, draw
@@ -199,17 +199,17 @@ class _Trial:
 def _coverage(trials: Sequence[_Trial]) -> Iterator[str]:
     """Yields a fault if nothing was checked or if no value could be compared with the reference."""
     if not trials:
-        yield "supports accepted none of the cases, so that nothing was checked"
+        yield "supports accepted none of the cases, so nothing was checked"
     verdicts = [verdict for trial in trials for verdict in trial.verdicts.values()]
     if verdicts and not any(verdict.conforms for verdict in verdicts):
         yield (
-            "no tensor of any case conforms to the reference, so that weights kept from an earlier call cannot be "
-            "detected. Run `conformance smoke` first"
+            "no tensor of any case conforms to the reference, so weights kept from an earlier call cannot be detected. "
+            "Run `conformance smoke` first"
         )
 
 
 def _compare_draws(trials: Sequence[_Trial]) -> Iterator[str]:
-    """Yields a fault if tensors that conform in one draw of a case deviate in another, beyond doubt."""
+    """Yields a fault if tensors that conform in one draw of a case are proven wrong in another."""
     for trial, other in permutations(trials, 2):
         wrong = [
             verdict

@@ -1,6 +1,6 @@
 """Checks the packages that an adapter requires: whether they are installed, and in a supported version.
 
-Nothing here imports a framework.
+No framework is imported.
 """
 
 import importlib.util
@@ -40,12 +40,12 @@ lack the metadata of this package. Modules without an extra accept every version
 
 
 def missing(adapter: Adapter) -> str | None:
-    """Returns why an adapter's packages do not suffice: not installed, or a wrong version. None if they suffice."""
+    """Returns a sentence about required packages that are not installed or have the wrong version; None without any."""
     return not_installed(adapter) or wrong_version(adapter)
 
 
 def not_installed(adapter: Adapter) -> str | None:
-    """Returns which required modules are not installed and the command that installs them; None if all are."""
+    """Returns a sentence with the missing modules and the command that installs them; None if all are installed."""
     absent = [module for module in adapter.requires if not _is_installed(module)]
     if not absent:
         return None
@@ -79,7 +79,7 @@ def versions(adapter: Adapter) -> dict[str, str]:
 @cache
 def version(module: str) -> str:
     """Returns the version of the distribution that provides a top-level module; empty if there is none."""
-    # Some wheels have another name than their module: tensorflow-cpu provides tensorflow.
+    # A distribution can have another name than its module: tensorflow-cpu provides tensorflow.
     for distribution in (module, f"{module}-cpu", *metadata.packages_distributions().get(module, ())):
         try:
             return metadata.version(distribution)
@@ -90,7 +90,7 @@ def version(module: str) -> str:
 
 @cache
 def _satisfies(found: str, requirement: str) -> bool:
-    """Returns whether a version is in a requirement's range. Prereleases count; an unknown version is accepted."""
+    """Returns whether a version is in a requirement's range. Prereleases and unknown versions are accepted."""
     try:
         return Requirement(requirement).specifier.contains(Version(found), prereleases=True)
     except InvalidVersion:

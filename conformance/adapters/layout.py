@@ -40,7 +40,7 @@ class Layout:
         projection_transposed: whether the projection is (H, P) instead of (P, H).
         peepholes: order of the peepholes' blocks of H elements.
         peephole: name of the peepholes.
-        forget_bias: number that the framework adds to the forget gate at run time. The stored bias is smaller by it.
+        forget_bias: number that the framework adds to the forget gate at run time. ``pack`` subtracts it from the bias.
 
     A name that contains ``{gate}`` denotes one array per gate: ``{gate}`` is replaced by the gate's letter.
     """
@@ -69,7 +69,7 @@ class Layout:
     def pack(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """Converts a layer's canonical parameters to the framework's arrays. All arrays are new.
 
-        ``bias_ih + bias_hh`` may not be representable in its dtype. A summed bias is rounded once, also if a forget
+        ``bias_ih + bias_hh`` may not be representable in its dtype. A summed bias is rounded once, even if a forget
         bias is subtracted, as for a user who ports weights. The error budget covers this: it is one rounding of a term
         of the gate's sum.
 
@@ -169,7 +169,7 @@ class Layout:
         return [(name.replace(_GATE, gate), block) for gate, block in zip(self.gates, blocks, strict=True)]
 
     def _joined(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Joins arrays stored per gate to arrays of all gates. The inverse of ``_split``."""
+        """Joins arrays stored per gate into arrays of all gates. The inverse of ``_split``."""
         joined = dict(arrays)
         for name in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh):
             parts = [arrays[part] for gate in self.gates if (part := name.replace(_GATE, gate)) in arrays]

@@ -116,7 +116,8 @@ class JaxAdapter(Adapter):
 def compile_run(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
     """Returns a jitted function of weights, input, initial states and lengths. JAX compiles it once per shape.
 
-    If it differentiates, it also takes cotangents, and returns the gradients of weights, input and initial states.
+    If ``differentiates`` is true, the function also takes cotangents, and returns the gradients of weights, input and
+    initial states.
     """
     import jax
 

@@ -16,7 +16,7 @@ ACTIVATIONS = {
     "hard_sigmoid_6": "hard_sigmoid",
     "softsign": "soft_sign",
 }
-"""Names of activations in ``flax.linen`` and ``flax.nnx``. Their ``leaky_relu`` is left out: it has another slope."""
+"""Names of activations in ``flax.linen`` and ``flax.nnx``. Their ``leaky_relu`` has another slope and is left out."""
 
 
 class FlaxLinenLSTMCell(JaxAdapter):

@@ -58,7 +58,7 @@ def _zeros(key: Any, shape: Any, dtype: Any, out_sharding: Any = None) -> Any:
     return jax.numpy.zeros(shape, dtype)
 
 
-# The default initialisers fail for 16-bit dtypes and are slow for others.
+# The default initializers fail for 16-bit dtypes and are slow for others.
 _ZERO_INITIALIZERS = {"kernel_init": _zeros, "recurrent_kernel_init": _zeros}
 
 

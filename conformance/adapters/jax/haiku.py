@@ -24,12 +24,12 @@ class HaikuLSTM(JaxAdapter):
     layout: ClassVar[Layout] = HAIKU
 
     def supports(self, case: Case) -> str | None:
-        """Refuses forget biases other than 1, which Haiku always adds, and 0, which ``layout_of`` compensates."""
+        """Refuses forget biases other than 0 and 1. Haiku always adds 1, which ``layout_of`` compensates for 0."""
         other = f"haiku.LSTM adds 1 to the forget gate, not {case.forget_bias:g}"
         return super().supports(case) or (None if case.forget_bias in (0.0, 1.0) else other)
 
     def layout_of(self, case: Case) -> Layout:
-        """Returns Haiku's layout. Its stored bias is smaller by the part of Haiku's added 1 that the case lacks."""
+        """Returns Haiku's layout. If the case has no forget bias, the stored bias is smaller by the 1 that Haiku adds."""
         return replace(HAIKU, forget_bias=1.0 - case.forget_bias)
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:

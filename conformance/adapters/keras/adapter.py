@@ -45,7 +45,7 @@ class KerasAdapter(Adapter):
     """
 
     options: ClassVar[Mapping[str, Any]] = {}
-    """Further arguments of each layer."""
+    """Additional arguments of each layer."""
     handling: ClassVar[Mapping[str, str]] = {
         "stacked": "one layer after the other; for two directions, each in Bidirectional(merge_mode='concat')",
         "lengths": "mask",
@@ -72,7 +72,7 @@ class KerasAdapter(Adapter):
         if reason := super().supports(case):
             return reason
         if case.direction == "reverse" and len(self.layer_groups(case)) > 1:
-            return "a layer with go_backwards=True passes its output on in processing order"
+            return "a layer with go_backwards=True passes its output to the next layer in processing order"
         if case.activations[1::3] != case.activations[2::3]:
             return "keras.layers.LSTM has a single activation for the candidate and for the cell state in the output"
         if lacking := [name for name in case.activations if name not in self.activations]:

@@ -26,7 +26,7 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class LayerConfig:
-    """Everything that a Keras layer, and a function traced around it, are built for.
+    """Configuration of a Keras layer, and of a function traced around it.
 
     Attributes:
         input_size: number of features of the layer's input.
@@ -37,7 +37,7 @@ class LayerConfig:
         training: value of the argument ``training`` of each call.
         masked: whether each call gets a mask.
         given_state: whether each call gets initial states.
-        options: further arguments of the layer, such as ``("unroll", True)``.
+        options: additional arguments of the layer, such as ``("unroll", True)``.
         batch: number of rows if the layer holds a state for each row, else None.
     """
 
@@ -87,16 +87,16 @@ def import_keras(backend: str) -> Any:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Withholds the standard error of native code. Prints it if an exception is raised."""
+    """Captures the standard error of native code, and prints it only if an exception is raised."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as withheld:
+    with tempfile.TemporaryFile() as captured:
         stderr = os.dup(2)
-        os.dup2(withheld.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            withheld.seek(0)
-            os.write(stderr, withheld.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
             os.dup2(stderr, 2)
@@ -104,14 +104,14 @@ def muted() -> Iterator[None]:
 
 
 def build_layer(keras: Any, config: LayerConfig) -> Any:
-    """Builds a Keras layer with all weights zero, because the default initialiser cannot draw 16-bit numbers.
+    """Builds a Keras layer with all weights zero, because the default initializer cannot draw 16-bit numbers.
 
     Args:
         keras: the module ``keras`` or ``tf_keras``.
         config: configuration of the layer.
 
     Raises:
-        RuntimeError: this version of Keras orders the weights in another way.
+        RuntimeError: this version of Keras orders the weights differently.
     """
     own = {
         "use_bias": config.use_bias,
@@ -156,7 +156,7 @@ def call_arguments(config: LayerConfig, states: Sequence[Any], masks: Sequence[A
 
 
 def flatten_results(returned: Sequence[Any]) -> list[Any]:
-    """Flattens what a layer returned: the sequence and all final states. Stacked cells return lists of states."""
+    """Flattens a layer's result: the sequence and all final states. Stacked cells return lists of states."""
     return [
         tensor for item in returned for tensor in (item if isinstance(item, list | tuple) else [item])
     ]  # fmt: skip

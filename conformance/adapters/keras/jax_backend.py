@@ -43,7 +43,7 @@ class KerasLSTMJax(KerasAdapter):
             "keras": keras.__version__,
             "jax": jax.__version__,
             "device": str(jax.devices()[0]),
-            "path": "jax.jit around the layer's stateless_call, in float64 under jax.enable_x64",
+            "path": "jax.jit around the layer's stateless_call; float64 cases under jax.enable_x64",
             "gradients": "jax.vjp",
             **self.handling,
         }

@@ -146,5 +146,5 @@ def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
         [tf.TensorSpec((None, config.units), config.dtype)] * (config.given_state * (4 if config.bidirectional else 2)),
         [tf.TensorSpec((None, None), tf.bool)] * config.masked,
     ]
-    # A concrete function: otherwise TensorFlow takes all layers for one function and warns that it is retraced.
+    # Without a concrete function, TensorFlow treats all layers as one function and warns that it is retraced.
     return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ class TfKerasLSTM(KerasLSTM):
     features = KerasLSTM.features - {"input dropout"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
-        "input dropout": "tf_keras does not expose the seed of its masks, so that they cannot be known before the run",
+        "input dropout": "tf_keras does not expose the seed of its masks, so they cannot be known before the run",
     }
     activations: ClassVar[Mapping[str, str]] = {
         **{name: called for name, called in KerasLSTM.activations.items() if name != "hard_sigmoid_6"},

@@ -90,7 +90,7 @@ class ZeroStateOnnxAdapter(OnnxAdapter):
     def dialect(self, case: Case) -> Dialect:
         """Declares zero final states for rows of length 0.
 
-        ONNX defines Y_h as "the last output value", which such a row lacks; onnxruntime's tests pin 0
+        ONNX defines Y_h as "the last output value", which such a row lacks; onnxruntime's tests expect 0
         (microsoft/onnxruntime#28052).
         """
         del case

@@ -43,7 +43,7 @@ class Mnn(OnnxAdapter):
             files = ("--modelFile", str(source), "--MNNModel", str(target))
             _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "lstm", *self.options])
             if not target.exists():
-                raise RuntimeError("mnnconvert does not convert this model")
+                raise RuntimeError("mnnconvert cannot convert this model")
             module = MNN.nn.load_module_from_file(str(target), list(feeds), names)
         kinds = {np.dtype(np.float32): MNN.expr.float, np.dtype(np.int32): MNN.expr.int}
         inputs = [

@@ -23,7 +23,7 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     }
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Runs a model in a session of its own."""
+        """Runs a model in a new session."""
         del case
         return _onnxruntime.run(model.SerializeToString(), feeds)
 

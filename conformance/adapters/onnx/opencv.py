@@ -20,7 +20,7 @@ class OpenCvDnn(OnnxAdapter):
     features = OnnxAdapter.features - {"activations", "activations per direction"}
     lacks: ClassVar[Mapping[str, str]] = {
         **OnnxAdapter.lacks,
-        "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported"; nor are others',
+        "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported", nor is any other',
     }
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:

@@ -18,7 +18,7 @@ class OnnxReference(OnnxAdapter):
     batchwise = True
 
     def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Runs a model in an evaluator of its own."""
+        """Runs a model in a new evaluator."""
         from onnx.reference import ReferenceEvaluator
 
         del case

@@ -14,7 +14,7 @@ def run(model: bytes, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
     """Runs a model in a new session and returns its outputs by name.
 
     Args:
-        model: serialised ONNX model.
+        model: serialized ONNX model.
         feeds: inputs by name. Names that the model does not have are ignored.
     """
     import onnxruntime

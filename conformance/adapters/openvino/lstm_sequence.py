@@ -80,6 +80,6 @@ class OpenVinoSequence(Adapter):
         }
 
     def dialect(self, case: Case) -> Dialect:
-        """Declares zero final states for rows of length 0, like OpenVINO's ONNX front end, which uses this operator."""
+        """Declares zero final states for rows of length 0, as OpenVINO's ONNX front end does with this operator."""
         del case
         return Dialect(zero_length="zero")

@@ -60,7 +60,7 @@ class OpenVinoOnnxDefault(OpenVinoOnnx):
         return ""
 
     def profile(self, case: Case) -> Profile:
-        """Returns bfloat16's profile if that is the default precision, which weights and inputs are then rounded to."""
+        """Returns a profile with weights and inputs rounded to bfloat16 if that is the default precision."""
         if _openvino.default_precision() == "bf16":
             return replace(PROFILES["bfloat16"], name="bfloat16 of float32", u_op=PROFILES["bfloat16"].u)
         return super().profile(case)

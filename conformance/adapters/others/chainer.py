@@ -90,7 +90,7 @@ class ChainerNStepLSTM(Adapter):
 def _chainer() -> Any:
     """Imports Chainer and suppresses its warnings."""
     with warnings.catch_warnings():
-        # Chainer is older than its Python and NumPy, and triggers their deprecation warnings.
+        # Chainer predates its Python and NumPy, and triggers their deprecation warnings.
         warnings.simplefilter("ignore")
         import chainer
     return chainer
@@ -112,7 +112,7 @@ class _Rows:
         return [whole[step, : (self._lengths > step).sum()].copy() for step in range(self._lengths.max())]
 
     def whole(self, steps: Sequence[Array]) -> Array:
-        """Returns such a list as one array with the case's axes, with zeros in the padding."""
+        """Joins a list of time steps into one array with the case's axes, and zeros in the padding."""
         result = np.zeros((self._case.seq_len, len(self._lengths), steps[0].shape[1]), steps[0].dtype)
         for step, own in enumerate(steps):
             result[step, : len(own)] = own

@@ -90,7 +90,7 @@ class MlxLSTM(Adapter):
 
 @lru_cache(maxsize=64)
 def _layers(model: Model) -> list[Any]:
-    """Returns a layer for each layer of the model, cached. ``solve`` sets their weights anew for each problem."""
+    """Returns one ``mlx.nn.LSTM`` per layer, cached. ``solve`` sets their weights for each problem."""
     import mlx.nn as nn
 
     return [

@@ -69,7 +69,7 @@ class PaddleLSTM(Adapter):
             "path": "dynamic graph; Paddle's rnn kernel, or with a projection Paddle's loop over its cells",
             "lengths": "sequence_length",
             "gradients": "paddle.grad, in training mode if the case has no dropout",
-            "dropout": "Paddle draws the masks; a paddle.nn.LSTM with known parameters and the same seed shows them",
+            "dropout": "Paddle draws the masks; a paddle.nn.LSTM with known parameters and the same seed reveals them",
         }
 
     def dialect(self, case: Case) -> Dialect:
@@ -107,7 +107,12 @@ def _weights(problem: Problem, end: str) -> dict[str, Array]:
 
 
 def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
-    """Returns a new layer and its cells, which hold the parameters, by layer and direction: ``l1_reverse``."""
+    """Returns a new layer, and its cells, which hold the parameters, by layer and direction: ``l1_reverse``.
+
+    Args:
+        case: the case.
+        **changes: arguments of ``paddle.nn.LSTM`` that differ from the case's.
+    """
     paddle = _paddle()
     bias = None if case.bias else False
     options = {
@@ -137,7 +142,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _run(layer: Any, problem: Problem, x: Any, states: Any) -> Any:
-    """Runs a layer. Dropout draws the same masks in every run of a case, since the case gives the seed."""
+    """Runs a layer. Dropout draws the same masks in every run of a case, because the case determines the seed."""
     paddle = _paddle()
     lengths = None if problem.lengths is None else paddle.to_tensor(problem.lengths.copy())
     random = paddle.get_rng_state()

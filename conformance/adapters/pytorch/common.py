@@ -77,7 +77,7 @@ def refusal(module: str, dtype: str, **options: Any) -> str | None:
     Args:
         module: ``LSTM`` or ``LSTMCell``.
         dtype: dtype of the parameters and the input.
-        **options: further arguments of the module.
+        **options: additional arguments of the module.
     """
     import torch
 
@@ -98,7 +98,7 @@ def refusal(module: str, dtype: str, **options: Any) -> str | None:
 
 
 def build(module: str, options: Mapping[str, Any], dtype: str) -> Any:
-    """Builds a ``torch.nn.LSTM`` or ``LSTMCell`` with uninitialised parameters.
+    """Builds a ``torch.nn.LSTM`` or ``LSTMCell`` with uninitialized parameters.
 
     Does not draw from torch's global random state.
 

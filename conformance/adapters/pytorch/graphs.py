@@ -58,7 +58,7 @@ class TorchLSTMCompiled(TorchLSTM):
     """Drives ``torch.compile`` with one graph for forward and backward.
 
     The graph is the Python LSTM of ``torch._decomp``, unrolled over time. Dynamo compiles an LSTM only with
-    ``allow_rnn``; otherwise it runs it eagerly.
+    ``allow_rnn``. Without it, the LSTM runs eagerly.
     """
 
     name = "torch.nn.LSTM[compile,aot_eager]"

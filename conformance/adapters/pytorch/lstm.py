@@ -89,7 +89,7 @@ class TorchLSTM(Adapter):
 
 
 def build_module(case: Case, dtype: str) -> Any:
-    """Builds a case's ``torch.nn.LSTM`` in the case's mode. Its parameters are uninitialised.
+    """Builds a case's ``torch.nn.LSTM`` in the case's mode. Its parameters are uninitialized.
 
     Every problem gets a new module. A module that several adapters share carries state from one to the next: after
     ``torch.func.functional_call``, for example, its ``_flat_weights`` still hold the tensors of that call.
@@ -112,7 +112,7 @@ def lstm_options(case: Case) -> Options:
 
 
 def build_lstm(options: Options, dtype: str) -> Any:
-    """Builds a ``torch.nn.LSTM`` with uninitialised parameters, without warning about dropout in a single layer."""
+    """Builds a ``torch.nn.LSTM`` with uninitialized parameters, without warning about dropout in a single layer."""
     with warnings.catch_warnings():
         # Cases with dropout in a single layer check that it has no effect.
         warnings.filterwarnings("ignore", "dropout option adds dropout after all but last", UserWarning)
@@ -151,7 +151,7 @@ def _recover_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
 
     A probe with known parameters draws the same masks: they depend only on shapes, p and the seed, and lower layers
     draw first. The probe's lower layers output the constant tanh(1) for any input. Its last layer copies each element
-    of its input to a unit of its own, whose h is about 0.6 if the element was kept and about 0 if it was dropped.
+    of its input to a separate unit, whose h is about 0.6 if the element was kept and about 0 if it was dropped.
 
     Args:
         problem: the problem.
@@ -169,7 +169,7 @@ def _recover_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
             parameter.zero_()
             layer = int(name.split("_l")[1].split("_")[0])
             if name.startswith("bias_ih"):
-                # Gates i and o are open and f is shut, so that h = tanh(tanh(candidate)).
+                # Gates i and o are 1 and f is 0, so h = tanh(tanh(candidate)).
                 gates = torch.tensor([60.0, -60.0, 60.0 if layer < top else 0.0, 60.0])
                 parameter.view(4, hidden).copy_(gates[:, None])
             elif name.startswith("weight_hr"):

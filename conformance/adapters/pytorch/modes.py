@@ -89,7 +89,7 @@ class TorchLSTMVmap(TorchLSTM):
     features = TorchLSTM.features - {"lengths", "dropout", "unbatched"}
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "torch.func.vmap needs rows of equal length",
-        "dropout": "under torch.func.vmap, dropout draws a mask for each row, in an order of its own",
+        "dropout": "under torch.func.vmap, dropout draws a mask for each row, in another order",
         "unbatched": "torch.func.vmap needs a batch to map over",
     }
 
@@ -134,7 +134,7 @@ class TorchLSTMVmap(TorchLSTM):
 
 
 def _scripted_for(case: Case) -> Any:
-    # A scripted module has a training mode of its own.
+    # A scripted module has its own training mode.
     return scripted(lstm_options(case), case.dtype, case.lengths is not None).train(case.mode == "train")
 
 

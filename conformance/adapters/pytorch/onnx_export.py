@@ -68,7 +68,7 @@ class TorchOnnx(Adapter):
             names: names of the model's inputs.
 
         Returns:
-            The serialised ONNX model.
+            The serialized ONNX model.
         """
 
     def describe(self) -> dict[str, str]:

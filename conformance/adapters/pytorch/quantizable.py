@@ -1,4 +1,4 @@
-"""``torch.ao.nn.quantizable.LSTM`` in floating point, as it is trained and observed before quantisation."""
+"""``torch.ao.nn.quantizable.LSTM`` in floating point, as it is trained and observed before quantization."""
 
 import warnings
 from collections.abc import Mapping, Set
@@ -23,7 +23,7 @@ class QuantizableLSTM(Adapter):
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
     split_gates: bool = False
-    path: str = "built directly, without observers, not quantised"
+    path: str = "built directly, without observers, not quantized"
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "no bias", "unbatched", "batch first", "state omitted", "gradients",
@@ -95,14 +95,14 @@ class QuantizableLSTMFromFloat(QuantizableLSTM):
     """Drives the module built from a ``torch.nn.LSTM`` as in ``prepare``, with observers."""
 
     name = "torch.ao.nn.quantizable.LSTM[from_float]"
-    path = "from_float of a torch.nn.LSTM, with the observers of default_qconfig, not quantised"
+    path = "from_float of a torch.nn.LSTM, with the observers of default_qconfig, not quantized"
 
     def _module(self, problem: Problem, stored_names: Mapping[str, list[str]]) -> Any:
         import torch
 
         del stored_names
         case = problem.case
-        # A module in training mode would get fake quantisation instead of observers.
+        # A module in training mode would get fake quantization instead of observers.
         lstm = build_module(case, case.dtype).eval()
         lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""``torch.nn.LSTM`` in less precision than float32: under autocast, and with float16 weights."""
+"""``torch.nn.LSTM`` at lower precision than float32: under autocast, and with float16 weights."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -47,12 +47,12 @@ class TorchDynamicLSTM(TorchLSTM):
         "gradients", "projection", "dropout", "no bias", "unbatched", "float64", "float16", "bfloat16"
     }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
-        "gradients": "a dynamically quantised LSTM supports inference only",
-        "dropout": "a dynamically quantised LSTM supports inference only",
-        "projection": "a dynamically quantised LSTM has no projection",
-        "no bias": "a dynamically quantised LSTM asserts that it has biases",
-        "unbatched": "a dynamically quantised LSTM raises for inputs without a batch axis",
-    } | dict.fromkeys(("float64", "float16", "bfloat16"), "a dynamically quantised LSTM has float32 inputs and outputs")
+        "gradients": "a dynamically quantized LSTM supports inference only",
+        "dropout": "a dynamically quantized LSTM supports inference only",
+        "projection": "a dynamically quantized LSTM has no projection",
+        "no bias": "a dynamically quantized LSTM asserts that it has biases",
+        "unbatched": "a dynamically quantized LSTM raises for inputs without a batch axis",
+    } | dict.fromkeys(("float64", "float16", "bfloat16"), "a dynamically quantized LSTM has float32 inputs and outputs")
 
     def profile(self, case: Case) -> Profile:
         """Returns float32 with float16 weights. Inputs and states are not rounded."""

@@ -1,6 +1,7 @@
-"""Modules that TorchScript compiles. TorchScript resolves their annotations in this file, so it imports torch at once.
+"""Modules that TorchScript compiles.
 
-Import it only where torch is installed.
+TorchScript resolves their annotations in this file. The file therefore imports torch when it is imported, and can be
+imported only where torch is installed.
 """
 
 from typing import Any

@@ -274,7 +274,7 @@ def test_a_reason_must_be_text(case: Callable[..., Case]) -> None:
 @pytest.mark.parametrize("cases", [EXAMPLES, ()])
 def test_an_adapter_that_supports_nothing_does_not_pass(cases: tuple[Case, ...]) -> None:
     assert check_adapter(SupportsNothing(), cases) == [
-        "correct: supports accepted none of the cases, so that nothing was checked"
+        "correct: supports accepted none of the cases, so nothing was checked"
     ]
 
 

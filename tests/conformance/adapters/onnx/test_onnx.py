@@ -87,7 +87,7 @@ def test_refuses_unsupported_options_with_a_reason(case: Callable[..., Case], na
         ("openvino[onnx,batchwise]", {}, "layout=1 is for batch-first cases"),
         ("opencv.dnn", {"activations": ("sigmoid", "relu", "relu")}, "[Relu] for layer LSTM is not supported"),
         ("MNN", {"peepholes": True}, "not support 8th input"),
-        ("MNN", {"activations": ("sigmoid", "tanh", "elu")}, "mnnconvert does not convert this model"),
+        ("MNN", {"activations": ("sigmoid", "tanh", "elu")}, "mnnconvert cannot convert this model"),
     ],
 )
 def test_limits_of_a_runtime_are_refused_with_its_message(

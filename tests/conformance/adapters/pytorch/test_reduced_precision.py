@@ -64,7 +64,7 @@ def test_dynamic_reports_unsupported_options(case: Callable[..., Case], options:
     assert words in (TorchDynamicLSTM().supports(case(**options)) or "")
 
 
-def test_the_quantised_module_runs(case: Callable[..., Case]) -> None:
+def test_the_quantized_module_runs(case: Callable[..., Case]) -> None:
     single = case(dtype="float32", check=FORWARD)
     with torch.no_grad():
         module = TorchDynamicLSTM()._callable(torch.nn.LSTM(3, 5), single)
