@@ -85,7 +85,7 @@ They are not entry points, so that a checkout works without being installed.
 
 @cache
 def registered() -> dict[str, str]:
-    """Returns the place of the class of every registered name: built-in adapters first, then others by name."""
+    """Returns where the class of every registered name is defined: built-in adapters first, then others by name."""
     points = sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
     return BUILT_IN | {point.name: point.value for point in points if point.name not in BUILT_IN}
 
