@@ -8,7 +8,7 @@ from conformance.known import divergences as known
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Prints the script."""
+    """Prints the script of a divergence."""
     entries = {entry.id: entry for entry in known.shipped()}
     if args.id not in entries:
         close = difflib.get_close_matches(args.id, entries, 1, 0.5)

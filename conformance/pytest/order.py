@@ -1,4 +1,4 @@
-"""Which cases pytest runs, and in which order."""
+"""Selects the cases of a shard, and sorts cases."""
 
 from collections.abc import Sequence
 from typing import Any
