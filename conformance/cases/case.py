@@ -208,7 +208,7 @@ class Case(BaseModel):
 
     @property
     def is_plain(self) -> bool:
-        """Whether all options of the cell have their defaults, so that the cell is the standard LSTM cell."""
+        """Whether all options of the cell have their defaults, which give the standard LSTM cell."""
         options = ("peepholes", "coupled_gates", "activations", "clip", "cell_clip", "forget_bias")
         return all(getattr(self, name) == type(self).model_fields[name].default for name in options)
 

@@ -148,7 +148,7 @@ class Rows:
                 if name not in values:
                     self.note(node.key_at, f"exclude has the option {name}, which is not in the matrix")
                     continue
-                # A list stands for any of its items, unless the list itself is a value in the matrix.
+                # A list matches any of its items, unless the list itself is a value in the matrix.
                 is_value = _contains(node.plain(), values[name])
                 items = node.content if isinstance(node.content, list) and not is_value else [node]
                 wanted[name] = [item.plain() for item in items]
@@ -250,7 +250,7 @@ def _matches(options: dict[str, Any], wanted: dict[str, list[Any]]) -> bool:
 
 
 def _contains(value: Any, others: list[Any]) -> bool:
-    """Returns whether a list contains a value. Unlike ``in``, does not take true for 1."""
+    """Returns whether a list contains a value. Unlike ``in``, does not treat true as 1."""
     return any(isinstance(value, bool) == isinstance(other, bool) and value == other for other in others)
 
 

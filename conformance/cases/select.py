@@ -20,8 +20,8 @@ class Selection:
     Attributes:
         expression: expression of ``-k``, see ``compile_expression``. It is matched against the case's id, its tags and
             the implementation's name.
-        tags: tags, one of which the case must have.
-        dtypes: dtypes, one of which the case must have.
+        tags: tags. The case must have at least one of them.
+        dtypes: dtypes. The case must have one of them.
     """
 
     expression: str = ""

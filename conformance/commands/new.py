@@ -15,12 +15,12 @@ def execute(args: argparse.Namespace) -> int:
     parts = _parts(args.name)
     path = args.output or Path(f"{'_'.join(parts).lower()}_adapter.py")
     if path.suffix != ".py":
-        raise UserError(f"{path}: the name of the file must end in .py, so that `-i {path}:Class` can load it")
+        raise UserError(f"{path}: the file name must end in .py, so that `-i {path}:Class` can load it")
     class_name = "".join(part[0].upper() + part[1:] for part in parts) + "Adapter"
     template = resources.files("conformance.commands").joinpath("adapter.py.txt").read_text(encoding="utf-8")
     _write(path, Template(template).substitute(name=args.name, class_name=class_name))
     spec = f"{path}:{class_name}"
-    print(f"created {path}. Replace its three lines with FILL IN, then run")
+    print(f"created {path}. Replace the three lines marked FILL IN, then run")
     print(f"  {shlex.join(['conformance', 'smoke', spec])}")
     print(f"  {shlex.join(['conformance', 'run', '-i', spec])}")
     return 0

@@ -33,7 +33,7 @@ STEPS = (
     ("cases/lengths.yaml::dtype:float32+direction:forward+num_layers:1+padding:large", "rows of different lengths"),
     (
         "cases/lengths.yaml::dtype:float32+direction:bidirectional+num_layers:2+padding:nan",
-        "all of it, NaN in the padding",
+        "all options together, NaN in the padding",
     ),
 )
 """Ids of shipped cases, each with the option that it adds to the steps before it."""
@@ -82,7 +82,7 @@ def _run_steps(args: argparse.Namespace, adapter: Adapter) -> int:
 
 
 def steps() -> Iterator[tuple[Case, str]]:
-    """Returns the cases of ``STEPS``, each with the option that it adds."""
+    """Yields the cases of ``STEPS``, each with the option that it adds."""
     folder = shipped_cases()
     files = dict.fromkeys(name.split("::")[0] for name, _ in STEPS)
     cases = {case.id: case for file in files for case in load(folder.parent / file, folder.parent)}

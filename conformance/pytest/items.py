@@ -140,7 +140,7 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
     """Loads the implementations to run, by name: those given on the command line, or all that are installed.
 
     Raises:
-        UserError: one given on the command line is not installed, or none is.
+        UserError: an implementation on the command line is not installed, or no implementation is.
     """
     if ADAPTERS not in config.stash:
         from conformance.run import implementations

@@ -32,7 +32,7 @@ _NODE_ID = re.compile(r"(?P<file>[^:]+\.yaml)::(?P<case>[^\[]+)\[(?P<implementat
 class Recorder:
     """Plug-in that writes a results file.
 
-    Rows arrive in the reports of items. A worker that died sent no row, so that one is made from the item's node id.
+    Rows arrive in the reports of items. A worker that dies sends no row. It is made from the item's node id.
     """
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
@@ -51,7 +51,7 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Begins the file under pytest-xdist. Each worker sends the same node ids, so that the first ones suffice."""
+        """Begins the file under pytest-xdist. Every worker sends the same node ids, so the first ones suffice."""
         if self._file is None:
             self._begin(ids)
 

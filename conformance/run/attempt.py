@@ -1,4 +1,4 @@
-"""One attempt at a case on an implementation: CPU seconds by phase, warnings, and what the implementation raised."""
+"""One attempt at a case on an implementation: CPU seconds by phase, warnings, and errors of the implementation."""
 
 import time
 import warnings
@@ -24,7 +24,7 @@ class RaisedError(Exception):
 
 
 class Attempt:
-    """Measures and calls an implementation while it runs one case.
+    """Calls an implementation for one case. Measures CPU time and records warnings.
 
     Attributes:
         seconds: CPU seconds by phase, in this process and in the implementation's own.
@@ -35,8 +35,8 @@ class Attempt:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
-        # Several threads may run if implementations have their own processes. In this process, the framework's threads
-        # count too.
+        # If implementations have their own processes, other threads run other cases and must not count. In this
+        # process, the framework's threads count too.
         self._clock = time.thread_time if self._worker else time.process_time
         self._last = self._clock()
 

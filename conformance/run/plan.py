@@ -20,10 +20,10 @@ def make_plan(
     """Pairs each adapter with the selected cases.
 
     Args:
-        selection: which cases were asked for.
+        selection: conditions that the cases must meet.
         cases: all cases.
         adapters: all adapters.
-        named: the implementations that were asked for by name. They run more than their default tag.
+        named: names of the implementations that the user named. Their default tags do not restrict them.
     """
     return [
         (adapter, [case for case in selection.cases(cases, adapter.name) if adapter.runs_by_default(case, named)])
@@ -43,7 +43,7 @@ def planned(plan: Plan) -> dict[str, int]:
 
 
 def part(plan: Plan, shard: Shard | None) -> Plan:
-    """Returns one shard of a plan. An implementation without rows stays, so that every shard lists all of them."""
+    """Returns one shard of a plan. Keeps implementations without rows, so that every shard lists all of them."""
     if shard is None:
         return plan
     return [(adapter, [case for case in cases if shard.holds(case.key, adapter.name)]) for adapter, cases in plan]

@@ -1,7 +1,7 @@
 """Runs several implementations at once, in one thread each.
 
-A lock lets only one thread at a time execute the suite's own code, so that nothing else needs to be thread-safe. A
-thread releases the lock while it waits for its worker process.
+A lock lets only one thread at a time execute the suite's own code, so the rest of the suite need not be thread-safe.
+A thread releases the lock while it waits for its worker process.
 """
 
 import contextlib

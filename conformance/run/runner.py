@@ -29,7 +29,7 @@ from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
 
 CONFIRMING_DRAWS = (1, 2)
-"""Additional draws of a case that decide about a deviation beyond the budget but within the rigorous bound."""
+"""Additional draws of a case that confirm or refute a deviation beyond the budget but within the rigorous bound."""
 
 UNEXPLAINED_CPU_SECONDS = 20.0
 """CPU time to spend on failures without a diagnosis, per implementation. Pairs of defects are not tried after that."""
@@ -45,12 +45,12 @@ class Runner:
     """Runs cases on implementations.
 
     Attributes:
-        oracle: computes the expected solutions.
+        oracle: source of the expected solutions.
         divergences: known divergences of released implementations.
         diagnoses: whether failures are diagnosed.
-        detector: looks up which defects a case detects; None to leave that out of the results.
+        detector: source of the defects that each case detects; None to omit them from the results.
         rejected: reasons why cases cannot be judged, by case key. These cases are not run.
-        descriptions: what each implementation reports about itself, by name.
+        descriptions: each implementation's description of itself, by name.
     """
 
     oracle: Oracle
@@ -139,7 +139,7 @@ class Runner:
         profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))
         attempt.charge("solve")
-        # First, so that an implementation does not run a case that cannot be judged.
+        # Before solve, so that the implementation does not run a case that cannot be judged.
         before = dict(self.oracle.seconds)
         expectation = self.oracle.expect(problem, profile, dialect)
         attempt.charge_parts({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})

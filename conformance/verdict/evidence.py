@@ -40,7 +40,7 @@ def evidence(
         - ``map``: largest error ratio at each position, over the rows of the batch. Each string is a row of the map
           and has one hexadecimal digit for each column. Digits 0 to 2 conform and are bins of ``HISTOGRAM_EDGES``.
           Digits 3 to f divide the range from 1 to ``map_top`` into 13 bins of equal size on a logarithmic scale.
-          ``x`` is not finite. Neighbouring positions share a digit if the map would have more than ``MAX_MAP_SIDE``
+          ``x`` is not finite. Neighboring positions share a digit if the map would have more than ``MAX_MAP_SIDE``
           rows or columns.
         - ``map_top``: largest error ratio in the map, at least 10.
         - ``map_axes``: names of the map's two axes.
@@ -98,7 +98,7 @@ def _to_two_axes(bins: NDArray[np.int64], axes: Sequence[str]) -> tuple[NDArray[
 
 
 def _pool(bins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Takes the largest value of neighbours until no axis has more than ``MAX_MAP_SIDE`` positions."""
+    """Takes the largest value of neighbors until no axis has more than ``MAX_MAP_SIDE`` positions."""
     for axis, size in enumerate(bins.shape):
         if size > MAX_MAP_SIDE:
             starts = np.arange(MAX_MAP_SIDE) * size // MAX_MAP_SIDE

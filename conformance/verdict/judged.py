@@ -1,4 +1,4 @@
-"""A solution together with everything that it is judged by."""
+"""A solution with everything that is needed to judge it."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from reference import Dialect
 
 
 class JudgedSolution(NamedTuple):
-    """An implementation's solution together with everything that it is judged by.
+    """An implementation's solution, with everything that is needed to judge it.
 
     Attributes:
         problem: the problem that the implementation solved.

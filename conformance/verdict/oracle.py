@@ -105,7 +105,7 @@ class Oracle:
         if expectation.condition > MAX_CONDITION:
             raise ChaoticCaseError(
                 f"rounding in {profile.name} is amplified {expectation.condition:.0e} times "
-                f"(more than {MAX_CONDITION:.0e}), so that correct implementations disagree. "
+                f"(more than {MAX_CONDITION:.0e}), so correct implementations disagree. "
                 "Use smaller weights (`values`) or fewer steps"
             )
         _check_range(problem, profile, dialect, expectation)
@@ -247,7 +247,7 @@ def _check_range(problem: Problem, profile: Profile, dialect: Dialect, expectati
         where = f"an intermediate result of the {'forward' if overflows else 'backward'} pass"
         largest = expectation.largest
     raise OverflowingCaseError(
-        f"{where} can reach {largest:.3g}, beyond the range of {narrowest} (up to {limit:.3g}), so that correct "
+        f"{where} can reach {largest:.3g}, beyond the range of {narrowest} (up to {limit:.3g}), so correct "
         "implementations can overflow. Use fewer steps, smaller weights (`values`), other activations or another dtype"
     )
 

@@ -25,8 +25,8 @@ _NUMPY_DTYPES = {"float64": np.float64, "float32": np.float32, "float16": np.flo
 class Problem:
     """A case with concrete numbers.
 
-    Arrays are read-only, C-contiguous and have the case's dtype. NumPy has no bfloat16, so that bfloat16 values are
-    stored as float32.
+    Arrays are read-only, C-contiguous and have the case's dtype. NumPy has no bfloat16, so bfloat16 values are stored
+    as float32.
 
     Attributes:
         case: the case.
@@ -41,7 +41,7 @@ class Problem:
             the input of one direction of a layer at every step (B, ·). ``recurrent_l0`` … multiply its hidden state
             before the recurrent weights at every step (B, ·).
         cotangents: cotangents of ``output``, ``h_n`` and ``c_n``, with their shapes.
-        draw: number of the draw. A case has independent draws of its values: its own is 0.
+        draw: number of the draw: 0 for the case's own values, others for further independent draws.
     """
 
     case: Case
@@ -66,7 +66,7 @@ class Problem:
         return replace(self, cotangents={**self.cotangents, "output": output})
 
     def specified_steps(self, dialect: Dialect) -> NDArray[np.bool_] | None:
-        """Returns whether a dialect specifies ``output``, for each row and step of it; None if it always does."""
+        """Returns the rows and steps of ``output`` that a dialect specifies, as a mask; None if it specifies all."""
         if dialect.padding != "unspecified" or self.mask is None:
             return None
         flipped = self.case.direction == "reverse" and dialect.reverse_output == "processing"
@@ -133,8 +133,8 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
 class _Random:
     """Generator of random arrays by name.
 
-    It uses only integers and correctly rounded operations, so that the values do not depend on the machine's libm.
-    Each name has an independent stream, so that a new array does not change the others.
+    It uses only integers and correctly rounded operations, so the values do not depend on the machine's libm. Each name
+    has an independent stream, so a new array does not change the others.
     """
 
     def __init__(self, seed: str, dtype: str) -> None:

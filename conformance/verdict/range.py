@@ -15,7 +15,7 @@ LARGEST_VALUE: Mapping[DType, float] = {
     "float16": 65504.0,
     "bfloat16": (2 - 2.0**-7) * 2.0**127,
 }
-"""Largest absolute value of each format. The error analysis squares values in float64, so that 2^500 limits float64."""
+"""Largest absolute value of each format. It is 2^500 for float64: the error analysis squares values in float64."""
 
 _STORAGE_FORMATS: Mapping[float, DType] = {
     2.0**-53: "float64",

@@ -33,7 +33,7 @@ _WARM_UP_SOLUTIONS = 50
 _MAX_GROWTH_MIB = 1024
 """Growth of a worker's memory after the warm-up, in MiB, above which the worker is restarted."""
 _MAX_EXTRA_BYTES = 2**26
-"""Size that a block of tensors may have in addition to 16 times the size of the problem's block."""
+"""Bytes of tensors that an answer may have in addition to 16 times the bytes of the problem's tensors."""
 
 _T = TypeVar("_T", Started, Supported, Solved)
 
@@ -56,19 +56,19 @@ class Limits:
 
 
 class WorkerAdapter(Adapter):
-    """Adapter for a process that speaks the worker protocol. The process starts on demand and again after it died.
+    """Adapter for a process that speaks the worker protocol. The process starts on demand, and again after it dies.
 
     Args:
         command: command line of the process.
         environment: environment variables of the process; by default, those of this process.
-        like: adapter whose name, requirements and default tag it takes over.
+        like: adapter whose name, requirements and default tag this adapter copies.
 
     Attributes:
         limits: limits of the process.
         packages: versions of the packages that the implementation consists of.
         seconds: CPU seconds of the process since the last call of ``take_usage``.
         warnings: warnings of the implementation since the last call of ``take_usage``.
-        while_waiting: context that is entered during each wait for the process.
+        while_waiting: factory of a context that is active during each wait for the process.
     """
 
     def __init__(
@@ -246,9 +246,9 @@ def isolate(adapter: Adapter, place: str) -> WorkerAdapter:
 
     Args:
         adapter: the adapter.
-        place: where its class is, ``path/file.py:Class`` or ``package.module:Class``.
+        place: location of its class, ``path/file.py:Class`` or ``package.module:Class``.
     """
-    # The process must be able to import what this one can, whichever folder or program this one was started from.
+    # The process must be able to import everything that this one can, from any folder and under any program.
     path = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": path, **adapter.environment}
     return WorkerAdapter([sys.executable, str(MAIN), place], environment, like=adapter)

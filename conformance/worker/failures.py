@@ -37,6 +37,6 @@ class Raised(WorkerError):  # noqa: N818
 
 
 class Unsupported(WorkerError):  # noqa: N818
-    """The implementation reported only when asked to solve a case that it does not support it."""
+    """The implementation accepted a case, but reported it as unsupported when asked to solve it."""
 
     status = "unsupported"

@@ -74,7 +74,7 @@ class Process:
         Args:
             request: the request, with its tensors.
             seconds: time limit for the whole answer.
-            memory: limit of the process's resident memory meanwhile, in MiB; 0 for no limit.
+            memory: limit of the process's resident memory in MiB; 0 for no limit.
 
         Raises:
             WorkerCrash: the process died, exceeded the memory limit, or sent too long a line.
@@ -158,7 +158,7 @@ class Process:
             try:
                 data = data[self._in.write(data) or 0 :]
             except BrokenPipeError:
-                return  # The process died. What it wrote before can still be read.
+                return  # The process died. Its earlier output can still be read.
             if data:
                 self._wait(self._in.fileno(), select.POLLOUT)
 
@@ -175,7 +175,7 @@ class Process:
         return data
 
     def _wait(self, descriptor: int, event: int) -> None:
-        """Waits until a descriptor is ready. Kills the process if it exceeds a limit meanwhile."""
+        """Waits until a descriptor is ready. Kills the process if it exceeds a limit while waiting."""
         while True:
             left = self._deadline - time.monotonic()
             if _is_ready(descriptor, event, min(left, _MEMORY_CHECK_SECONDS) if self._memory_limit else left):

@@ -187,7 +187,7 @@ def read_answer(line: bytes, kind: type[_T]) -> _T | Refused | Failed:
         kind: model of a successful answer.
 
     Raises:
-        ValueError: the line is no valid answer of that kind, and does not report an error or an unsupported case.
+        ValueError: the line is neither a valid answer of that kind nor a report of an error or an unsupported case.
     """
     try:
         keys = json.loads(line)
@@ -220,7 +220,12 @@ def to_tensors(problem: Problem) -> dict[str, NDArray[Any]]:
 
 
 def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
-    """Returns the problem that consists of arrays with the protocol's names.
+    """Returns the problem that consists of the given arrays.
+
+    Args:
+        case: the case.
+        draw: number of the draw.
+        tensors: arrays by their names in the protocol.
 
     Raises:
         KeyError: an array is missing.

@@ -49,7 +49,7 @@ def serve(arguments: Sequence[str]) -> int:
         arguments: name of the implementation, as the only element.
 
     Returns:
-        The exit code: 0, or 2 for a wrong command line or an invalid request.
+        The exit code: 0, or 2 for an invalid command line or request.
     """
     if len(arguments) != 1:
         usage = "usage: python -m conformance.worker NAME (registered, path/file.py:Class or package.module:Class)"
@@ -84,7 +84,7 @@ def _die_with_parent() -> None:
 
 
 def _take_over_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Returns standard input and output for the protocol. Output of frameworks, also from C, goes to standard error."""
+    """Returns standard input and output for the protocol. Redirects frameworks' output, also from C, to standard error."""
     sys.stdout.flush()
     requests, answers = os.fdopen(os.dup(0), "rb", _BUFFER_BYTES), os.fdopen(os.dup(1), "wb", _BUFFER_BYTES)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -96,7 +96,7 @@ def _take_over_streams() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _answer(adapter: Adapter | str, request: Start | Supports | Masks | Solve, block: bytes) -> tuple[Answer, bytes]:
-    """Answers a request, also if the implementation raises.
+    """Answers a request, even if the implementation raises.
 
     Args:
         adapter: the adapter, or the reason why it cannot be loaded.
@@ -128,7 +128,7 @@ def _answer(adapter: Adapter | str, request: Start | Supports | Masks | Solve, b
 
 
 def _encodable(text: str) -> str:
-    """Escapes lone surrogates, as file names may contain, so that the text can be encoded in UTF-8."""
+    """Escapes lone surrogates, which file names may contain, so that the text can be encoded in UTF-8."""
     return text.encode(errors="backslashreplace").decode()
 
 

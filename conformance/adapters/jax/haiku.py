@@ -29,7 +29,7 @@ class HaikuLSTM(JaxAdapter):
         return super().supports(case) or (None if case.forget_bias in (0.0, 1.0) else other)
 
     def layout_of(self, case: Case) -> Layout:
-        """Returns Haiku's layout. If the case has no forget bias, the stored bias is smaller by the 1 that Haiku adds."""
+        """Returns Haiku's layout. Without a forget bias, the stored bias is smaller by the 1 that Haiku adds."""
         return replace(HAIKU, forget_bias=1.0 - case.forget_bias)
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:
