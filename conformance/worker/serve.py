@@ -84,7 +84,7 @@ def _die_with_parent() -> None:
 
 
 def _take_over_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Returns standard input and output for the protocol. Redirects frameworks' output, also from C, to standard error."""
+    """Returns standard input and output for the protocol. Redirects other output, also from C, to standard error."""
     sys.stdout.flush()
     requests, answers = os.fdopen(os.dup(0), "rb", _BUFFER_BYTES), os.fdopen(os.dup(1), "wb", _BUFFER_BYTES)
     nothing = os.open(os.devnull, os.O_RDONLY)
