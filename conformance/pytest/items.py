@@ -42,7 +42,7 @@ class CaseFile(pytest.File):
             for adapter in adapters.values():
                 if adapter.runs_by_default(case, named):
                     name = f"{case.name}[{adapter.name}]"
-                    # Explicit, so that pytest parses the bracket in the same way as when it reads its cache for --lf.
+                    # With an explicit node id, pytest parses the bracket as when it reads its cache for --lf.
                     yield CaseItem.from_parent(
                         self, name=name, nodeid=f"{self.nodeid}::{name}", case=case, adapter=adapter
                     )

@@ -24,7 +24,7 @@ class HaikuLSTM(JaxAdapter):
     layout: ClassVar[Layout] = HAIKU
 
     def supports(self, case: Case) -> str | None:
-        """Refuses forget biases other than 0 and 1. Haiku always adds 1, which ``layout_of`` compensates for 0."""
+        """Refuses forget biases other than 1, which Haiku always adds, and 0, for which ``layout_of`` subtracts it."""
         other = f"haiku.LSTM adds 1 to the forget gate, not {case.forget_bias:g}"
         return super().supports(case) or (None if case.forget_bias in (0.0, 1.0) else other)
 
