@@ -76,7 +76,7 @@ class Adapter(ABC):
         return None
 
     def runs_by_default(self, case: Case, named: Collection[str] = ()) -> bool:
-        """Returns whether a run includes a case. ``default_tag`` restricts implementations that are not named.
+        """Returns whether a run includes a case: any case, or only those with ``default_tag`` if it is not named.
 
         Args:
             case: the case.

@@ -168,7 +168,10 @@ class Case(BaseModel):
         if not math.isfinite(self.forget_bias):
             raise ValueError("forget_bias must be finite")
         if self.input_nan and ("gradients" in self.check or self.lengths is not None or not self.is_plain):
-            raise ValueError("input_nan requires a plain cell, no lengths, and a check without gradients")
+            raise ValueError(
+                "input_nan requires check without gradients, no lengths, and the defaults of peepholes, coupled_gates, "
+                "activations, clip, cell_clip and forget_bias"
+            )
         if len(set(self.check)) != len(self.check):
             raise ValueError("check lists an item twice")
         self._check_size()

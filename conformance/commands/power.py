@@ -44,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
         load_all(args.files or [shipped_cases()])
     )
     if not cases:
-        raise UserError("no case is selected. `conformance list` prints the cases.")
+        raise UserError("no case is selected. `conformance list` shows the cases.")
     power = Power(_compute_matrix([View.of(case) for case in cases], args))
     if args.matrix:
         _write_matrix(args.matrix, power.rows)

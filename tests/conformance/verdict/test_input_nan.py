@@ -81,5 +81,5 @@ def test_a_nan_in_an_independent_element_is_reported() -> None:
     ids=str,
 )
 def test_input_nan_requires_a_plain_cell_without_lengths_and_gradients(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="input_nan requires a plain cell"):
+    with pytest.raises(ValidationError, match="input_nan requires check without gradients, no lengths, and"):
         expect(**options)
