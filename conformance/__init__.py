@@ -9,13 +9,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conformance.adapters.adapter import Adapter, Solution
+    from conformance.adapters.check import check_adapter, check_adapters
     from conformance.adapters.layout import Layout, layer_parameters
     from conformance.cases.case import Case
     from conformance.verdict.problem import Problem
     from reference import PROFILES, Dialect
 
 __version__ = "0.1.0"
-__all__ = ["PROFILES", "Adapter", "Case", "Dialect", "Layout", "Problem", "Solution", "layer_parameters"]
+__all__ = [
+    "PROFILES",
+    "Adapter",
+    "Case",
+    "Dialect",
+    "Layout",
+    "Problem",
+    "Solution",
+    "check_adapter",
+    "check_adapters",
+    "layer_parameters",
+]
 
 _MODULES = {
     "Adapter": "conformance.adapters.adapter",
@@ -25,6 +37,8 @@ _MODULES = {
     "PROFILES": "reference",
     "Problem": "conformance.verdict.problem",
     "Solution": "conformance.adapters.adapter",
+    "check_adapter": "conformance.adapters.check",
+    "check_adapters": "conformance.adapters.check",
     "layer_parameters": "conformance.adapters.layout",
 }
 

@@ -6,7 +6,7 @@ row.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,3 @@ class Shard:
         """Returns whether the row of a case and an implementation belongs to this shard."""
         digest = hashlib.sha256(f"{key} {implementation}".encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.of == self.index - 1
-
-    def header(self, cases: str = "", planned: dict[str, int] | None = None) -> dict[str, Any]:
-        """Returns the shard's entry in the header of a results file.
-
-        Args:
-            cases: hash of all rows of the whole run; empty if unknown.
-            planned: number of rows of each implementation in the whole run.
-        """
-        return {"index": self.index, "of": self.of, "cases": cases, "planned": planned or {}}

@@ -5,6 +5,7 @@ from conformance import threads
 threads.pin()  # Before anything imports NumPy.
 
 import argparse  # noqa: E402
+import io  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable, Iterator, Sequence  # noqa: E402
@@ -56,6 +57,9 @@ def _standard_output() -> Iterator[None]:
         with open(os.devnull, "w", encoding="utf-8") as sys.stdout:  # noqa: PTH123
             yield
         return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Reports hold characters that an ASCII terminal or a file in another encoding cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()
@@ -64,11 +68,9 @@ def _standard_output() -> Iterator[None]:
             raise
         # Keep Python from flushing again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        closed = isinstance(error, BrokenPipeError)
-        raise UserError(
-            "" if closed else f"standard output: cannot be written: {error.strerror}",
-            BROKEN_PIPE if closed else MISSING,
-        ) from error
+        if isinstance(error, BrokenPipeError):
+            raise UserError("", BROKEN_PIPE) from error
+        raise UserError(f"standard output: cannot be written: {error.strerror}", MISSING) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
+from conformance.cases.shard import Shard
 from conformance.commands.cli import INTERRUPTED
 from conformance.defects.power import bitmasks
 from conformance.errors import MISSING, WRONG_USE, UserError
@@ -46,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Request:
-    """What the command line asks for.
+    """The command line, with the implementations and the plan that it selects.
 
     Attributes:
         args: parsed arguments.
@@ -81,9 +82,9 @@ class _Request:
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
     request = _request(args, stream)
     if request.absent:
-        names = f"not installed, not run: {', '.join(request.absent)}"
+        names = f"not run, not installed here: {', '.join(request.absent)}"
         request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
-        request.print("  `conformance doctor` lists what they need")
+        request.print("  `conformance doctor` shows what each of them needs")
     interrupted = _run(request)
     report = read(request.results)
     summary = args.output / "report.md"
@@ -169,7 +170,6 @@ def _reject(request: _Request, oracle: Oracle) -> dict[str, str]:
 def _header(request: _Request, plan: Plan, statuses: Mapping[str, str]) -> Header:
     args = request.args
     pairs = zip(request.adapters, args.implementations, strict=False)
-    whole = request.plan
     return Header(
         planned=planned(plan),
         packages={adapter.name: installed.versions(adapter) for adapter in request.adapters},
@@ -178,9 +178,13 @@ def _header(request: _Request, plan: Plan, statuses: Mapping[str, str]) -> Heade
         defects=bitmasks.IDS,
         controls=statuses,
         specs={adapter.name: name for adapter, name in pairs if adapter.name != name},
-        shard=ShardInfo(**args.shard.header(digest(whole), planned(whole))) if args.shard else None,
+        shard=_shard_info(args.shard, request.plan) if args.shard else None,
         absent=request.absent,
     ).stamped()
+
+
+def _shard_info(shard: Shard, whole: Plan) -> ShardInfo:
+    return ShardInfo(index=shard.index, of=shard.of, cases=digest(whole), planned=planned(whole))
 
 
 def _selection(args: argparse.Namespace) -> str:

@@ -106,7 +106,7 @@ class Recorder:
             defects=bitmasks.IDS,
             controls=statuses,
             specs=specs,
-            shard=ShardInfo(**shard.header()) if shard else None,
+            shard=ShardInfo(index=shard.index, of=shard.of) if shard else None,
         )
         try:
             self._file = ResultsFile(self._path, header.stamped())
