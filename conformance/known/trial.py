@@ -1,6 +1,6 @@
 """Comparison of a solution with the predictions of sets of divergences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
@@ -39,6 +39,10 @@ class Trial:
     def concerned(self, entry: Divergence) -> set[str]:
         """Returns the compared tensors that an entry concerns."""
         return {name for name in self._names if entry.concerns(name)}
+
+    def is_finite(self, names: Iterable[str]) -> bool:
+        """Returns whether some tensors of the solution contain neither NaN nor infinity."""
+        return all(np.isfinite(self._judged.solution[name]).all() for name in names)
 
     def error_ratio(self, defect: Defect) -> float:
         """Returns the largest error ratio that a defect would have."""
