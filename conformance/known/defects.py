@@ -152,9 +152,15 @@ def _with_activation(name: str, change: Callable[[Activation], Activation]) -> M
         used = {place: getattr(cell, place) for place in _ACTIVATED}
         return replace(cell, **{place: change(found) for place, found in used.items() if found.name == name})
 
-    return lambda problem, dialect: {
-        "cells": lambda found, case: {suffix: changed(cell) for suffix, cell in found.items()}
-    }
+    def cells(found: Mapping[str, Cell], case: Case) -> dict[str, Cell]:
+        del case
+        return {suffix: changed(cell) for suffix, cell in found.items()}
+
+    def mechanisms(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+        del problem, dialect
+        return {"cells": cells}
+
+    return mechanisms
 
 
 def _all_in_float32(problem: Problem, dialect: Dialect) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""flax.linen.RNN and flax.nnx.RNN: NaN beyond seq_lengths leaves results finite and makes every gradient NaN."""
+"""flax.linen.RNN and flax.nnx.RNN: NaN beyond seq_lengths leaves all results finite, but makes every gradient NaN."""
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ for name, run in (
     ("nnx", lambda x: nnx.RNN(nnx.LSTMCell(2, 4, rngs=nnx.Rngs(0)))(x, return_carry=True, **how)),
 ):
     value, gradient = jax.value_and_grad(lambda x, run=run: run(x)[0][1].sum() + run(x)[1][:, :2].sum())(x)
-    print(f"flax.{name}.RNN, results of the valid steps are finite:", bool(np.isfinite(value)))
-    print(f"flax.{name}.RNN, their gradient is finite:", bool(np.isfinite(gradient[:, :2]).all()))
+    print(f"flax.{name}.RNN: results of the valid steps are finite:", bool(np.isfinite(value)))
+    print(f"flax.{name}.RNN: gradient of the valid steps is finite:", bool(np.isfinite(gradient[:, :2]).all()))
     fine.append(bool(np.isfinite(gradient[:, :2]).all()))
 raise SystemExit(0 if all(fine) else 1)  # 1: it still happens

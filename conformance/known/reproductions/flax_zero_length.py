@@ -1,4 +1,4 @@
-"""flax.linen.RNN and flax.nnx.RNN: a row of length 0 gets the carry after all of its padding."""
+"""flax.linen.RNN and flax.nnx.RNN: the final carry of a row of length 0 is the carry after all of its padding."""
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ for name, call in (
 ):
     carry, _ = call(x)
     other, _ = call(np.where(np.arange(2)[:, None, None] == 1, x + 1, x))
-    print(f"flax.{name}.RNN, the row of length 0 keeps its initial carry:", bool((carry[1][1] == 0).all()))
-    print(f"flax.{name}.RNN, it does not depend on its padding:", bool((carry[1][1] == other[1][1]).all()))
+    print(f"flax.{name}.RNN: a row of length 0 returns its initial carry:", bool((carry[1][1] == 0).all()))
+    print(f"flax.{name}.RNN: its carry does not depend on the padding:", bool((carry[1][1] == other[1][1]).all()))
     kept.append(bool((carry[1][1] == 0).all()))
 raise SystemExit(0 if all(kept) else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""jax.experimental.rnn.lstm_ref: NaN beyond seq_lengths leaves results finite and makes every gradient NaN."""
+"""jax.experimental.rnn.lstm_ref: NaN beyond seq_lengths leaves all results finite, but makes every gradient NaN."""
 
 import jax
 import jax.numpy as jnp
@@ -18,5 +18,5 @@ def total(x):
 
 value, gradient = jax.value_and_grad(total)(x)
 print("results are finite:", bool(np.isfinite(value)))
-print("the gradient of the valid steps is finite:", bool(np.isfinite(gradient[:, :2]).all()))
+print("gradient of the valid steps is finite:", bool(np.isfinite(gradient[:, :2]).all()))
 raise SystemExit(0 if np.isfinite(gradient[:, :2]).all() else 1)  # 1: it still happens

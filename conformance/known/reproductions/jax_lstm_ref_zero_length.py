@@ -1,4 +1,4 @@
-"""jax.experimental.rnn.lstm_ref: a row of length 0 ends in the state after all of its padding."""
+"""jax.experimental.rnn.lstm_ref: the final state of a row of length 0 is the state after all of its padding."""
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,6 @@ lengths = jnp.array([3, 0], "int32")  # The second row is padding.
 output, h_n, c_n = rnn.lstm_ref(x, zero, zero, *parts, lengths, 2, 4, 1, 0.0, False)
 
 kept = bool((h_n[0, 1] == 0).all())
-print("its output is zero:", bool((output[1] == 0).all()))
-print("its final state is its initial state:", kept)
+print("output of the row of length 0 is zero:", bool((output[1] == 0).all()))
+print("its final state equals its initial state:", kept)
 raise SystemExit(0 if kept else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM: with dropout=1, "fraction of the units to drop", it drops nothing."""
+"""keras.layers.LSTM: drops nothing with dropout=1, the documented "fraction of the units to drop"."""
 
 import keras
 import numpy as np
@@ -10,6 +10,6 @@ for fraction in (0.0, 0.99, 1.0):
     found[fraction] = np.asarray(layer(x, training=True))[0]
     print(f"dropout={fraction}, the last output in training:", found[fraction])
 
-same = np.allclose(found[0.99], found[1.0])  # At 0.99 this seed drops both features too.
-print("dropping all is like dropping both features:", same)
+same = np.allclose(found[0.99], found[1.0])  # With 0.99 and this seed, both features are dropped.
+print("dropout=1 equals dropping both features:", same)
 raise SystemExit(0 if same else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on JAX: NaN in a masked step leaves the output finite and makes every gradient NaN."""
+"""keras.layers.LSTM on JAX: NaN in a masked step leaves the output finite, but makes every gradient NaN."""
 
 import os
 

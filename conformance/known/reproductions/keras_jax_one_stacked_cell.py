@@ -1,4 +1,4 @@
-"""keras.layers.RNN around a StackedRNNCells of one cell on JAX: it raises, with a mask or without; two cells run."""
+"""keras.layers.RNN around a StackedRNNCells of one cell on JAX: raises, with or without a mask. Two cells run."""
 
 import os
 

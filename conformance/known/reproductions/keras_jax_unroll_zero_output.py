@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on JAX: unrolled, Bidirectional does not zero its output at masked steps."""
+"""keras.layers.LSTM on JAX: Bidirectional around an unrolled layer does not set the output of masked steps to 0."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""keras.layers.RNN around a StackedRNNCells of one cell: a mask makes it raise; two cells run."""
+"""keras.layers.RNN around a StackedRNNCells of one cell: raises with a mask. Two cells run."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on OpenVINO: a float64 layer raises when it is given a mask; a float32 layer runs."""
+"""keras.layers.LSTM on OpenVINO: a float64 layer raises if it is called with a mask. A float32 layer runs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""keras.activations.hard_sigmoid on PyTorch in float64: the gradient's slope is 1/6 in float32."""
+"""keras.activations.hard_sigmoid on PyTorch in float64: its gradient has the slope 1/6 rounded to float32."""
 
 import os
 

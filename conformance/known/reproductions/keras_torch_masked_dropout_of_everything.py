@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on PyTorch: with dropout=1 and a mask it drops nothing; without a mask it drops the whole input."""
+"""keras.layers.LSTM on PyTorch: drops nothing with dropout=1 and a mask. Without a mask it drops all."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""keras.layers.LSTM on TensorFlow: unrolled, Bidirectional zeroes the wrong steps of a masked sequence."""
+"""keras.layers.LSTM on TensorFlow: Bidirectional around an unrolled layer sets the wrong steps to 0."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""mindspore.nn.LSTM on the CPU: NaN beyond a row's length leaves the output finite and makes the gradients NaN."""
+"""mindspore.nn.LSTM on the CPU: NaN beyond a row's length leaves the output finite, but makes the gradients NaN."""
 
 import mindspore
 import numpy as np

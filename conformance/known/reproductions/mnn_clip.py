@@ -1,4 +1,4 @@
-"""MNN's ONNX converter: clip changes nothing."""
+"""MNN's ONNX converter: clip is ignored."""
 
 import tempfile
 

@@ -1,4 +1,4 @@
-"""MNN's ONNX converter: input_forget=1 changes nothing."""
+"""MNN's ONNX converter: input_forget=1 is ignored."""
 
 import tempfile
 

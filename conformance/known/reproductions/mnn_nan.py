@@ -1,4 +1,4 @@
-"""MNN's ONNX converter: an LSTM gives numbers for NaN."""
+"""MNN's ONNX converter: an LSTM returns numbers for NaN."""
 
 import tempfile
 
@@ -21,7 +21,7 @@ with tempfile.TemporaryDirectory() as folder:
     module = MNN.nn.load_module_from_file(f"{folder}/mnn", ["x"], ["y", "h", "c"])
 y = np.array(module.forward([MNN.expr.const(X, X.shape, MNN.expr.NCHW)])[0].read()).ravel()
 
-print("the output, from a NaN in the second of three steps:", y)
+print("output, with NaN in the second of three steps:", y)
 shown = bool(np.isnan(y[1:]).all())
-print("NaN shows:", shown)
+print("output contains NaN:", shown)
 raise SystemExit(0 if shown else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""MNN with --useOriginRNNImpl: activations change nothing."""
+"""MNN with --useOriginRNNImpl: activations are ignored."""
 
 import tempfile
 
@@ -26,5 +26,5 @@ def run(options):
 
 
 changed = not np.array_equal(run(""), run(', activations=["Sigmoid", "Relu", "Relu"]'))
-print("another activation changes the output:", changed)
+print("other activations change the output:", changed)
 raise SystemExit(0 if changed else 1)  # 1: it still happens

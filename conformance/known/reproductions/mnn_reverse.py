@@ -1,4 +1,4 @@
-"""MNN's ONNX converter: direction=reverse changes nothing."""
+"""MNN's ONNX converter: direction=reverse is ignored."""
 
 import tempfile
 

@@ -1,4 +1,4 @@
-"""onnx.reference: clip changes nothing."""
+"""onnx.reference: clip is ignored."""
 
 import numpy as np
 import onnx

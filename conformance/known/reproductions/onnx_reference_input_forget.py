@@ -1,4 +1,4 @@
-"""onnx.reference: input_forget=1 changes nothing."""
+"""onnx.reference: input_forget=1 is ignored."""
 
 import numpy as np
 import onnx

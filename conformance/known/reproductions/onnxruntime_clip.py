@@ -1,4 +1,4 @@
-"""onnxruntime: clip bounds what the gates read, but not what the activation h reads."""
+"""onnxruntime: clip bounds the gates' arguments, but not the argument of activation h."""
 
 import numpy as np
 import onnx
@@ -19,8 +19,8 @@ def run():
     return ort.InferenceSession(model.SerializeToString()).run(None, FEEDS)
 
 
-h, c = run()[1:]  # Every gate is 0.5, the candidate 0, and so c is 40 / 8 = 5.
+h, c = run()[1:]  # Every gate is 0.5 and the candidate is 0, so that c is 40 / 8 = 5.
 print("c:", float(c.item()), "h:", float(h.item()))
 clipped = bool(h < 0.5 * np.tanh(1.01))
-print("h reads a cell state within the clip of 1:", clipped)
+print("the argument of h is clipped to 1:", clipped)
 raise SystemExit(0 if clipped else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""onnxruntime: an LSTM with the input B gives numbers for NaN, one without gives NaN."""
+"""onnxruntime: an LSTM with the input B returns numbers for NaN. Without B it returns NaN."""
 
 import numpy as np
 import onnx

@@ -1,8 +1,8 @@
-// onnxruntime-node: an LSTM's clip bounds what the gates read, but not the cell state that the activation h reads.
+// onnxruntime-node: an LSTM's clip bounds the gates' arguments, but not the argument of activation h.
 // ONNX: clip "is applied to the input of activations", and H_t = o_t (.) h(C_t).
 import * as ort from "onnxruntime-node";
 
-// One LSTM node, one unit, clip 1: inputs X, W, R, h and c, output Y_h. As onnx.helper writes it.
+// One LSTM node, one unit, clip 1: inputs X, W, R, h and c, output Y_h. Written by onnx.helper.
 const model = Buffer.from(
   "CAo63QEKQgoBWAoBVwoBUgoACgAKAWgKAWMSABIBWSIETFNUTSoOCgRjbGlwFQAAgD+gAQEqEgoLaGlkZGVuX3NpemUYAaABAhIBZ1oXCgFY" +
     "EhIKEAgBEgwKAggBCgIIAQoCCAFaFwoBVxISChAIARIMCgIIAQoCCAQKAggBWhcKAVISEgoQCAESDAoCCAEKAggECgIIAVoXCgFoEhIK" +
@@ -16,5 +16,5 @@ const [got] = (await session.run(feeds)).Y.data; // All gates are 1/2, the candi
 const wanted = 0.5 * Math.tanh(1);
 
 console.log("0.5 tanh(1):", wanted, " 0.5 tanh(2.5):", 0.5 * Math.tanh(2.5), " got:", got);
-console.log("the cell state is clipped before h:", Math.abs(got - wanted) < 1e-6);
+console.log("the argument of h is clipped:", Math.abs(got - wanted) < 1e-6);
 process.exit(Math.abs(got - wanted) < 1e-6 ? 0 : 1); // 1: it still happens

@@ -1,8 +1,8 @@
-// onnxruntime-web: an LSTM with the input B gives a number for NaN.
+// onnxruntime-web: an LSTM with the input B returns a number for NaN.
 import * as ort from "onnxruntime-web";
 
 ort.env.wasm.numThreads = 1;
-// One LSTM node, one unit: inputs X, W, R and B, output Y. As onnx.helper writes it.
+// One LSTM node, one unit: inputs X, W, R and B, output Y. Written by onnx.helper.
 const model = Buffer.from(
   "CAo6sAEKKwoBWAoBVwoBUgoBQhIBWSIETFNUTSoSCgtoaWRkZW5fc2l6ZRgBoAECOgASBGxzdG1aFwoBWBISChAIARIMCgIIAQoCCAEKAggB" +
     "WhcKAVcSEgoQCAESDAoCCAEKAggECgIIAVoXCgFSEhIKEAgBEgwKAggBCgIIBAoCCAFaEwoBQhIOCgwIARIICgIIAQoCCAhiGwoBWRIWChQI" +
@@ -14,6 +14,6 @@ const session = await ort.InferenceSession.create(model);
 const feeds = { X: tensor([1, 1, 1], NaN), W: tensor([1, 4, 1], 1), R: tensor([1, 4, 1], 0), B: tensor([1, 8], 0) };
 const [got] = (await session.run(feeds)).Y.data;
 
-console.log("for NaN:", got);
+console.log("output for NaN:", got);
 console.log("NaN stays NaN:", Number.isNaN(got));
 process.exit(Number.isNaN(got) ? 0 : 1); // 1: it still happens

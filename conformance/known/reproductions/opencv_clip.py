@@ -1,4 +1,4 @@
-"""OpenCV's ONNX importer: clip changes nothing."""
+"""OpenCV's ONNX importer: clip is ignored."""
 
 import cv2
 import numpy as np

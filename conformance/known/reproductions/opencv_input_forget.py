@@ -1,4 +1,4 @@
-"""OpenCV's ONNX importer: input_forget=1 changes nothing."""
+"""OpenCV's ONNX importer: input_forget=1 is ignored."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""OpenCV's ONNX importer: reads peepholes in the order i, f, o, not ONNX's i, o, f: that of o changes the cell."""
+"""OpenCV's ONNX importer reads P in the order i, f, o, where ONNX has i, o, f: the peephole of o changes c."""
 
 import cv2
 import numpy as np
@@ -25,5 +25,5 @@ def run(peepholes):
 
 
 same = np.array_equal(run("")[2], run(", p")[2])
-print("the output gate's peephole leaves the cell state of one step alone:", same)
+print("the output gate's peephole does not change the cell state of one step:", same)
 raise SystemExit(0 if same else 1)  # 1: it still happens

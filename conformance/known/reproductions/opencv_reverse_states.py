@@ -1,4 +1,4 @@
-"""OpenCV's ONNX importer: with direction=reverse, Y_h is the output at the last step, where the layer starts."""
+"""OpenCV's ONNX importer: with direction=reverse, Y_h is the output at the last step, which is processed first."""
 
 import cv2
 import numpy as np

@@ -21,5 +21,5 @@ def run():
 
 y = run()[0]
 more = not np.array_equal(y, y.astype("f4"))
-print(f"the {y.dtype} output holds more than float32 does:", more)
+print(f"the {y.dtype} output has more precision than float32:", more)
 raise SystemExit(0 if more else 1)  # 1: it still happens

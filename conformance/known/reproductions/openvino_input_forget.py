@@ -1,4 +1,4 @@
-"""OpenVINO's ONNX front end: input_forget=1 changes nothing."""
+"""OpenVINO's ONNX front end: input_forget=1 is ignored."""
 
 import numpy as np
 import onnx

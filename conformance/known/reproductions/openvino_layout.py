@@ -1,4 +1,4 @@
-"""OpenVINO's ONNX front end: layout=1 is ignored, the first axis of x is taken for time."""
+"""OpenVINO's ONNX front end: layout=1 is ignored. The first axis of X is taken for time."""
 
 import numpy as np
 import onnx
@@ -20,6 +20,6 @@ def run():
 
 
 shape = run()[0].shape
-print("Y has the shape", shape)
+print("shape of Y:", shape)
 print("Y is (batch, time, direction, hidden):", shape == (3, 2, 1, 1))
 raise SystemExit(0 if shape == (3, 2, 1, 1) else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""OpenVINO's ONNX front end: peepholes change nothing."""
+"""OpenVINO's ONNX front end: peepholes are ignored."""
 
 import numpy as np
 import onnx

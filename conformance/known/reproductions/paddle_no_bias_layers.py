@@ -1,4 +1,4 @@
-"""paddle.nn.LSTM without biases: several layers, or two directions, cannot be made."""
+"""paddle.nn.LSTM without biases: several layers or two directions cannot be constructed."""
 
 import paddle
 
@@ -13,5 +13,5 @@ def _is_made(**options):
 
 
 made = [_is_made(num_layers=2), _is_made(direction="bidirect")]
-print("two layers, two directions are made:", *made)
+print("two layers, two directions can be constructed:", *made)
 raise SystemExit(0 if all(made) else 1)  # 1: it still happens

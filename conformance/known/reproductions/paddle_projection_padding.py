@@ -1,4 +1,4 @@
-"""paddle.nn.LSTM: the output at padded steps is 0, and with proj_size it is not."""
+"""paddle.nn.LSTM: the output at padded steps is 0, except with proj_size."""
 
 import numpy as np
 import paddle

@@ -1,4 +1,4 @@
-"""paddle.nn.LSTM: the gradient of weight_hh_l0_reverse is wrong where rows are short and h_0 is not zero."""
+"""paddle.nn.LSTM: the gradient of weight_hh_l0_reverse is wrong if rows are short and h_0 is not zero."""
 
 import numpy as np
 import paddle

@@ -1,4 +1,4 @@
-"""tf.raw_ops.BlockLSTM: a cell state that cell_clip holds at its bound still passes a gradient on."""
+"""tf.raw_ops.BlockLSTM: gradients flow through a cell state that cell_clip has clipped."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ x = tf.ones((1, 1, 1))
 zero = tf.zeros(1)
 with tf.GradientTape() as tape:
     tape.watch(x)
-    # One step and one unit: c = f c' + i g is about 1.7 and is held at 0.5.
+    # One step and one unit: c = f c' + i g is about 1.7, clipped to 0.5.
     cell_state = tf.raw_ops.BlockLSTM(
         seq_len_max=tf.constant(1, tf.int64), x=x, cs_prev=2 * tf.ones((1, 1)), h_prev=tf.zeros((1, 1)),
         w=tf.ones((2, 4)), wci=zero, wcf=zero, wco=zero, b=tf.zeros(4),
@@ -16,5 +16,5 @@ with tf.GradientTape() as tape:
 gradient = float(tape.gradient(cell_state, x)[0, 0, 0])
 
 print("cell state:", float(cell_state[0, 0, 0]), "gradient by x:", gradient)
-print("gradient of what does not change is 0:", bool(np.isclose(gradient, 0)))
+print("gradient of a clipped cell state is 0:", bool(np.isclose(gradient, 0)))
 raise SystemExit(0 if np.isclose(gradient, 0) else 1)  # 1: it still happens

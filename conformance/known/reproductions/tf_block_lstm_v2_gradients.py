@@ -1,4 +1,4 @@
-"""tf.raw_ops.BlockLSTMV2: its gradient by the input is not that of finite differences."""
+"""tf.raw_ops.BlockLSTMV2: its gradient with respect to the input contradicts finite differences."""
 
 import numpy as np
 import tensorflow as tf
@@ -24,5 +24,5 @@ step = tf.reshape(tf.one_hot(0, T * B * F) * 0.01, x.shape)
 difference = float(total(x + step) - total(x - step)) / 0.02
 
 print("gradient:", gradient, "finite difference:", difference)
-print("they agree:", bool(np.isclose(gradient, difference, rtol=1e-2)))
+print("gradient agrees with finite difference:", bool(np.isclose(gradient, difference, rtol=1e-2)))
 raise SystemExit(0 if np.isclose(gradient, difference, rtol=1e-2) else 1)  # 1: it still happens

@@ -1,4 +1,4 @@
-"""tf_keras.layers.LSTM: NaN in a masked step leaves the output finite and makes every gradient NaN."""
+"""tf_keras.layers.LSTM: NaN in a masked step leaves the output finite, but makes every gradient NaN."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-// tf.layers.lstm: a masked first step shows h_0. Keras on TensorFlow, of which it is a port, has 0 there.
+// tf.layers.lstm: the output of a masked first step is h_0. In Keras on TensorFlow, which it is a port of, it is 0.
 import * as tf from "@tensorflow/tfjs";
 
 await tf.setBackend("cpu");
@@ -8,5 +8,5 @@ const initialState = [tf.tensor2d([[0.7, -0.4]]), tf.zeros([1, 2])];
 const output = layer.apply(tf.ones([1, 3, 1]), { mask, initialState });
 const first = [...output.slice([0, 0, 0], [1, 1, 2]).dataSync()];
 
-console.log("the output of a masked first step is 0:", first.every((value) => value === 0), first);
+console.log("output of a masked first step is 0:", first.every((value) => value === 0), first);
 process.exit(first.every((value) => value === 0) ? 0 : 1); // 1: it still happens

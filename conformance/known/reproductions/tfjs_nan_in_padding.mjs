@@ -1,4 +1,4 @@
-// tf.layers.lstm: NaN in a masked step reaches the output and the final states, although the step is masked.
+// tf.layers.lstm: NaN in a masked step reaches the output and the final states.
 import * as tf from "@tensorflow/tfjs";
 
 await tf.setBackend("cpu");
@@ -12,5 +12,5 @@ const states = (padding) => {
 const [zero, large, nan] = [states(0), states(1e6), states(NaN)];
 
 console.log("padding of 1e6 changes nothing:", String(large) === String(zero));
-console.log("padding of NaN leaves all finite:", nan.every(Number.isFinite), nan);
+console.log("padding of NaN leaves all results finite:", nan.every(Number.isFinite), nan);
 process.exit(nan.every(Number.isFinite) ? 0 : 1); // 1: it still happens

@@ -1,4 +1,4 @@
-// tf.layers.lstm: the gradient of a sequence with a single step raises; that of a longer one is there.
+// tf.layers.lstm: the gradient of a sequence with a single step raises. Longer sequences have a gradient.
 import * as tf from "@tensorflow/tfjs";
 
 await tf.setBackend("cpu");
@@ -14,5 +14,5 @@ const [two, one] = [gradient(2), gradient(1)];
 
 console.log("gradient of two steps:", two);
 console.log("gradient of one step:", one);
-console.log("one step has a gradient:", Array.isArray(one));
+console.log("a single step has a gradient:", Array.isArray(one));
 process.exit(Array.isArray(one) ? 0 : 1); // 1: it still happens

@@ -1,4 +1,4 @@
-"""torch.nn.LSTM in training, decomposed by export or compiled: dropout between layers is not applied."""
+"""torch.nn.LSTM in training applies no dropout between layers if it is decomposed by export or compiled."""
 
 import torch
 
@@ -10,7 +10,7 @@ other = torch.randn(5, 2, 3, requires_grad=True)
 
 
 def drops(call):
-    """Whether the output ignores the input, as it must when all that reaches the last layer is dropped."""
+    """Returns whether the output ignores the input. It must, as dropout=1 drops the whole input of the last layer."""
     return torch.equal(call(x)[0], call(other)[0])
 
 

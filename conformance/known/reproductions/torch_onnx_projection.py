@@ -1,4 +1,4 @@
-"""torch.onnx.export(dynamo=True) exports an LSTM with a projection as one without, which onnxruntime refuses to run."""
+"""torch.onnx.export(dynamo=True) exports an LSTM with a projection as one without, which onnxruntime does not run."""
 
 import numpy as np
 import onnxruntime as ort

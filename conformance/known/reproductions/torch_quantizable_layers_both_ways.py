@@ -1,4 +1,4 @@
-"""torch.ao.nn.quantizable.LSTM, bidirectional with two layers: it neither takes torch.nn.LSTM's weights nor runs."""
+"""torch.ao.nn.quantizable.LSTM, bidirectional with two layers, neither loads torch.nn.LSTM's weights nor runs."""
 
 import torch
 
@@ -12,5 +12,5 @@ try:
 except RuntimeError as error:
     print(error)
     runs = False
-print("it runs:", runs)
+print("the module runs:", runs)
 raise SystemExit(0 if runs and found == expected else 1)  # 1: it still happens

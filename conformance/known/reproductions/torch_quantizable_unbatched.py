@@ -6,11 +6,11 @@ x, state = torch.randn(5, 3), (torch.zeros(1, 4), torch.zeros(1, 4))
 expected = tuple(torch.nn.LSTM(3, 4)(x)[0].shape)
 lstm = torch.ao.nn.quantizable.LSTM(3, 4)
 found = tuple(lstm(x)[0].shape)
-print("output without a state:", found, "instead of", expected)
+print("shape of the output without a state:", found, "instead of", expected)
 try:
     runs = tuple(lstm(x, state)[0].shape) == expected
 except RuntimeError as error:
     print(error)
     runs = False
-print("it runs with a state:", runs)
+print("runs with a state:", runs)
 raise SystemExit(0 if runs and found == expected else 1)  # 1: it still happens

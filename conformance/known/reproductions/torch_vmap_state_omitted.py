@@ -1,4 +1,4 @@
-"""torch.nn.LSTM without an initial state, under vmap of grad: raises where oneDNN's kernel is not used."""
+"""torch.nn.LSTM without an initial state, under vmap of grad, raises unless oneDNN runs it."""
 
 import torch
 
@@ -6,7 +6,7 @@ rows = torch.randn(5, 2, 3)  # Time, rows, features.
 
 
 def works(dtype, with_state=False, **options):
-    """Whether each row's gradient can be had."""
+    """Returns whether the gradient of each row can be computed."""
     lstm = torch.nn.LSTM(3, 4, dtype=dtype, **options)
     zeros = torch.zeros(2, 1, 1, lstm.proj_size or 4, dtype=dtype), torch.zeros(2, 1, 1, 4, dtype=dtype)
 
@@ -21,8 +21,8 @@ def works(dtype, with_state=False, **options):
     return True
 
 
-print("float64, state given:", works(torch.float64, with_state=True))
+print("runs in float64 with a state:", works(torch.float64, with_state=True))
 found = [works(torch.float64), works(torch.float32, proj_size=2)]
-print("float64, state omitted:", found[0])
-print("float32 with a projection, state omitted:", found[1])
+print("runs in float64 without a state:", found[0])
+print("runs in float32 with a projection and without a state:", found[1])
 raise SystemExit(0 if all(found) else 1)  # 1: it still happens

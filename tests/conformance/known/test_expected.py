@@ -1,16 +1,17 @@
-"""What a known divergence excuses, and what it does not."""
+"""Which deviations, errors and conforming results known divergences account for."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
+from conformance.adapters import registry
 from conformance.cases.case import Case
 from conformance.defects.defect import Defect, solve
-from conformance.defects.diagnosis.compose import compose
 from conformance.known import expected
-from conformance.known.divergences import Divergence
-from conformance.known.expected import DEFECTS
+from conformance.known.defects import make_defect
+from conformance.known.divergences import Divergence, shipped
+from conformance.known.trial import compose_any
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
@@ -18,7 +19,7 @@ from conformance.verdict.problem import make_problem, round_to
 from reference import PROFILES, Dialect
 
 ORACLE = Oracle(None)
-RIGHT = Defect(id="none", what="without a defect")
+CORRECT = Defect(id="none", what="without a defect")
 CLIPPED: dict[str, Any] = {"clip": 0.3}
 ROWS: dict[str, Any] = {"clip": 0.3, "lengths": (3, 5)}
 
@@ -41,38 +42,62 @@ def entry(id: str, **options: Any) -> Divergence:  # noqa: A002
 
 NO_CLIP = entry("no-clip", defects=["clip-ignored"])
 NO_LENGTHS = entry("no-lengths", defects=["lengths-ignored"])
+COARSE = entry("coarse", profile="float32", resembles=["all-in-float32"])
 
 
 def judged(
-    *defects: str, off: float = 0.0, dtype: str = "float32", computed: str = "", **options: Any
-) -> JudgedSolution:  # fmt: skip
-    """A solution by an LSTM with these defects, one tensor of which is off by so much."""
+    *defects: str,
+    off: float = 0.0,
+    dtype: str = "float32",
+    computed: str = "",
+    dialect: Dialect | None = None,
+    **options: Any,
+) -> JudgedSolution:
+    """Returns the solution of an LSTM with some defects.
+
+    Args:
+        defects: names of the defects.
+        off: number added to h_n.
+        dtype: dtype of the case.
+        computed: dtype that the solution is rounded to; empty for the case's.
+        dialect: dialect of the implementation; None for the default.
+        options: further options of the case.
+    """
     case = Case.model_validate(
         {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2, "dtype": dtype, "padding": "random"} | options
     )
-    problem = make_problem(case)
-    wrong: Defect | None = RIGHT
-    if defects:
-        first, *others = (DEFECTS[name] for name in sorted(defects))
-        wrong = compose(first, *others) if others else first
-    assert wrong
+    dialect = dialect or Dialect()
+    problem = make_problem(case).under(dialect)
+    combined = CORRECT
+    for name in sorted(defects):
+        defect = make_defect(name, problem, dialect)
+        combined = defect if combined is CORRECT else compose_any(combined, defect) or CORRECT
     solution: dict[str, Any] = {
         name: round_to(computed or dtype, array).astype(array.dtype)
-        for name, array in solve(wrong, problem, Dialect()).items()
-        if name in problem.expected_shapes()
+        for name, array in solve(combined, problem, dialect).items()
     }
-    solution["h_n"] = solution["h_n"] + off
-    return JudgedSolution(problem, solution, ORACLE.expect(problem, PROFILES[dtype], Dialect()), Dialect())
+    if off:
+        solution["h_n"] = solution["h_n"] + off
+    return JudgedSolution(problem, solution, ORACLE.expect(problem, PROFILES[dtype], dialect), dialect)
 
 
-def said(found: JudgedSolution, *entries: Divergence) -> str:
-    """The status, and the entries that are named."""
-    verdict = judge(found.problem, found.solution, found.expectation)
-    failing = [tensor.name for tensor in verdict.tensors if not tensor.conforms]
-    told = (
-        expected.for_deviation(entries, failing, found, ORACLE) if failing else expected.for_conformance(entries, found)
-    )
-    return f"{told.status} {told.reason.split(':')[0].split(' no longer')[0]}" if told else ""
+def outcome(found: JudgedSolution, *entries: Divergence) -> str:
+    """Returns the status and the named entries; empty if the entries do not account for the solution."""
+    failing = [tensor.name for tensor in judge(*found[:3]).tensors if not tensor.conforms]
+    if failing:
+        result = expected.for_deviation(entries, failing, found, ORACLE)
+    else:
+        result = expected.for_conformance(entries, found)
+    return f"{result.status} {result.reason.split(':')[0].split(' no longer')[0]}" if result else ""
+
+
+def shipped_for(implementation: str, case: Case) -> list[Divergence]:
+    """Returns the shipped divergences that a case is expected to show on the newest recorded version."""
+    return [
+        entry
+        for entry in shipped()
+        if entry.matches(case, implementation, lambda _, e=entry: e.versions.split("=")[-1])  # type: ignore[misc]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +109,10 @@ def said(found: JudgedSolution, *entries: Divergence) -> str:
         (judged(**CLIPPED), "fixed no-clip"),
         (judged(clip=50.0), ""),
     ],
-    ids=["itself", "something else beside it", "in another size", "gone", "not to be seen here"],
+    ids=["the defect", "with another deviation", "of another size", "fixed", "undetectable"],
 )
-def test_one_that_behaves_like_a_defect_is_that_defect(found: JudgedSolution, expected: str) -> None:
-    assert said(found, NO_CLIP) == expected
+def test_a_divergence_with_a_defect_is_exactly_that_defect(found: JudgedSolution, expected: str) -> None:
+    assert outcome(found, NO_CLIP) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,12 +125,27 @@ def test_one_that_behaves_like_a_defect_is_that_defect(found: JudgedSolution, ex
         (["clip-ignored", "biases-ignored"], ""),
     ],
 )
-def test_several_that_a_case_shows_are_told_apart(defects: list[str], expected: str) -> None:
-    assert said(judged(*defects, **ROWS), NO_CLIP, NO_LENGTHS) == expected
+def test_divergences_in_the_same_case_are_distinguished(defects: list[str], expected: str) -> None:
+    assert outcome(judged(*defects, **ROWS), NO_CLIP, NO_LENGTHS) == expected
 
 
-def test_one_that_depends_on_values_is_no_news_when_it_is_gone() -> None:
-    assert said(judged(**CLIPPED), NO_CLIP.model_copy(update={"always": False})) == ""
+def test_a_divergence_that_shows_only_through_another_is_named_with_it() -> None:
+    """Without a second step there is no cell state that the forget gate could keep."""
+    options: dict[str, Any] = {"seq_len": 2, "batch": 1, "lengths": (1,), "initial_state": "h_0-only"}
+    options |= {"input_size": 1, "hidden_size": 2, "padding": "large", "coupled_gates": True, "dtype": "float32"}
+    case = Case.model_validate(options)
+    entries = shipped_for("onnx.reference", case)
+    ids = "onnx-reference-sequence-lens and onnx-reference-input-forget"
+    assert {entry.id for entry in entries} == set(ids.split(" and "))
+    forward = {**options, "check": ("output", "h_n", "c_n")}
+    assert outcome(judged("coupled-ignored", "lengths-ignored", **forward), *entries) == f"known {ids}"
+    assert outcome(judged("coupled-ignored", **forward), *entries) == "fixed onnx-reference-sequence-lens"
+    assert outcome(judged("lengths-ignored", **forward), *entries) == "fixed onnx-reference-input-forget"
+    assert outcome(judged(**forward), *entries) == "fixed onnx-reference-sequence-lens"
+
+
+def test_a_divergence_that_does_not_always_show_is_not_fixed() -> None:
+    assert outcome(judged(**CLIPPED), NO_CLIP.model_copy(update={"always": False})) == ""
 
 
 @pytest.mark.parametrize(
@@ -115,33 +155,145 @@ def test_one_that_depends_on_values_is_no_news_when_it_is_gone() -> None:
         (judged(dtype="float64", computed="float16"), ""),
         (judged("biases-ignored", dtype="float64", computed="float32"), ""),
         (judged(dtype="float64"), "fixed coarse"),
+        (judged(dtype="float64", lengths=(0, 0), initial_state="omitted"), ""),
     ],
-    ids=["float32", "float16", "and a defect", "float64"],
+    ids=["float32", "float16", "and a defect", "float64", "nothing computed"],
 )
 def test_less_precise_arithmetic_keeps_its_own_budget(found: JudgedSolution, expected: str) -> None:
-    assert said(found, entry("coarse", profile="float32")) == expected
+    assert outcome(found, COARSE) == expected
 
 
-def test_a_largest_error_ratio_is_the_largest() -> None:
-    assert said(judged(off=1e-5), entry("rough", error_ratio=100.0)) == "known rough"
-    assert said(judged(off=1e-2), entry("rough", error_ratio=100.0)) == ""
+def test_a_defect_and_less_precise_arithmetic_are_distinguished() -> None:
+    entries = (NO_CLIP, COARSE)
+    assert outcome(judged("clip-ignored", dtype="float64", computed="float32", **CLIPPED), *entries) == (
+        "known no-clip and coarse"
+    )
+    assert outcome(judged("clip-ignored", dtype="float64", **CLIPPED), *entries) == "fixed coarse"
+    assert outcome(judged(dtype="float64", computed="float32", **CLIPPED), *entries) == "fixed no-clip"
 
 
-def test_what_one_entry_leaves_open_another_does_not_open() -> None:
+def test_an_error_ratio_is_an_upper_limit() -> None:
+    assert outcome(judged(off=1e-5), entry("rough", error_ratio=100.0)) == "known rough"
+    assert outcome(judged(off=1e-2), entry("rough", error_ratio=100.0)) == ""
+
+
+def test_only_non_finite_elements_may_deviate() -> None:
+    nan = entry("nan", nan=True, tensors=["grad.*"])
+    found = judged()
+    gradient = found.solution["grad.input"].copy()
+    gradient[0] = np.nan
+    finite = found.solution["grad.c_0"] + 0.1
+    assert outcome(found._replace(solution={**found.solution, "grad.input": gradient}), nan) == "known nan"
+    assert outcome(found._replace(solution={**found.solution, "grad.c_0": finite}), nan) == ""
+    assert outcome(found, nan) == "fixed nan"
+
+
+def test_a_divergence_without_a_prediction_does_not_cover_other_tensors() -> None:
     anything = entry("h_n-is-anything", tensors=["h_n"])
-    assert said(judged("clip-ignored", off=1.0, **CLIPPED), NO_CLIP, anything) == "known no-clip and h_n-is-anything"
+    assert outcome(judged("clip-ignored", off=1.0, **CLIPPED), NO_CLIP, anything) == "known no-clip and h_n-is-anything"
     wrong = judged("clip-at-twice-the-bound", off=1.0, **CLIPPED)
-    assert said(wrong, NO_CLIP, anything) == ""
+    assert outcome(wrong, NO_CLIP, anything) == ""
 
 
-def test_a_tensor_of_another_shape_is_no_defect_of_the_catalogue() -> None:
+def test_a_tensor_of_another_shape_does_not_match_a_defect() -> None:
     found = judged("clip-ignored", **CLIPPED)
     solution = {**found.solution, "h_n": np.zeros((1, 1))}
-    assert said(found._replace(solution=solution), NO_CLIP) == ""
+    assert outcome(found._replace(solution=solution), NO_CLIP) == ""
 
 
-def test_an_error_is_the_first_of_which_the_message_tells() -> None:
+def test_a_superfluous_tensor_is_not_covered_by_a_defect() -> None:
+    found = judged("clip-ignored", **CLIPPED)
+    solution = {**found.solution, "h": np.zeros(1)}
+    assert outcome(found._replace(solution=solution), NO_CLIP) == ""
+
+
+def test_a_divergence_that_may_raise_or_deviate_is_not_fixed_by_either() -> None:
+    both = entry("both", error="no kernel")
+    assert outcome(judged(off=1.0), both) == "known both"
+    assert expected.for_error([both], "no kernel") == ("known", "both: It both.")
+    assert outcome(judged(), both) == "fixed both"
+
+
+def test_a_divergence_that_raises_is_fixed_by_any_solution() -> None:
+    raises = entry("raises", tensors=[], error="no kernel")
+    assert outcome(judged(), raises) == "fixed raises"
+    assert outcome(judged("clip-ignored", **CLIPPED), NO_CLIP, raises) == "fixed raises"
+
+
+def test_the_first_entry_that_describes_an_error_is_named() -> None:
     entries = [entry("other", tensors=[], error="^died"), entry("raises", tensors=[], error="no kernel"), NO_CLIP]
     found = expected.for_error(entries, "RuntimeError: no kernel for it")
     assert found == ("known", "raises: It raises.")
     assert expected.for_error(entries, "another") is None
+
+
+NO_PADDING: dict[str, Any] = {"input_size": 2, "hidden_size": 2, "seq_len": 1, "batch": 3, "lengths": (1, 1, 1)}
+FULL_ROW: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True, "seq_len": 2}
+ONE_STEP: dict[str, Any] = {"input_size": 3, "hidden_size": 2, "bidirectional": True, "seq_len": 1, "batch": 1}
+ZERO_LENGTH: dict[str, Any] = {"input_size": 1, "hidden_size": 1, "seq_len": 1, "batch": 1, "lengths": (0,)}
+
+
+@pytest.mark.parametrize(
+    ("implementation", "options"),
+    [
+        *(
+            (name, options | {"padding": "nan"})
+            for name in ("keras.layers.LSTM[tensorflow]", "flax.linen.LSTMCell", "flax.nnx.LSTMCell")
+            for options in (NO_PADDING, FULL_ROW | {"batch": 1, "lengths": (2,)})
+        ),
+        (
+            "keras.layers.LSTM[tensorflow,unroll]",
+            ONE_STEP | {"lengths": (1,), "dtype": "float64", "check": ("output", "h_n", "c_n")},
+        ),
+        *(
+            (name, ZERO_LENGTH | {"dtype": "float64"})
+            for name in (
+                "keras.layers.LSTM[torch]",
+                "keras.layers.LSTM[torch,unroll]",
+                "keras.layers.RNN[torch,StackedRNNCells]",
+                "openvino[onnx]",
+                "openvino[LSTMSequence]",
+            )
+        ),
+    ],
+)
+def test_a_problem_that_cannot_show_a_divergence_passes(implementation: str, options: dict[str, Any]) -> None:
+    adapter = registry.load(implementation)
+    case = Case.model_validate(options)
+    if "gradients" not in adapter.features:
+        case = case.forward_only() or case
+    found = judged(**{**options, "check": case.check}, dialect=adapter.dialect(case))
+    assert outcome(found, *shipped_for(implementation, case)) == ""
+
+
+@pytest.mark.parametrize(
+    ("implementation", "options", "message"),
+    [
+        (
+            "torch.nn.LSTM[vmap]",
+            {"initial_state": "omitted", "dtype": "float16"},
+            "RuntimeError: output with shape [1, 16] doesn't match the broadcast shape [2, 1, 16]",
+        ),
+        (
+            "torch.ao.nn.quantizable.LSTM",
+            {"batch": "unbatched", "bidirectional": True},
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x2 and 4x8)",
+        ),
+        *(
+            (
+                "haiku.LSTM",
+                {"initial_state": "omitted", "dtype": dtype},
+                f"ValueError: unexpected JAX type (e.g. shape/dtype) for argument to VJP function: got {dtype}[2,4,3], "
+                "but expected float32[2,4,3]",
+            )
+            for dtype in ("float16", "bfloat16")
+        ),
+    ],
+)
+def test_an_error_is_known_in_every_case_that_raises_it(
+    implementation: str, options: dict[str, Any], message: str
+) -> None:
+    case = Case.model_validate({"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2} | options)
+    found = expected.for_error(shipped_for(implementation, case), message)
+    assert found is not None
+    assert found.status == "known"
