@@ -176,7 +176,7 @@ def _instantiate(place: str, found: object) -> Adapter:
 
 
 def _misdeclared(found: type[Adapter]) -> str:
-    """Returns what is wrong with an adapter's class attributes; empty if nothing is."""
+    """Describes the first mistake in an adapter's class attributes; empty if there is none."""
     if not isinstance(found.name, str) or not re.fullmatch(r"\S+", found.name):
         return f"name must be text without spaces, got {found.name!r}"
     if isinstance(found.requires, str):

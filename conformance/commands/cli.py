@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_files(run)
     _add_implementations(run)
     _add_selection(run)
-    run.add_argument("--json", action="store_true", help="print the summary as JSON and nothing else")
+    run.add_argument("--json", action="store_true", help="print only the summary, as JSON")
     run.add_argument("-x", dest="max_fail", action="store_const", const=1, help="stop at the first deviation")
     run.add_argument("--max-fail", type=_positive, metavar="N", help="stop after N deviations")
     text = "run the I-th of N parts; `conformance merge` combines their results"
@@ -246,7 +246,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="implementations to run at once; default: %(default)s",
     )
-    text = "time limit for each case; the implementation's process is then ended; default: %(default)s"
+    text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
     text = "memory limit for an implementation's process; default: no limit"
     parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
@@ -254,8 +254,8 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
 
 def _add_power(parser: argparse.ArgumentParser) -> None:
     text = (
-        "also measure the power of the cases that this implementation supports, and what its unsupported options cost; "
-        "takes the same names as run -i; may be repeated"
+        "also measure the power of the cases that this implementation supports, and the power that its unsupported "
+        "options cost; takes the same names as run -i; may be repeated"
     )
     parser.add_argument("--against", action="append", default=[], metavar="NAME", help=text)
     parser.add_argument("--published", action="store_true", help="print only a comparison with published test vectors")
@@ -272,7 +272,7 @@ def _add_power(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a positive whole number, not {text!r}")
     return int(text)
 
 

@@ -52,7 +52,7 @@ class _Request:
     Attributes:
         args: parsed arguments.
         adapters: the implementations to run.
-        absent: implementations that were not asked for and cannot run, with the reason.
+        absent: implementations that cannot run and were not named, with the reason.
         plan: all planned rows; ``--shard`` runs a part of them.
         stream: where progress and summary are printed.
     """
@@ -231,7 +231,7 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
 
 @contextlib.contextmanager
 def _clean_standard_output() -> Iterator[IO[str]]:
-    """Yields the standard output. Whatever frameworks print there, also from C, goes to standard error meanwhile."""
+    """Yields the standard output. Redirects all other output to it, also from C, to standard error."""
     sys.stdout.flush()
     ours = os.dup(1)
     os.dup2(2, 1)
