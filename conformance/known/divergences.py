@@ -46,7 +46,7 @@ class Divergence(BaseModel):
     implementation: str
     """Name of the implementation; `*` matches any characters."""
     package: str
-    """Imported module or npm package whose version decides."""
+    """Imported module or npm package that `versions` refers to."""
     versions: Annotated[str, AfterValidator(_specifier)]
     """Range of affected versions, such as `>=3.0,<3.16`."""
     cases: dict[str, Any] = Field(default_factory=dict)
@@ -65,7 +65,7 @@ class Divergence(BaseModel):
     """Defects that the implementation behaves like. They predict all tensors within budget. A case is expected to show
     the deviation only if it detects the defects."""
     profile: Profiles | None = None
-    """Less precise arithmetic whose budget the tensors still keep."""
+    """Less precise profile. The tensors are within its budget."""
     nan: bool = False
     """Whether only non-finite elements of the tensors deviate. All finite elements conform."""
     error_ratio: Annotated[float, Field(gt=1)] | None = None
@@ -119,11 +119,11 @@ class Divergence(BaseModel):
         )
 
     def raises(self, message: str) -> bool:
-        """Returns whether an error message is the one of this divergence."""
+        """Returns whether an error message matches this divergence."""
         return self.error is not None and re.search(self.error, message) is not None
 
     def concerns(self, tensor: str) -> bool:
-        """Returns whether a tensor is one of those that deviate."""
+        """Returns whether a tensor is one of the deviating tensors."""
         return any(fnmatchcase(tensor, glob) for glob in self.tensors)
 
     def _affects(self, version: str) -> bool:

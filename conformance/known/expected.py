@@ -126,7 +126,7 @@ def _would_show(entry: Divergence, trial: Trial, exact: Entries, loose: Entries)
     """Returns whether a loose entry would show in a solution that other entries predict."""
     names = trial.concerned(entry)
     if entry.nan and not trial.is_finite(names):
-        return False  # It shows.
+        return False  # It shows already.
     if not names or not entry.resembles:
         return bool(names)
     return any(trial.detects(defect, exact, loose, names) for defect in trial.resembling(entry))

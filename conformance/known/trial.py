@@ -73,7 +73,7 @@ class Trial:
         return self._compare(self._judged._replace(expectation=expectation), defect, loose)
 
     def detects(self, defect: Defect, exact: Entries, loose: Entries, names: set[str]) -> bool:
-        """Returns whether some tensors would tell a further defect from the prediction of some entries."""
+        """Returns whether some tensors would distinguish a further defect from the prediction of some entries."""
         expectation, before = self._expectation(loose), self.combined(exact)
         after = before and compose_any(before, defect)
         if expectation is None or before is None or after is None:

@@ -1,4 +1,4 @@
-"""haiku.LSTM: initial_state is float32 whatever the dtype, so that a 16-bit layer computes and returns float32."""
+"""haiku.LSTM: initial_state is float32 for every dtype, so a 16-bit layer computes and returns float32."""
 
 import haiku as hk
 import jax

@@ -1,4 +1,4 @@
-"""mindspore.nn.LSTM on the CPU: seq_length changes the results of full rows, since mindspore.ops.tanh is coarse."""
+"""mindspore.nn.LSTM on the CPU: seq_length changes the results of full rows: mindspore.ops.tanh is imprecise."""
 
 import mindspore
 import numpy as np

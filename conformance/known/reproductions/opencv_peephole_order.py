@@ -1,4 +1,4 @@
-"""OpenCV's ONNX importer reads P in the order i, f, o, where ONNX has i, o, f: the peephole of o changes c."""
+"""OpenCV's ONNX importer reads P in the order i, f, o instead of i, o, f: the peephole of o changes c."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""OpenVINO's ONNX front end: layout=1 is ignored. The first axis of X is taken for time."""
+"""OpenVINO's ONNX front end: layout=1 is ignored. The first axis of X is taken as time."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-// tf.layers.lstm: the output of a masked first step is h_0. In Keras on TensorFlow, which it is a port of, it is 0.
+// tf.layers.lstm: the output of a masked first step is h_0. In Keras on TensorFlow, its original, it is 0.
 import * as tf from "@tensorflow/tfjs";
 
 await tf.setBackend("cpu");

@@ -1,4 +1,4 @@
-"""torch.ao.nn.quantizable.LSTM takes an unbatched input (time, features) for (time, batch, features)."""
+"""torch.ao.nn.quantizable.LSTM treats the features of an unbatched input (time, features) as the batch."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""torch.jit.script of a torch.nn.LSTM keeps the weights that torch.func.functional_call lent it before."""
+"""torch.jit.script of a torch.nn.LSTM uses the weights of an earlier torch.func.functional_call."""
 
 import torch
 
