@@ -42,14 +42,19 @@ def _drawn_after(case: Case, layer: int) -> Any:
     return _drawn(case, (case.seq_len, case.rows or 1, case.model.output_size(layer)))
 
 
+def _after_layers(masks: Arrays) -> Arrays:
+    """Returns the masks after layers, ``l0``, ``l1`` …, without those of a layer's input and hidden state."""
+    return {name: mask for name, mask in masks.items() if name.startswith("l")}
+
+
 def _none(masks: Arrays, case: Case) -> Arrays:
-    del masks, case
-    return {}
+    del case
+    return {name: mask for name, mask in masks.items() if name not in _after_layers(masks)}
 
 
 def _change_each(change: Callable[[Any, Case], Any]) -> Change:
     """Changes the mask after each layer (T, B, ·)."""
-    return lambda masks, case: {layer: change(mask, case) for layer, mask in masks.items()}
+    return lambda masks, case: masks | {layer: change(mask, case) for layer, mask in _after_layers(masks).items()}
 
 
 def _unscaled(mask: Any, case: Case) -> Any:
@@ -137,13 +142,13 @@ DEFECTS = [
         id="dropout-of-first-layer-after-all",
         what="that uses the first layer's dropout mask after every layer",
         requires=_drops_some_of_three_layers,
-        dropout_masks=lambda masks, _: dict.fromkeys(masks, masks["l0"]),
+        dropout_masks=lambda masks, _: masks | dict.fromkeys(_after_layers(masks), masks["l0"]),
     ),
     Defect(
         id="dropout-after-first-layer-only",
         what="with dropout after the first layer only",
         requires=lambda case: _drops(case) and case.num_layers > 2,
-        dropout_masks=lambda masks, _: {"l0": masks["l0"]},
+        dropout_masks=lambda masks, case: _none(masks, case) | {"l0": masks["l0"]},
     ),
     Defect(
         id="dropout-constant-over-time",

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
-    "cv2", "flax", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime", "openvino", "paddle",
+    "cv2", "flax", "haiku", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime", "openvino", "paddle",
     "tensorflow", "tf_keras", "torch", "tvm", "_tools",
 }  # fmt: skip
 HELPERS = {"os", "sys", "pathlib", "tempfile", "numpy"}

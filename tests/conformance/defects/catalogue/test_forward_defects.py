@@ -9,7 +9,7 @@ import pytest
 
 import reference
 from conformance.cases.case import Case
-from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.catalogue import CATALOGUE, dropout
 from conformance.defects.defect import Defect, solve
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
@@ -212,3 +212,19 @@ def test_dropout_in_inference_drops_and_scales_like_dropout_in_training() -> Non
     assert set(np.unique(mask)) == {0.0, 1 / 0.75}
     assert mask.mean() == pytest.approx(1.0, abs=0.02)
     assert_close(defective("dropout-in-inference", problem), run(problem, dropout_masks={"l0": mask}))
+
+
+def test_defects_of_dropout_between_layers_keep_the_other_dropout_masks() -> None:
+    every_kind = {"dropout": 0.5, "input_dropout": 0.25, "recurrent_dropout": 0.25, "mode": "train"}
+    problem = make_problem(case(num_layers=3, bidirectional=True, **every_kind))
+    masks = dict(problem.dropout_masks)
+    others = {name for name in masks if not name.startswith("l")}
+    checked = 0
+    for defect in dropout.DEFECTS:
+        for change in filter(None, (defect.dropout_masks, defect.backward_masks)):
+            if defect.applies_to(problem.case):
+                changed = change(masks, problem.case)
+                assert all(changed[name] is masks[name] for name in others), defect.id
+                checked += 1
+    assert others
+    assert checked > 10
