@@ -14,7 +14,7 @@ from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
-from conformance.verdict.oracle import Expectation, Oracle, RejectedCaseError
+from conformance.verdict.oracle import Oracle, RejectedCaseError
 from reference import PROFILES
 
 MAX_SUBSETS = 64
@@ -66,20 +66,18 @@ class Trial:
         Returns None if the entries predict nothing: their defects cannot be combined, or the problem is chaotic in
         their profile.
         """
-        expectation = self._expectation(loose)
-        defect = self.combined(exact)
-        if expectation is None or defect is None:
+        judged, defect = self._in_profiles(loose), self.combined(exact)
+        if judged is None or defect is None:
             return None
-        return self._compare(self._judged._replace(expectation=expectation), defect, loose)
+        return self._compare(judged, defect, nan=[entry for entry in loose if entry.nan])
 
     def detects(self, defect: Defect, exact: Entries, loose: Entries, names: set[str]) -> bool:
         """Returns whether some tensors would distinguish a further defect from the prediction of some entries."""
-        expectation, before = self._expectation(loose), self.combined(exact)
+        judged, before = self._in_profiles(loose), self.combined(exact)
         after = before and compose_any(before, defect)
-        if expectation is None or before is None or after is None:
+        if judged is None or before is None or after is None:
             return False
-        judged = self._judged._replace(expectation=expectation, solution=self._solve(after))
-        ratios = self._compare(judged, before, ())
+        ratios = self._compare(judged._replace(solution=self._solve(after)), before, nan=())
         return any(ratios[name] > DETECTED_ABOVE for name in names)
 
     def combined(self, exact: Entries) -> Defect | None:
@@ -99,18 +97,22 @@ class Trial:
         for name in entry.resembles:
             yield make_defect(name, self._judged.problem, self._judged.dialect)
 
-    def _compare(self, judged: JudgedSolution, defect: Defect, loose: Entries) -> dict[str, float]:
+    def _compare(self, judged: JudgedSolution, defect: Defect, nan: Entries) -> dict[str, float]:
+        """Returns the misfit of each tensor from a defect's prediction.
+
+        Elements without a finite prediction are not compared, and neither are the non-finite ones that some entries
+        allow. If the input contains NaN, all elements are compared.
+        """
         solution = dict(judged.solution)
         if not judged.problem.case.input_nan:
             prediction = judged.expectation.values if defect is _CORRECT else self._solve(defect)
             for name in self._names:
                 ignored = ~np.isfinite(prediction[name])
                 got = np.asarray(solution.get(name))
-                if got.shape != ignored.shape or got.dtype.kind != "f":
-                    continue
-                if any(entry.nan and entry.concerns(name) for entry in loose):
-                    ignored |= ~np.isfinite(got)
-                solution[name] = np.where(ignored, prediction[name], got)
+                if got.shape == ignored.shape and got.dtype.kind == "f":
+                    if any(entry.concerns(name) for entry in nan):
+                        ignored |= ~np.isfinite(got)
+                    solution[name] = np.where(ignored, prediction[name], got)
         judged = judged._replace(solution=solution)
         if defect is _CORRECT:
             ratios = {tensor.name: tensor.error_ratio for tensor in judge(*judged[:3]).tensors}
@@ -118,8 +120,11 @@ class Trial:
             ratios = misfits(judged, defect)
         return {**dict.fromkeys([*self._names, *solution], np.inf), **ratios}
 
-    def _expectation(self, loose: Entries) -> Expectation | None:
-        """Returns the expectation with the budgets of the entries' profiles; None if the problem is chaotic in one."""
+    def _in_profiles(self, loose: Entries) -> JudgedSolution | None:
+        """Returns the solution with the dtype and the budgets of the entries' profiles.
+
+        Returns None if the problem cannot be judged in a profile.
+        """
         problem, _, expectation, dialect = self._judged
         budget, bound = dict(expectation.budget), dict(expectation.bound)
         for entry in loose:
@@ -132,11 +137,16 @@ class Trial:
             if coarse is None:
                 return None
             for name in self.concerned(entry):
-                budget[name], bound[name] = (
-                    np.maximum(current[name], other[name])
-                    for current, other in ((budget, coarse.budget), (bound, coarse.bound))
-                )
-        return replace(expectation, budget=budget, bound=bound)
+                budget[name] = np.maximum(budget[name], coarse.budget[name])
+                bound[name] = np.maximum(bound[name], coarse.bound[name])
+        dtype = max(
+            (entry.profile for entry in loose if entry.profile), key=lambda name: PROFILES[name].u, default=None
+        )
+        # Where the reference is exactly 0, a defect's tolerance follows from the dtype.
+        case = problem.case.model_copy(update={"dtype": dtype}) if dtype else problem.case
+        return self._judged._replace(
+            problem=replace(problem, case=case), expectation=replace(expectation, budget=budget, bound=bound)
+        )
 
     def _limit(self, name: str, loose: Entries) -> float:
         return max((entry.error_ratio for entry in loose if entry.error_ratio and entry.concerns(name)), default=1.0)

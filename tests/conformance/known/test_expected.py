@@ -172,6 +172,16 @@ def test_a_defect_and_less_precise_arithmetic_are_distinguished() -> None:
     assert outcome(judged(dtype="float64", computed="float32", **CLIPPED), *entries) == "fixed no-clip"
 
 
+def test_less_precise_arithmetic_applies_where_the_reference_is_zero() -> None:
+    """Without input, biases and states, every result of a correct LSTM is 0 and has no budget."""
+    no_input = entry("no-dropout", defects=["input-dropout-ignored"])
+    options: dict[str, Any] = {"input_dropout": 1.0, "mode": "train", "bias": False, "initial_state": "omitted"}
+    options |= {"check": ("output", "h_n", "c_n"), "dtype": "float64"}
+    found = judged("input-dropout-ignored", computed="float32", **options)
+    assert outcome(found, no_input, COARSE) == "known no-dropout and coarse"
+    assert outcome(found, no_input) == ""
+
+
 def test_an_error_ratio_is_an_upper_limit() -> None:
     assert outcome(judged(off=1e-5), entry("rough", error_ratio=100.0)) == "known rough"
     assert outcome(judged(off=1e-2), entry("rough", error_ratio=100.0)) == ""
