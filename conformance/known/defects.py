@@ -42,7 +42,7 @@ class SpecificDefect:
 
 
 def make_defect(name: str, problem: Problem, dialect: Dialect) -> Defect:
-    """Returns a defect by name, as it is on a problem."""
+    """Returns the defect with a name, set up for a problem."""
     if name in _CATALOGUE:
         return _CATALOGUE[name]
     specific = SPECIFIC[name]
@@ -51,7 +51,8 @@ def make_defect(name: str, problem: Problem, dialect: Dialect) -> Defect:
 
 def descriptions() -> dict[str, str]:
     """Returns the clause that describes each defect, by name."""
-    return {name: defect.what for name, defect in (*_CATALOGUE.items(), *SPECIFIC.items())}
+    what = {name: defect.what for name, defect in _CATALOGUE.items()}
+    return what | {name: defect.what for name, defect in SPECIFIC.items()}
 
 
 # --------------------------------------------------------------------------- padding
@@ -111,7 +112,8 @@ def _empty_rows_run_on(problem: Problem, dialect: Dialect) -> dict[str, Any]:
 
 def _empty_rows_run_on_with_zero_output(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     del dialect
-    nonempty = _mask(problem).any(axis=0)[:, None] * np.ones((problem.case.seq_len, 1, 1))
+    valid = _mask(problem)
+    nonempty = np.broadcast_to(valid.any(axis=0), valid.shape)[..., None] * 1.0
 
     def masks(found: Arrays, case: Case) -> Arrays:
         shown = {f"l{layer}": nonempty * np.ones(case.model.output_size(layer)) for layer in range(case.num_layers)}
@@ -146,7 +148,7 @@ def _in_float32(activation: Activation) -> Activation:
 
 
 def _with_activation(name: str, change: Callable[[Activation], Activation]) -> Mechanisms:
-    """Returns mechanisms that change an activation wherever a cell uses it."""
+    """Returns mechanisms that change one activation in every place where a cell uses it."""
 
     def changed(cell: Cell) -> Cell:
         used = {place: getattr(cell, place) for place in _ACTIVATED}

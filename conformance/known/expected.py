@@ -9,8 +9,9 @@ The functions take the *expected* divergences: those that match the case. A resu
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from conformance.defects.power.detection import DETECTED_ABOVE
 from conformance.known.divergences import Divergence
-from conformance.known.trial import DETECTED_ABOVE, Entries, Trial, subsets
+from conformance.known.trial import Entries, Trial, subsets
 from conformance.results.record import Status
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
@@ -81,7 +82,7 @@ def for_deviation(
 
 
 def _by_kind(expected: Entries) -> tuple[list[Divergence], list[Divergence]]:
-    """Returns the exact and the loose ones of the entries that have tensors. The loosest come first."""
+    """Returns the exact and the loose entries, see ``Trial``. Loose entries without a limit come first."""
     exact = [entry for entry in expected if entry.defects]
     loose = [entry for entry in expected if entry.tensors and not entry.defects]
     return exact, sorted(loose, key=lambda entry: (bool(entry.profile), bool(entry.nan), bool(entry.error_ratio)))
@@ -123,13 +124,13 @@ def _missing(expected: Entries, exact: Entries, loose: Entries, trial: Trial) ->
 
 
 def _would_show(entry: Divergence, trial: Trial, exact: Entries, loose: Entries) -> bool:
-    """Returns whether a loose entry would show in a solution that other entries predict."""
+    """Returns whether a loose entry, if present, would change a solution that other entries predict."""
     names = trial.concerned(entry)
     if entry.nan and not trial.is_finite(names):
         return False  # It shows already.
     if not names or not entry.resembles:
         return bool(names)
-    return any(trial.detects(defect, exact, loose, names) for defect in trial.resembling(entry))
+    return any(trial.detects(defect, exact, loose, names) for defect in trial.resembled(entry))
 
 
 def _known(entries: Entries) -> Outcome:

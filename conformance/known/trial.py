@@ -25,10 +25,11 @@ Entries = Sequence[Divergence]
 
 
 class Trial:
-    """Compares one solution with predictions.
+    """Comparison of one solution with the predictions of divergences.
 
-    An *exact* divergence has defects, which predict all tensors. A *loose* one allows tensors to deviate: without
-    limit, in their non-finite elements, or within the budget of a less precise profile.
+    An *exact* divergence has defects, which predict all tensors. A *loose* divergence only limits how its tensors
+    deviate: to the budget of a less precise profile, to an error ratio, or to non-finite elements. Without such a limit
+    it is *unlimited*.
     """
 
     def __init__(self, judged: JudgedSolution, oracle: Oracle | None = None) -> None:
@@ -37,19 +38,20 @@ class Trial:
         self._names = list(judged.problem.expected_shapes())
 
     def concerned(self, entry: Divergence) -> set[str]:
-        """Returns the compared tensors that an entry concerns."""
+        """Returns the names of the problem's tensors that an entry concerns."""
         return {name for name in self._names if entry.concerns(name)}
 
     def is_finite(self, names: Iterable[str]) -> bool:
         """Returns whether some tensors of the solution contain neither NaN nor infinity."""
-        return all(np.isfinite(self._judged.solution[name]).all() for name in names)
+        found = (self._judged.solution[name] for name in names if name in self._judged.solution)
+        return all(np.isfinite(tensor).all() for tensor in found)
 
     def error_ratio(self, defect: Defect) -> float:
-        """Returns the largest error ratio that a defect would have."""
+        """Returns the largest error ratio of a defect on the problem."""
         return FlatExpectation(self._judged.expectation).error_ratio(self._solve(defect))
 
     def unpredicted(self, exact: Entries, loose: Entries) -> set[str] | None:
-        """Returns the tensors whose deviation only loose entries without a limit account for.
+        """Returns the tensors that deviate from the prediction of some entries, as an unlimited entry allows.
 
         Returns None if the entries do not account for the solution.
         """
@@ -92,7 +94,7 @@ class Trial:
                 return None
         return combined or _CORRECT
 
-    def resembling(self, entry: Divergence) -> Iterator[Defect]:
+    def resembled(self, entry: Divergence) -> Iterator[Defect]:
         """Yields the defects that an entry resembles."""
         for name in entry.resembles:
             yield make_defect(name, self._judged.problem, self._judged.dialect)

@@ -1,7 +1,7 @@
 """Random valid cases over all options of the schema, small enough to solve in milliseconds."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ def _options(source: random.Random, rate: float) -> dict[str, Any]:
         "values": source.choice(get_args(Values)),
         "check": source.choice([_CHECKS, _CHECKS, _CHECKS[:3], tuple(c for c in _CHECKS if source.random() < 0.5)]),
     }
-    drawn = {
+    drawn: dict[str, Callable[[], Any]] = {
         "hidden_size": lambda: tuple(source.randint(1, 5) for _ in range(options["num_layers"])),
         "bias": lambda: False,
         "batch_first": lambda: True,

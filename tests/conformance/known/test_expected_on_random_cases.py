@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 
 import numpy as np
@@ -197,11 +197,12 @@ def _expected_of(name: str, drawn: Case) -> tuple[str, list[Divergence], Case]:
         case = drawn.forward_only() or drawn
     if adapter and not set(features(case)) <= adapter.features:
         return name, [], case
-    return name, [entry for entry in shipped() if entry.matches(case, name, lambda _, e=entry: _version(e))], case
+    return name, [entry for entry in shipped() if entry.matches(case, name, partial(_version, entry))], case
 
 
-def _version(entry: Divergence) -> str:
+def _version(entry: Divergence, package: str) -> str:
     """Returns a version in an entry's range."""
+    del package
     return next(item.version for item in SpecifierSet(entry.versions) if item.operator in ("<=", "=="))
 
 
