@@ -185,6 +185,17 @@ def test_less_precise_arithmetic_applies_where_the_reference_is_zero() -> None:
     assert outcome(found, no_input) == ""
 
 
+def test_a_row_that_only_a_divergence_computes_has_a_budget() -> None:
+    """The reference has no rounding errors in a batch of empty rows."""
+    name = "empty-rows-run-on-with-zero-output"
+    found = judged(name, dtype="bfloat16", lengths=(0, 0), initial_state="zero")
+    entries = (entry("runs-on", defects=[name]),)
+    for roundings, expected in ((4, "known runs-on"), (4000, "")):
+        noise = 1 + roundings * PROFILES["bfloat16"].u
+        noisy = {name: array * noise for name, array in found.solution.items()}
+        assert outcome(found._replace(solution=noisy), *entries) == expected
+
+
 def test_an_error_ratio_is_an_upper_limit() -> None:
     assert outcome(judged(off=1e-5), entry("rough", error_ratio=100.0)) == "known rough"
     assert outcome(judged(off=1e-2), entry("rough", error_ratio=100.0)) == ""
