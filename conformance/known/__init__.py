@@ -1,1 +1,1 @@
-"""Known divergences of released implementations, and what they predict."""
+"""Known divergences of released implementations, and the solutions that they predict."""

@@ -89,7 +89,7 @@ def _by_kind(expected: Entries) -> tuple[list[Divergence], list[Divergence]]:
 
 
 def _without_unneeded(entries: Entries, suffices: Callable[[Entries], bool]) -> list[Divergence]:
-    """Returns the entries without those whose removal still suffices."""
+    """Returns the entries without those that can be removed, one after the other, while the rest suffices."""
     kept = list(entries)
     for entry in entries:
         rest = [other for other in kept if other is not entry]
@@ -99,7 +99,7 @@ def _without_unneeded(entries: Entries, suffices: Callable[[Entries], bool]) -> 
 
 
 def _missing(expected: Entries, exact: Entries, loose: Entries, trial: Trial) -> list[Divergence]:
-    """Returns the expected entries that would show in a solution that others predict, and do not.
+    """Returns the expected entries that would show in a solution predicted by others, but do not.
 
     Args:
         expected: divergences that match the case.

@@ -120,11 +120,12 @@ class Trial:
         if defect is _CORRECT:
             ratios = {tensor.name: tensor.error_ratio for tensor in judge(*judged[:3]).tensors}
         else:
-            ratios = misfits(_with_budget_of_lengths(judged, defect), defect)
+            with np.errstate(invalid="ignore"):
+                ratios = misfits(_with_budget_of_lengths(judged, defect), defect)
         return {**dict.fromkeys([*self._names, *solution], np.inf), **ratios}
 
     def _in_profiles(self, loose: Entries) -> JudgedSolution | None:
-        """Returns the solution with the dtype and the budgets of the entries' profiles.
+        """Returns the solution, to be judged with the dtype and the budgets of the entries' profiles.
 
         Returns None if the problem cannot be judged in a profile.
         """

@@ -20,7 +20,7 @@ def lengths(case: Case) -> list[int]:
 
 
 def first_step_is_padding(case: Case, length: int, reverse: bool) -> bool:
-    """Returns whether a direction's first step is padding in a row with some valid steps."""
+    """Returns whether the first step that a direction processes is padding, in a row of some length."""
     # Padding is at the end, at the start, or starts in the second step (holes).
     meets_padding = reverse if case.mask in ("right", "holed") else not reverse
     return length < case.seq_len if meets_padding else length == 0

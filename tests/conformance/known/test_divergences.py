@@ -27,7 +27,7 @@ def test_defects_exist() -> None:
 
 
 def test_a_less_precise_profile_resembles_a_defect() -> None:
-    """Without one, a problem whose results are exact in the profile would have to deviate."""
+    """Otherwise a result that is exact in the profile, such as 0, would be reported as fixed."""
     assert all(entry.resembles for entry in ENTRIES if entry.profile)
 
 

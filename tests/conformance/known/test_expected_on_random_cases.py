@@ -74,7 +74,7 @@ class Matched:
 
 @cache
 def matched(chunk: int) -> list[Matched]:
-    """Returns a chunk of the random cases, each for one of the implementations that have divergences there."""
+    """Returns a chunk of the random cases, each with one implementation that is expected to show divergences in it."""
     start = chunk * CASES_PER_CHUNK
     found = []
     for number, drawn in enumerate(islice(random_cases(1, rate=0.15), start, start + CASES_PER_CHUNK)):
@@ -116,7 +116,7 @@ def outcome(judged: JudgedSolution, entries: Sequence[Divergence]) -> expected.O
 
 
 def would_show(entry: Divergence, matched: Matched) -> bool:
-    """Returns whether a correct implementation lacks a divergence noticeably."""
+    """Returns whether a correct implementation noticeably differs from one with the divergence."""
     problem, _, expectation, dialect = matched.correct
     if not entry.tensors:
         return True
