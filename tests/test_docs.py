@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 PAGES = sorted(
     path.relative_to(ROOT) for folder in (".", "docs", "harnesses/js") for path in (ROOT / folder).glob("*.md")
 )
+_CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -22,7 +23,8 @@ def _anchors(path: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_relative_links_lead_to_files_and_headings(page: Path) -> None:
     broken = []
-    for target in _LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+    text = _CODE_BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    for target in _LINK.findall(text):
         if re.match(r"[a-z]+:", target):
             continue
         file, _, anchor = target.partition("#")

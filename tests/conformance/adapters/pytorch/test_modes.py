@@ -69,7 +69,7 @@ def test_lengths_without_gradients_work_in_a_functional_call(case: Callable[...,
     [
         (TorchLSTMVmap(), {"lengths": "ragged"}, "rows of equal length"),
         (TorchLSTMVmap(), {"batch": "unbatched"}, "a batch to map over"),
-        (TorchLSTMVmap(), {"num_layers": 2, "dropout": 0.5}, "in an order of its own"),
+        (TorchLSTMVmap(), {"num_layers": 2, "dropout": 0.5}, "in another order"),
         (TorchLSTMVmap(), {"check": ("output",)}, "no batching rule"),
     ],
 )
