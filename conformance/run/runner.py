@@ -27,6 +27,7 @@ from conformance.verdict.oracle import Oracle, RejectedCaseError
 from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
+from reference import Profile
 
 CONFIRMING_DRAWS = (1, 2)
 """Additional draws of a case that confirm or refute a deviation beyond the budget but within the rigorous bound."""
@@ -116,11 +117,12 @@ class Runner:
             if forward is None or attempt.call(adapter.supports, forward) is not None:
                 return replace(blank_result, status="unsupported", reason=reason), None
             case, blank_result = forward, replace(blank_result, unchecked={"gradients": reason})
-        verdict, judged = self._verdict(case, adapter, attempt, draw=0)
-        blank_result = replace(blank_result, profile=attempt.call(adapter.profile, case).name)
+        profile = attempt.call(adapter.profile, case)
+        verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
+        blank_result = replace(blank_result, profile=profile.name)
         decisive = verdict
         if not (verdict.conforms or verdict.proven):
-            others = [self._verdict(case, adapter, attempt, draw)[0] for draw in CONFIRMING_DRAWS]
+            others = [self._verdict(case, adapter, profile, attempt, draw)[0] for draw in CONFIRMING_DRAWS]
             if all(other.conforms for other in others):
                 note = f"error ratio {verdict.error_ratio:.3g} in the case's own draw, within budget in two others"
                 blank_result = replace(blank_result, notes=(note,))
@@ -133,10 +135,12 @@ class Runner:
             self.descriptions[adapter.name] = dict(attempt.call(adapter.describe))
             self._packages[adapter.name] = installed.versions(adapter)
 
-    def _verdict(self, case: Case, adapter: Adapter, attempt: Attempt, draw: int) -> tuple[Verdict, JudgedSolution]:
+    def _verdict(
+        self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
+    ) -> tuple[Verdict, JudgedSolution]:
         problem = make_problem(case, draw)
         attempt.charge("problem")
-        profile, dialect = attempt.call(adapter.profile, case), attempt.call(adapter.dialect, case)
+        dialect = attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))
         attempt.charge("solve")
         # Before solve, so that the implementation does not run a case that cannot be judged.
