@@ -8,16 +8,16 @@ terms of W_ih x + b_ih + W_hh h + b_hh in any order, so the whole expression cou
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from reference.activations import Activation
-from reference.profile import Profile
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
+Context = TypeVar("Context")
 
 
 def mark_over_time(total: Any) -> Any:
@@ -35,33 +35,40 @@ def clip_with_slope(array: Any, bound: float) -> tuple[Any, Any]:
     return np.where(unclipped, array, np.copysign(bound, array.real)), unclipped * 1.0
 
 
+def transposed(weights: Any) -> Any:
+    """Returns the transpose of a matrix, contiguous in memory: a product with a few rows then takes half the time."""
+    if isinstance(weights, Rounded):
+        return weights._map(lambda part: np.ascontiguousarray(part.swapaxes(-2, -1)))
+    return np.ascontiguousarray(weights.T)
+
+
 def buffer_like(array: Any) -> Any:
     """Returns a buffer with the shape of an array: the array itself if it is plain, a new one if it is ``Rounded``."""
     return np.empty_like(array, shape=array.shape) if isinstance(array, Rounded) else array
 
 
-class Rounded(NDArrayOperatorsMixin):
+class Rounded(NDArrayOperatorsMixin, Generic[Context]):
     """An array with a model of its rounding error. Subclasses define the model.
 
     This class implements indexing, shapes, masks and the choice of the rounding rule for each NumPy operation.
 
     Attributes:
-        profile: rounding constants.
-        value: float64 values (…), or (K, …) with K samples if ``lead`` is 1.
-        error: error of each value, shaped like ``value``. The subclass defines its meaning. None if exact.
-        weight: for an open sum, the total weight of its terms, shaped like ``value``. The subclass defines the weight
-            of a term. None if no sum is open.
+        context: what all arrays of a run share, such as the rounding constants. The subclass defines it.
+        value: values (…), as floating-point numbers of any precision.
+        error: error of each value, (…) or (·, …) with ``lead`` = 1. The subclass defines its meaning. None if exact.
+        weight: for an open sum, the total weight of its terms (…). The subclass defines the weight of a term. None if
+            no sum is open.
         terms: number of terms of an open sum.
         over_time: whether the open sum runs over all time steps.
     """
 
     lead = 0
-    """Number of sample axes in front of the array's own axes."""
+    """Number of axes of ``error`` in front of those of ``value``."""
 
     def __init__(
-        self, profile: Profile, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0
+        self, context: Context, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0
     ) -> None:
-        self.profile, self.value, self.error, self.weight, self.terms = profile, value, error, weight, terms
+        self.context, self.value, self.error, self.weight, self.terms = context, value, error, weight, terms
         self.over_time = False
 
     # The rounding model. Subclasses override these methods.
@@ -94,10 +101,14 @@ class Rounded(NDArrayOperatorsMixin):
         """Returns the activation's value, including the error of its evaluation."""
         raise NotImplementedError
 
+    def negative(self) -> Self:
+        """Returns the negated array."""
+        return self.new(-self.value, self.error)
+
     def between(self, low: float, high: float) -> Self:
         """Returns 1 where low < value < high, else 0."""
         closed = self.close_sum()
-        return closed.new(((closed.value > low) & (closed.value < high)).astype(np.float64))
+        return closed.new(((closed.value > low) & (closed.value < high)).astype(closed.value.dtype))
 
     def clip(self, bound: float) -> Self:
         """Returns this array clipped to ±bound. Clipped elements are exact."""
@@ -109,14 +120,12 @@ class Rounded(NDArrayOperatorsMixin):
     # Shared by all models.
 
     def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
-        """Returns an array of the same class and profile."""
-        return type(self)(self.profile, value, error, weight, terms)
+        """Returns an array of the same class and context."""
+        return type(self)(self.context, value, error, weight, terms)
 
     def exact(self, array: Any) -> Self:
-        """Converts an array to this class without error. Returns arrays of this class unchanged."""
-        if isinstance(array, type(self)):
-            return array
-        return self.new(np.asarray(array, np.float64)[(None,) * self.lead])
+        """Converts an array to this class and precision, without error. Returns arrays of this class unchanged."""
+        return array if isinstance(array, type(self)) else self.new(np.asarray(array, self.value.dtype))
 
     def close_sum(self) -> Self:
         """Rounds the open sum. Returns the array unchanged if no sum is open."""
@@ -125,7 +134,8 @@ class Rounded(NDArrayOperatorsMixin):
     def plus(self, other: Self) -> Self:
         """Returns the sum of two arrays: an open sum if one of them is an open sum, else a rounded one."""
         value, error = self.value + other.value, add_errors(self.error, other.error)
-        error = None if error is None else np.broadcast_to(error, value.shape)
+        if error is not None and error.shape[self.lead :] != value.shape:
+            error = np.broadcast_to(error, (*error.shape[: self.lead], *value.shape))
         if self.weight is None and other.weight is None:
             return self.new(value, error).rounded()
         weights = [part._term_weight() if part.weight is None else part.weight for part in (self, other)]
@@ -134,15 +144,14 @@ class Rounded(NDArrayOperatorsMixin):
     def sum(self, axis: int) -> Self:
         """Returns the open sum over an axis."""
         closed = self.close_sum()
-        axis, error = axis + self.lead, closed.error
+        error = None if closed.error is None else closed.error.sum(axis + self.lead)
         weight = np.broadcast_to(closed._term_weight(), closed.value.shape)
-        error = None if error is None else error.sum(axis)
         return self.new(closed.value.sum(axis), error, weight.sum(axis), closed.value.shape[axis])
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape without the sample axes."""
-        return self.value.shape[self.lead :]
+        """Shape of ``value``."""
+        return self.value.shape
 
     @property
     def T(self) -> Self:  # noqa: N802 - NumPy's name
@@ -151,48 +160,60 @@ class Rounded(NDArrayOperatorsMixin):
 
     def swapaxes(self, first: int, second: int) -> Self:
         """Returns the array with two axes swapped."""
-        first, second = (axis + self.lead if axis >= 0 else axis for axis in (first, second))
-        return self._map(lambda part: part.swapaxes(first, second))
+        ndim = self.value.ndim
+        return self._map(lambda part: part.swapaxes(first % ndim - ndim, second % ndim - ndim))
 
     def reshape(self, *shape: int) -> Self:
         """Returns the array with a new shape."""
-        return self._map(lambda part: part.reshape(*part.shape[: self.lead], *shape))
+        ndim = self.value.ndim
+        return self._map(lambda part: part.reshape(*part.shape[: part.ndim - ndim], *shape))
 
     def __getitem__(self, index: Any) -> Self:
         index = index if isinstance(index, tuple) else (index,)
-        return self._map(lambda part: part[(slice(None),) * self.lead + index])
+        error = None if self.error is None else self.error[(slice(None),) * self.lead + index]
+        return self.new(self.value[index], error, None if self.weight is None else self.weight[index], self.terms)
 
     def __setitem__(self, index: Any, number: Any) -> None:
         number = self.exact(number).close_sum()
-        index = (slice(None),) * self.lead + (index if isinstance(index, tuple) else (index,))
+        index = index if isinstance(index, tuple) else (index,)
         self.value[index] = number.value
         if self.error is not None:
-            self.error[index] = 0.0 if number.error is None else number.error
+            self.error[(slice(None),) * self.lead + index] = 0.0 if number.error is None else number.error
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
         """Returns an uninitialized array."""
-        return self.new(np.empty(shape), np.empty(shape))
+        return self.new(np.empty(shape, self.value.dtype), self._zero_error(shape))
+
+    def _zero_error(self, shape: tuple[int, ...]) -> Array:
+        """Returns errors of 0 for values with a shape."""
+        return np.zeros(shape, self.value.dtype)
+
+    def _with_axes(self, ndim: int) -> Self:
+        """Returns the array with axes of size 1 in front, so that the errors of arrays with as many axes broadcast."""
+        lacking = ndim - self.value.ndim
+        return self.reshape(*(1,) * lacking, *self.shape) if lacking else self
 
     def _map(self, change: Callable[[Array], Array]) -> Self:
         """Applies a function to the value, the error and the weight."""
         error, weight = (None if part is None else change(part) for part in (self.error, self.weight))
         return self.new(change(self.value), error, weight, self.terms)
 
-    def _join(self, combine: Callable[[Sequence[Array]], Array], numbers: Sequence[Self]) -> Self:
-        """Combines several arrays into one by applying a function to their values and to their errors."""
+    def _concatenate(self, numbers: Sequence[Self], axis: int) -> Self:
+        """Returns the concatenation of several arrays along an axis, counted from the last."""
         numbers = [number.close_sum() for number in numbers]
-        value = combine(self._match_samples([number.value for number in numbers]))
+        value = np.concatenate([number.value for number in numbers], axis)
         if all(number.error is None for number in numbers):
             return self.new(value)
-        errors = [np.zeros(n.value.shape) if n.error is None else n.error for n in numbers]
-        return self.new(value, combine(self._match_samples(errors)))
+        errors = [self._zero_error(number.shape) if number.error is None else number.error for number in numbers]
+        return self.new(value, np.concatenate(errors, axis))
 
-    def _match_samples(self, arrays: list[Array]) -> list[Array]:
-        """Broadcasts the sample axis of several arrays to the same size."""
-        if not self.lead:
-            return arrays
-        samples = max(array.shape[0] for array in arrays)
-        return [np.broadcast_to(array, (samples, *array.shape[1:])) if array.ndim > 1 else array for array in arrays]
+    def _where(self, mask: NDArray[np.bool_], chosen: Self, other: Self) -> Self:
+        """Returns the elements of one array where a mask is True, and those of another elsewhere."""
+        chosen, other = chosen.close_sum(), other.close_sum()
+        value = np.where(mask, chosen.value, other.value)
+        if chosen.error is None and other.error is None:
+            return self.new(value)
+        return self.new(value, np.where(mask, *(0.0 if part.error is None else part.error for part in (chosen, other))))
 
     def __iadd__(self, other: Any) -> Self:
         return self + other  # type: ignore[no-any-return]
@@ -202,13 +223,13 @@ class Rounded(NDArrayOperatorsMixin):
             return NotImplemented
         numbers = [self.exact(operand) for operand in operands]
         if self.lead and ufunc is not np.matmul:
-            ndim = max(len(number.shape) for number in numbers)
-            numbers = [number.reshape(*(1,) * (ndim - len(number.shape)), *number.shape) for number in numbers]
+            ndim = max(number.value.ndim for number in numbers)
+            numbers = [number._with_axes(ndim) for number in numbers]
         if ufunc is np.add:
             return numbers[0].plus(numbers[1])
         closed = [number.close_sum() for number in numbers]
         if ufunc is np.subtract:
-            return closed[0].plus(closed[1].new(-closed[1].value, closed[1].error))
+            return closed[0].plus(closed[1].negative())
         if ufunc is np.multiply:
             return closed[0].times(closed[1]).rounded()
         if ufunc is np.square:
@@ -219,13 +240,14 @@ class Rounded(NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function is np.concatenate:
-            axis = options["axis"] + (self.lead if options["axis"] >= 0 else 0)
-            return self._join(lambda parts: np.concatenate(parts, axis=axis), [self.exact(part) for part in args[0]])
+            numbers = [self.exact(part) for part in args[0]]
+            ndim = numbers[0].value.ndim
+            return self._concatenate(numbers, options["axis"] % ndim - ndim)
         if function is np.empty_like:
             return self._empty(options["shape"])
         if function is np.where:
             mask, chosen, other = args
-            return self._join(lambda parts: np.where(mask, *parts), [self.exact(chosen), self.exact(other)])
+            return self._where(mask, self.exact(chosen), self.exact(other))
         return NotImplemented
 
 

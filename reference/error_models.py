@@ -1,9 +1,7 @@
-"""Four models of rounding error, as arrays on which the reference runs.
+"""Two models of rounding error, as arrays on which the reference runs.
 
-    Spread      value and variance: independent rounding errors, to first order
+    FirstOrder  value, variance and sampled errors: the statistics of independent errors, to first order
     Ball        value and radius: rigorous bound for every order of summation, with or without FMA
-    Perturbed   K samples, each with random errors of the assumed size at every rounding
-    Skewed      activations of one kind scaled by 1 + k_r u
 
 Sources: N. J. Higham, Accuracy and Stability of Numerical Algorithms (2002), ch. 3–4, for the bounds;
 N. J. Higham and T. Mary, A New Approach to Probabilistic Rounding Error Analysis (2019), for the variance of a sum.
@@ -11,57 +9,149 @@ N. J. Higham and T. Mary, A New Approach to Probabilistic Rounding Error Analysi
 
 # ruff: noqa: D102 - ``Rounded`` documents the methods that these classes override.
 
-from collections.abc import Callable
-from typing import Any, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reference.activations import Activation
 from reference.arithmetic import Array, Rounded, add_errors
 from reference.profile import Profile
 
+SKEWED = ("sigmoid", "tanh")
+"""``Activation.built_on`` of the activations that a skewed error scales by 1 + k_r u, one kind at a time."""
 
-class Spread(Rounded):
-    """An array with the variance of its rounding error, for independent errors, to first order.
 
-    ``error`` is the variance of the error. ``weight`` is Q, the sum of the squared terms.
+@dataclass(frozen=True)
+class Sampling:
+    """What the arrays of a first-order analysis share.
+
+    Attributes:
+        profile: rounding constants.
+        samples: number of random errors of each value, K.
+        random: generator of these errors.
     """
+
+    profile: Profile
+    samples: int
+    random: np.random.Generator
+
+
+class FirstOrder(Rounded[Sampling]):
+    """An array with the statistics of its rounding error, to first order.
+
+    ``error`` (1 + K + 2, …) contains, for each value:
+
+    - the variance of its error, if all rounding errors that reach it were independent;
+    - K random errors. They result from a random error at every rounding, so they preserve the correlation of errors
+      that reach a value on several paths;
+    - two skewed errors: the change of the value if all activations of one kind in ``SKEWED`` are scaled by 1 + k_r u. A
+      polynomial that approximates an activation can err with the same sign everywhere, and such errors add up linearly.
+
+    ``weight`` is Q, the sum of the squared terms.
+    """
+
+    lead = 1
+
+    @cached_property
+    def _squares(self) -> Array:
+        """Squared values. Cached, because every time step multiplies by the same weights."""
+        return np.square(self.value)
 
     def _term_weight(self) -> Array:
         return np.square(self.value)
 
+    def _zero_error(self, shape: tuple[int, ...]) -> Array:
+        return np.zeros((1 + self.context.samples + len(SKEWED), *shape), self.value.dtype)
+
+    def negative(self) -> Self:
+        if self.error is None:
+            return self.new(-self.value)
+        error = -self.error
+        error[0] = self.error[0]
+        return self.new(-self.value, error)
+
     def _round_sum(self, terms: int, weight: Array) -> Self:
-        variance = sum_variance(self.profile, terms, self.value, weight, self.over_time)
-        return self.new(self.value, add_errors(self.error, variance))
+        variance = sum_variance(self.context.profile, terms, self.value, weight, self.over_time)
+        noise = self.context.random.standard_normal((self.context.samples, *self.shape), dtype=np.float32)
+        return self.new(self.value, self._copy_error())._add_noise(variance, np.sqrt(variance) * noise)
 
     def rounded(self) -> Self:
-        return self.new(self.value, add_errors(self.error, np.square(self.profile.u * self.value) / 3))
+        bound = self.context.profile.u * self.value
+        return self._add_noise(np.square(bound) * (1 / 3), bound * self._uniform())
+
+    def _uniform(self) -> NDArray[np.float32]:
+        """Returns random errors (K, …), uniform in ±1."""
+        unit = self.context.random.random((self.context.samples, *self.shape), dtype=np.float32)
+        unit *= 2.0
+        unit -= 1.0
+        return unit
+
+    def _add_noise(self, variance: Array, noise: Array) -> Self:
+        """Adds a variance (…) and random errors (K, …) in place. Returns this array."""
+        if self.error is None:
+            self.error = self._zero_error(self.shape)
+        self.error[0] += variance
+        self.error[1 : 1 + self.context.samples] += noise
+        return self
+
+    def _copy_error(self) -> Array | None:
+        return None if self.error is None else self.error.copy()
+
+    def plus(self, other: Self) -> Self:
+        """Returns the sum of two arrays: an open sum if one of them is an open sum, else a rounded one."""
+        if (self.error is None) != (other.error is None):
+            # The sum must not share its errors with a term, because ``rounded`` changes them in place.
+            self, other = (self, other) if other.error is None else (other, self)
+            self = self.new(self.value, self._copy_error(), self.weight, self.terms)
+        return super().plus(other)
 
     def times(self, other: Self) -> Self:
-        error = None if self.error is None else self.error * np.square(other.value)
-        if other.error is not None:
-            error = add_errors(error, np.square(self.value) * other.error)
-        return self.new(self.value * other.value, error)
+        parts = [
+            None if one.error is None else _scaled(one.error, by.value) for one, by in ((self, other), (other, self))
+        ]
+        return self.new(self.value * other.value, add_errors(*parts))
 
     def squared(self) -> Self:
-        return self.new(np.square(self.value), None if self.error is None else 4 * np.square(self.value) * self.error)
+        return self.new(np.square(self.value), None if self.error is None else _scaled(self.error, 2 * self.value))
 
     def matmul(self, other: Self) -> Self:
-        left, right = np.square(self.value), np.square(other.value)
-        error = None if self.error is None else self.error @ right
+        terms = self.value.shape[-1]
+        if other.error is None and self.error is not None and self.value.size < other.value.size:
+            # For a step of a few rows, two products with more rows cost less than one product for each error.
+            values = np.concatenate((self.value[None], self.error[1:])).reshape(-1, terms) @ other.value
+            squares = np.concatenate((np.square(self.value)[None], self.error[:1])).reshape(-1, terms) @ other._squares
+            shape = (*self.shape[:-1], other.shape[-1])
+            values, squares = values.reshape(-1, *shape), squares.reshape(2, *shape)
+            return self.new(values[0], np.concatenate((squares[1:], values[1:])), squares[0], terms)
+        value, weight = self.value @ other.value, self._squares @ other._squares
+        if self.error is None and other.error is None:
+            return self.new(value, None, weight, terms)
+        error: Array = self._zero_error(value.shape)
+        if self.error is not None:
+            np.matmul(self.error[0], other._squares, out=error[0])
+            np.matmul(self.error[1:], other.value, out=error[1:])
         if other.error is not None:
-            error = add_errors(error, left @ other.error)
-        return self.new(self.value @ other.value, error, left @ right, self.value.shape[-1])
+            error[0] += self._squares @ other.error[0]
+            error[1:] += self.value @ other.error[1:]
+        return self.new(value, error, weight, terms)
 
     def activate(self, activation: Activation) -> Self:
-        closed, profile = self.close_sum(), self.profile
+        closed, p = self.close_sum(), self.context.profile
         y = activation(closed.value)
         slope = activation.slope(y)
-        variance = profile.u**2 / 3 * (np.square(profile.k_r * y) + profile.k_a**2) * _inexact(activation, slope)
-        return self.new(y, variance if closed.error is None else variance + np.square(slope) * closed.error)
+        inexact = _inexact(activation, slope)
+        bound = (p.k_r * np.abs(y) + p.k_a) * (p.u * inexact)
+        variance = (np.square(p.k_r * y) + p.k_a**2) * (p.u**2 / 3 * inexact)
+        number = closed.new(y, closed._zero_error(y.shape) if closed.error is None else _scaled(closed.error, slope))
+        if activation.built_on and number.error is not None:
+            number.error[1 + self.context.samples + SKEWED.index(activation.built_on)] += p.k_r * p.u * y
+        return number._add_noise(variance, bound * number._uniform())
 
 
-class Ball(Rounded):
+class Ball(Rounded[Profile]):
     """An array with a rigorous bound of its rounding error, for every order of summation, with or without FMA.
 
     ``error`` is a radius that bounds |error|. ``weight`` is the sum of the largest absolute values of the terms.
@@ -71,7 +161,7 @@ class Ball(Rounded):
         return np.abs(self.value) if self.error is None else np.abs(self.value) + self.error
 
     def _round_sum(self, terms: int, weight: Array) -> Self:
-        p = self.profile
+        p = self.context
         n_u = terms * p.u_acc
         loss = n_u / (1 - n_u) + 2 * p.u_op + p.u_op**2 + p.n_store * p.u
         if self.over_time:
@@ -79,10 +169,10 @@ class Ball(Rounded):
         return self.new(self.value, add_errors(self.error, loss * weight + terms * p.floor))
 
     def rounded(self) -> Self:
-        return self.new(self.value, add_errors(self.error, self.profile.u * self._term_weight() + self.profile.floor))
+        return self.new(self.value, add_errors(self.error, self.context.u * self._term_weight() + self.context.floor))
 
     def times(self, other: Self) -> Self:
-        error = None if self.error is None else self.error * other._term_weight()
+        error: Array | None = None if self.error is None else self.error * other._term_weight()
         if other.error is not None:
             error = add_errors(error, np.abs(self.value) * other.error)
         return self.new(self.value * other.value, error)
@@ -93,13 +183,13 @@ class Ball(Rounded):
 
     def matmul(self, other: Self) -> Self:
         left, right = self._term_weight(), other._term_weight()
-        error = None if self.error is None else self.error @ right
+        error: Array | None = None if self.error is None else self.error @ right
         if other.error is not None:
             error = add_errors(error, np.abs(self.value) @ other.error)
         return self.new(self.value @ other.value, error, left @ right, self.value.shape[-1])
 
     def activate(self, activation: Activation) -> Self:
-        closed, p = self.close_sum(), self.profile
+        closed, p = self.close_sum(), self.context
         y = activation(closed.value)
         propagated: Array | float = 0.0
         inexact = _inexact(activation, activation.slope(y))
@@ -131,121 +221,11 @@ class Ball(Rounded):
         return np.zeros(self.value.shape) if self.error is None else np.broadcast_to(self.error, self.value.shape)
 
 
-class Perturbed(Rounded):
-    """An array of K samples, each with a random error at every rounding.
-
-    Unlike variances, samples preserve the correlation of errors that reach a result on several paths. ``error`` is
-    always None: ``value`` (K, …) includes the errors. ``weight`` is Q, as in ``Spread``.
-
-    Attributes:
-        random: generator of the errors, shared by all arrays of a run.
-        samples: number of samples, K.
-    """
-
-    lead = 1
-    random: np.random.Generator
-    samples: int
-
-    def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
-        """Returns an array that uses the same generator."""
-        number = super().new(value, error, weight, terms)
-        number.random, number.samples = self.random, self.samples
-        return number
-
-    @classmethod
-    def make_lift(cls, profile: Profile, samples: int, random: np.random.Generator) -> Callable[[Any], Self]:
-        """Returns a function that converts exact arrays to arrays with ``samples`` samples."""
-        first = cls(profile, np.zeros((1, 1)))
-        first.random, first.samples = random, samples
-        return first.exact
-
-    def _term_weight(self) -> Array:
-        return np.square(self.value)
-
-    def _empty(self, shape: tuple[int, ...]) -> Self:
-        return self.new(np.empty((self.samples, *shape)))
-
-    def _samples_shape(self) -> tuple[int, ...]:
-        return (self.samples, *self.shape)
-
-    def _uniform(self, bound: float | Array) -> Array:
-        """Returns random errors (K, …), uniform in ±bound."""
-        unit: Array = 2.0 * self.random.random(self._samples_shape(), dtype=np.float32).astype(np.float64) - 1.0
-        return bound * unit
-
-    def _round_sum(self, terms: int, weight: Array) -> Self:
-        sigma = np.sqrt(sum_variance(self.profile, terms, self.value, weight, self.over_time))
-        return self.new(self.value + sigma * self.random.standard_normal(self._samples_shape(), dtype=np.float32))
-
-    def rounded(self) -> Self:
-        return self.new(self.value + self._uniform(self.profile.u * self.value))
-
-    def times(self, other: Self) -> Self:
-        return self.new(self.value * other.value)
-
-    def squared(self) -> Self:
-        return self.new(np.square(self.value))
-
-    def matmul(self, other: Self) -> Self:
-        weight = np.square(self.value) @ np.square(other.value)
-        return self.new(self.value @ other.value, None, weight, self.value.shape[-1])
-
-    def activate(self, activation: Activation) -> Self:
-        closed, p = self.close_sum(), self.profile
-        y = activation(closed.value)
-        bound = p.u * (p.k_r * np.abs(y) + p.k_a) * _inexact(activation, activation.slope(y))
-        number = closed.new(y)
-        return number.new(y + number._uniform(bound))
-
-
-class Skewed(Rounded):
-    """An array on which activations of one kind are scaled by 1 + k_r u. All other operations are exact.
-
-    A polynomial that approximates an activation can err with the same sign everywhere. Such errors add up linearly.
-
-    Attributes:
-        kind: ``Activation.built_on`` of the activations to scale, ``sigmoid`` or ``tanh``.
-    """
-
-    kind: str
-
-    @classmethod
-    def make_lift(cls, profile: Profile, kind: str) -> Callable[[Any], Self]:
-        """Returns a function that converts exact arrays to arrays that scale activations of this kind."""
-        first = cls(profile, np.zeros(1))
-        first.kind = kind
-        return first.exact
-
-    def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
-        """Returns an array that scales the same kind of activations."""
-        number = super().new(value, error, weight, terms)
-        number.kind = self.kind
-        return number
-
-    def _empty(self, shape: tuple[int, ...]) -> Self:
-        return self.new(np.empty(shape))
-
-    def _term_weight(self) -> Array:
-        return self.value
-
-    def _round_sum(self, terms: int, weight: Array) -> Self:  # noqa: ARG002
-        return self.new(self.value)
-
-    def rounded(self) -> Self:
-        return self
-
-    def times(self, other: Self) -> Self:
-        return self.new(self.value * other.value)
-
-    def squared(self) -> Self:
-        return self.new(np.square(self.value))
-
-    def matmul(self, other: Self) -> Self:
-        return self.new(self.value @ other.value)
-
-    def activate(self, activation: Activation) -> Self:
-        skew = 1 + self.profile.k_r * self.profile.u if activation.built_on == self.kind else 1.0
-        return self.new(activation(self.value) * skew)
+def _scaled(error: Array, factor: Array) -> Array:
+    """Returns the errors of an array times an exact factor."""
+    scaled: Array = error * factor
+    scaled[0] *= factor
+    return scaled
 
 
 def _inexact(activation: Activation, slope: Array) -> Array | float:
@@ -268,7 +248,9 @@ def sum_variance(profile: Profile, terms: int, total: Array, squares: Array, ove
         squares: sum of the squared terms, Q.
         over_time: whether the sum runs over time; then u_accw² is added to u_acc².
     """
-    walk = terms * (np.square(total) / 3 + squares / 6) + squares
     accumulation = profile.u_acc**2 + (profile.u_accw**2 if over_time else 0.0)
-    stored = np.square(total) + squares
-    return accumulation / 3 * walk + 2 * profile.u_op**2 / 3 * squares + profile.n_store * profile.u**2 / 3 * stored
+    stored = profile.n_store * profile.u**2
+    by_total = accumulation * terms / 9 + stored / 3
+    by_squares = accumulation * (terms / 18 + 1 / 3) + 2 * profile.u_op**2 / 3 + stored / 3
+    variance: Array = by_total * np.square(total) + by_squares * squares
+    return variance

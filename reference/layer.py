@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.arithmetic import buffer_like
+from reference.arithmetic import buffer_like, transposed
 from reference.cell import Cell, Sensitivity, Step
 
 _BLOCK_ELEMENTS = 8192
@@ -160,8 +160,8 @@ def propagate_forward(
         z_input += weights["bias_ih"] + weights["bias_hh"]
     z_input = z_input.reshape(-1, rows, z_input.shape[-1])
     steps = z_input.shape[0]
-    recurrent = weights["weight_hh"].T
-    projection = weights["weight_hr"].T if "weight_hr" in weights else None
+    recurrent = transposed(weights["weight_hh"])
+    projection = transposed(weights["weight_hr"]) if "weight_hr" in weights else None
 
     h, c = np.empty_like(h_0, shape=(steps + 1, rows, width)), np.empty_like(c_0, shape=(steps + 1, *c_0.shape))
     h[time.start], c[time.start] = h_0, c_0

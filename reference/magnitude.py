@@ -3,7 +3,6 @@
 # ruff: noqa: D102 - ``Rounded`` documents the methods that ``Magnitude`` overrides.
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -12,7 +11,6 @@ import numpy as np
 
 from reference.activations import Activation
 from reference.arithmetic import Array, Rounded
-from reference.profile import PROFILES
 
 
 @dataclass
@@ -32,10 +30,10 @@ class Meter:
 
     def lift(self, array: Any) -> "Magnitude":
         """Converts an array to one whose operations this meter records."""
-        return Magnitude.make_lift(self)(array)
+        return Magnitude(self, np.zeros(1)).exact(array)
 
 
-class Magnitude(Rounded):
+class Magnitude(Rounded[Meter]):
     """An exact array that records the largest absolute value in a computation, for every order of evaluation.
 
     ``error`` is Π max(1, |factor|) of a product of several factors, such as ∂L/∂c · g · σ'(z): an upper bound of every
@@ -43,25 +41,10 @@ class Magnitude(Rounded):
     partial sum.
     """
 
-    meter: Meter
-
-    @classmethod
-    def make_lift(cls, meter: Meter) -> Callable[[Any], Self]:
-        """Returns a function that converts arrays to arrays whose operations a meter records."""
-        template = cls(PROFILES["float64"], np.zeros(1))
-        template.meter = meter
-        return template.exact
-
-    def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
-        """Returns an array with the same meter."""
-        number = super().new(value, error, weight, terms)
-        number.meter = self.meter
-        return number
-
     def exact(self, array: Any) -> Self:
         """Converts an array to this class and records it. Returns arrays of this class unchanged."""
         if not isinstance(array, type(self)):
-            self.meter.record(np.abs(array))
+            self.context.record(np.abs(array))
         return super().exact(array)
 
     def plus(self, other: Self) -> Self:
@@ -85,7 +68,7 @@ class Magnitude(Rounded):
         return self.times(self)
 
     def rounded(self) -> Self:
-        self.meter.record(np.abs(self.value) if self.error is None else self.error)
+        self.context.record(np.abs(self.value) if self.error is None else self.error)
         return self
 
     def activate(self, activation: Activation) -> Self:
@@ -104,7 +87,7 @@ class Magnitude(Rounded):
         return self.new(np.empty(shape))
 
     def _open_sum(self, value: Array, weight: Array) -> Self:
-        self.meter.record(weight)
+        self.context.record(weight)
         return self.new(value, None, weight)
 
     def _total_weight(self) -> Array:

@@ -2,10 +2,10 @@
 
     budget = min(R, z · φ · σ + s),   z = 5
 
-σ is the standard deviation due to independent rounding errors (``Spread``). φ ≥ 1 corrects σ for correlated errors and
-comes from Monte Carlo runs (``Perturbed``). s is the effect of activations that err with one sign everywhere
-(``Skewed``). R is the bound that no allowed evaluation exceeds (``Ball``). All four come from running the reference on
-arrays of these classes.
+σ is the standard deviation due to independent rounding errors. φ ≥ 1 corrects σ for correlated errors and comes from
+random errors. s is the effect of activations that err with one sign everywhere. All three come from running the
+reference on ``FirstOrder`` arrays. R is the bound that no allowed evaluation exceeds, and comes from running it on
+``Ball`` arrays.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,22 +13,31 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reference.arithmetic import Array, Rounded
-from reference.error_models import Ball, Perturbed, Skewed, Spread
+from reference.arithmetic import Rounded
+from reference.error_models import Ball, FirstOrder, Sampling
 from reference.network import Lift
 from reference.profile import Profile
 
 Z = 5.0
 """Number of standard deviations φ · σ that a correct run may deviate, z."""
-MONTE_CARLO_RUNS = 4
-"""Number of Monte Carlo runs that determine φ, K."""
+RANDOM_ERRORS = 4
+"""Number of random errors of each value that determine φ, K."""
 MAX_CONDITION = 1e4
 """Largest condition at which a case can be judged. Beyond it the case is chaotic: correct runs disagree."""
-_MIN_SIMULATED_ROUNDOFF = 2.0**-36
-"""Smallest unit roundoff that a simulation in float64 measures accurately."""
 _MIN_RELATIVE_SIGMA = 0.1
 """Smallest σ of an element, relative to the rms σ of its tensor."""
+_AVERAGED_ERRORS = 2048
+"""Number of random errors over which a coarse analysis averages at least, if at most K of each value suffice."""
+_PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input"})
+"""Tensors that have one φ for each index of the first axis: time, or row with ``batch_first``."""
+_FLOAT32_RANGE = 1e-12, 1e12
+"""Root mean squares of tensors whose variances neither underflow nor overflow in float32."""
+_TINY = 1e-15
+"""Absolute value below which the variance of an inexact element can underflow in float32."""
+
+Array = NDArray[np.float64]
 
 Evaluate = Callable[[Lift], Mapping[str, Any]]
 """Runs the reference on arrays that a lift creates. Returns the results by name."""
@@ -50,71 +59,81 @@ class Budget:
     condition: float
 
 
-def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile) -> Budget:
+def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, coarse: bool = False) -> Budget:
     """Returns the budget of a correct run.
 
     Args:
-        evaluate: computation to analyse. Called several times, with different lifts.
+        evaluate: computation to analyse. Called with different lifts.
         values: results of the computation in float64, by tensor name.
         profile: rounding constants of the implementation under test.
+        coarse: whether the computation is large. Then the analysis runs in float32 with a single random error of each
+            value where the means over large tensors allow it, and without R, which is larger than the rest there.
     """
-    spread = _close_sums(evaluate(Spread(profile, np.zeros(1)).exact))
-    # An exploding radius overflows to infinity or NaN, which means no bound.
-    with np.errstate(over="ignore", invalid="ignore"):
-        ball = _close_sums(evaluate(Ball(profile, np.zeros(1)).exact))
-    # Simulated errors near the roundoff of float64 would drown in it. To first order, deviations scale with the unit
-    # roundoff, so a larger one is simulated and the deviations are divided by the factor.
-    scale = max(1.0, _MIN_SIMULATED_ROUNDOFF / profile.u)
+    samples = min(RANDOM_ERRORS, -(-_AVERAGED_ERRORS // _smallest_mean(values))) if coarse else RANDOM_ERRORS
+    dtype = "float32" if coarse and all(map(_fits_float32, values.values())) else "float64"
+    # To first order, errors scale with the unit roundoff. They are analysed in units of it.
+    unit = max(profile.u, profile.u_op)
     scaled = replace(
-        profile,
-        u=scale * profile.u,
-        u_acc=scale * profile.u_acc,
-        u_op=scale * profile.u_op,
-        u_accw=scale * profile.u_accw,
+        profile, u=profile.u / unit, u_acc=profile.u_acc / unit, u_op=profile.u_op / unit, u_accw=profile.u_accw / unit
     )
     # The fixed seed makes the budget a pure function of the problem.
-    perturbed = _close_sums(evaluate(Perturbed.make_lift(scaled, MONTE_CARLO_RUNS, np.random.default_rng(0))))
-    skewed = [_close_sums(evaluate(Skewed.make_lift(scaled, kind))) for kind in ("sigmoid", "tanh")]
+    sampling = Sampling(scaled, samples, np.random.default_rng(0))
+    analysis = _close_sums(evaluate(FirstOrder(sampling, np.zeros(1, dtype)).exact))
+    bounds = {name: np.full(value.shape, np.inf) for name, value in values.items()}
+    if not coarse:
+        # An exploding radius overflows to infinity or NaN, which means no bound.
+        with np.errstate(over="ignore", invalid="ignore"):
+            balls = _close_sums(evaluate(Ball(profile, np.zeros(1)).exact))
+        bounds = {name: np.where(np.isnan(radius := _error(ball)), np.inf, radius) for name, ball in balls.items()}
 
     budgets: dict[str, Array] = {}
-    bounds: dict[str, Array] = {}
     condition = 0.0
     for name, value in values.items():
-        variance = _error(spread[name])
-        sigma = np.sqrt(variance) * _phi(name, (perturbed[name].value - value) / scale, variance)
-        systematic = sum(np.abs(run[name].value - value) / scale for run in skewed)
+        error = _error(analysis.pop(name))
+        variance, deviations, skewed = error[0], error[1 : 1 + samples], error[1 + samples :]
+        sigma = unit * np.sqrt(variance) * _phi(name, deviations, variance)
         rms_value, rms_sigma = _rms(value), _rms(sigma)
         if rms_value > 0:
-            condition = max(condition, rms_sigma / (max(profile.u, profile.u_op) * rms_value))
+            condition = max(condition, rms_sigma / (unit * rms_value))
         # A first-order analysis underestimates the error of an element whose derivatives are near 0.
         sigma = np.maximum(sigma, _MIN_RELATIVE_SIGMA * rms_sigma)
-        inexact = variance > 0
-        radius = _error(ball[name])
-        bounds[name] = np.where(np.isnan(radius), np.inf, radius)
-        budgets[name] = np.where(inexact, np.minimum(bounds[name], Z * sigma + systematic + profile.floor), 0.0)
+        allowed = Z * sigma + unit * np.abs(skewed).sum(0) + profile.floor
+        # A variance below the smallest float32 number is 0.
+        inexact = (variance > 0) | ((value != 0) & (np.abs(value) < _TINY))
+        budgets[name] = np.where(inexact, np.minimum(bounds[name], allowed), 0.0)
     return Budget(budgets, bounds, condition)
 
 
-def _close_sums(results: Mapping[str, Rounded]) -> dict[str, Rounded]:
+def _close_sums(results: Mapping[str, Rounded[Any]]) -> dict[str, Rounded[Any]]:
     return {name: number.close_sum() for name, number in results.items()}
 
 
-def _error(number: Rounded) -> Array:
-    return np.zeros(number.shape) if number.error is None else np.broadcast_to(number.error, number.shape)
+def _error(number: Rounded[Any]) -> NDArray[np.floating]:
+    zero = number._zero_error(number.shape)
+    return zero if number.error is None else np.broadcast_to(number.error, zero.shape)
 
 
-def _phi(name: str, deviations: Array, variance: Array) -> Array:
+def _smallest_mean(values: Mapping[str, Array]) -> int:
+    """Returns the smallest number of elements over which ``_phi`` averages."""
+    return min(array.size // (len(array) if name in _PHI_BY_FIRST_AXIS else 1) for name, array in values.items())
+
+
+def _fits_float32(array: Array) -> bool:
+    low, high = _FLOAT32_RANGE
+    return low <= (_rms(array) or 1.0) <= high
+
+
+def _phi(name: str, deviations: NDArray[np.floating], variance: NDArray[np.floating]) -> Array:
     """Returns φ = max(1, rms(deviations) / rms(σ)), broadcastable to the tensor.
 
-    ``output`` and ``grad.input`` have one φ for each index of the first axis (time, or row with ``batch_first``). Other
-    tensors have a single φ.
+    The tensors in ``_PHI_BY_FIRST_AXIS`` have one φ for each index of the first axis. Other tensors have a single φ.
 
     Args:
         name: name of the tensor.
         deviations: deviations of the Monte Carlo runs from the reference (K, …).
         variance: σ² of the tensor (…).
     """
-    axes = tuple(range(1, variance.ndim)) if name in ("output", "grad.input") else tuple(range(variance.ndim))
+    axes = tuple(range(1, variance.ndim)) if name in _PHI_BY_FIRST_AXIS else tuple(range(variance.ndim))
     measured = np.mean(np.square(deviations), axis=(0, *(axis + 1 for axis in axes)), keepdims=True)[0]
     assumed = np.mean(variance, axis=axes, keepdims=True)
     ratio = np.divide(measured, assumed, out=np.ones_like(assumed), where=assumed > 0)

@@ -10,7 +10,6 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.cases.case import Case
@@ -225,8 +224,8 @@ def _compare_draws(trials: Sequence[_Trial]) -> Iterator[str]:
 
 
 def _changed(given: Problem, original: Problem) -> Iterator[str]:
-    originals = _arrays(original)
-    for name, array in _arrays(given).items():
+    originals = original.arrays()
+    for name, array in given.arrays().items():
         if array.tobytes() != originals[name].tobytes():
             yield f"solve changed the problem's {name}"
 
@@ -249,7 +248,7 @@ def _malformed(problem: Problem, solution: object) -> Iterator[str]:
 
 def _shared(problem: Problem, solution: Solution) -> Iterator[str]:
     for name, array in solution.items():
-        for given, original in _arrays(problem).items():
+        for given, original in problem.arrays().items():
             if np.shares_memory(array, original):
                 yield f"{name} shares memory with the problem's {given}"
     for (name, array), (other, second) in combinations(solution.items(), 2):
@@ -272,19 +271,6 @@ def _writable(problem: Problem) -> Problem:
         dropout_masks=copies(problem.dropout_masks),
         cotangents=copies(problem.cotangents),
     )
-
-
-def _arrays(problem: Problem) -> dict[str, NDArray[Any]]:
-    """Returns all arrays of a problem by the names that messages use."""
-    groups: dict[str, Mapping[str, NDArray[Any]]] = {
-        "parameter ": problem.parameters,
-        "": {"input": problem.input, **(problem.initial_state or {})},
-        "dropout mask ": problem.dropout_masks,
-        "cotangent of ": problem.cotangents,
-    }
-    if problem.lengths is not None:
-        groups["row "] = {"lengths": problem.lengths}
-    return {f"{kind}{name}": array for kind, group in groups.items() for name, array in group.items()}
 
 
 def _one_line(error: Exception) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from functools import cache
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
+from conformance.cases.case import Case
 from conformance.verdict import problem as problem_module
 from conformance.verdict import range as range_module
 from conformance.verdict import tensors
 from conformance.verdict.problem import Problem, cells, normalize_dialect
-from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, tensor_reach
+from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, rough_reach, tensor_reach
 from reference import Dialect, Profile
 from reference.magnitude import Meter
 from reference.network import Lift
@@ -28,6 +29,8 @@ _MAX_ENTRY_BYTES = 64 << 20
 """Size of the largest expectation in the cache. Computing a larger one again is cheaper than storing it."""
 _MAX_CACHE_BYTES = 1 << 30
 """Size to which ``prune`` reduces the cache."""
+COARSE_FROM = 1 << 22
+"""Number of multiplications of a forward pass from which a coarse analysis determines the budget."""
 
 
 class RejectedCaseError(ValueError):
@@ -114,21 +117,25 @@ class Oracle:
     def _compute(self, key: str, problem: Problem, profile: Profile, dialect: Dialect) -> Expectation:
         # NaN has no budget. Elements that do not depend on it have the budget of the same problem with 0 in its place.
         finite = replace(problem, input=np.nan_to_num(problem.input)) if problem.case.input_nan else problem
-        meter = Meter()
         start = time.process_time()
         with np.errstate(over="ignore", invalid="ignore"):
             values = _solve_compared(finite, dialect, reference.float64)
             _check_finite(values)
             self.seconds["reference"] += time.process_time() - start
             start = time.process_time()
-            found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile)
-            _solve_compared(finite, dialect, meter.lift)
+            coarse = case_cost(problem.case) >= COARSE_FROM
+            found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile, coarse)
+            largest = rough_reach(finite, values)
+            if largest >= LARGEST_VALUE[narrowest_format(problem.case.dtype, profile)]:
+                meter = Meter()
+                _solve_compared(finite, dialect, meter.lift)
+                largest = meter.largest
         # The reference is itself a float64 run. A float64 solution can deviate from it by the errors of both.
         scale = 2.0 if profile.name == "float64" else 1.0
         budget = {name: scale * array for name, array in found.budget.items()}
         bound = {name: scale * array for name, array in found.bound.items()}
         reached = [tensor_reach(values[name], budget[name]) for name in values]
-        reached.append(intermediate_reach(meter.largest, found.condition, profile))
+        reached.append(intermediate_reach(largest, found.condition, profile))
         if finite is not problem:
             values = _solve_compared(problem, dialect, reference.float64)
         specified = problem.specified_steps(dialect)
@@ -201,6 +208,11 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
     return trace.outputs | reference.backward(trace, problem.cotangents)
 
 
+def case_cost(case: Case) -> int:
+    """Returns the number of multiplications of one forward pass: T · B · number of parameters."""
+    return case.seq_len * (case.rows or 1) * case.model.parameter_count()
+
+
 def prune(cache: Path) -> None:
     """Removes the oldest entries of a cache that exceeds its size limit. Ignores errors of the file system."""
     # Another run may prune at the same time, and the folder may be read-only.
@@ -256,22 +268,10 @@ def _key(problem: Problem, profile: Profile, dialect: Dialect) -> str:
     """Returns a hash of everything that determines an expectation: problem, profile, dialect and code."""
     digest = hashlib.sha256(_code())
     digest.update(repr((problem.case.canonical, problem.draw, astuple(profile), astuple(dialect))).encode())
-    for name, array in _arrays(problem):
+    for name, array in problem.arrays().items():
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _arrays(problem: Problem) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yields the arrays of a problem with unique names."""
-    yield "input", problem.input
-    for name, array in (("lengths", problem.lengths), ("mask", problem.mask)):
-        if array is not None:
-            yield name, array
-    yield from problem.parameters.items()
-    yield from (problem.initial_state or {}).items()
-    for prefix, arrays in (("dropout_mask", problem.dropout_masks), ("cotangent", problem.cotangents)):
-        yield from ((f"{prefix}.{name}", array) for name, array in arrays.items())
 
 
 @cache

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,18 @@ class Problem:
         flipped = self.case.direction == "reverse" and dialect.reverse_output == "processing"
         specified = self.mask[::-1] if flipped else self.mask
         return specified.T if self.case.batch_first else specified
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns all arrays by unique names: ``input``, ``lengths``, ``h_0``, ``cotangent.output`` and so on."""
+        optional = {"lengths": self.lengths, "mask": self.mask}
+        return {
+            "input": self.input,
+            **{name: array for name, array in optional.items() if array is not None},
+            **self.parameters,
+            **(self.initial_state or {}),
+            **{f"dropout_mask.{name}": mask for name, mask in self.dropout_masks.items()},
+            **{f"cotangent.{name}": array for name, array in self.cotangents.items()},
+        }
 
     @property
     def output_shape(self) -> Shape:

@@ -1,11 +1,13 @@
 """Ranges of number formats, to reject cases in which a correct implementation can overflow."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import DType
+from conformance.verdict.problem import Problem
 from reference import Profile
 from reference.rounding import Z
 
@@ -25,6 +27,9 @@ _STORAGE_FORMATS: Mapping[float, DType] = {
 }
 """Number formats by unit roundoff."""
 
+_MARGIN = 1e6
+"""Factor by which ``rough_reach`` exceeds the product of the visible values."""
+
 
 def narrowest_format(dtype: DType, profile: Profile) -> DType:
     """Returns the format with the smaller range: the case's dtype or the profile's storage format.
@@ -38,6 +43,23 @@ def tensor_reach(values: NDArray[np.float64], budget: NDArray[np.float64]) -> fl
     """Returns the largest absolute value in a conforming tensor, ignoring unspecified and NaN elements."""
     reached = np.abs(values) + budget
     return float(reached.max(initial=0.0, where=np.isfinite(reached)))
+
+
+def rough_reach(problem: Problem, values: Mapping[str, NDArray[np.float64]]) -> float:
+    """Returns a generous estimate of the largest absolute value in a computation, from its arrays and its results.
+
+    It is infinite for cells whose gates can exceed 1. For the others, every intermediate result is a sum over units or
+    steps of products of at most three gates, weights, states or gradients. The results show how large these are, up to
+    a factor that the estimate exceeds by far.
+    """
+    case = problem.case
+    if not case.is_plain:
+        return math.inf
+    arrays = [problem.input, *problem.parameters.values(), *(problem.initial_state or {}).values()]
+    arrays += [*problem.cotangents.values(), *values.values()]
+    bound = 1 + max(float(np.abs(array).max(initial=0.0, where=np.isfinite(array))) for array in arrays)
+    terms = case.seq_len * (case.rows or 1) * (case.input_size + 4 * max(case.hidden_sizes))
+    return _MARGIN * terms * bound * bound * bound
 
 
 def intermediate_reach(largest: float, condition: float, profile: Profile) -> float:

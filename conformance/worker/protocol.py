@@ -210,13 +210,10 @@ def _mistakes(error: ValidationError) -> str:
 
 def to_tensors(problem: Problem) -> dict[str, NDArray[Any]]:
     """Returns a problem's arrays by their names in the protocol."""
-    tensors: dict[str, NDArray[Any]] = {"input": problem.input, **problem.parameters, **(problem.initial_state or {})}
-    if problem.lengths is not None:
-        tensors["lengths"] = problem.lengths
-    elif problem.mask is not None:
-        tensors["mask"] = problem.mask
-    tensors |= {f"{_MASK_PREFIX}{name}": mask for name, mask in problem.dropout_masks.items()}
-    return tensors | {f"cotangent.{name}": array for name, array in problem.cotangents.items()}
+    tensors = problem.arrays()
+    if "lengths" in tensors:
+        tensors.pop("mask", None)
+    return tensors
 
 
 def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Budget, Profile, budget
-from reference.arithmetic import Rounded, mark_over_time
-from reference.error_models import Perturbed, Spread
+from reference.activations import sigmoid, tanh
+from reference.arithmetic import mark_over_time
+from reference.error_models import FirstOrder, Sampling
 from reference.rounding import MAX_CONDITION
 from tests.reference.problems import CASES, run, small_problem
 from tests.reference.variants import CORRECT_VARIANTS, Single, Tf32
@@ -103,32 +105,77 @@ def test_chaotic_problem_exceeds_the_maximum_condition() -> None:
     assert budget_of(tame)[1].condition < MAX_CONDITION < budget_of(wild)[1].condition
 
 
-def test_samples_preserve_correlations_that_variances_ignore() -> None:
-    """The error of x counts twice in x + x, so its variance counts 4 times. ``Spread`` counts it 2 times."""
-    profile = PROFILES["float32"]
+def first_order(profile: str) -> FirstOrder:
+    return FirstOrder(Sampling(PROFILES[profile], 4, np.random.default_rng(1)), np.zeros(1))
 
-    def twice(lift: Any) -> Any:
-        x = lift(np.full((1, 1000), 0.5)) * lift(np.full((1, 1000), 1.1))
-        return (x + x).close_sum()
 
-    spread = twice(Spread(profile, np.zeros(1)).exact)
-    samples = twice(Perturbed.make_lift(profile, 4, np.random.default_rng(1)))
-    deviations = samples.value - spread.value
+def test_random_errors_preserve_correlations_that_variances_ignore() -> None:
+    """The error of x counts twice in x + x, so its variance counts 4 times. Variances count it 2 times."""
+    lift = first_order("float32").exact
+    x = lift(np.full((1, 1000), 0.5)) * lift(np.full((1, 1000), 1.1))
+    error = (x + x).close_sum().error
+    variance, deviations = error[0], error[1:5]
     # The rounding of the sum has 4 times the variance of x, hence (4 + 4) / (2 + 4).
-    assert np.mean(np.square(deviations)) / np.mean(spread.error) == pytest.approx(8 / 6, rel=0.1)
+    assert np.mean(np.square(deviations)) / np.mean(variance) == pytest.approx(8 / 6, rel=0.1)
+
+
+def test_skewed_errors_are_the_change_under_scaled_activations() -> None:
+    profile = PROFILES["bfloat16"]
+    z, w = np.linspace(-3, 3, 7)[None], np.array([[0.5]])
+    error = np.multiply(sigmoid(first_order("bfloat16").exact(z)), tanh(first_order("bfloat16").exact(w))).error
+    assert error is not None
+    scaled = profile.k_r * profile.u * sigmoid(z) * tanh(w)
+    np.testing.assert_allclose(error[-2], scaled, rtol=1e-12)
+    np.testing.assert_allclose(error[-1], scaled, rtol=1e-12)
+
+
+def test_a_sum_does_not_change_the_errors_of_its_terms() -> None:
+    x = sigmoid(first_order("float32").exact(np.ones((2, 3))))
+    assert x.error is not None
+    before = x.error.copy()
+    assert (x + 1.0).error[0].min() > before[0].max()
+    np.testing.assert_array_equal(x.error, before)
 
 
 def test_sum_over_time_in_storage_precision_has_a_larger_variance() -> None:
-    profile = PROFILES["bfloat16"]
+    def variance(marked: bool) -> Any:
+        number = first_order("bfloat16").exact(np.ones((50, 3))).sum(0)
+        error = (mark_over_time(number) if marked else number).close_sum().error
+        assert error is not None
+        return error[0]
 
-    def total(marked: bool) -> Rounded:
-        number = Spread(profile, np.zeros(1)).exact(np.ones((50, 3))).sum(0)
-        return (mark_over_time(number) if marked else number).close_sum()
+    assert (variance(True) > 5 * variance(False)).all()
 
-    marked, plain = total(True).error, total(False).error
-    assert marked is not None
-    assert plain is not None
-    assert (marked > 5 * plain).all()
+
+def ratios(coarse: Budget, precise: Budget) -> NDArray[np.float64]:
+    """Budgets of a coarse analysis divided by those of a precise one, where R is not the smallest term."""
+    found = []
+    for name, allowed in precise.budget.items():
+        compared = (allowed > 0) & (allowed < precise.bound[name])
+        found.append(coarse.budget[name][compared] / allowed[compared])
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize(
+    ("batch", "hidden_size", "tolerance"), [pytest.param(4, 20, 0.001, id="few"), pytest.param(32, 64, 0.12, id="many")]
+)
+def test_a_coarse_analysis_agrees_with_a_precise_one(batch: int, hidden_size: int, tolerance: float) -> None:
+    """Small means use the random errors of a precise analysis. Large means use one random error of each value."""
+    problem = small_problem("one-layer", input_size=30, hidden_size=hidden_size, batch=batch, seq_len=6)
+    values, precise = budget_of(problem)
+    coarse = budget(lambda lift: run(problem, lift), values, PROFILES["float32"], coarse=True)
+    assert np.abs(ratios(coarse, precise) - 1).max() < tolerance
+    assert all(np.isinf(bound).all() for bound in coarse.bound.values())
+
+
+def test_a_coarse_analysis_allows_rounding_of_vanishing_gradients() -> None:
+    """The squares of tensors as small as 1e-30 underflow in float32."""
+    problem = small_problem("one-layer", input_size=4, hidden_size=5, seq_len=40)
+    tiny = {name: array * np.float32(1e-30) for name, array in problem.cotangents.items()}
+    problem = replace(problem, cotangents=tiny)
+    values, precise = budget_of(problem)
+    coarse = budget(lambda lift: run(problem, lift), values, PROFILES["float32"], coarse=True)
+    assert np.abs(ratios(coarse, precise) - 1).max() < 0.001
 
 
 def test_exactly_the_parameter_gradients_are_sums_over_time() -> None:

@@ -5,14 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from reference import PROFILES
+from reference import PROFILES, Profile
 from reference.activations import Activation, sigmoid
 from reference.arithmetic import Rounded
 
 U = PROFILES["float32"].u
 
 
-class Single(Rounded):
+class Single(Rounded[Profile]):
     """Float32 array. Every operation rounds. Sums and matrix products add their terms one by one."""
 
     order: Callable[[Any], Any] = staticmethod(lambda terms: terms)

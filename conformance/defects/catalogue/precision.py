@@ -11,7 +11,6 @@ from conformance.defects.catalogue.changed_cells import cell_defect
 from conformance.defects.catalogue.conditions import Condition, double, single_or_double
 from conformance.defects.catalogue.tensors import change_tensors
 from conformance.defects.defect import Defect
-from reference import PROFILES
 from reference.activations import Activation
 from reference.arithmetic import Rounded
 from reference.cell import Cell, Step
@@ -28,13 +27,13 @@ def round_to_bits(values: Any, bits: int) -> Any:
     return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
 
 
-class Exact(Rounded):
+class Exact(Rounded[None]):
     """An array on which every operation is exact. Subclasses round in one operation."""
 
     @classmethod
     def lift(cls, array: Any) -> Self:
         """Converts an array to this class."""
-        return cls(PROFILES["float64"], np.asarray(array, np.float64))
+        return cls(None, np.asarray(array, np.float64))
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
         return self.new(np.empty(shape))

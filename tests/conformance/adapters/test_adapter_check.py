@@ -262,7 +262,7 @@ def test_each_fault_gives_its_violation(case: Callable[..., Case], adapter: Adap
 
 def test_changed_lengths_are_detected(case: Callable[..., Case]) -> None:
     padded = case(lengths=(4, 1, 2, 3), padding="random", name="padded")
-    assert check_adapter(ChangesLengths(), [padded]) == ["padded: solve changed the problem's row lengths"]
+    assert check_adapter(ChangesLengths(), [padded]) == ["padded: solve changed the problem's lengths"]
 
 
 def test_a_reason_must_be_text(case: Callable[..., Case]) -> None:

@@ -167,7 +167,7 @@ def test_a_case_that_overflows_the_reference_is_rejected() -> None:
 def test_values_that_the_error_analysis_cannot_square_are_rejected() -> None:
     problem = make_problem(Case(**OPTIONS, dtype="float64"))
     huge = {name: 1e200 * array for name, array in problem.cotangents.items()}
-    with pytest.raises(OverflowingCaseError, match=r"^grad\..* can reach .*e\+20., beyond the range of float64"):
+    with pytest.raises(OverflowingCaseError, match=r"^grad\..* can reach .*e\+(199|20.), beyond the range of float64"):
         Oracle(None).expect(replace(problem, cotangents=huge), PROFILES["float64"], Dialect())
 
 
