@@ -102,10 +102,10 @@ class FirstOrder(Rounded[Sampling]):
 
     def plus(self, other: Self) -> Self:
         """Returns the sum of two arrays: an open sum if one of them is an open sum, else a rounded one."""
-        if (self.error is None) != (other.error is None):
-            # The sum must not share its errors with a term, because ``rounded`` changes them in place.
+        if (self.error is None) != (other.error is None) and self.weight is None and other.weight is None:
+            # A rounded sum must not share its errors with a term, because ``rounded`` changes them in place.
             self, other = (self, other) if other.error is None else (other, self)
-            self = self.new(self.value, self._copy_error(), self.weight, self.terms)
+            self = self.new(self.value, self._copy_error())
         return super().plus(other)
 
     def times(self, other: Self) -> Self:
