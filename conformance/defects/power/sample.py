@@ -23,8 +23,8 @@ time: measuring a case takes about four times as long as judging it."""
 _Pair = tuple[str, tuple[str, ...], int]
 """Dtype, compared results, and the number of a condition."""
 
-_CONDITIONS = tuple(dict.fromkeys((defect.requires, defect.cell is not None) for defect in REQUIRED))
-"""The distinct conditions under which defects apply: ``requires``, and whether the case must be plain."""
+_CONDITIONS = tuple(dict.fromkeys((defect.requires, defect.cell is None) for defect in REQUIRED))
+"""The distinct conditions under which defects apply: ``requires``, and whether the case need not be plain."""
 
 
 def choose(cases: Sequence[Case], supports: Callable[[Case], bool]) -> frozenset[str]:
@@ -34,7 +34,8 @@ def choose(cases: Sequence[Case], supports: Callable[[Case], bool]) -> frozenset
         cases: the planned cases of one implementation.
         supports: whether the implementation runs a case. Asked only for cases that are about to be chosen.
     """
-    cases = list({case.key: case for case in cases}.values())
+    by_key = {case.key: case for case in cases}
+    cases = [by_key[key] for key in sorted(by_key)]
     pairs = [_pairs(case) for case in cases]
     costs = [cost(reduce(case)) for case in cases]
     budget = FREE_COST + MAX_SHARE * sum(map(cost, cases))

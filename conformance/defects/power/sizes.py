@@ -1,10 +1,11 @@
 """Reduced sizes: power of an expensive case is measured on a smaller case with the same options.
 
-Sizes do not decide which defects a case detects, but relations between them do. A reduced case therefore keeps which of
-input size, hidden sizes and projection size are equal and which is larger, whether T = B, sizes of 1, at least three
-rows, and full, short and empty rows.
+Relations between sizes decide which defects a case detects, much more than the sizes themselves. A reduced case keeps
+which sizes are equal, which of input size, hidden sizes and projection size is larger, sizes of 1, at least three rows
+and steps, and full, short and empty rows.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from conformance.cases.case import Case
@@ -51,28 +52,34 @@ def changed_sizes(case: Case, smaller: Case) -> dict[str, Any]:
 
 
 def _reduced_sizes(case: Case, limits: _Limits) -> dict[str, Any]:
-    features = _in_same_order({case.input_size, *case.hidden_sizes, case.proj_size} - {0}, limits.features)
-    steps = min(case.seq_len, limits.steps)
+    mapped = _in_same_order({case.input_size, *case.hidden_sizes, case.proj_size} - {0}, limits.features)
+    mapped[case.seq_len] = steps = _reduced(case.seq_len, limits.steps, mapped)
     sizes: dict[str, Any] = {
-        "input_size": features[case.input_size],
-        "hidden_size": _map_hidden(case, features),
-        "proj_size": features.get(case.proj_size, 0),
+        "input_size": mapped[case.input_size],
+        "hidden_size": _map_hidden(case, mapped),
+        "proj_size": mapped.get(case.proj_size, 0),
         "seq_len": steps,
     }
     if case.rows is not None:
-        rows = steps if case.rows == case.seq_len else min(case.rows, limits.rows)
-        if rows == steps and case.rows != case.seq_len:
-            rows += 1 if rows < case.rows and rows <= 3 else -1
-        sizes["batch"] = rows
+        sizes["batch"] = rows = _reduced(case.rows, limits.rows, mapped)
         if isinstance(case.lengths, tuple):
             sizes["lengths"] = _reduced_lengths(case.lengths, case.seq_len, steps, rows)
     return sizes
 
 
-def _map_hidden(case: Case, features: dict[int, int]) -> int | tuple[int, ...]:
+def _reduced(size: int, limit: int, mapped: Mapping[int, int]) -> int:
+    """Reduces a size, but not below 3. It equals those reduced sizes whose own sizes it equals, and no other."""
+    if size in mapped:
+        return mapped[size]
+    start = min(size, limit)
+    candidates = (*range(start, 2, -1), *range(start + 1, size))
+    return next((each for each in candidates if each not in mapped.values()), size)
+
+
+def _map_hidden(case: Case, mapped: Mapping[int, int]) -> int | tuple[int, ...]:
     if isinstance(case.hidden_size, tuple):
-        return tuple(features[size] for size in case.hidden_size)
-    return features[case.hidden_size]
+        return tuple(mapped[size] for size in case.hidden_size)
+    return mapped[case.hidden_size]
 
 
 def _in_same_order(sizes: set[int], limit: int) -> dict[int, int]:
