@@ -5,7 +5,7 @@ all options in them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def draw_cases(amount: int, seed: int) -> Iterator[dict[str, Any]]:
             yield options
 
 
-def as_yaml(cases: Iterator[dict[str, Any]]) -> str:
+def as_yaml(cases: Iterable[dict[str, Any]]) -> str:
     """Returns a case file. JSON is valid YAML."""
     return "cases:\n" + "".join(f"  drawn-{number}: {json.dumps(options)}\n" for number, options in enumerate(cases, 1))
 

@@ -135,7 +135,8 @@ class Detection:
         distinct = set(self.reduced)
         place = f"at {self.reduced[0]} (I, H, T, B)" if len(distinct) == 1 else "at reduced sizes"
         if len(self.reduced) < self.measured:
-            place = f"{len(self.reduced)} of {'these' if sample else f'{self.measured} cases'} {place}"
+            few = f"{len(self.reduced)} of these" if sample else f"with {len(self.reduced)} of {self.measured} cases"
+            place = f"{few} {place}"
         return f"measured {', '.join(filter(None, (sample, place)))}"
 
     def __str__(self) -> str:
