@@ -167,7 +167,8 @@ def _runner(session: pytest.Session) -> "Runner":
             if isinstance(item, CaseItem):
                 planned.setdefault(item.adapter.name, []).append(item.case)
         # Only the results file reports which defects a case detects.
-        power = config.getoption("--conformance-power") if config.getoption("--conformance-report") else "off"
-        detector = None if power == "off" else Detector(oracle.cache, power, planned.__getitem__)
+        power = config.getoption("--conformance-power")
+        measures = power != "off" and config.getoption("--conformance-report")
+        detector = Detector(oracle.cache, power, planned.__getitem__) if measures else None
         config.stash[_RUNNER] = Runner(oracle, known.shipped(), detector=detector)
     return config.stash[_RUNNER]

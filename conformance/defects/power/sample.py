@@ -40,7 +40,8 @@ def choose(cases: Sequence[Case], supports: Callable[[Case], bool]) -> frozenset
     costs = [cost(reduce(case)) for case in cases]
     budget = FREE_COST + MAX_SHARE * sum(map(cost, cases))
     tries: Counter[_Pair] = Counter()
-    left, chosen = set(range(len(cases))), []
+    left = set(range(len(cases)))
+    chosen: list[str] = []
     for wanted in range(1, TRIES + 1):
         missing = {pair for place in left for pair in pairs[place] if tries[pair] < wanted}
         for place in _by_gain(left, pairs, costs, missing):
