@@ -14,11 +14,11 @@ from conformance.defects.power.sizes import cost, reduce
 
 TRIES = 2
 """Number of cases of the sample on which each defect is tried, in each dtype and for each set of compared results."""
-FREE_COST = 2**21
+FREE_COST = 2**20
 """Cost of the measured cases, each solved once, that any run may spend."""
-MAX_SHARE = 1 / 16
+MAX_SHARE = 1 / 24
 """Further cost of the measured cases, as a share of the cost of all cases. It keeps power below a quarter of a run's
-time: measuring a case takes about four times as long as judging it."""
+time: measuring a small case takes about four times as long as running it."""
 
 _Pair = tuple[str, tuple[str, ...], int]
 """Dtype, compared results, and the number of a condition."""
