@@ -1,7 +1,13 @@
-"""Measures the speed of the kill matrix on a sample of the shipped cases: without a cache, with a cache, and naively.
+"""Measures the share of power in runs of new cases on ``torch.nn.LSTM``, and the speed of the kill matrix.
 
-The naive loop runs in one process. For each case and defect, it recomputes the problem, the reference and the budget,
-and compares each tensor separately by the rule of ``numpy.testing.assert_allclose``.
+==============================================  ======
+share of power in a run of 500 new small cases  ≤ 0.25
+share of power in a run of one large case       ≤ 0.25
+==============================================  ======
+
+``--runs`` measures only these shares. The kill matrix is measured on a sample of the shipped cases: without a cache,
+with a cache, and naively. The naive loop runs in one process. For each case and defect, it recomputes the problem, the
+reference and the budget, and compares each tensor separately by the rule of ``numpy.testing.assert_allclose``.
 """
 
 from conformance import threads
@@ -9,6 +15,7 @@ from conformance import threads
 threads.pin()
 
 import os  # noqa: E402
+import sys  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
@@ -18,10 +25,13 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 
 from benchmarks.arguments import make_parser  # noqa: E402
+from benchmarks.drawn import as_yaml, draw_cases  # noqa: E402
+from benchmarks.suite import cpu_seconds  # noqa: E402
 from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
 from conformance.defects.catalogue import CATALOGUE  # noqa: E402
 from conformance.defects.defect import solve  # noqa: E402
 from conformance.defects.power.kill_matrix import View, compute_matrix  # noqa: E402
+from conformance.results.reader import read  # noqa: E402
 from conformance.verdict.oracle import Oracle  # noqa: E402
 from conformance.verdict.problem import make_problem  # noqa: E402
 from reference import PROFILES, Dialect  # noqa: E402
@@ -32,10 +42,40 @@ MAX_PARAMETERS = 50_000
 NAIVE_DEFECTS = 20
 """Approximate number of defects that the naive loop computes. Its time is extrapolated to the whole catalogue."""
 
+SMALL_CASES = 500
+"""Number of new small cases."""
+LARGE = {"input_size": 256, "hidden_size": 256, "seq_len": 100, "batch": 16}
+"""Options of the large case."""
+SHARE_LIMIT = 0.25
+
 
 def main() -> None:
+    """Prints the shares of power, the time per cell of the kill matrix, and its speed-up over the naive loop."""
+    parser = make_parser("power", __doc__)
+    parser.add_argument("--runs", action="store_true", help="measure only the shares of power in runs")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the small cases; default: %(default)s")
+    args = parser.parse_args()
+    _print_share(f"{SMALL_CASES} new small cases", as_yaml(draw_cases(SMALL_CASES, args.seed)))
+    _print_share("one large case", as_yaml([LARGE]))
+    if not args.runs:
+        _print_kill_matrix()
+
+
+def _print_share(what: str, cases: str) -> None:
+    """Runs new cases without a cache. Prints the CPU time and the share of power."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "new.yaml")
+        path.write_text(cases)
+        command = [sys.executable, "-m", "conformance", "run", str(path), "-i", "torch.nn.LSTM", "--no-cache", "--json"]
+        seconds = cpu_seconds([*command, "--output", folder], Path(folder))
+        footer = read(Path(folder, "results.jsonl")).footer
+    assert footer is not None, "the run is incomplete"
+    share = footer.seconds.get("power", 0.0) / seconds
+    print(f"{what}: {seconds:.1f} s of CPU time, share of power {share:.2f} (limit {SHARE_LIMIT})")
+
+
+def _print_kill_matrix() -> None:
     """Prints the time per cell of the kill matrix, and the speed-up over the naive loop."""
-    make_parser("power", __doc__).parse_args()
     cases = [case for case in load_all([shipped_cases()]) if case.model.parameter_count() < MAX_PARAMETERS]
     cases = cases[::CASE_STRIDE]
     views = [View.of(case) for case in cases]

@@ -28,6 +28,11 @@ _EXPRESSION = (
     "such as 'bidirectional and not lengths'"
 )
 
+_POWER = (
+    "which defects the passed cases detect: auto measures a sample of the cases, expensive ones at reduced sizes; full "
+    "measures every case at its own sizes; off measures nothing; default: %(default)s"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code."""
@@ -97,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(run)
     run.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
     run.add_argument("--no-diagnosis", action="store_true", help="do not diagnose failures")
+    run.add_argument("--power", choices=["auto", "full", "off"], default="auto", help=_POWER)
     _add_workers(run)
 
     check = command("check", "validate case files", "Validate case files and report every mistake with its position.")

@@ -129,7 +129,7 @@ def _run(request: _Request) -> bool:
         oracle,
         known.shipped(),
         diagnoses=not args.no_diagnosis,
-        detector=bitmasks.Detector(oracle.cache),
+        detector=_detector(args.power, plan, oracle),
         rejected=_reject(request, oracle),
     )
     with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
@@ -153,6 +153,13 @@ def _run(request: _Request) -> bool:
     if oracle.cache:
         prune(oracle.cache)
     return False
+
+
+def _detector(power: bitmasks.Mode, plan: Plan, oracle: Oracle) -> bitmasks.Detector | None:
+    if power == "off":
+        return None
+    planned = {adapter.name: cases for adapter, cases in plan}
+    return bitmasks.Detector(oracle.cache, power, planned.__getitem__)
 
 
 def _reject(request: _Request, oracle: Oracle) -> dict[str, str]:
@@ -216,6 +223,7 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
         "exit_code": code,
         "invalid": report.undetected_controls,
         "detects": {name: len(each.detected) for name, each in detection(report).items()},
+        "measured": {name: each.how for name, each in detection(report).items() if each.how},
         "defects": len(report.header.defects),
         "counts": counts(report.results),
         "planned": report.planned,

@@ -91,6 +91,19 @@ class Defect:
     with_size: "Callable[[float], Defect] | None" = None
     equivalent: str = ""
 
+    @property
+    def changes_forward(self) -> bool:
+        """Whether the defect changes the forward pass before ``writes`` and ``results``."""
+        changes = (self.reads, self.scales, self.shifts, self.lengths, self.mask, self.dropout_masks, self.dialect)
+        replaced = self.clock is not Time or self.lift is not reference.float64
+        return replaced or any(change is not None for change in (*changes, self.cell, self.cells))
+
+    @property
+    def changes_backward(self) -> bool:
+        """Whether the defect changes the backward pass before ``gradients``."""
+        changes = (self.writes, self.cotangents, self.backward_masks, self.saved)
+        return self.changes_forward or any(change is not None for change in changes)
+
     def applies_to(self, case: Case) -> bool:
         """Returns whether a case meets ``requires`` and, if the defect replaces the cell, has no cell options."""
         return (self.cell is None or case.is_plain) and self.requires(case)
@@ -107,29 +120,73 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     Returns:
         The tensors of ``problem.expected_shapes()``, by name.
     """
-    case = problem.case
-    sources = {name: reference.float64(array) for name, array in _sources(problem).items()}
-    reading = Wiring.of(defect.reads, sources, case)
-    ones = {name: np.ones(array.shape) for name, array in sources.items()}
-    factors = defect.scales(ones, case) if defect.scales else {}
-    read = {name: array * factors.get(name, 1.0) for name, array in reading.forward(sources).items()}
-    if defect.shifts:
-        read = defect.shifts(read, case)
-
-    trace = _run(defect, problem, read, dialect)
-    outputs = {name: _values(tensor) for name, tensor in trace.outputs.items()}
-    writing = Wiring.of(defect.writes, outputs, case)
-    results = writing.forward(outputs)
-    if defect.results:
-        results = defect.results(results, case)
-    if "gradients" in case.check:
-        cotangents = {name: reference.float64(array) for name, array in problem.cotangents.items()}
-        found = _run_back(defect, problem, trace, writing.backward(cotangents))
-        gradients = reading.backward({name: found[name] * factors.get(name, 1.0) for name in sources})
-        if defect.gradients:
-            gradients = defect.gradients(gradients, case)
-        results |= {f"grad.{name}": array for name, array in gradients.items()}
+    solution = Forward.run(defect, problem, dialect)
+    results = solution.outputs | solution.gradients()
     return {name: results[name] for name in problem.expected_shapes()}
+
+
+@dataclass(frozen=True)
+class Forward:
+    """The forward pass of an LSTM with a defect.
+
+    Attributes:
+        outputs: ``output``, ``h_n`` and ``c_n``.
+        trace: the forward pass before ``writes`` and ``results``.
+    """
+
+    outputs: Arrays
+    trace: Trace
+    _defect: Defect
+    _problem: Problem
+    _reading: "Wiring"
+    _writing: "Wiring"
+    _factors: Arrays
+
+    @classmethod
+    def run(cls, defect: Defect, problem: Problem, dialect: reference.Dialect, trace: Trace | None = None) -> "Forward":
+        """Runs the forward pass.
+
+        Args:
+            defect: the defect.
+            problem: the problem.
+            dialect: conventions of the LSTM.
+            trace: the correct forward pass, if known, for a defect that does not change it.
+        """
+        case = problem.case
+        sources = {name: reference.float64(array) for name, array in _sources(problem).items()}
+        reading = Wiring.of(defect.reads, sources, case)
+        factors: Arrays = {}
+        if defect.scales:
+            factors = defect.scales({name: np.ones(array.shape) for name, array in sources.items()}, case)
+        if trace is None:
+            read = {name: array * factors.get(name, 1.0) for name, array in reading.forward(sources).items()}
+            trace = _run(defect, problem, defect.shifts(read, case) if defect.shifts else read, dialect)
+        outputs = {name: _values(tensor) for name, tensor in trace.outputs.items()}
+        writing = Wiring.of(defect.writes, outputs, case)
+        results = writing.forward(outputs)
+        if defect.results:
+            results = defect.results(results, case)
+        return cls(results, trace, defect, problem, reading, writing, factors)
+
+    def gradients(self, found: Arrays | None = None) -> Arrays:
+        """Runs the backward pass. Returns the gradients with the prefix ``grad.``; empty if the case has none.
+
+        Args:
+            found: the correct gradients without the prefix, if known, for a defect whose backward pass is correct
+                before ``gradients``.
+        """
+        defect, problem = self._defect, self._problem
+        if "gradients" not in problem.case.check:
+            return {}
+        if found is None:
+            cotangents = {name: reference.float64(array) for name, array in problem.cotangents.items()}
+            found = _run_back(defect, problem, self.trace, self._writing.backward(cotangents))
+        gradients = self._reading.backward(
+            {name: found[name] * self._factors.get(name, 1.0) for name in _sources(problem)}
+        )
+        if defect.gradients:
+            gradients = defect.gradients(gradients, problem.case)
+        return {f"grad.{name}": array for name, array in gradients.items()}
 
 
 def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:

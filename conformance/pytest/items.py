@@ -73,7 +73,7 @@ class CaseItem(pytest.Item):
         """Runs the case once and reports all its tensors as one pass, skip, expected failure or failure."""
         from conformance.run.rejection import describe
 
-        runner = _runner(self.config)
+        runner = _runner(self.session)
         self._end_other_processes()
         result = runner.check(self.case, self.adapter)
         self._note(result, runner.descriptions.get(self.adapter.name))
@@ -153,7 +153,8 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
     return config.stash[ADAPTERS]
 
 
-def _runner(config: pytest.Config) -> "Runner":
+def _runner(session: pytest.Session) -> "Runner":
+    config = session.config
     if _RUNNER not in config.stash:
         from conformance.defects.power.bitmasks import Detector
         from conformance.known import divergences as known
@@ -161,7 +162,13 @@ def _runner(config: pytest.Config) -> "Runner":
         from conformance.verdict.oracle import Oracle
 
         oracle = Oracle()
+        planned: dict[str, list[Case]] = {}
+        for item in session.items:
+            if isinstance(item, CaseItem):
+                planned.setdefault(item.adapter.name, []).append(item.case)
         # Only the results file reports which defects a case detects.
-        detector = Detector(oracle.cache) if config.getoption("--conformance-report") else None
+        power = config.getoption("--conformance-power")
+        measures = power != "off" and config.getoption("--conformance-report")
+        detector = Detector(oracle.cache, power, planned.__getitem__) if measures else None
         config.stash[_RUNNER] = Runner(oracle, known.shipped(), detector=detector)
     return config.stash[_RUNNER]

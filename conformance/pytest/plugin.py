@@ -50,6 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-report", type=Path, metavar="PATH", help="write the results to this file, as JSON lines"
     )
+    group.addoption(
+        "--conformance-power",
+        choices=["auto", "full", "off"],
+        default="auto",
+        help="with --conformance-report: which defects the passed cases detect, measured on a sample of the cases at "
+        "reduced sizes, on every case at its own sizes, or not at all (default: %(default)s)",
+    )
     parser.addini("conformance_cases", "folders in which every *.yaml is a case file (default: cases)", "paths", [])
 
 

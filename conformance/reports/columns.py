@@ -19,12 +19,13 @@ PLAIN = (
     "reason",
     "diagnosis",
     "detects",
+    "power_sizes",
     "line",
     "suite",
     "began",
     "complete",
 )
-"""Columns with one value per cell. ``options`` is JSON text."""
+"""Columns with one value per cell. ``options`` and ``power_sizes`` are JSON text."""
 LISTS = ("causes", "features", "tags", "unchecked", "notes")
 """Columns with a list of strings per cell."""
 MAPS = ("tensors", "seconds")
@@ -62,6 +63,7 @@ def _record(result: Result) -> dict[str, Any]:
         "reason": result.reason or None,
         "diagnosis": result.diagnosis or None,
         "detects": result.detects,
+        "power_sizes": json.dumps(plain(result.power_sizes)) if result.power_sizes else None,
         "line": result.line or None,
         "causes": list(result.causes),
         "features": list(result.features),

@@ -93,7 +93,9 @@ def _test(result: Result, spec: str) -> dict[str, Any]:
         "rawStatus": result.status,
         "duration": round(1000 * sum(result.seconds.values())),
         "suite": [result.implementation, *([file] if file else [])],
-        "extra": _non_empty(row, "key", "error_ratio", "tensors", "causes", "features", "unchecked", "detects"),
+        "extra": _non_empty(
+            row, "key", "error_ratio", "tensors", "causes", "features", "unchecked", "detects", "power_sizes"
+        ),
     }
     test |= {"message": result.reason} if result.reason else {}
     test |= {"trace": explain(result, spec)} if result.deviates else {}

@@ -112,8 +112,10 @@ def _print_tables(console: Console, report: Report, grouped: Mapping[str, Sequen
         implementation_table(report, grouped, console.width, rule),
     )
     legend = LEGEND
-    if detection(report):
+    if found := detection(report):
         legend += f"; detects: number of defects, of {len(report.header.defects)}, that the passed cases detect"
+        if ways := {each.how for each in found.values()} - {""}:
+            legend += ", " + (ways.pop() if len(ways) == 1 else "measured on some cases, which the report counts")
     if not features:
         legend += ". The report has the counts by feature"
     console.print()

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from conformance.results.reader import Report
 from conformance.results.record import DEVIATIONS, Result
-from conformance.results.summary import by_implementation, detection
+from conformance.results.summary import by_implementation, detected_mask, detection
 
 Kind = Literal[
     "new-fail",
@@ -172,13 +172,22 @@ class Comparison:
 
     @cached_property
     def lost_power(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the defects that an implementation's passed cases detect in the old run only, by implementation."""
+        """Ids of the defects that an implementation's passed cases detect in the old run only, by implementation.
+
+        A case that passes in both runs detects what it did before, if the new run measured it at other sizes or not.
+        """
         before, after = detection(self.old), detection(self.new)
         ids = set(self.new.header.defects)
+        unmeasured: dict[str, list[Result]] = {}
+        for old, new in self.pairs:
+            if old and new and new.status == "pass" and not _measured_alike(old, new):
+                unmeasured.setdefault(new.implementation, []).append(old)
         found = {}
         for name, new_name in self.matched.items():
             if name in before:
                 still = set(after[new_name].detected) if new_name in after else set()
+                mask = detected_mask(unmeasured.get(new_name, ()))
+                still |= {each for bit, each in enumerate(self.old.header.defects) if mask >> bit & 1}
                 found[new_name] = tuple(each for each in before[name].detected if each in ids and each not in still)
         return {name: lost for name, lost in found.items() if lost}
 
@@ -208,6 +217,11 @@ class Comparison:
     def of(self, kind: Kind) -> list[Change]:
         """Returns the changes of one kind."""
         return [change for change in self.changes if change.kind == kind]
+
+
+def _measured_alike(old: Result, new: Result) -> bool:
+    """Returns whether the new run measured the power of a case at the same sizes as the old one."""
+    return new.detects is not None and new.power_sizes == old.power_sizes
 
 
 def compare(old: Report, new: Report) -> Comparison:

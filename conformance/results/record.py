@@ -53,9 +53,11 @@ class Result:
         line: line of the case in its file, from 1; 0 if unknown.
         options: options of the case that differ from their defaults, plus its notes and links.
         unchecked: features of the case that were left out because the implementation lacks them, with the reason.
-        detects: number of defects that the case detects; None unless the status is ``pass``.
+        detects: number of defects that the case detects; None unless the status is ``pass`` and power was measured.
         detected: these defects as a hexadecimal bit mask over the header's ``defects``. The lowest bit is the first
             defect.
+        power_sizes: the case's options that hold sizes, with the values at which power was measured; empty for the
+            case's own sizes.
     """
 
     case: str
@@ -81,6 +83,7 @@ class Result:
     unchecked: Mapping[str, str] = field(default_factory=dict)
     detects: Count | None = None
     detected: Annotated[str, Field(pattern="^[0-9a-f]*$")] = ""
+    power_sizes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def deviates(self) -> bool:

@@ -115,29 +115,64 @@ class Detection:
     Attributes:
         detected: ids of the defects that at least one passed case detects.
         missed: ids of the other defects.
+        passed: number of passed cases.
+        measured: number of passed cases whose power was measured.
+        reduced: the sizes at which power was measured, as text, for each case that was reduced.
     """
 
     detected: tuple[str, ...]
     missed: tuple[str, ...]
+    passed: int
+    measured: int
+    reduced: tuple[str, ...] = ()
+
+    @property
+    def how(self) -> str:
+        """How power was measured, in words; empty if every case was measured at its own sizes."""
+        sample = f"on {self.measured} of {self.passed} cases" if self.measured < self.passed else ""
+        if not self.reduced:
+            return f"measured {sample}" if sample else ""
+        distinct = set(self.reduced)
+        place = f"at {self.reduced[0]} (I, H, T, B)" if len(distinct) == 1 else "at reduced sizes"
+        if len(self.reduced) < self.measured:
+            few = f"{len(self.reduced)} of these" if sample else f"with {len(self.reduced)} of {self.measured} cases"
+            place = f"{few} {place}"
+        return f"measured {', '.join(filter(None, (sample, place)))}"
 
     def __str__(self) -> str:
-        return f"{len(self.detected)} of {len(self.detected) + len(self.missed)} defects"
+        counts = f"{len(self.detected)} of {len(self.detected) + len(self.missed)} defects"
+        return f"{counts}, {self.how}" if self.how else counts
 
 
 def detection(report: Report) -> dict[str, Detection]:
-    """Returns the detected defects by implementation, for implementations with at least one passed case."""
-    masks: dict[str, int] = {}
-    for result in report.results:
-        if result.detects is not None:
-            masks[result.implementation] = masks.get(result.implementation, 0) | int(result.detected or "0", 16)
+    """Returns the detected defects by implementation, for implementations with at least one measured case."""
     ids = report.header.defects
-    return {
-        name: Detection(
-            tuple(each for bit, each in enumerate(ids) if mask >> bit & 1),
-            tuple(each for bit, each in enumerate(ids) if not mask >> bit & 1),
-        )
-        for name, mask in masks.items()
-    }
+    found = {}
+    for name, results in by_implementation(result for result in report.results if result.status == "pass").items():
+        measured = [result for result in results if result.detects is not None]
+        if measured:
+            mask = detected_mask(measured)
+            found[name] = Detection(
+                tuple(each for bit, each in enumerate(ids) if mask >> bit & 1),
+                tuple(each for bit, each in enumerate(ids) if not mask >> bit & 1),
+                len(results),
+                len(measured),
+                tuple(_sizes(result.power_sizes) for result in measured if result.power_sizes),
+            )
+    return found
+
+
+def detected_mask(results: Iterable[Result]) -> int:
+    """Returns the mask of the defects that at least one of several results detects."""
+    mask = 0
+    for result in results:
+        mask |= int(result.detected or "0", 16)
+    return mask
+
+
+def _sizes(options: Mapping[str, Any]) -> str:
+    """Formats the sizes I, H, T and B at which power was measured."""
+    return ", ".join(str(options.get(name, "?")) for name in ("input_size", "hidden_size", "seq_len", "batch"))
 
 
 def invalid_warning(report: Report) -> str:

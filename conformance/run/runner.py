@@ -88,8 +88,9 @@ class Runner:
                 result = self._diagnosed(result, adapter, judged)
             attempt.charge("diagnosis")
         if result.status == "pass" and self.detector and judged:
-            mask = self.detector.mask(judged.problem.case, adapter)
-            result = replace(result, detects=mask.bit_count(), detected=f"{mask:x}")
+            if power := self.detector.measure(judged.problem.case, adapter, case.key):
+                detects, detected = power.mask.bit_count(), f"{power.mask:x}"
+                result = replace(result, detects=detects, detected=detected, power_sizes=power.sizes)
             attempt.charge("power")
         warnings = list(dict.fromkeys(attempt.warnings))[:_MAX_WARNINGS]
         return replace(result, seconds=attempt.seconds, notes=(*result.notes, *warnings))

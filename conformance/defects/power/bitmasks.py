@@ -6,17 +6,20 @@ unchanged. All other masks are computed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
+from typing import Any, Literal
 
 from conformance.adapters import Adapter, registry
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.features import features
-from conformance.defects.power.kill_matrix import REQUIRED, Row, View, code_hash, compute_row
+from conformance.defects.power import sample, screening, sizes
+from conformance.defects.power.kill_matrix import REQUIRED, Row, View, code_hash
 from conformance.results import atomic
+from conformance.verdict.oracle import RejectedCaseError
 
 SHIPPED = Path(__file__).with_name("detected.json")
 """Path of the file with the masks of the shipped cases."""
@@ -25,26 +28,96 @@ IDS: tuple[str, ...] = tuple(defect.id for defect in REQUIRED)
 """Ids of the defects that power counts. Bit n of a mask stands for ``IDS[n]``."""
 
 
+Mode = Literal["auto", "full", "off"]
+"""How a run measures power: a sample of the cases at reduced sizes, every case at its own sizes, or not at all."""
+
+
 @dataclass(frozen=True)
+class Measured:
+    """Power of a case.
+
+    Attributes:
+        mask: the defects that the case detects.
+        sizes: sizes at which power was measured; empty for the case's own sizes.
+    """
+
+    mask: int
+    sizes: Mapping[str, Any]
+
+
+@dataclass
 class Detector:
     """Computes which defects a case detects.
 
     Attributes:
-        folder: cache folder for computed rows; None to compute without a cache.
+        folder: cache folder for computed masks; None to compute without a cache.
+        mode: ``full`` measures every case at its own sizes; ``auto`` measures a sample at reduced sizes.
+        planned: returns the planned cases of an implementation, from which the sample is chosen; None for no sample.
     """
 
     folder: Path | None
+    mode: Literal["auto", "full"] = "auto"
+    planned: Callable[[str], Sequence[Case]] | None = None
+    _samples: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def measure(self, case: Case, adapter: Adapter, key: str) -> Measured | None:
+        """Measures the power of a case under the profile and dialect of an implementation.
+
+        Args:
+            case: the case that ran.
+            adapter: the implementation.
+            key: key of the planned case, which may also check gradients.
+
+        Returns:
+            The power; None if the case is not in the sample, or if its reduced case cannot be judged.
+        """
+        view = View.of(case, adapter)
+        smaller = view
+        if self.mode == "auto" and view.key not in shipped_masks():
+            if self.planned is not None and key not in self._sample(adapter, self.planned):
+                return None
+            smaller = replace(view, case=sizes.reduce(case))
+        try:
+            return Measured(self._mask(smaller), sizes.changed_sizes(case, smaller.case))
+        except RejectedCaseError:
+            return None
 
     def mask(self, case: Case, adapter: Adapter) -> int:
-        """Returns the mask of the defects that a case detects under the profile and dialect of an implementation."""
-        view = View.of(case, adapter)
+        """Returns the mask of the defects that a case detects under the profile and dialect of an implementation.
+
+        Raises:
+            RejectedCaseError: the case cannot be judged.
+        """
+        return self._mask(View.of(case, adapter))
+
+    def _mask(self, view: View) -> int:
         shipped = shipped_masks().get(view.key)
-        return mask(compute_row(view, self.folder)) if shipped is None else shipped
+        return _to_mask(screening.compute(view, self.folder)) if shipped is None else shipped
+
+    def _sample(self, adapter: Adapter, planned: Callable[[str], Sequence[Case]]) -> frozenset[str]:
+        """Returns the keys of the cases to measure, chosen when the implementation's first case passes."""
+        if adapter.name not in self._samples:
+            self._samples[adapter.name] = sample.choose(planned(adapter.name), partial(_supports, adapter))
+        return self._samples[adapter.name]
+
+
+def _supports(adapter: Adapter, case: Case) -> bool:
+    """Returns whether an implementation runs a case, with or without gradients."""
+    forward = case.forward_only()
+    runs = [case, forward] if forward and "gradients" in case.check else [case]
+    try:
+        return any(adapter.supports(run) is None for run in runs)
+    except Exception:
+        return False  # The case's own result reports the error.
 
 
 def mask(row: Row) -> int:
     """Returns the mask of the defects that a row detects."""
-    return sum(1 << bit for bit, name in enumerate(IDS) if name in row.detected)
+    return _to_mask(row.detected)
+
+
+def _to_mask(ids: Container[str]) -> int:
+    return sum(1 << bit for bit, name in enumerate(IDS) if name in ids)
 
 
 def names(bits: int, ids: Sequence[str] = IDS) -> list[str]:

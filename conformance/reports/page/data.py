@@ -100,6 +100,7 @@ def _implementations(report: Report) -> list[dict[str, Any]]:
                 "versions": report.header.packages.get(name, {}),
                 "description": report.implementations.get(name, {}),
                 "seconds": plain(phases(results)),
+                "measured": detected.how if detected else "",
                 "missed": [[each, descriptions.get(each, "")] for each in detected.missed] if detected else None,
             }
         )

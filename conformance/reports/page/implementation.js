@@ -51,7 +51,7 @@ function detection(about, rows) {
   const detected = power(rows);
   const missed = about.missed ?? [];
   return h("section", h("h2", "Defects that its passed cases detect"),
-    h("p", detected === null ? "no data" : `${detected} of ${data.defects} defects`),
+    h("p", detected === null ? "no data" : `${detected} of ${data.defects} defects${about.measured && `, ${about.measured}`}`),
     missed.length > 0 && h("details", h("summary", `${plural(missed.length, "defect")} that no passed case detects`),
       h("ul.plain", missed.map(([id, what]) => h("li", h("code", id), what ? ` an LSTM ${what}` : "")))));
 }

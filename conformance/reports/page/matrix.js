@@ -95,7 +95,7 @@ function row(each, features) {
     h("td.cases", { "data-label": "cases" }, bar(all.counts, all.rows.length),
       h("a", { href: to("cases", [about.name, ""]) }, h(`span.glyph.t-${cellStatus(all)}`, GLYPHS[cellStatus(all)] ?? "·"), ` ${passedOf(all)}`, h("small", remainder({ ...all, known: 0 })))),
     h("td.error-ratio", { "data-label": "error ratio" }, meter(each.errorRatio), errorRatioText(each.errorRatio)),
-    h("td.power", { "data-label": "detects" }, each.power === null ? h("span.none", "no data") : `${each.power} of ${data.defects}`),
+    h("td.power", { "data-label": "detects" }, each.power === null ? h("span.none", "no data") : [`${each.power} of ${data.defects}`, about.measured && h("small", about.measured)]),
     h("td.known", { "data-label": "known" }, each.known.length ? upstreamLinks(about.name, each.known) : h("span.none", all.supported ? "none" : "no data")),
     features.map((name) => h(`td.feature.k-${cellStatus(each.cells[name])}${name === edge ? ".edge" : ""}`,
       { "data-label": name }, tile(about.name, name, each.cells[name]))));

@@ -135,3 +135,46 @@ def test_unchecked_gradients_reduce_the_detected_defects(project: Path, capfd: p
     assert 0 < (results["forward"].detects or 0) < (results["all"].detects or 0)
     union = int(results["forward"].detected, 16) | int(results["all"].detected, 16)
     assert summary["detects"] == {"faithful": union.bit_count()}
+
+
+def test_power_is_measured_on_a_sample_of_many_cases(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cases = "".join(
+        f"  steps-{steps}: {{input_size: 2, hidden_size: 3, seq_len: {steps}, batch: 2, check: [output]}}\n"
+        for steps in range(2, 6)
+    )
+    (project / "cases" / "small.yaml").write_text(f"cases:\n{cases}")
+    run = ["run", "cases", "-i", f"{FAKES}:Faithful"]
+
+    def detected(*options: str) -> dict[str, str]:
+        assert main([*run, *options]) == 0
+        results = read(project / "conformance-report" / "results.jsonl").results
+        return {result.case: result.detected for result in results if result.detects is not None}
+
+    some = detected()
+    assert len(some) == 2
+    assert "measured on 2 of 4 cases" in " ".join(capfd.readouterr().out.split())
+    assert " defects, measured on 2 of 4 cases |" in (project / "conformance-report" / "report.md").read_text()
+    complete = detected("--power", "full")
+    assert len(complete) == 4
+    assert complete == complete | some
+    assert "measured" not in capfd.readouterr().out
+    assert detected("--power", "off") == {}
+    assert "detects" not in capfd.readouterr().out
+
+    results = project / "conformance-report" / "results.jsonl"
+    assert main([*run, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["measured"] == {"faithful": "measured on 2 of 4 cases"}
+    lines = results.read_text().splitlines(keepends=True)
+    results.write_text("".join(lines[:-2]))
+    assert detected("--resume") == some
+
+
+def test_an_expensive_case_is_measured_at_reduced_sizes(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (project / "cases" / "small.yaml").write_text(
+        "cases:\n  long: {input_size: 2, hidden_size: 2, seq_len: 60, batch: 1, check: [output]}\n"
+    )
+    assert main(["run", "cases", "-i", f"{FAKES}:Faithful", "--json"]) == 0
+    summary = json.loads(capfd.readouterr().out)
+    (result,) = read(Path(summary["results"])).results
+    assert result.power_sizes == {"input_size": 2, "hidden_size": 2, "seq_len": 12, "batch": 1}
+    assert summary["measured"] == {"faithful": "measured at 2, 2, 12, 1 (I, H, T, B)"}

@@ -274,3 +274,11 @@ def test_an_invalid_shard_is_a_usage_error(pytester: pytest.Pytester) -> None:
     done = run(pytester, "--conformance-shard=3/2")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(["*i/n with i from 1 to n*"])
+
+
+def test_power_can_be_turned_off(pytester: pytest.Pytester) -> None:
+    arguments = ("-k", "plain", "--conformance-report=r.jsonl")
+    run(pytester, *arguments, fakes="Faithful")
+    assert report(pytester).results[0].detects
+    run(pytester, *arguments, "--conformance-power=off", fakes="Faithful")
+    assert report(pytester).results[0].detects is None

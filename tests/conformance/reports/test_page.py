@@ -231,3 +231,9 @@ def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         html.write(tmp_path / "file", ALL)
+
+
+def test_the_page_says_how_power_was_measured() -> None:
+    sizes = {"input_size": 16, "hidden_size": 16, "seq_len": 12, "batch": 4}
+    found = overview(make_report(replace(PASSED, power_sizes=sizes), KNOWN))["implementations"]
+    assert [each["measured"] for each in found] == ["measured at 16, 16, 12, 4 (I, H, T, B)", ""]

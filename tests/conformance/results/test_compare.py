@@ -134,6 +134,12 @@ def test_power_is_lost_if_no_passed_case_detects_a_defect_any_more(tmp_path: Pat
     assert compared(tmp_path, old, [row("one", detects=2, detected="3")], defects=["a", "b"]).lost_power == {}
 
 
+@pytest.mark.parametrize("new", [{}, {"detects": 0, "detected": "0", "power_sizes": {"seq_len": 12}}])
+def test_a_case_that_passes_but_is_not_measured_alike_loses_no_power(tmp_path: Path, new: dict[str, Any]) -> None:
+    old = [row("one", detects=2, detected="3"), row("two", detects=1, detected="4")]
+    assert compared(tmp_path, old, [row("one", **new), row("two", "fail")]).lost_power == {"mine": ("c",)}
+
+
 def test_changed_provenance_is_listed(tmp_path: Path) -> None:
     found = compared(
         tmp_path,

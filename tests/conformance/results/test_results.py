@@ -251,6 +251,7 @@ RESULTS = st.builds(
     unchecked=st.dictionaries(TEXTS, TEXTS, max_size=2),
     detects=st.none() | HUGE,
     detected=st.sampled_from(["", "0", "fff", "-1", "F", "\ud800"]),
+    power_sizes=st.dictionaries(TEXTS, VALUES, max_size=3),
 )
 
 
