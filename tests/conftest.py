@@ -25,6 +25,9 @@ cases:
   both-ways: {direction: bidirectional, dtype: float64}
 """
 
+FEW_PLUGINS = "-p no:cacheprovider -p no:randomly -p no:hypothesispytest -p no:jaxtyping"
+"""Options of a pytest process without the plug-ins of other packages, which are slow to import. JAX's imports NumPy."""
+
 REJECTED_CASES = """\
 defaults: {input_size: 3, hidden_size: 4, seq_len: 5, batch: 3}
 cases:

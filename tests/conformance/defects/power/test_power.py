@@ -62,6 +62,12 @@ def test_the_shipped_masks_are_current() -> None:
             assert masks[key] == bitmasks.mask(kill_matrix.compute_row(views[key], None))
 
 
+def test_a_case_to_which_no_defect_applies_is_not_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.defects.power.power.make_problem", lambda _: pytest.fail("solved"))
+    layered = next(defect for defect in REQUIRED if not defect.applies_to(SMALL))
+    assert find_undetected([SMALL], [layered]) == ([], [layered])
+
+
 def rows(**error_ratios: dict[str, float]) -> list[Row]:
     return [Row(SMALL.model_copy(update={"name": name}), found) for name, found in error_ratios.items()]
 
