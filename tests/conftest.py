@@ -1,5 +1,6 @@
 """Fixtures and settings of all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
 FAKES = Path(__file__).parent / "fakes.py"
+USERS_CACHE = os.environ.get("CONFORMANCE_CACHE", "")
 
 CASES = """\
 defaults: {input_size: 3, hidden_size: 4, seq_len: 5, batch: 3}
@@ -22,6 +24,9 @@ cases:
   ragged: {lengths: ragged}
   both-ways: {direction: bidirectional, dtype: float64}
 """
+
+FEW_PLUGINS = "-p no:cacheprovider -p no:randomly -p no:hypothesispytest -p no:jaxtyping"
+"""Options of a pytest process without the plug-ins of other packages, which are slow to import. JAX's imports NumPy."""
 
 REJECTED_CASES = """\
 defaults: {input_size: 3, hidden_size: 4, seq_len: 5, batch: 3}
@@ -43,8 +48,16 @@ def _no_terminal_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps tests from using the user's cache."""
-    monkeypatch.setenv("CONFORMANCE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    """Keeps tests from using the user's cache. All tests of a session share one, also those in other workers."""
+    base = tmp_path_factory.getbasetemp()
+    session = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    monkeypatch.setenv("CONFORMANCE_CACHE", str(session / "cache"))
+
+
+@pytest.fixture
+def shipped_cache(_own_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares expectations with the shipped cases, which run in the same session and use the user's cache."""
+    monkeypatch.setenv("CONFORMANCE_CACHE", USERS_CACHE)
 
 
 @pytest.fixture

@@ -80,12 +80,27 @@ def versions(adapter: Adapter) -> dict[str, str]:
 def version(module: str) -> str:
     """Returns the version of the distribution that provides a top-level module; empty if there is none."""
     # A distribution can have another name than its module: tensorflow-cpu provides tensorflow.
-    for distribution in (module, f"{module}-cpu", *metadata.packages_distributions().get(module, ())):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return ""
+    for name in (module, f"{module}-cpu"):
+        if found := _distribution_version(name):
+            return found
+    return next(filter(None, map(_distribution_version, _packages_distributions().get(module, ()))), "")
+
+
+def _distribution_version(name: str) -> str:
+    """Returns the version of a distribution; empty if it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@cache
+def _packages_distributions() -> Mapping[str, list[str]]:
+    """Returns the names of the distributions that provide each top-level module.
+
+    Reads the metadata of every installed distribution, which takes half a second.
+    """
+    return metadata.packages_distributions()
 
 
 @cache

@@ -159,8 +159,8 @@ def find_undetected(cases: Iterable[Case], defects: Iterable[Defect]) -> tuple[l
     left = list(defects)
     applicable: set[str] = set()
     for case in cases:
-        if not left:
-            break
+        if not any(defect.applies_to(case) for defect in left):
+            continue
         problem = make_problem(case)
         expectation = Oracle().expect(problem, PROFILES[case.dtype], Dialect())
         with np.errstate(all="ignore"):

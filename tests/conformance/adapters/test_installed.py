@@ -5,8 +5,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
@@ -101,6 +103,20 @@ def test_a_version_must_be_in_the_range(
     pytest.importorskip("flax")
     with_versions({"flax": version})
     assert installed.missing(FlaxLinenLSTMCell()) == reason
+
+
+def test_the_metadata_of_all_distributions_is_read_only_if_names_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[bool] = []
+
+    def search() -> Mapping[str, list[str]]:
+        searched.append(True)
+        return {"yaml": ["PyYAML"]}
+
+    monkeypatch.setattr(installed, "_packages_distributions", search)
+    assert installed.version.__wrapped__("numpy") == np.__version__
+    assert not searched
+    assert installed.version.__wrapped__("yaml") == metadata.version("PyYAML")
+    assert searched
 
 
 def test_a_range_may_have_an_upper_bound(

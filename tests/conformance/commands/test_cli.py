@@ -49,7 +49,7 @@ def test_a_faithful_implementation_conforms(project: Path, capsys: pytest.Captur
     ],
 )
 def test_exit_codes_and_counts(capfd: pytest.CaptureFixture[str], name: str, code: int, counts: dict[str, int]) -> None:
-    assert run("cases", *fake(name), "--json", "--output", "out") == code
+    assert run("cases", *fake(name), "--json", "--output", "out", "--no-diagnosis") == code
     summary = json.loads(capfd.readouterr().out)
     assert summary["counts"] == counts
     assert summary["exit_code"] == code
@@ -140,7 +140,7 @@ REJECTED = f"cases/rejected.yaml:3: overflows {REASON}"
 
 
 def test_a_case_that_cannot_be_judged_does_not_end_the_run(rejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("cases/rejected.yaml", *fake("Wrong"), *fake("Faithful")) == 2
+    assert run("cases/rejected.yaml", *fake("Wrong"), *fake("Faithful"), "--no-diagnosis") == 2
     printed = capsys.readouterr().out
     assert printed.count(REJECTED) == 1
     assert printed.index(REJECTED) < printed.index("fail cases/rejected.yaml::")
@@ -188,7 +188,7 @@ def test_the_json_summary_lists_rejected_cases(capfd: pytest.CaptureFixture[str]
 
 
 def test_a_run_with_rejected_cases_can_be_resumed(rejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("cases/rejected.yaml", *fake("Faithful"), *fake("Wrong"))
+    arguments = ("cases/rejected.yaml", *fake("Faithful"), *fake("Wrong"), "--no-diagnosis")
     assert run(*arguments, "-x") == 2
     assert not read(rejected).complete
     begun = found(rejected)
@@ -206,11 +206,12 @@ def test_a_run_with_rejected_cases_can_be_resumed(rejected: Path, capsys: pytest
 def test_a_run_stops_after_enough_deviations_and_can_be_resumed(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("cases", *fake("Wrong"), "-x") == 1
+    arguments = ("cases", *fake("Wrong"), "--no-diagnosis")
+    assert run(*arguments, "-x") == 1
     report = read(project / "conformance-report" / "results.jsonl")
     assert (len(report.results), report.complete) == (1, False)
     assert "--resume" in capsys.readouterr().out
-    assert run("cases", *fake("Wrong"), "--resume") == 1
+    assert run(*arguments, "--resume") == 1
     report = read(project / "conformance-report" / "results.jsonl")
     assert (len({result.case for result in report.results}), report.complete) == (3, True)
 

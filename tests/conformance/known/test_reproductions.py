@@ -56,12 +56,20 @@ def _imports(script: Path) -> set[str]:
 
 
 def _groups() -> dict[str, list[Path]]:
-    """Returns the Python scripts by what they need: frameworks, and environment variables that these read at import."""
+    """Returns the Python scripts that can share a process, by the name of the group.
+
+    They import the same large framework, and environment variables that it reads at import do not differ.
+    """
     groups: dict[str, list[Path]] = {}
     for script in _scripts(".py"):
         backend = re.findall(r'os\.environ\["KERAS_BACKEND"\] = "(\w+)"', script.read_text(encoding="utf-8"))
         frameworks = _imports(script) - HELPERS - set(backend)
-        groups.setdefault("+".join([*sorted(frameworks), *backend]), []).append(script)
+        name = "+".join([*sorted(frameworks), *backend])
+        if name == "keras+tensorflow":
+            name = "tensorflow"
+        elif "keras" not in frameworks:
+            name = next((large for large in ("jax", "torch") if large in frameworks), name)
+        groups.setdefault(name, []).append(script)
     return groups
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.commands.cli import main
 from conformance.results.reader import read
-from tests.conftest import ROOT, UNLIMITED_DIAGNOSIS
+from tests.conftest import FEW_PLUGINS, ROOT, UNLIMITED_DIAGNOSIS
 
 BROKEN = ROOT / "tests" / "broken.py"
 GATES = "behaves exactly like an LSTM whose gates are read i, o, f, g"
@@ -62,7 +62,7 @@ def test_no_diagnosis_can_be_requested(capsys: pytest.CaptureFixture[str]) -> No
 def test_pytest_shows_the_diagnosis(pytester: pytest.Pytester, project: Path) -> None:
     (pytester.mkdir("cases") / "small.yaml").write_text((project / "cases" / "small.yaml").read_text())
     pytester.makeconftest(UNLIMITED_DIAGNOSIS)
-    plugin = ("-p", "conformance.pytest.plugin", "-p", "no:cacheprovider", "-k", "plain")
+    plugin = ("-p", "conformance.pytest.plugin", *FEW_PLUGINS.split(), "-k", "plain")
     done = pytester.runpytest_subprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates")
     done.assert_outcomes(failed=1)
     printed = " ".join(done.stdout.str().split())

@@ -94,7 +94,7 @@ def test_a_case_that_checks_only_gradients_is_unsupported_without_them() -> None
 
 
 def test_all_deviating_tensors_are_reported_at_once() -> None:
-    result = Runner(Oracle(None)).check(make_case(), fakes.Wrong())
+    result = Runner(Oracle(None), diagnoses=False).check(make_case(), fakes.Wrong())
     assert set(result.details) == {"h_n", "grad.input"}
     assert result.tensors["h_n"] > 1 > result.tensors["output"]
     assert result.error_ratio == max(result.tensors.values())
@@ -184,14 +184,14 @@ def test_an_implementation_is_described_once() -> None:
 def test_a_known_divergence_covers_only_what_it_describes(
     adapter: type[Adapter], divergence: dict[str, object], status: Status
 ) -> None:
-    runner = Runner(Oracle(None), [make_divergence(**divergence)])
+    runner = Runner(Oracle(None), [make_divergence(**divergence)], diagnoses=False)
     assert runner.check(make_case(), adapter()).status == status
 
 
 @pytest.mark.parametrize(("tensors", "status"), [(["grad.*"], "known"), (["c_n"], "fail")])
 def test_two_known_divergences_can_cover_a_case_together(tensors: list[str], status: Status) -> None:
     entries = [make_divergence(tensors=["h_n"]), make_divergence(id="two", tensors=tensors)]
-    result = Runner(Oracle(None), entries).check(make_case(), fakes.Wrong())
+    result = Runner(Oracle(None), entries, diagnoses=False).check(make_case(), fakes.Wrong())
     assert result.status == status
     assert status == "fail" or result.reason.startswith("one and two: ")
 
@@ -202,8 +202,9 @@ def test_cases_are_sorted_by_shape() -> None:
 
 
 def test_the_worst_tensors_keep_their_evidence() -> None:
-    result = Runner(Oracle(None)).check(make_case(num_layers=2, notes="why"), fakes.NotANumber())
-    wrong = Runner(Oracle(None)).check(make_case(num_layers=2), fakes.Wrong())
+    runner = Runner(Oracle(None), diagnoses=False)
+    result = runner.check(make_case(num_layers=2, notes="why"), fakes.NotANumber())
+    wrong = runner.check(make_case(num_layers=2), fakes.Wrong())
     assert set(result.details["output"]["evidence"]) >= {"worst", "histogram", "map"}
     for each in (result, wrong):
         assert 1 <= sum("evidence" in detail for detail in each.details.values()) <= 4

@@ -22,7 +22,7 @@ from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from conformance.worker.client import Limits, WorkerAdapter
 from tests.conformance.worker.hostile import FAULTS
-from tests.conftest import FAKES, ROOT
+from tests.conftest import FAKES, FEW_PLUGINS, ROOT
 
 HOSTILE = ROOT / "tests" / "conformance" / "worker" / "hostile.py"
 PLAIN = {"input_size": 2, "hidden_size": 2, "batch": 2}
@@ -130,7 +130,8 @@ def test_stopping_a_run_ends_its_processes() -> None:
 def test_no_more_processes_than_jobs_run_at_once(jobs: int) -> None:
     workers = [each for each in adapters("ReturnsProcessId", "Faithful", "Hostile") if isinstance(each, WorkerAdapter)]
     plan = [(worker, make_cases(2, [])) for worker in workers]
-    running = [sum(worker._process is not None for worker in workers) for _ in pool.run(Runner(Oracle()), plan, jobs)]
+    results = pool.run(Runner(Oracle(), diagnoses=False), plan, jobs)
+    running = [sum(worker._process is not None for worker in workers) for _ in results]
     assert len(running) == 6
     assert max(running) <= jobs
 
@@ -229,7 +230,7 @@ def test_pytest_isolates_implementations(pytester: pytest.Pytester, monkeypatch:
     cases = {"ordinary": {"seq_len": 1}, "exits": {"seq_len": 2}, "garbage": {"seq_len": 3}}
     text = f"defaults: {json.dumps(PLAIN)}\ncases: {json.dumps(cases)}\n"
     (pytester.mkdir("cases") / "some.yaml").write_text(text)
-    plugin = ["-p", "conformance.pytest.plugin", "-p", "no:cacheprovider", "-p", "no:randomly", "--isolate"]
+    plugin = ["-p", "conformance.pytest.plugin", *FEW_PLUGINS.split(), "--isolate"]
     done = pytester.runpytest_subprocess(
         *plugin, "--conformance-implementation", f"{HOSTILE}:Hostile", "--conformance-report=r.jsonl"
     )

@@ -65,7 +65,7 @@ def measure_published(suites: Sequence[Suite] = SUITES) -> Iterator[SuitePower]:
         except ImportError as error:
             yield replace(_suite_power(suite.name, suite.tolerance, frozenset()), absent=f"needs {error.name}")
             continue
-        detected = {defect.id for check in checks for defect in REQUIRED if detects(check, suite.within, defect)}
+        detected = {defect.id for defect in REQUIRED if any(detects(check, suite.within, defect) for check in checks)}
         yield _suite_power(suite.name, suite.tolerance, frozenset(detected))
 
 

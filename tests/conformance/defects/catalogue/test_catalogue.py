@@ -28,7 +28,7 @@ def shipped() -> list[Case]:
 @cache
 def problem_and_expectation(case: Case) -> tuple[Problem, Expectation]:
     problem = make_problem(case)
-    return problem, Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
+    return problem, Oracle().expect(problem, PROFILES[case.dtype], Dialect())
 
 
 def test_ids_are_unique_and_easy_to_type() -> None:
@@ -64,6 +64,7 @@ def test_defects_with_a_size_can_be_resized() -> None:
         assert defect.with_size(defect.size).id == defect.id
 
 
+@pytest.mark.usefixtures("shipped_cache")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("defect", CATALOGUE, ids=lambda defect: defect.id)
 def test_a_shipped_case_detects_each_defect(defect: Defect, dtype: str) -> None:

@@ -29,6 +29,7 @@ def shipped(dtype: str) -> list[Case]:
     return sorted(cases, key=lambda case: (case.file != "cases/core.yaml", case.model.parameter_count(), case.id))
 
 
+@pytest.mark.usefixtures("shipped_cache")
 def test_the_shipped_cases_detect_every_defect_in_float64() -> None:
     missed, impossible = find_undetected(shipped("float64"), REQUIRED)
     assert [defect.id for defect in missed] == []
@@ -36,12 +37,14 @@ def test_the_shipped_cases_detect_every_defect_in_float64() -> None:
     assert [defect.id for defect in find_undetected(shipped("float32"), impossible)[1]] == []
 
 
+@pytest.mark.usefixtures("shipped_cache")
 def test_the_shipped_cases_detect_nearly_every_defect_in_float32() -> None:
     missed, impossible = find_undetected(shipped("float32"), REQUIRED)
     assert len(missed) <= 0.01 * (len(REQUIRED) - len(impossible))
     assert [defect.id for defect in missed if defect.size is None or defect.size > 1e-5] == []
 
 
+@pytest.mark.usefixtures("shipped_cache")
 @pytest.mark.parametrize("defect", [*EQUIVALENT, RIGHT], ids=lambda defect: defect.id)
 def test_no_case_detects_an_equivalent_defect(defect: Defect) -> None:
     for dtype in ("float64", "float32"):
@@ -57,6 +60,12 @@ def test_the_shipped_masks_are_current() -> None:
     for key in sorted(views)[:: max(1, len(views) // 6)]:
         if views[key].case.model.parameter_count() < 5000:
             assert masks[key] == bitmasks.mask(kill_matrix.compute_row(views[key], None))
+
+
+def test_a_case_to_which_no_defect_applies_is_not_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.defects.power.power.make_problem", lambda _: pytest.fail("solved"))
+    layered = next(defect for defect in REQUIRED if not defect.applies_to(SMALL))
+    assert find_undetected([SMALL], [layered]) == ([], [layered])
 
 
 def rows(**error_ratios: dict[str, float]) -> list[Row]:
