@@ -34,7 +34,7 @@ from conformance.run import controls, implementations, pool
 from conformance.run.plan import Plan, digest, in_starting_order, make_plan, part, planned, without
 from conformance.run.rejection import describe, rejections
 from conformance.run.runner import Runner
-from conformance.verdict.oracle import Oracle, prune
+from conformance.verdict.oracle import Oracle, default_cache, prune
 from conformance.worker.client import Limits
 
 
@@ -108,7 +108,8 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
 def _request(args: argparse.Namespace, stream: IO[str]) -> _Request:
     """Loads implementations and cases, and reports every mistake before anything runs."""
     limits = Limits(request=args.timeout, memory=args.memory_limit)
-    loaded = implementations.load_all(args.implementations, not args.in_process, limits)
+    cache = None if args.no_cache else default_cache()
+    loaded = implementations.load_all(args.implementations, not args.in_process, limits, cache)
     adapters, absent = implementations.split(loaded)
     if absent and (args.implementations or not adapters):
         raise UserError("\n".join(absent.values()), MISSING)
