@@ -63,14 +63,14 @@ def without(plan: Plan, done: Sequence[Result]) -> Plan:
 def in_starting_order(plan: Plan) -> Plan:
     """Returns a plan in the order in which its implementations start.
 
-    The implementations of ``SHOWN_FIRST`` start first, then those that are expensive per case, so that none of them
-    runs alone at the end.
+    The implementations of ``SHOWN_FIRST`` start first. Expensive implementations follow, so that none of them runs alone
+    at the end: first those that run only some cases by default, then those that need the most packages.
     """
 
-    def key(entry: tuple[Adapter, Sequence[Case]]) -> tuple[int, bool]:
+    def key(entry: tuple[Adapter, Sequence[Case]]) -> tuple[int, bool, int]:
         adapter, _ = entry
         first = SHOWN_FIRST.index(adapter.name) if adapter.name in SHOWN_FIRST else len(SHOWN_FIRST)
-        return first, not adapter.default_tag
+        return first, not adapter.default_tag, -len(adapter.requires)
 
     return sorted(plan, key=key)
 
