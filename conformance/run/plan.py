@@ -63,8 +63,8 @@ def without(plan: Plan, done: Sequence[Result]) -> Plan:
 def in_starting_order(plan: Plan) -> Plan:
     """Returns a plan in the order in which its implementations start.
 
-    The implementations of ``SHOWN_FIRST`` start first. Expensive implementations follow, so that none of them runs alone
-    at the end: first those that run only some cases by default, then those that need the most packages.
+    The implementations of ``SHOWN_FIRST`` start first. Expensive ones follow, so that none of them runs alone at the
+    end: those that run only some cases by default, then those that need the most packages.
     """
 
     def key(entry: tuple[Adapter, Sequence[Case]]) -> tuple[int, bool, int]:
