@@ -159,8 +159,15 @@ def summarise(report: Report, stream: IO[str] | None = None, table: bool = True)
         _print(console, warning, style="bold red")
 
 
+class _Console(Console):
+    """A console that raises BrokenPipeError if the reader closes the pipe. The base class exits with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
 def _make_console(stream: IO[str] | None) -> Console:
-    console = Console(file=stream or sys.stdout, highlight=False)
+    console = _Console(file=stream or sys.stdout, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, _COLUMNS_OF_A_FILE)
     return console
