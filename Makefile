@@ -2,17 +2,21 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/installed
+FRAMEWORKS := $(VENV)/installed-frameworks
+TOOLS := $(VENV)/installed-tools
 JS := harnesses/js
+# Compiles to bytecode on all processors; pip uses one. Some packages contain files that no Python 3 can compile.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints/ci.txt -e
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 .PHONY: run test js lint-js clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
-run: $(STAMP)
+run: $(FRAMEWORKS)
 	$(BIN)/conformance run
 
 # Lint, types, import contracts, then the suite's own tests and the shipped cases.
-test: $(STAMP)
+test: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -25,15 +29,22 @@ lint-js:
 	  conformance/reports/page conformance/known/reproductions harnesses/js tests/eslint.config.mjs
 
 # Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
-js: $(STAMP)
+js: $(FRAMEWORKS)
 	npm ci --ignore-scripts --prefix $(JS)
 	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' \
 	  -i 'cmd:node $(JS)/onnxruntime-node.mjs' -i 'cmd:node $(JS)/onnxruntime-web.mjs'
 
-$(STAMP): pyproject.toml constraints/ci.txt
+$(FRAMEWORKS): pyproject.toml constraints/ci.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/ci.txt -e '.[dev]'
+	$(INSTALL) '.[torch,tensorflow,jax,onnx,openvino]'
+	$(COMPILE)
 	touch $@
+
+$(TOOLS): pyproject.toml constraints/ci.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[dev]'
+	$(COMPILE)
+	touch $@ $(FRAMEWORKS)
 
 clean:
 	rm -rf $(VENV) conformance-report

@@ -24,3 +24,10 @@ def pin() -> None:
 def settings() -> dict[str, str]:
     """Returns the current values of the variables. An unset variable has the value of the empty string."""
     return {variable: os.environ.get(variable, "") for variable in VARIABLES}
+
+
+def available_cpus() -> int:
+    """Returns the number of processors that this process may use. ``taskset`` and containers can restrict it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

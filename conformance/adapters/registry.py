@@ -77,7 +77,7 @@ BUILT_IN = {
     "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
     "chainer.functions.n_step_lstm": "conformance.adapters.others.chainer:ChainerNStepLSTM",
 }
-"""Classes of the built-in adapters by name, in the order in which they run.
+"""Classes of the built-in adapters by name, in the order in which reports list them.
 
 They are not entry points, so that a checkout works without being installed.
 """

@@ -239,18 +239,17 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--in-process",
-        action="store_true",
-        help="run implementations in this process, where a crash ends the run; by default each has its own process",
+    text = (
+        "run implementations in this process, one after the other, where a crash ends the run; by default each has its "
+        "own process"
     )
+    parser.add_argument("--in-process", action="store_true", help=text)
     parser.add_argument(
         "-j",
         dest="jobs",
         type=_positive,
-        default=1,
         metavar="N",
-        help="implementations to run at once; default: %(default)s",
+        help="implementations to run at once, each on one processor; default: the available processors",
     )
     text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from conformance import threads
 from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
@@ -27,13 +28,13 @@ from conformance.reports.terminal import Terminal, summarise
 from conformance.results.header import Header, ShardInfo
 from conformance.results.reader import Report, read
 from conformance.results.record import Result, counts, phases, plain
-from conformance.results.summary import detection, error_ratios
+from conformance.results.summary import detection, dtypes, error_ratios
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations, pool
-from conformance.run.plan import Plan, digest, make_plan, part, planned, without
+from conformance.run.plan import Plan, digest, in_starting_order, make_plan, part, planned, without
 from conformance.run.rejection import describe, rejections
 from conformance.run.runner import Runner
-from conformance.verdict.oracle import Oracle, prune
+from conformance.verdict.oracle import Oracle, default_cache, prune
 from conformance.worker.client import Limits
 
 
@@ -85,7 +86,7 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
         names = f"not run, not installed here: {', '.join(request.absent)}"
         request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
         request.print("  `conformance doctor` shows what each of them needs")
-    interrupted = _run(request)
+    interrupted, interleaved = _run(request)
     report = read(request.results)
     summary = args.output / "report.md"
     markdown.write(summary, report)
@@ -95,7 +96,7 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
         json_stream.write(json.dumps(_json_summary(report, summary, page, code), indent=2) + "\n")
         json_stream.flush()
     else:
-        summarise(report, stream)
+        summarise(report, stream, table=interleaved)
     request.print(f"results: {request.results}\nreport: {summary}")
     if not report.complete:
         command = ["conformance", *(word for word in args.typed if word != "--resume"), "--resume"]
@@ -107,7 +108,8 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
 def _request(args: argparse.Namespace, stream: IO[str]) -> _Request:
     """Loads implementations and cases, and reports every mistake before anything runs."""
     limits = Limits(request=args.timeout, memory=args.memory_limit)
-    loaded = implementations.load_all(args.implementations, not args.in_process, limits)
+    cache = None if args.no_cache else default_cache()
+    loaded = implementations.load_all(args.implementations, not args.in_process, limits, cache)
     adapters, absent = implementations.split(loaded)
     if absent and (args.implementations or not adapters):
         raise UserError("\n".join(absent.values()), MISSING)
@@ -120,8 +122,12 @@ def _request(args: argparse.Namespace, stream: IO[str]) -> _Request:
     return _Request(args, adapters, absent, plan, stream)
 
 
-def _run(request: _Request) -> bool:
-    """Runs the plan, or a shard of it, and writes the results file. Returns whether the user interrupted it."""
+def _run(request: _Request) -> tuple[bool, bool]:
+    """Runs the plan, or a shard of it, and writes the results file.
+
+    Returns:
+        Whether the user interrupted the run, and whether deviations were printed between the rows of the table.
+    """
     args = request.args
     plan = part(request.plan, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
@@ -135,8 +141,11 @@ def _run(request: _Request) -> bool:
     with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
         todo = without(plan, file.done)
         found: list[Result] = []
-        running = contextlib.closing(pool.run(runner, todo, args.jobs))
-        with running as results, Terminal(sum(planned(todo).values()), request.stream) as terminal:
+        present = dtypes((adapter.name, case.dtype) for adapter, cases in plan for case in cases)
+        terminal = Terminal(planned(plan), present, request.stream, file.done)
+        # The frameworks of one process are not made for several threads.
+        jobs = 1 if args.in_process else args.jobs or threads.available_cpus()
+        with contextlib.closing(pool.run(runner, in_starting_order(todo), jobs)) as results, terminal:
             try:
                 for result in results:
                     if result.implementation in runner.descriptions:
@@ -145,14 +154,14 @@ def _run(request: _Request) -> bool:
                     found.append(result)
                     terminal.show(result)
                     if args.max_fail and sum(result.deviates for result in found) >= args.max_fail:
-                        return False
+                        return False, terminal.interleaved
             except KeyboardInterrupt:
-                return True
+                return True, terminal.interleaved
         other = sum(os.times()[:4]) - sum(phases(found).values())
         file.finish([*file.done, *found], other)
     if oracle.cache:
         prune(oracle.cache)
-    return False
+    return False, terminal.interleaved
 
 
 def _detector(power: bitmasks.Mode, plan: Plan, oracle: Oracle) -> bitmasks.Detector | None:

@@ -25,6 +25,9 @@ exit codes:
 RUN = """\
 Run cases on implementations, print a summary, and write results.jsonl, report.md and index.html.
 
+Several implementations run at once, one on each available processor. A row of the summary's table appears as soon as an
+implementation has finished. Reports list the implementations in a fixed order.
+
 Cases that cannot be judged, because they amplify rounding errors too much or overflow, are listed and not run. The exit
 code is then 2.
 
@@ -33,6 +36,7 @@ examples:
   conformance run cases/lengths.yaml -i torch.nn.LSTM      one file on one implementation
   conformance run -i mylib.py:MyLSTM -x                    your own adapter, up to the first deviation
   conformance run -k 'bidirectional and not (lengths or dropout)' --dtype float32
+  conformance run -j 1                                     one implementation after the other
   conformance run --resume                                 continue an interrupted run
   conformance run --shard 2/5                              the second of five parts, for conformance merge
 """

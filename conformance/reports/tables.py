@@ -1,19 +1,24 @@
 """Tables of the terminal summary. Their layout depends on the width of the terminal."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 
 from rich.text import Text
 
 from conformance.reports.explain import printable
-from conformance.results.reader import Report
 from conformance.results.record import Result
-from conformance.results.summary import Cell, detection, dtypes, error_ratios, format_error_ratio, table
+from conformance.results.summary import Cell, error_ratios, format_error_ratio, table
 
 _GAP = "  "
+_NAME = "implementation"
+"""Heading of the column of names."""
 _NAME_CHARACTERS = 14
 """Width at which a name is broken into lines, unless the cells of its column are wider."""
+_RATIO_CHARACTERS = len("1.23e+45")
+"""Width of the longest usual error ratio."""
 
 
 @dataclass(frozen=True)
@@ -61,51 +66,89 @@ def feature_table(grouped: Mapping[str, Sequence[Result]], width: int, rule: str
     return [*lines[:-1], Text(rule * len(lines[0])), lines[-1]]
 
 
-def implementation_table(
-    report: Report, grouped: Mapping[str, Sequence[Result]], width: int, rule: str = "─"
-) -> list[Text]:
-    """Returns a table of conforming cases, largest error ratios and detected defects, with one row per implementation.
+class ImplementationTable:
+    """Table of conforming cases, largest error ratios and detected defects, with one row per implementation.
 
-    If the terminal is too narrow, each implementation takes two lines: its name, then its figures. If it is still too
+    The widths of the columns do not depend on the results, so that each row can be printed as soon as it is known. If
+    the terminal is too narrow, each implementation takes two lines: its name, then its figures. If it is still too
     narrow, one column shows the largest error ratio of all dtypes.
 
     Args:
-        report: the results.
-        grouped: results by implementation.
+        planned: number of planned cases, by implementation.
+        dtypes: dtypes of the planned cases, in the order of their columns.
         width: number of columns of the terminal.
         rule: character for horizontal lines.
-
-    Returns:
-        The lines of the table.
     """
-    names = [Text(printable(name)) for name in grouped]
-    cells = [_styled(Cell.of(results)) for results in grouped.values()]
-    largest = error_ratios(report.results)
-    ratios = [_ratio_column(dtype, [largest.get((name, dtype)) for name in grouped]) for dtype in dtypes(largest)]
-    found = detection(report)
-    counts = [Text(str(len(found[name].detected)) if name in found else "-") for name in grouped]
-    detects = [_Column(["detects"], counts)] if found else []
-    one_line = [_Column(["implementation"], names, left=True), _Column(["cases"], cells), *ratios, *detects]
-    lines = list(_lines(one_line, rule))
-    if len(lines[0]) <= width:
-        return lines
-    cases = _Column(["cases"], cells, left=True)
-    lines = list(_lines([cases, *ratios, *detects], rule))
-    if len(_GAP) + len(lines[0]) > width and ratios:
-        overall = [max((largest[key] for key in largest if key[0] == name), default=None) for name in grouped]
-        lines = list(_lines([cases, _ratio_column("error ratio", overall), *detects], rule))
-    head, _, *rows = lines
-    figures = [Text(_GAP) + row for row in rows]
-    return [
-        Text("implementation"),
-        Text(_GAP) + head,
-        Text(rule * (len(_GAP) + len(head))),
-        *(line for both in zip(names, figures, strict=True) for line in both),
-    ]
+
+    def __init__(self, planned: Mapping[str, int], dtypes: Sequence[str], width: int, rule: str = "─") -> None:
+        most = max(planned.values(), default=0)
+        names = _FixedColumn(_NAME, max(map(len, map(printable, planned)), default=0), left=True)
+        cases = _FixedColumn("cases", len(f"{most}/{most} !{most} +{most} ~{most}"))
+        ratios = [_FixedColumn(dtype, _RATIO_CHARACTERS) for dtype in dtypes]
+        detects = _FixedColumn("detects")
+        self._rule = rule
+        self._dtypes = list(dtypes)
+        self._two_lines = False
+        self._columns = [names, cases, *ratios, detects]
+        self._two_lines = self._width > width
+        if self._two_lines:
+            cases = replace(cases, left=True)
+            self._columns = [cases, *ratios, detects]
+            if self._width > width:
+                self._dtypes = []
+                self._columns = [cases, _FixedColumn("error ratio"), detects]
+                excess = max(0, self._width - width)
+                self._columns[0] = replace(cases, least=cases.least - excess)
+
+    @property
+    def head(self) -> list[Text]:
+        """The heading and the horizontal line below it."""
+        figures = [Text(column.head) for column in self._columns if column.head != _NAME]
+        return [*self._lines(_NAME, figures), Text(self._rule * self._width)]
+
+    def row(self, name: str, results: Iterable[Result]) -> list[Text]:
+        """Returns the lines of an implementation's row: one line, or two on a narrow terminal."""
+        results = list(results)
+        largest = {dtype: ratio for (_, dtype), ratio in error_ratios(results).items()}
+        ratios = [largest.get(dtype) for dtype in self._dtypes] or [max(largest.values(), default=None)]
+        masks = [int(result.detected or "0", 16) for result in results if result.detects is not None]
+        detected = str(reduce(or_, masks).bit_count()) if masks else "-"
+        figures = [_styled(Cell.of(results)), *(Text(format_error_ratio(ratio)) for ratio in ratios), Text(detected)]
+        return self._lines(printable(name), figures)
+
+    def _lines(self, name: str, figures: Sequence[Text]) -> list[Text]:
+        words = figures if self._two_lines else [Text(name), *figures]
+        gap = Text(_GAP)
+        line = gap.join(column.aligned(word) for column, word in zip(self._columns, words, strict=True))
+        return [Text(name), gap + line] if self._two_lines else [line]
+
+    @property
+    def _width(self) -> int:
+        indent = len(_GAP) * self._two_lines
+        return indent + sum(column.width for column in self._columns) + len(_GAP) * (len(self._columns) - 1)
 
 
-def _ratio_column(head: str, values: Sequence[float | None]) -> _Column:
-    return _Column([head], [Text(format_error_ratio(value)) for value in values])
+@dataclass(frozen=True)
+class _FixedColumn:
+    """A column whose width does not depend on its cells. A wider cell shifts the rest of its line.
+
+    Attributes:
+        head: the heading.
+        least: minimum width.
+        left: whether the column is aligned to the left.
+    """
+
+    head: str
+    least: int = 0
+    left: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(len(self.head), self.least)
+
+    def aligned(self, text: Text) -> Text:
+        space = Text(" " * (self.width - len(text)))
+        return text + space if self.left else space + text
 
 
 def _styled(cell: Cell) -> Text:

@@ -1,19 +1,20 @@
-"""Terminal output of a run: progress, each failure, and the summary."""
+"""Terminal output of a run: deviations and rows of implementations as they appear, progress, and the summary."""
 
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from conformance.reports.causes import count_cases, group_by_cause
 from conformance.reports.explain import WIDTH, printable, wrapped
-from conformance.reports.tables import feature_table, implementation_table
+from conformance.reports.tables import ImplementationTable, feature_table
 from conformance.results.reader import Report
 from conformance.results.record import Result, counts
 from conformance.results.summary import (
@@ -21,6 +22,8 @@ from conformance.results.summary import (
     by_implementation,
     cpu_times,
     detection,
+    dtypes,
+    error_ratios,
     incomplete_warning,
     invalid_warning,
     rerun_commands,
@@ -30,26 +33,53 @@ SHOWN_TIMES = 12
 """Number of CPU times to list, the largest first. The report lists all of them."""
 SHOWN_DEVIATIONS = 10
 """Number of deviations to list with the commands that run them again."""
-_PROGRESS_INTERVAL_SECONDS = 10.0
-"""Time between two progress lines, if the output is not a terminal."""
+_SILENT_SECONDS = 30.0
+"""Time without output after which a line shows the progress, if the output is not a terminal."""
 _COLUMNS_OF_A_FILE = 120
-"""Minimum width of the summary, if the output is not a terminal and the variable COLUMNS is not set."""
+"""Minimum width of the output, if it is not a terminal and the variable COLUMNS is not set."""
+_TABLE_TITLE = "Conforming cases, largest error ratio (up to 1 conforms)"
 
 
 class Terminal:
-    """Shows the progress of a run: a progress bar on a terminal, a line every 10 seconds otherwise."""
+    """Shows a run while it goes on: each deviation, and a row for each implementation that has finished.
 
-    def __init__(self, total: int, stream: IO[str] | None = None) -> None:
-        self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
-        self._total = total
+    On a terminal, a progress bar stays below this output. Otherwise, a line shows the progress after 30 seconds without
+    output.
+
+    Args:
+        planned: number of planned cases, by implementation.
+        dtypes: dtypes of the planned cases, in the order of their columns.
+        stream: where to print; by default standard output.
+        done: results of an interrupted run that this run resumes.
+
+    Attributes:
+        interleaved: whether a deviation was printed between the rows.
+    """
+
+    def __init__(
+        self,
+        planned: Mapping[str, int],
+        dtypes: Sequence[str],
+        stream: IO[str] | None = None,
+        done: Iterable[Result] = (),
+    ) -> None:
+        self.interleaved = False
+        self._console = _make_console(stream)
+        self._table = ImplementationTable(planned, dtypes, self._console.width, _rule(self._console))
+        self._planned = planned
+        self._unprinted: dict[str, list[Result]] = {name: [] for name in planned}
+        self._has_head = False
         self._done = 0
         self._deviations = 0
-        self._last_line = time.monotonic()
+        self._last_output = time.monotonic()
         self._progress: Progress | None = None
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
-            self._progress = Progress(*columns, console=self._console, transient=True, expand=True)
-            self._task = self._progress.add_task("", total=total)
+            what = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+            columns = (what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._progress = Progress(*columns, console=self._console, transient=True)
+            self._task = self._progress.add_task("", total=sum(planned.values()))
+        for result in done:
+            self._count(result)
 
     def __enter__(self) -> Self:
         if self._progress:
@@ -59,35 +89,63 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Prints the rows of implementations that have not finished, or that have no cases to run."""
         if self._progress:
             self._progress.stop()
+        if kind in (None, KeyboardInterrupt):
+            for name, results in list(self._unprinted.items()):
+                if results or not self._planned[name]:
+                    self._print_row(name)
 
     def show(self, result: Result) -> None:
-        """Updates the progress, and prints the result if it deviates."""
-        self._done += 1
+        """Updates the progress, and prints the result if it deviates. Prints the row of a finished implementation."""
         if result.deviates:
             self._deviations += 1
+            self.interleaved = self._has_head
             self._print(Text.assemble((f"{result.status} ", "bold red"), printable(result.id)))
             for words in filter(None, (result.reason, result.diagnosis)):
                 self._print(Text(wrapped(words, " " * 5, min(WIDTH, self._console.width))))
-        where = f"{result.implementation}, {_count_deviations(self._deviations)}"
+        self._count(result)
+        running = [name for name, results in self._unprinted.items() if results]
+        progress = ", ".join(filter(None, [_count_deviations(self._deviations), *map(printable, running)]))
         if self._progress:
-            self._progress.update(self._task, completed=self._done, description=where)
-        elif time.monotonic() - self._last_line > _PROGRESS_INTERVAL_SECONDS:
-            self._last_line = time.monotonic()
-            self._print(Text(printable(f"{self._done}/{self._total} {where}")))
+            self._progress.update(self._task, completed=self._done, description=progress)
+        elif time.monotonic() - self._last_output > _SILENT_SECONDS:
+            self._print(Text(f"{self._done}/{sum(self._planned.values())} {progress}"))
+
+    def _count(self, result: Result) -> None:
+        """Counts a result, and prints the row of its implementation if it was the last."""
+        name = result.implementation
+        self._done += 1
+        self._unprinted[name].append(result)
+        if len(self._unprinted[name]) == self._planned[name]:
+            self._print_row(name)
+
+    def _print_row(self, name: str) -> None:
+        if not self._has_head:
+            self._has_head = True
+            _print_title(self._console, _TABLE_TITLE)
+            for line in self._table.head:
+                self._print(line)
+        for line in self._table.row(name, self._unprinted.pop(name)):
+            self._print(line)
 
     def _print(self, text: Text) -> None:
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
+        self._last_output = time.monotonic()
 
 
-def summarise(report: Report, stream: IO[str] | None = None) -> None:
-    """Prints the summary of a run to a stream, by default to standard output."""
-    console = Console(file=stream or sys.stdout, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = max(console.width, _COLUMNS_OF_A_FILE)
+def summarise(report: Report, stream: IO[str] | None = None, table: bool = True) -> None:
+    """Prints the summary of a run.
+
+    Args:
+        report: the results.
+        stream: where to print; by default standard output.
+        table: whether to print the table of implementations. A ``Terminal`` has already printed its rows.
+    """
+    console = _make_console(stream)
     grouped = by_implementation(report.results, report.planned)
-    _print_tables(console, report, grouped)
+    _print_tables(console, report, grouped, table)
     _print_times(console, report, grouped)
     deviations = [result for result in report.results if result.deviates]
     if deviations:
@@ -101,16 +159,35 @@ def summarise(report: Report, stream: IO[str] | None = None) -> None:
         _print(console, warning, style="bold red")
 
 
-def _print_tables(console: Console, report: Report, grouped: Mapping[str, Sequence[Result]]) -> None:
-    rule = "─" if console.encoding.lower().startswith("utf") else "-"
-    features = feature_table(grouped, console.width, rule)
+class _Console(Console):
+    """A console that raises BrokenPipeError if the reader closes the pipe. The base class exits with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+def _make_console(stream: IO[str] | None) -> Console:
+    console = _Console(file=stream or sys.stdout, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = max(console.width, _COLUMNS_OF_A_FILE)
+    return console
+
+
+def _rule(console: Console) -> str:
+    """Returns the character for horizontal lines that the stream can encode."""
+    return "─" if console.encoding.lower().startswith("utf") else "-"
+
+
+def _print_tables(console: Console, report: Report, grouped: Mapping[str, Sequence[Result]], table: bool) -> None:
+    features = feature_table(grouped, console.width, _rule(console))
     if features:
         _print_table(console, "Conforming cases by feature", features)
-    _print_table(
-        console,
-        "Conforming cases, largest error ratio (up to 1 conforms)",
-        implementation_table(report, grouped, console.width, rule),
-    )
+    if table:
+        sizes = {name: len(results) for name, results in grouped.items()}
+        present = dtypes(error_ratios(report.results))
+        rows = ImplementationTable(sizes, present, console.width, _rule(console))
+        lines = [line for name, results in grouped.items() for line in rows.row(name, results)]
+        _print_table(console, _TABLE_TITLE, [*rows.head, *lines])
     legend = LEGEND
     if found := detection(report):
         legend += f"; detects: number of defects, of {len(report.header.defects)}, that the passed cases detect"
@@ -122,10 +199,14 @@ def _print_tables(console: Console, report: Report, grouped: Mapping[str, Sequen
     _print(console, legend, style="dim")
 
 
-def _print_table(console: Console, title: str, lines: Sequence[Text]) -> None:
+def _print_title(console: Console, title: str) -> None:
     console.print()
     console.print(Text(title, style="bold"))
     console.print()
+
+
+def _print_table(console: Console, title: str, lines: Sequence[Text]) -> None:
+    _print_title(console, title)
     for line in lines:
         console.print(line, soft_wrap=True)
 
@@ -168,4 +249,4 @@ def _print_deviations(console: Console, deviations: Sequence[Result], specs: Map
 
 
 def _count_deviations(count: int) -> str:
-    return "1 deviation" if count == 1 else f"{count} deviations"
+    return "1 deviation" if count == 1 else f"{count or 'no'} deviations"

@@ -5,10 +5,12 @@ runs with the interpreter of another environment. ``conformance.adapters.registr
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from conformance.adapters import Adapter, registry
 from conformance.adapters.installed import missing
 from conformance.errors import UserError
+from conformance.run import compiled
 from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
 
 
@@ -31,13 +33,16 @@ def load(name: str) -> Adapter:
     return registry.load(name)
 
 
-def load_all(names: Sequence[str] = (), isolated: bool = False, limits: Limits | None = None) -> list[Adapter]:
+def load_all(
+    names: Sequence[str] = (), isolated: bool = False, limits: Limits | None = None, cache: Path | None = None
+) -> list[Adapter]:
     """Loads several implementations.
 
     Args:
         names: names as in ``load``; empty for all registered implementations.
         isolated: whether each implementation runs in its own process, not only those that must.
         limits: limits of these processes; None for the defaults.
+        cache: folder in which these processes keep compiled programs; None to keep none.
 
     Raises:
         UserError: an implementation cannot be loaded, or two have the same name.
@@ -46,7 +51,8 @@ def load_all(names: Sequence[str] = (), isolated: bool = False, limits: Limits |
     for name in names or registry.registered():
         adapter = load(name)
         if (isolated or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
-            adapter = isolate(adapter, registry.registered().get(name, name))
+            kept = compiled.environment(adapter, cache) if cache else {}
+            adapter = isolate(adapter, registry.registered().get(name, name), kept)
         if isinstance(adapter, WorkerAdapter):
             adapter.limits = limits or adapter.limits
         if adapter.name in adapters:

@@ -13,6 +13,9 @@ from conformance.results.record import Result
 Plan = Sequence[tuple[Adapter, Sequence[Case]]]
 """Each implementation with the cases that it runs."""
 
+SHOWN_FIRST = ("torch.nn.LSTM", "torch.nn.LSTMCell", "keras.layers.LSTM[tensorflow]")
+"""Well-known implementations, which start first, so that a long run soon shows results."""
+
 
 def make_plan(
     selection: Selection, cases: Sequence[Case], adapters: Sequence[Adapter], named: Collection[str] = ()
@@ -55,6 +58,21 @@ def without(plan: Plan, done: Sequence[Result]) -> Plan:
     return [
         (adapter, [case for case in cases if (case.id, case.key, adapter.name) not in found]) for adapter, cases in plan
     ]
+
+
+def in_starting_order(plan: Plan) -> Plan:
+    """Returns a plan in the order in which its implementations start.
+
+    The implementations of ``SHOWN_FIRST`` start first. Expensive ones follow, so that none of them runs alone at the
+    end: those that run only some cases by default, then those that need the most packages.
+    """
+
+    def key(entry: tuple[Adapter, Sequence[Case]]) -> tuple[int, bool, int]:
+        adapter, _ = entry
+        first = SHOWN_FIRST.index(adapter.name) if adapter.name in SHOWN_FIRST else len(SHOWN_FIRST)
+        return first, not adapter.default_tag, -len(adapter.requires)
+
+    return sorted(plan, key=key)
 
 
 def by_shape(case: Case) -> tuple[Any, ...]:

@@ -241,17 +241,18 @@ class WorkerAdapter(Adapter):
             self.close()
 
 
-def isolate(adapter: Adapter, place: str) -> WorkerAdapter:
+def isolate(adapter: Adapter, place: str, environment: Mapping[str, str] | None = None) -> WorkerAdapter:
     """Returns an adapter that runs another adapter in its own process, with this interpreter.
 
     Args:
         adapter: the adapter.
         place: location of its class, ``path/file.py:Class`` or ``package.module:Class``.
+        environment: additional environment variables of the process.
     """
     # The process must be able to import everything that this one can, from any folder and under any program.
     path = os.pathsep.join(path for path in sys.path if path)
-    environment = {**os.environ, "PYTHONPATH": path, **adapter.environment}
-    return WorkerAdapter([sys.executable, str(MAIN), place], environment, like=adapter)
+    variables = {**os.environ, "PYTHONPATH": path, **(environment or {}), **adapter.environment}
+    return WorkerAdapter([sys.executable, str(MAIN), place], variables, like=adapter)
 
 
 def start_program(command: str) -> WorkerAdapter:

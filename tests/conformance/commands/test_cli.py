@@ -359,6 +359,18 @@ def test_a_closed_pipe_gives_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.usefixtures("project")
+def test_a_run_ends_when_the_reader_closes_the_pipe() -> None:
+    command = [sys.executable, "-m", "conformance", "run", "cases", *fake("Wrong"), "--no-diagnosis"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize(
     ("redirection", "code", "words"),
     [(">&-", 0, ""), (">/dev/full", 3, "standard output: cannot be written: No space left on device\n")],

@@ -5,13 +5,21 @@ from dataclasses import replace
 import pytest
 from rich.text import Text
 
-from conformance.reports.tables import feature_table, implementation_table
+from conformance.reports.tables import ImplementationTable, feature_table
 from conformance.reports.terminal import summarise
 from conformance.results.reader import Report
 from conformance.results.summary import by_implementation
 from tests.conformance.reports.test_markdown import FAILED, KNOWN, PASSED, UNSUPPORTED, make_report, with_header
 
 SHORT, LONG = "torch.nn.LSTM", "keras.layers.LSTM[tensorflow,implementation]"
+
+
+WIDE = """\
+implementation                                                 cases   float64   float32   float16  bfloat16  detects
+─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+torch.nn.LSTM                                          400/401 +1 ~1         0     0.125      0.25     0.375        1
+keras.layers.LSTM[tensorflow,implementation]        400/402 !1 +1 ~1         0       250      0.25     0.375        1
+"""
 
 
 def many() -> Report:
@@ -32,39 +40,39 @@ def plain(lines: Sequence[Text]) -> list[str]:
     return [line.plain for line in lines]
 
 
-def test_an_implementation_takes_one_line_on_a_wide_terminal() -> None:
+def implementation_table(width: int) -> list[str]:
+    """Returns the lines of the table of ``many`` implementations."""
     report = many()
-    assert plain(implementation_table(report, by_implementation(report.results), 120)) == [
-        "implementation                                           cases  float64  float32  float16  bfloat16  detects",
-        "────────────────────────────────────────────────────────────────────────────────────────────────────────────",
-        "torch.nn.LSTM                                    400/401 +1 ~1        0    0.125     0.25     0.375        1",
-        "keras.layers.LSTM[tensorflow,implementation]  400/402 !1 +1 ~1        0      250     0.25     0.375        1",
-    ]
+    table = ImplementationTable(report.planned, ["float64", "float32", "float16", "bfloat16"], width)
+    rows = [table.row(name, results) for name, results in by_implementation(report.results).items()]
+    return plain([*table.head, *(line for row in rows for line in row)])
+
+
+def test_an_implementation_takes_one_line_on_a_wide_terminal() -> None:
+    assert implementation_table(120) == WIDE.splitlines()
 
 
 def test_an_implementation_takes_two_lines_in_80_columns() -> None:
-    report = many()
-    assert plain(implementation_table(report, by_implementation(report.results), 80)) == [
+    assert implementation_table(80) == [
         "implementation",
-        "  cases             float64  float32  float16  bfloat16  detects",
-        "────────────────────────────────────────────────────────────────",
+        "  cases                    float64   float32   float16  bfloat16  detects",
+        "─────────────────────────────────────────────────────────────────────────",
         "torch.nn.LSTM",
-        "  400/401 +1 ~1           0    0.125     0.25     0.375        1",
+        "  400/401 +1 ~1                  0     0.125      0.25     0.375        1",
         "keras.layers.LSTM[tensorflow,implementation]",
-        "  400/402 !1 +1 ~1        0      250     0.25     0.375        1",
+        "  400/402 !1 +1 ~1               0       250      0.25     0.375        1",
     ]
 
 
 def test_60_columns_have_room_for_the_largest_error_ratio_only() -> None:
-    report = many()
-    assert plain(implementation_table(report, by_implementation(report.results), 60)) == [
+    assert implementation_table(60) == [
         "implementation",
-        "  cases             error ratio  detects",
-        "────────────────────────────────────────",
+        "  cases                   error ratio  detects",
+        "──────────────────────────────────────────────",
         "torch.nn.LSTM",
-        "  400/401 +1 ~1           0.375        1",
+        "  400/401 +1 ~1                 0.375        1",
         "keras.layers.LSTM[tensorflow,implementation]",
-        "  400/402 !1 +1 ~1          250        1",
+        "  400/402 !1 +1 ~1                250        1",
     ]
 
 

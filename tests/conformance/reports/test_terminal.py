@@ -1,4 +1,5 @@
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,12 @@ from conformance.reports.terminal import SHOWN_TIMES, Terminal, summarise
 from conformance.results.record import Result
 from conformance.results.summary import Cell
 from tests.conformance.reports import hostile
-from tests.conformance.reports.test_markdown import ALL, FAILED, PASSED, make_report
+from tests.conformance.reports.test_markdown import ALL, FAILED, KNOWN, PASSED, make_report
 
 
-def summary(*results: Result, complete: bool = True) -> str:
+def summary(*results: Result, complete: bool = True, table: bool = True) -> str:
     stream = io.StringIO()
-    summarise(make_report(*results, complete=complete), stream)
+    summarise(make_report(*results, complete=complete), stream, table)
     return stream.getvalue()
 
 
@@ -67,7 +68,7 @@ def test_hostile_text_is_printed_as_escapes() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
     results = hostile.report()
     summarise(results, stream)
-    with Terminal(3, stream) as terminal:
+    with Terminal(results.planned, ["float32"], stream) as terminal:
         terminal.show(results.results[0])
     stream.flush()
     text = stream.buffer.getvalue().decode()
@@ -75,12 +76,94 @@ def test_hostile_text_is_printed_as_escapes() -> None:
     assert not any(character in text for character in "\x00\x1b\x0b\u202e\u2066")
 
 
+def live(stream: io.StringIO, done: Sequence[Result] = (), **planned: int) -> Terminal:
+    return Terminal(planned, ["float32"], stream, done)
+
+
+def printed(stream: io.StringIO) -> list[str]:
+    """Returns what was printed since the last call, without empty lines. Spaces are collapsed."""
+    lines = [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+    stream.truncate(0)
+    stream.seek(0)
+    return [line for line in lines if line and not line.startswith("─")]
+
+
+HEAD = ["Conforming cases, largest error ratio (up to 1 conforms)", "implementation cases float32 detects"]
+
+
 def test_a_deviation_is_shown_as_it_happens() -> None:
     stream = io.StringIO()
-    with Terminal(2, stream) as terminal:
-        terminal.show(PASSED)
-        terminal.show(FAILED)
+    terminal = live(stream, fake=3)
+    terminal.show(PASSED)
+    terminal.show(FAILED)
     assert stream.getvalue() == "fail a.yaml::two[fake]\n     h_n is off | <b>by</b> 1\n"
+
+
+def test_an_implementation_has_a_row_as_soon_as_it_has_finished() -> None:
+    stream = io.StringIO()
+    other = replace(PASSED, implementation="other", error_ratio=0.5, detects=2, detected="5")
+    with live(stream, fake=2, other=1) as terminal:
+        terminal.show(PASSED)
+        assert printed(stream) == []
+        terminal.show(other)
+        assert printed(stream) == [*HEAD, "other 1/1 0.5 2"]
+        terminal.show(KNOWN)
+        assert printed(stream) == ["fake 1/2 ~1 0.25 -"]
+    assert printed(stream) == []
+
+
+def test_rows_have_the_layout_of_the_summary() -> None:
+    stream = io.StringIO()
+    with live(stream, fake=1) as terminal:
+        terminal.show(PASSED)
+    rows = stream.getvalue()
+    assert rows in summary(PASSED)
+    assert rows not in summary(PASSED, table=False)
+
+
+def test_at_the_end_implementations_that_have_begun_or_have_no_cases_get_their_rows() -> None:
+    stream = io.StringIO()
+    with live(stream, begun=2, empty=0, waiting=1) as terminal:
+        terminal.show(replace(PASSED, implementation="begun"))
+    assert printed(stream) == [*HEAD, "begun 1/1 0.25 -", "empty no data - -"]
+
+
+def test_a_resumed_run_shows_the_rows_of_the_first_run() -> None:
+    stream = io.StringIO()
+    terminal = live(stream, [PASSED, replace(KNOWN, implementation="other")], fake=1, other=2)
+    assert printed(stream) == [*HEAD, "fake 1/1 0.25 -"]
+    terminal.show(replace(PASSED, implementation="other"))
+    assert printed(stream) == ["other 1/2 ~1 0.25 -"]
+
+
+@pytest.mark.parametrize(("first", "interleaved"), [(FAILED, False), (replace(PASSED, implementation="other"), True)])
+def test_a_deviation_between_rows_separates_them(first: Result, interleaved: bool) -> None:
+    terminal = live(io.StringIO(), fake=2, other=1)
+    terminal.show(first)
+    terminal.show(replace(FAILED, case="a.yaml::six"))
+    assert terminal.interleaved == interleaved
+
+
+@pytest.mark.parametrize(("silent_seconds", "lines"), [(-1.0, ["1/2 no deviations, fake"]), (1e9, [])])
+def test_progress_is_printed_only_after_silence(
+    monkeypatch: pytest.MonkeyPatch, silent_seconds: float, lines: list[str]
+) -> None:
+    monkeypatch.setattr("conformance.reports.terminal._SILENT_SECONDS", silent_seconds)
+    stream = io.StringIO()
+    live(stream, fake=2).show(PASSED)
+    assert printed(stream) == lines
+
+
+@pytest.mark.parametrize("width", ["30", "60", "120"])
+def test_the_progress_bar_of_a_terminal_leaves_only_the_rows(monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", width)
+    stream = io.StringIO()
+    with live(stream, fake=2) as terminal:
+        terminal.show(PASSED)
+        terminal.show(KNOWN)
+    assert "1/2 ~1" in stream.getvalue()
+    assert stream.getvalue().endswith("\x1b[2K")  # Erases the line of the progress bar.
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import pytest
 
+from conformance.adapters import Adapter, registry
 from conformance.cases.case import Case
 from conformance.cases.select import Selection
-from conformance.run.plan import make_plan
+from conformance.run.plan import SHOWN_FIRST, in_starting_order, make_plan
 from tests import fakes
 
 CASES = [
@@ -17,3 +18,16 @@ CASES = [
 def test_an_expensive_implementation_runs_only_its_tag_unless_named(named: tuple[str, ...], names: list[str]) -> None:
     [(_, cases)] = make_plan(Selection(), CASES, [fakes.Expensive()], named)
     assert [case.name for case in cases] == names
+
+
+def test_well_known_implementations_start_first_and_then_expensive_ones() -> None:
+    adapters: list[Adapter] = [fakes.Faithful(), fakes.Absent(), fakes.Expensive(), fakes.Picky()]
+    for name in reversed(SHOWN_FIRST):
+        adapters.append(fakes.Faithful())
+        adapters[-1].name = name
+    started = in_starting_order([(adapter, CASES) for adapter in adapters])
+    assert [adapter.name for adapter, _ in started] == [*SHOWN_FIRST, "expensive", "absent", "faithful", "picky"]
+
+
+def test_the_implementations_that_start_first_are_registered() -> None:
+    assert set(SHOWN_FIRST) <= set(registry.BUILT_IN)

@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance import threads
 from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.commands.cli import main
@@ -18,6 +19,7 @@ from conformance.known.divergences import Divergence
 from conformance.results.reader import read
 from conformance.results.record import Result
 from conformance.run import implementations, pool
+from conformance.run.plan import Plan
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from conformance.worker.client import Limits, WorkerAdapter
@@ -179,6 +181,39 @@ def test_the_command_line_isolates_implementations(project: Path, capsys: pytest
     report = read(project / "conformance-report" / "results.jsonl")
     assert report.complete
     assert Counter(result.status for result in report.results) == {"pass": 3, "crash": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [([], 3), (["-j", "2"], 2), (["--in-process"], 1), (["--in-process", "-j", "2"], 1)]
+)
+@pytest.mark.usefixtures("project")
+def test_by_default_a_run_uses_the_available_processors(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], expected: int
+) -> None:
+    jobs = []
+
+    def run(_runner: Runner, _plan: Plan, count: int) -> Iterator[Result]:
+        jobs.append(count)
+        yield from ()
+
+    monkeypatch.setattr(threads, "available_cpus", lambda: 3)
+    monkeypatch.setattr(pool, "run", run)
+    assert main(["run", "cases", "-i", f"{FAKES}:Faithful", *options]) == 0
+    assert jobs == [expected]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_are_reported_in_the_order_of_the_plan(
+    project: Path, capsys: pytest.CaptureFixture[str], jobs: int
+) -> None:
+    names = [f"{FAKES}:Faithful", f"{FAKES}:Expensive", "torch.nn.LSTM"]
+    assert main(["run", "cases", *(word for name in names for word in ("-i", name)), "-j", str(jobs)]) == 0
+    report = read(project / "conformance-report" / "results.jsonl")
+    assert list(dict.fromkeys(result.implementation for result in report.results)) == list(report.planned)
+    assert list(report.planned) == ["faithful", "expensive", "torch.nn.LSTM"]
+    rows = [name for line in capsys.readouterr().out.splitlines() if (name := line.partition(" ")[0]) in report.planned]
+    assert sorted(rows) == sorted(report.planned)
+    assert jobs > 1 or rows == ["torch.nn.LSTM", "expensive", "faithful"]
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
