@@ -74,7 +74,8 @@ class Terminal:
         self._last_output = time.monotonic()
         self._progress: Progress | None = None
         if self._console.is_terminal:
-            what = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+            column = Column(no_wrap=True, overflow="ellipsis")
+            what = TextColumn("{task.description}", markup=False, table_column=column)
             columns = (what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self._progress = Progress(*columns, console=self._console, transient=True)
             self._task = self._progress.add_task("", total=sum(planned.values()))

@@ -154,6 +154,16 @@ def test_progress_is_printed_only_after_silence(
     assert printed(stream) == lines
 
 
+def test_the_progress_bar_names_the_implementations_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = io.StringIO()
+    name = "keras.layers.LSTM[tensorflow]"
+    with Terminal({name: 2}, ["float32"], stream) as terminal:
+        terminal.show(replace(PASSED, implementation=name))
+    assert f"no deviations, {name} " in stream.getvalue()
+
+
 @pytest.mark.parametrize("width", ["30", "60", "120"])
 def test_the_progress_bar_of_a_terminal_leaves_only_the_rows(monkeypatch: pytest.MonkeyPatch, width: str) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
