@@ -17,6 +17,7 @@ from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
 from conformance.cases.shard import Shard
+from conformance.cases.size import LONG_SECONDS, SizeLimits
 from conformance.commands.cli import INTERRUPTED
 from conformance.defects.power import bitmasks
 from conformance.errors import MISSING, WRONG_USE, UserError
@@ -125,18 +126,21 @@ def _run(request: _Request) -> bool:
     args = request.args
     plan = part(request.plan, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
+    limits = SizeLimits.of(args.max_memory, args.max_case_seconds)
     runner = Runner(
         oracle,
         known.shipped(),
         diagnoses=not args.no_diagnosis,
         detector=bitmasks.Detector(oracle.cache),
-        rejected=_reject(request, oracle),
+        rejected=_reject(request, oracle, limits),
+        limits=limits,
     )
     with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
         todo = without(plan, file.done)
         found: list[Result] = []
         running = contextlib.closing(pool.run(runner, todo, args.jobs))
         with running as results, Terminal(sum(planned(todo).values()), request.stream) as terminal:
+            runner.show_phase = terminal.show_phase
             try:
                 for result in results:
                     if result.implementation in runner.descriptions:
@@ -155,13 +159,13 @@ def _run(request: _Request) -> bool:
     return False
 
 
-def _reject(request: _Request, oracle: Oracle) -> dict[str, str]:
+def _reject(request: _Request, oracle: Oracle, limits: SizeLimits) -> dict[str, str]:
     """Prints the cases of the user's files that cannot be judged. Returns the reasons by case key.
 
-    A test shows that every shipped case can be judged.
+    A case that takes long is judged only when it runs. A test shows that every shipped case can be judged.
     """
     rejected: dict[str, str] = {}
-    for case, reason in rejections(request.cases if request.args.files else [], oracle):
+    for case, reason in rejections(request.cases if request.args.files else [], oracle, limits, LONG_SECONDS):
         request.print(describe(case, reason))
         rejected[case.key] = reason
     return rejected

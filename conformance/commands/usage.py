@@ -25,8 +25,8 @@ exit codes:
 RUN = """\
 Run cases on implementations, print a summary, and write results.jsonl, report.md and index.html.
 
-Cases that cannot be judged, because they amplify rounding errors too much or overflow, are listed and not run. The exit
-code is then 2.
+Cases that cannot be judged, because they are too large, amplify rounding errors too much or overflow, are listed and
+not run. The exit code is then 2.
 
 examples:
   conformance run                                          all shipped cases, all installed implementations

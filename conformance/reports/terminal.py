@@ -77,6 +77,13 @@ class Terminal:
             self._last_line = time.monotonic()
             self._print(Text(printable(f"{self._done}/{self._total} {where}")))
 
+    def show_phase(self, phase: str) -> None:
+        """Shows the phase of a case that takes long."""
+        if self._progress:
+            self._progress.update(self._task, description=printable(phase))
+        else:
+            self._print(Text(printable(f"{self._done}/{self._total} {phase}")))
+
     def _print(self, text: Text) -> None:
         self._console.print(text)
 

@@ -1,7 +1,7 @@
 """Runs cases on implementations and returns results. The command line and the pytest plug-in share this runner."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +11,7 @@ from conformance.adapters import Adapter, Solution, installed
 from conformance.adapters.adapter import as_arrays
 from conformance.cases.case import Case
 from conformance.cases.features import features
+from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose
@@ -38,6 +39,9 @@ CONFIRMING_DRAWS = (1, 2)
 UNEXPLAINED_CPU_SECONDS = 20.0
 """CPU time to spend on failures without a diagnosis, per implementation. Pairs of defects are not tried after that."""
 
+PHASES = ("reference and budget", "solve", "judging", "diagnosis")
+"""Phases of a case, as shown while it runs."""
+
 _MAX_WARNINGS = 5
 _MAX_EVIDENCE = 4
 """Number of tensors, the worst first, whose evidence a result keeps."""
@@ -54,6 +58,8 @@ class Runner:
         diagnoses: whether failures are diagnosed.
         detector: source of the defects that each case detects; None to omit them from the results.
         rejected: reasons why cases cannot be judged, by case key. These cases are not run.
+        limits: limits of the memory and the CPU time of a case. Larger cases are not run.
+        show_phase: function that is called with the phase of a case that takes long.
         descriptions: each implementation's description of itself, by name.
     """
 
@@ -62,6 +68,8 @@ class Runner:
     diagnoses: bool = True
     detector: Detector | None = None
     rejected: Mapping[str, str] = field(default_factory=dict)
+    limits: SizeLimits = field(default_factory=SizeLimits.of)
+    show_phase: Callable[[str], None] | None = None
     descriptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +84,8 @@ class Runner:
             return replace(result, reason=absent)
         if case.key in self.rejected:
             return _rejected(result, self.rejected[case.key])
+        if refusal := self.limits.refusal(case):
+            return _rejected(result, rejection.reason(refusal))
         attempt = Attempt(adapter)
         variant: smaller.SmallerFailure | None = None
         try:
@@ -88,6 +98,7 @@ class Runner:
         attempt.charge("judging")
         if result.status == "fail" and self.diagnoses and judged:
             # Diagnosis changes the warning filters, which all threads share.
+            self._show(case, 4)
             with adapter.exclusive() if isinstance(adapter, WorkerAdapter) else nullcontext():
                 result = self._diagnosed(result, adapter, judged, variant)
             attempt.charge("diagnosis")
@@ -149,6 +160,7 @@ class Runner:
     def _verdict(
         self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
     ) -> tuple[Verdict, JudgedSolution]:
+        self._show(case, 1)
         problem = make_problem(case, draw)
         attempt.charge("problem")
         dialect = attempt.call(adapter.dialect, case)
@@ -158,11 +170,20 @@ class Runner:
         before = dict(self.oracle.seconds)
         expectation = self.oracle.expect(problem, profile, dialect)
         attempt.charge_parts({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
+        self._show(case, 2)
         solution = attempt.call(_solve, adapter, problem)
         attempt.charge("solve")
+        self._show(case, 3)
         verdict = judge(problem, solution, expectation)
         attempt.charge("judging")
         return verdict, JudgedSolution(problem, solution, expectation, dialect)
+
+    def _show(self, case: Case, phase: int) -> None:
+        """Shows the phase of a case that takes long."""
+        seconds = estimate(case).seconds
+        if self.show_phase and seconds > LONG_SECONDS:
+            cost = f" (about {seconds:,.0f} CPU s)" if phase == 1 else ""
+            self.show_phase(f"{case.name}: {phase}/{len(PHASES)} {PHASES[phase - 1]}{cost}")
 
     def _judged(self, result: Result, case: Case, verdict: Verdict, judged: JudgedSolution) -> Result:
         ratios = {tensor.name: tensor.error_ratio for tensor in verdict.tensors}

@@ -16,7 +16,7 @@ from conformance.verdict.judged import JudgedSolution
 
 MAX_CPU_SECONDS = 1.6
 """CPU time per failing case after which no further defect is tried."""
-MAX_CPU_SECONDS_OF_LARGE_CASES = 8.0
+MAX_CPU_SECONDS_OF_LARGE_CASES = 5.0
 """The same for large cases, such as a variant of the smallest failing width."""
 
 

@@ -83,6 +83,14 @@ def test_a_deviation_is_shown_as_it_happens() -> None:
     assert stream.getvalue() == "fail a.yaml::two[fake]\n     h_n is off | <b>by</b> 1\n"
 
 
+def test_the_phase_of_a_long_case_is_shown() -> None:
+    stream = io.StringIO()
+    with Terminal(2, stream) as terminal:
+        terminal.show(PASSED)
+        terminal.show_phase("large: 1/4 reference and budget (about 120 CPU s)")
+    assert stream.getvalue() == "1/2 large: 1/4 reference and budget (about 120 CPU s)\n"
+
+
 @pytest.mark.parametrize(
     ("cell", "text", "deviates"),
     [
