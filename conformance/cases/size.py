@@ -19,16 +19,16 @@ _Number = TypeVar("_Number", int, float)
 
 # ``python -m benchmarks.size`` compares these constants with measurements. A value is one unit of one direction of one
 # layer in one step of one row.
-BYTES_PER_VALUE = 240
-BYTES_PER_INPUT = 110
-BYTES_PER_PARAMETER = 80
-BYTES_OF_PROCESS = 100_000_000
-SECONDS_PER_MULTIPLICATION = 2e-9
+BYTES_PER_VALUE = 280
+BYTES_PER_INPUT = 90
+BYTES_PER_PARAMETER = 60
+BYTES_OF_PROCESS = 60_000_000
+SECONDS_PER_MULTIPLICATION = 4e-10
 SECONDS_PER_VALUE = 2e-6
-SECONDS_PER_PARAMETER = 1e-6
-SECONDS_PER_STEP = 5e-4
+SECONDS_PER_PARAMETER = 3e-7
+SECONDS_PER_STEP = 1.3e-3
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 5.0
 """CPU seconds from which a case is long: its phases are shown, and it is judged only when it runs."""
 MAX_SECONDS = 7200.0
 """Default limit of the CPU seconds of a case."""
