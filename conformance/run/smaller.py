@@ -12,7 +12,7 @@ from conformance.verdict.judge import Verdict
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import RejectedCaseError
 
-MAX_CPU_SECONDS = 8.0
+MAX_CPU_SECONDS = 12.0
 """CPU time, including that of the implementation, after which no further variant is tried."""
 
 TOO_LARGE = "the case is too large to try defects, and no smaller variant that was tried fails"
