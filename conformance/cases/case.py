@@ -33,8 +33,6 @@ ActivationName = Literal[
 Size = Annotated[int, Field(ge=1, le=65536)]
 # YAML and JSON have only lists. A frozen case needs tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-MAX_NUMBERS = 2**25
-"""Largest number of parameters and values over all steps. At this size, the reference and its budget take some GiB."""
 
 Probability = Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
 Bound = Annotated[float, Field(ge=1e-3, le=1e3), BeforeValidator(lambda v: float(v) if type(v) is int else v)]
@@ -174,19 +172,7 @@ class Case(BaseModel):
             )
         if len(set(self.check)) != len(self.check):
             raise ValueError("check lists an item twice")
-        self._check_size()
         return self
-
-    def _check_size(self) -> None:
-        """Raises ValueError if the case holds more than ``MAX_NUMBERS`` numbers."""
-        model = self.model
-        widths = [model.layer_input_size(layer) + 4 * model.output_size(layer) for layer in range(self.num_layers)]
-        parameters, values = model.parameter_count(), self.seq_len * (self.rows or 1) * sum(widths)
-        if parameters + values > MAX_NUMBERS:
-            raise ValueError(
-                f"too large: {parameters:,} parameters and {values:,} values over all steps are "
-                f"{parameters + values:,} numbers, at most {MAX_NUMBERS:,} are allowed"
-            )
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ from pathlib import Path  # noqa: E402
 
 from conformance import __version__  # noqa: E402
 from conformance.cases.shard import Shard  # noqa: E402
+from conformance.cases.size import MAX_SECONDS as MAX_CASE_SECONDS  # noqa: E402
+from conformance.cases.size import parse_bytes  # noqa: E402
 from conformance.commands import usage  # noqa: E402
 from conformance.errors import MISSING, UserError  # noqa: E402
 
@@ -103,11 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
     run.add_argument("--no-diagnosis", action="store_true", help="do not diagnose failures")
     run.add_argument("--power", choices=["auto", "full", "off"], default="auto", help=_POWER)
+    _add_limits(run)
     _add_workers(run)
 
     check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
     _add_files(check)
     check.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
+    _add_limits(check)
     check.add_argument(
         "--certify",
         action="store_true",
@@ -117,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     power = command("power", "measure which defects the cases detect", usage.POWER)
     _add_files(power)
     _add_selection(power)
+    _add_limits(power)
     _add_power(power)
 
     listing = command("list", "list cases, implementations or known divergences")
@@ -238,6 +243,19 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    text = (
+        "memory, such as 24GB, that the reference and the budget of a case may take; larger cases are not run; "
+        "default: $CONFORMANCE_MAX_MEMORY, else the memory that is available"
+    )
+    parser.add_argument("--max-memory", type=_bytes, metavar="SIZE", help=text)
+    text = (
+        "CPU seconds that the reference and the budget of a case may take; longer cases are not run; default: "
+        f"$CONFORMANCE_MAX_CASE_SECONDS, else {MAX_CASE_SECONDS:.0f}"
+    )
+    parser.add_argument("--max-case-seconds", type=_seconds, metavar="SECONDS", help=text)
+
+
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     text = (
         "run implementations in this process, one after the other, where a crash ends the run; by default each has its "
@@ -285,6 +303,13 @@ def _seconds(text: str) -> int:
     if (seconds := _positive(text)) > MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"must be at most {MAX_SECONDS} seconds, not {text}")
     return seconds
+
+
+def _bytes(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _shard(text: str) -> Shard:

@@ -20,6 +20,7 @@ from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
+from conformance.cases.size import SizeLimits
 from conformance.defects.power import bitmasks
 from conformance.defects.power.kill_matrix import Row, View, compute_matrix
 from conformance.defects.power.power import Power, detected_by
@@ -29,6 +30,7 @@ from conformance.reports import power as reports
 from conformance.results import atomic
 from conformance.results.record import plain
 from conformance.run import implementations
+from conformance.run.rejection import describe, reason
 from conformance.verdict.oracle import default_cache
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -45,6 +47,9 @@ def execute(args: argparse.Namespace) -> int:
     )
     if not cases:
         raise UserError("no case is selected. `conformance list` shows the cases.")
+    limits = SizeLimits.of(args.max_memory, args.max_case_seconds)
+    if too_large := [describe(case, reason(refusal)) for case in cases if (refusal := limits.refusal(case))]:
+        raise UserError("\n".join(too_large))
     power = Power(_compute_matrix([View.of(case) for case in cases], args))
     if args.matrix:
         _write_matrix(args.matrix, power.rows)

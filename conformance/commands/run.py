@@ -18,6 +18,7 @@ from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.select import Selection
 from conformance.cases.shard import Shard
+from conformance.cases.size import LONG_SECONDS, SizeLimits
 from conformance.commands.cli import INTERRUPTED
 from conformance.defects.power import bitmasks
 from conformance.errors import MISSING, WRONG_USE, UserError
@@ -131,12 +132,14 @@ def _run(request: _Request) -> tuple[bool, bool]:
     args = request.args
     plan = part(request.plan, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
+    limits = SizeLimits.of(args.max_memory, args.max_case_seconds)
     runner = Runner(
         oracle,
         known.shipped(),
         diagnoses=not args.no_diagnosis,
         detector=_detector(args.power, plan, oracle),
-        rejected=_reject(request, oracle),
+        rejected=_reject(request, oracle, limits),
+        limits=limits,
     )
     with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
         todo = without(plan, file.done)
@@ -145,6 +148,7 @@ def _run(request: _Request) -> tuple[bool, bool]:
         terminal = Terminal(planned(plan), present, request.stream, file.done)
         # The frameworks of one process are not made for several threads.
         jobs = 1 if args.in_process else args.jobs or threads.available_cpus()
+        runner.show_phase = terminal.show_phase
         with contextlib.closing(pool.run(runner, in_starting_order(todo), jobs)) as results, terminal:
             try:
                 for result in results:
@@ -171,13 +175,13 @@ def _detector(power: bitmasks.Mode, plan: Plan, oracle: Oracle) -> bitmasks.Dete
     return bitmasks.Detector(oracle.cache, power, planned.__getitem__)
 
 
-def _reject(request: _Request, oracle: Oracle) -> dict[str, str]:
+def _reject(request: _Request, oracle: Oracle, limits: SizeLimits) -> dict[str, str]:
     """Prints the cases of the user's files that cannot be judged. Returns the reasons by case key.
 
-    A test shows that every shipped case can be judged.
+    A case that takes long is judged only when it runs. A test shows that every shipped case can be judged.
     """
     rejected: dict[str, str] = {}
-    for case, reason in rejections(request.cases if request.args.files else [], oracle):
+    for case, reason in rejections(request.cases if request.args.files else [], oracle, limits, LONG_SECONDS):
         request.print(describe(case, reason))
         rejected[case.key] = reason
     return rejected

@@ -28,8 +28,8 @@ Run cases on implementations, print a summary, and write results.jsonl, report.m
 Several implementations run at once, one on each available processor. A row of the summary's table appears as soon as an
 implementation has finished. Reports list the implementations in a fixed order.
 
-Cases that cannot be judged, because they amplify rounding errors too much or overflow, are listed and not run. The exit
-code is then 2.
+Cases that cannot be judged, because they are too large, amplify rounding errors too much or overflow, are listed and
+not run. The exit code is then 2.
 
 examples:
   conformance run                                          all shipped cases, all installed implementations

@@ -131,6 +131,13 @@ class Terminal:
         for line in self._table.row(name, self._unprinted.pop(name)):
             self._print(line)
 
+    def show_phase(self, phase: str) -> None:
+        """Shows the phase of a case that takes long."""
+        if self._progress:
+            self._progress.update(self._task, description=printable(phase))
+        else:
+            self._print(Text(printable(f"{self._done}/{sum(self._planned.values())} {phase}")))
+
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
         self._last_output = time.monotonic()

@@ -16,6 +16,9 @@ from conformance.run.plan import Plan
 from conformance.run.runner import Runner
 from conformance.worker.client import WorkerAdapter
 
+_JOIN_SECONDS = 1.0
+"""Time to wait for a thread after an interrupt or an error."""
+
 
 def run(runner: Runner, plan: Plan, jobs: int = 1) -> Generator[Result, None, None]:
     """Yields the results of a plan, with up to ``jobs`` implementations running at once.
@@ -65,6 +68,7 @@ def _run_in_threads(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
         finally:
             found.put(None)
 
+    complete = False
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(plan)))]
     for thread in threads:
         thread.start()
@@ -78,13 +82,15 @@ def _run_in_threads(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
                     raise error
                 case result:
                     yield result
+        complete = True
     finally:
         stopped.set()
         for adapter, _ in plan:
             if isinstance(adapter, WorkerAdapter):
                 adapter.abandon()
         for thread in threads:
-            thread.join()
+            # An interrupted thread may compute for minutes. It ends with this process, and its result is not used.
+            thread.join(None if complete else _JOIN_SECONDS)
 
 
 def _stop_process(adapter: Adapter) -> None:

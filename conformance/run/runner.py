@@ -1,24 +1,28 @@
 """Runs cases on implementations and returns results. The command line and the pytest plug-in share this runner."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import takewhile
 
 from conformance.adapters import Adapter, Solution, installed
 from conformance.adapters.adapter import as_arrays
 from conformance.cases.case import Case
 from conformance.cases.features import features
+from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.diagnosis.locate import locate
+from conformance.defects.diagnosis.shrink import MAX_OPERATIONS, operations
 from conformance.defects.power.bitmasks import Detector
 from conformance.errors import message_of, short_traceback
 from conformance.known import divergences as known
 from conformance.known import expected
 from conformance.results.record import Result, Status
-from conformance.run import rejection
+from conformance.run import rejection, smaller
 from conformance.run.attempt import Attempt, RaisedError
 from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
@@ -34,6 +38,9 @@ CONFIRMING_DRAWS = (1, 2)
 
 UNEXPLAINED_CPU_SECONDS = 20.0
 """CPU time to spend on failures without a diagnosis, per implementation. Pairs of defects are not tried after that."""
+
+PHASES = ("reference and budget", "solve", "judging", "diagnosis")
+"""Phases of a case, as shown while it runs."""
 
 _MAX_WARNINGS = 5
 _MAX_EVIDENCE = 4
@@ -51,6 +58,8 @@ class Runner:
         diagnoses: whether failures are diagnosed.
         detector: source of the defects that each case detects; None to omit them from the results.
         rejected: reasons why cases cannot be judged, by case key. These cases are not run.
+        limits: limits of the memory and the CPU time of a case. Larger cases are not run.
+        show_phase: function that is called with the phase of a case that takes long.
         descriptions: each implementation's description of itself, by name.
     """
 
@@ -59,6 +68,8 @@ class Runner:
     diagnoses: bool = True
     detector: Detector | None = None
     rejected: Mapping[str, str] = field(default_factory=dict)
+    limits: SizeLimits = field(default_factory=SizeLimits.of)
+    show_phase: Callable[[str], None] | None = None
     descriptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,9 +84,12 @@ class Runner:
             return replace(result, reason=absent)
         if case.key in self.rejected:
             return _rejected(result, self.rejected[case.key])
+        if refusal := self.limits.refusal(case):
+            return _rejected(result, rejection.reason(refusal))
         attempt = Attempt(adapter)
+        variant: smaller.SmallerFailure | None = None
         try:
-            result, judged = self._attempt(result, case, adapter, attempt)
+            result, judged, variant = self._attempt(result, case, adapter, attempt)
         except RaisedError as raised:
             attempt.charge("solve")
             result, judged = self._raised(result, case, raised.error), None
@@ -84,8 +98,9 @@ class Runner:
         attempt.charge("judging")
         if result.status == "fail" and self.diagnoses and judged:
             # Diagnosis changes the warning filters, which all threads share.
+            self._show(case, 4)
             with adapter.exclusive() if isinstance(adapter, WorkerAdapter) else nullcontext():
-                result = self._diagnosed(result, adapter, judged)
+                result = self._diagnosed(result, adapter, judged, variant)
             attempt.charge("diagnosis")
         if result.status == "pass" and self.detector and judged:
             if power := self.detector.measure(judged.problem.case, adapter, case.key):
@@ -103,8 +118,8 @@ class Runner:
 
     def _attempt(
         self, blank_result: Result, case: Case, adapter: Adapter, attempt: Attempt
-    ) -> tuple[Result, JudgedSolution | None]:
-        """Returns the result before diagnosis, with the solution that was judged, if any.
+    ) -> tuple[Result, JudgedSolution | None, smaller.SmallerFailure | None]:
+        """Returns the result before diagnosis, the solution that was judged, and a smaller failure, if any.
 
         Raises:
             RaisedError: the implementation raised an error.
@@ -116,19 +131,26 @@ class Runner:
             # The forward half is worth checking on an implementation without gradients.
             forward = case.forward_only() if "gradients" in case.check else None
             if forward is None or attempt.call(adapter.supports, forward) is not None:
-                return replace(blank_result, status="unsupported", reason=reason), None
+                return replace(blank_result, status="unsupported", reason=reason), None, None
             case, blank_result = forward, replace(blank_result, unchecked={"gradients": reason})
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
         blank_result = replace(blank_result, profile=profile.name)
-        decisive = verdict
-        if not (verdict.conforms or verdict.proven):
-            others = [self._verdict(case, adapter, profile, attempt, draw)[0] for draw in CONFIRMING_DRAWS]
-            if all(other.conforms for other in others):
+        decisive, variant = verdict, None
+        if not verdict.conforms and (self.diagnoses or not verdict.proven):
+            variant = smaller.find(case, verdict, adapter, partial(self._check, adapter), attempt)
+        # The values of a smaller variant are drawn independently, so that its failure confirms this one.
+        if not (verdict.conforms or verdict.proven or variant):
+            draws = (self._verdict(case, adapter, profile, attempt, draw)[0] for draw in CONFIRMING_DRAWS)
+            others = list(takewhile(lambda other: other.conforms, draws))
+            if len(others) == len(CONFIRMING_DRAWS):
                 note = f"error ratio {verdict.error_ratio:.3g} in the case's own draw, within budget in two others"
                 blank_result = replace(blank_result, notes=(note,))
                 decisive = max(others, key=lambda other: other.error_ratio)
-        return self._judged(blank_result, case, decisive, judged), judged
+        return self._judged(blank_result, case, decisive, judged), judged, variant
+
+    def _check(self, adapter: Adapter, case: Case, attempt: Attempt) -> tuple[Verdict, JudgedSolution]:
+        return self._verdict(case, adapter, attempt.call(adapter.profile, case), attempt, draw=0)
 
     def _describe(self, adapter: Adapter, attempt: Attempt) -> None:
         """Asks the implementation once to describe itself, which imports its framework."""
@@ -139,6 +161,7 @@ class Runner:
     def _verdict(
         self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
     ) -> tuple[Verdict, JudgedSolution]:
+        self._show(case, 1)
         problem = make_problem(case, draw)
         attempt.charge("problem")
         dialect = attempt.call(adapter.dialect, case)
@@ -148,11 +171,20 @@ class Runner:
         before = dict(self.oracle.seconds)
         expectation = self.oracle.expect(problem, profile, dialect)
         attempt.charge_parts({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
+        self._show(case, 2)
         solution = attempt.call(_solve, adapter, problem)
         attempt.charge("solve")
+        self._show(case, 3)
         verdict = judge(problem, solution, expectation)
         attempt.charge("judging")
         return verdict, JudgedSolution(problem, solution, expectation, dialect)
+
+    def _show(self, case: Case, phase: int) -> None:
+        """Shows the phase of a case that takes long."""
+        seconds = estimate(case).seconds
+        if self.show_phase and seconds > LONG_SECONDS:
+            cost = f" (about {seconds:,.0f} CPU s)" if phase == 1 else ""
+            self.show_phase(f"{case.name}: {phase}/{len(PHASES)} {PHASES[phase - 1]}{cost}")
 
     def _judged(self, result: Result, case: Case, verdict: Verdict, judged: JudgedSolution) -> Result:
         ratios = {tensor.name: tensor.error_ratio for tensor in verdict.tensors}
@@ -168,7 +200,14 @@ class Runner:
         names = [tensor.name for tensor in failing]
         return _as_known(result, expected.for_deviation(entries, names, judged, self.oracle))
 
-    def _diagnosed(self, result: Result, adapter: Adapter, judged: JudgedSolution) -> Result:
+    def _diagnosed(
+        self, result: Result, adapter: Adapter, judged: JudgedSolution, variant: smaller.SmallerFailure | None
+    ) -> Result:
+        """Diagnoses a failure, at the sizes of a smaller variant if there is one."""
+        if variant is None and operations(judged.problem.case) > MAX_OPERATIONS:
+            where = locate(adapter, judged)
+            return replace(result, diagnosis=f"unexplained: {smaller.TOO_LARGE}" + (f"; {where}" if where else ""))
+        judged = variant.judged if variant else judged
         name = result.implementation
         suspects = self._suspects.setdefault(name, [])
         spent = self._unexplained_seconds.get(name, 0.0)
@@ -178,7 +217,7 @@ class Runner:
             return result
         found = [cause.defect for cause in diagnosis.causes]
         suspects += [defect for defect in found if defect.id not in {suspect.id for suspect in suspects}]
-        text = str(diagnosis)
+        text = f"{variant.shrunk}: {diagnosis}" if variant else str(diagnosis)
         if not found:
             where = locate(adapter, judged)
             text += f"; {where}" if where else ""

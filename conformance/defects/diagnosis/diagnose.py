@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import Cause, Search
+from conformance.defects.diagnosis.shrink import is_large
 from conformance.verdict.judged import JudgedSolution
 
 MAX_CPU_SECONDS = 1.6
 """CPU time per failing case after which no further defect is tried."""
+MAX_CPU_SECONDS_OF_LARGE_CASES = 5.0
+"""The same for large cases, such as a variant of the smallest failing width."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,16 @@ def diagnose(
         judged: the failed solution.
         catalogue: defects to try.
         suspects: causes of the implementation's other failures. If one fits, no other defect is tried.
-        pairs: whether to try pairs if no single defect fits. Never tried on a solution with NaN or infinity.
+        pairs: whether to try pairs if no single defect fits. Never tried on a large case, or on a solution with NaN or
+            infinity.
     """
     observation = Observation(judged)
     if not observation.deviates:
         return None
-    search = Search(observation, MAX_CPU_SECONDS)
+    large = is_large(judged.problem.case)
+    search = Search(observation, MAX_CPU_SECONDS_OF_LARGE_CASES if large else MAX_CPU_SECONDS)
     singles = [defect for defect in catalogue if not defect.equivalent]
-    if not (search.try_each(suspects) or search.try_each(singles)) and pairs and observation.finite:
+    if not (search.try_each(suspects) or search.try_each(singles)) and pairs and not large and observation.finite:
         search.try_pairs()
     return Diagnosis(tuple(search.causes()), len(observation.got), len(observation.shapes), search.complete)
 

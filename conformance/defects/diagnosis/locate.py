@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import Adapter
+from conformance.defects.diagnosis.shrink import MAX_OPERATIONS, operations
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
@@ -72,9 +73,12 @@ def _first_output_steps(judged: JudgedSolution) -> str:
 
 
 def _follow_single_steps(adapter: Adapter, problem: Problem, dialect: Dialect) -> str:
-    """Describes the first wrong step of an implementation that runs step by step; empty if it cannot run that way."""
+    """Describes the first wrong step of an implementation that runs step by step.
+
+    Empty if it cannot run that way, or if a step takes too long.
+    """
     case, model = problem.case, problem.case.model
-    if model.num_directions > 1 or case.drops:
+    if model.num_directions > 1 or case.drops or operations(case) > MAX_OPERATIONS:
         return ""
     steps = _SingleSteps(adapter, problem, dialect)
     deadline = time.process_time() + MAX_CPU_SECONDS

@@ -156,12 +156,9 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
         BASE + "cases:\n  one: {bidirectional: true, direction: reverse}\n",
         ["3:3: bidirectional: true contradicts direction: reverse"],
     ),
-    "too-much-memory": (
-        BASE + "cases:\n  one: {seq_len: 65536, batch: 65536}\n",
-        [
-            "3:3: too large: 220 parameters and 103,079,215,104 values over all steps are 103,079,215,324 numbers, at "
-            "most 33,554,432 are allowed"
-        ],
+    "absurd-size": (
+        BASE + "cases:\n  one: {seq_len: 1000000000000, batch: 65536}\n",
+        ["3:18: seq_len must be a whole number from 1 to 65536, not 1000000000000"],
     ),
     "missing-option": (
         "defaults: {input_size: 4, hidden_size: 5, seq_len: 6}\ncases: {one: {batch: 3}, two: {}}\n",

@@ -12,6 +12,8 @@ import pytest
 from conformance.adapters import registry
 from conformance.commands.cli import main
 from conformance.results.reader import read
+from conformance.verdict.oracle import Expectation, Oracle
+from conformance.verdict.problem import Problem
 from tests.conftest import FAKES, REJECTED_CASES, ROOT
 
 
@@ -226,6 +228,73 @@ def test_an_interrupted_run_can_be_resumed(
     monkeypatch.setenv("RESUMED", "1")
     assert run("cases", "--in-process", *fake("Interrupts"), "--resume") == 0
     assert read(project / "conformance-report" / "results.jsonl").complete
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_during_the_reference_keeps_the_results(
+    project: Path, jobs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect = Oracle.expect
+
+    def interrupt(oracle: Oracle, problem: Problem, *rest: Any) -> Expectation:
+        if problem.case.name == "ragged":
+            raise KeyboardInterrupt
+        return expect(oracle, problem, *rest)
+
+    results = project / "conformance-report" / "results.jsonl"
+    arguments = ("cases", "--in-process", "-j", jobs, *fake("Faithful"), *fake("Views"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Oracle, "expect", interrupt)
+        patch.setattr("conformance.commands.run.LONG_SECONDS", 0.0)
+        assert run(*arguments) == 130
+    assert not read(results).complete
+    kept = {result.identity for result in read(results).results}
+    assert kept
+    assert run(*arguments, "--resume") == 0
+    assert read(results).complete
+    assert kept <= {result.identity for result in read(results).results}
+
+
+LARGE_CASES = """defaults: {input_size: 4, hidden_size: 5, seq_len: 6, batch: 3}
+cases:
+  plain: {}
+  large: {seq_len: 65536, batch: 65536, hidden_size: 65536}
+"""
+
+
+@pytest.mark.usefixtures("project")
+def test_a_case_that_is_too_large_is_not_run_and_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cases/large.yaml").write_text(LARGE_CASES)
+    assert run("cases/large.yaml", *fake("Faithful"), "--max-memory", "2GB") == 2
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "cases/large.yaml:4: large cannot be judged: needs about " in printed
+    assert "of memory, but only 2.0 GB are available. Use smaller sizes, or `--max-memory " in printed
+    found = {result.case.split("::")[1]: result for result in read(Path("conformance-report/results.jsonl")).results}
+    assert {name: (result.status, result.rejected) for name, result in found.items()} == {
+        "plain": ("pass", False),
+        "large": ("not-run", True),
+    }
+    assert run("cases/large.yaml", *fake("Faithful"), "--max-memory", "9999999TB") == 2
+    assert "CPU seconds for the reference and the budget, but the limit is 7,200. " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", ["check", "power"])
+def test_other_commands_refuse_a_case_that_is_too_large(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cases/large.yaml").write_text(LARGE_CASES)
+    assert main([command, "cases/large.yaml", "--max-memory", "2GB"]) == 2
+    assert capsys.readouterr().err.startswith("cases/large.yaml:4: large cannot be judged: needs about ")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_limit_of_the_environment_that_is_invalid_is_a_mistake(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONFORMANCE_MAX_MEMORY", "much")
+    assert main(["check", "cases"]) == 2
+    assert "CONFORMANCE_MAX_MEMORY must be an amount of memory, such as 24GB or 500MB, not 'much'" in (
+        capsys.readouterr().err
+    )
 
 
 def test_resuming_with_other_cases_is_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

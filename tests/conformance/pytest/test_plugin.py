@@ -223,6 +223,20 @@ def test_a_case_that_cannot_be_judged_fails_and_the_others_run(pytester: pytest.
     assert report(pytester).complete
 
 
+def test_a_case_that_is_too_large_fails_without_running(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONFORMANCE_MAX_CASE_SECONDS", "1")
+    (pytester.path / "cases" / "small.yaml").write_text(
+        "defaults: {input_size: 4, hidden_size: 5, seq_len: 6, batch: 3}\n"
+        "cases: {plain: {}, long: {seq_len: 65536, batch: 64}}\n"
+    )
+    done = run(pytester, "--conformance-report=r.jsonl", fakes="Faithful")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["cases/small.yaml:2: long cannot be judged: needs about * CPU seconds * limit is 1. *"])
+    assert {result.status: result.rejected for result in report(pytester).results} == {"pass": False, "not-run": True}
+
+
 def test_an_interrupted_session_leaves_an_incomplete_file(pytester: pytest.Pytester) -> None:
     done = run(pytester, "-x", "--conformance-report=r.jsonl", fakes="Raises")
     done.stdout.fnmatch_lines(["conformance results: r.jsonl (INCOMPLETE: 1 of 3)"])

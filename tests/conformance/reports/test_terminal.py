@@ -176,6 +176,14 @@ def test_the_progress_bar_of_a_terminal_leaves_only_the_rows(monkeypatch: pytest
     assert stream.getvalue().endswith("\x1b[2K")  # Erases the line of the progress bar.
 
 
+def test_the_phase_of_a_long_case_is_shown() -> None:
+    stream = io.StringIO()
+    with live(stream, fake=2) as terminal:
+        terminal.show(PASSED)
+        terminal.show_phase("large: 1/4 reference and budget (about 120 CPU s)")
+    assert printed(stream)[0] == "1/2 large: 1/4 reference and budget (about 120 CPU s)"
+
+
 @pytest.mark.parametrize(
     ("cell", "text", "deviates"),
     [

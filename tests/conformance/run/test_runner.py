@@ -6,6 +6,7 @@ import pytest
 
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
+from conformance.cases.size import SizeLimits
 from conformance.known.divergences import Divergence
 from conformance.results.record import Result, Status
 from conformance.run.plan import by_shape
@@ -134,6 +135,32 @@ def test_a_case_that_is_known_to_be_rejected_does_not_run() -> None:
     result = runner.check(case, fakes.Raises())
     assert (result.status, result.rejected, result.reason) == ("not-run", True, "cannot be judged: why")
     assert runner.check(make_case(seq_len=6), fakes.Raises()).status == "error"
+
+
+@pytest.mark.parametrize("limits", [SizeLimits(10**6), SizeLimits(None, 1e-9)])
+def test_a_case_beyond_the_limits_is_rejected_without_drawing_it(
+    limits: SizeLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("conformance.run.runner.make_problem")
+    result = Runner(Oracle(None), limits=limits).check(make_case(), fakes.Raises())
+    assert (result.status, result.rejected, result.deviates) == ("not-run", True, False)
+    assert result.reason.startswith("cannot be judged: needs about ")
+
+
+def test_only_long_cases_show_their_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    runner = Runner(Oracle(None), show_phase=shown.append)
+    runner.check(make_case(), fakes.Wrong())
+    assert shown == []
+    monkeypatch.setattr("conformance.run.runner.LONG_SECONDS", 0.0)
+    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
+    runner.check(make_case(), fakes.Wrong())
+    assert shown == [
+        "a-case: 1/4 reference and budget (about 0 CPU s)",
+        "a-case: 2/4 solve",
+        "a-case: 3/4 judging",
+        "a-case: 4/4 diagnosis",
+    ]
 
 
 def test_whether_a_result_is_rejected_survives_a_round_trip() -> None:

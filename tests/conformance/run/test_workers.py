@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from conformance import threads
-from conformance.adapters import Adapter, installed
+from conformance.adapters import Adapter, Solution, installed
 from conformance.cases.case import Case
 from conformance.commands.cli import main
 from conformance.known.divergences import Divergence
@@ -22,9 +23,11 @@ from conformance.run import implementations, pool
 from conformance.run.plan import Plan
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import Problem
 from conformance.worker.client import Limits, WorkerAdapter
 from tests.conformance.worker.hostile import FAULTS
 from tests.conftest import FAKES, FEW_PLUGINS, ROOT
+from tests.fakes import Faithful
 
 HOSTILE = ROOT / "tests" / "conformance" / "worker" / "hostile.py"
 PLAIN = {"input_size": 2, "hidden_size": 2, "batch": 2}
@@ -48,6 +51,25 @@ def adapters(*names: str, file: Path = HOSTILE, limits: Limits | None = None) ->
 def facts(result: Result) -> dict[str, Any]:
     """Returns a row without its CPU times."""
     return {name: value for name, value in result.to_row().items() if name != "seconds"}
+
+
+def test_an_interrupt_does_not_wait_for_a_thread_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    released, finished = threading.Event(), threading.Event()
+
+    class Blocks(Faithful):
+        def solve(self, problem: Problem) -> Solution:
+            if problem.case.name == "ordinary-1":
+                released.wait(60)
+                finished.set()
+            return super().solve(problem)
+
+    monkeypatch.setattr("conformance.run.pool._JOIN_SECONDS", 0.0)
+    plan: Plan = [(Blocks(), make_cases(2, ())), (Blocks(), make_cases(2, ()))]
+    running = pool.run(Runner(Oracle(None)), plan, jobs=2)
+    assert next(running).status == "pass"
+    running.close()
+    assert not finished.is_set()
+    released.set()
 
 
 def test_each_fault_affects_one_case_of_a_long_run() -> None:
