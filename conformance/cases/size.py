@@ -28,6 +28,8 @@ SECONDS_PER_VALUE = 2e-6
 SECONDS_PER_PARAMETER = 3e-7
 SECONDS_PER_STEP = 1.3e-3
 
+STEP_OPERATIONS = 2**14
+"""Multiplications that NumPy computes in the time of one step of one direction of one layer without arithmetic."""
 LONG_SECONDS = 5.0
 """CPU seconds from which a case is long: its phases are shown, and it is judged only when it runs."""
 MAX_SECONDS = 7200.0
@@ -91,6 +93,12 @@ def count(case: "Case") -> Counts:
         multiplications=places * parameters,
         steps=case.seq_len * model.num_directions * model.num_layers,
     )
+
+
+def operations(case: "Case") -> int:
+    """Returns the cost of one forward pass in multiplications, including the fixed cost of each step."""
+    counts = count(case)
+    return counts.multiplications + STEP_OPERATIONS * counts.steps
 
 
 def estimate(case: "Case") -> Size:

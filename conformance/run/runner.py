@@ -11,12 +11,12 @@ from conformance.adapters import Adapter, Solution, installed
 from conformance.adapters.adapter import as_arrays
 from conformance.cases.case import Case
 from conformance.cases.features import features
-from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate
+from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate, operations
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.diagnosis.locate import locate
-from conformance.defects.diagnosis.shrink import MAX_OPERATIONS, operations
+from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
 from conformance.errors import message_of, short_traceback
 from conformance.known import divergences as known

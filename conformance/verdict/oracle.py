@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
-from conformance.cases.case import Case
+from conformance.cases.size import count
 from conformance.verdict import problem as problem_module
 from conformance.verdict import range as range_module
 from conformance.verdict import tensors
@@ -123,7 +123,7 @@ class Oracle:
             _check_finite(values)
             self.seconds["reference"] += time.process_time() - start
             start = time.process_time()
-            coarse = case_cost(problem.case) >= COARSE_FROM
+            coarse = count(problem.case).multiplications >= COARSE_FROM
             found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile, coarse)
             largest = rough_reach(finite, values)
             if largest >= LARGEST_VALUE[narrowest_format(problem.case.dtype, profile)]:
@@ -206,11 +206,6 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
     if "gradients" not in problem.case.check:
         return trace.outputs
     return trace.outputs | reference.backward(trace, problem.cotangents)
-
-
-def case_cost(case: Case) -> int:
-    """Returns the number of multiplications of one forward pass: T · B · number of parameters."""
-    return case.seq_len * (case.rows or 1) * case.model.parameter_count()
 
 
 def prune(cache: Path) -> None:

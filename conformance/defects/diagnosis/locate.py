@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import Adapter
-from conformance.defects.diagnosis.shrink import MAX_OPERATIONS, operations
+from conformance.cases.size import operations
+from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 
 from conformance.cases.case import Case
+from conformance.cases.size import operations
 
 LARGE_OPERATIONS = 2_000_000
 """Operations above which a case is large. Below, all single defects take less than half a CPU second."""
@@ -17,8 +18,6 @@ MAX_OPERATIONS = 1_000_000_000
 """Operations of the largest case to try. Its reference and budget take some CPU seconds."""
 MAX_TRIES = 40
 """Number of smaller cases to try."""
-_STEP_OPERATIONS = 10_000
-"""Multiplications that take as long as the overhead of one step of one direction of one layer."""
 
 _SMALL = {"batch": 4, "seq_len": 12}
 _SMALL_WIDTH = 16
@@ -70,13 +69,6 @@ class Shrunk:
         if not self.thresholds:
             return f"also fails at {sizes}"
         return f"fails {' and '.join(map(str, self.thresholds))} (at {sizes})"
-
-
-def operations(case: Case) -> int:
-    """Returns the multiplications of one forward pass, plus the equivalent of its overhead."""
-    model = case.model
-    overhead = _STEP_OPERATIONS * model.num_layers * model.num_directions
-    return case.seq_len * ((case.rows or 1) * model.parameter_count() + overhead)
 
 
 def is_large(case: Case) -> bool:

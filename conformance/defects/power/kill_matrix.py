@@ -23,6 +23,7 @@ import conformance.verdict.problem
 import reference
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
+from conformance.cases.size import operations
 from conformance.defects import defect
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
@@ -115,7 +116,7 @@ def compute_matrix(
     found = {i: cached for i, view in enumerate(views) if (cached := _load(view, folder)) is not None}
     report(len(found), len(views))
     # Expensive rows come first, so that all processes finish at about the same time.
-    missing = sorted((i for i in range(len(views)) if i not in found), key=lambda i: -_cost(views[i]))
+    missing = sorted((i for i in range(len(views)) if i not in found), key=lambda i: -operations(views[i].case))
     for i, error_ratios in zip(missing, _compute_all([views[i] for i in missing], folder, jobs), strict=True):
         found[i] = error_ratios
         report(len(found), len(views))
@@ -141,11 +142,6 @@ def _compute(view: View, folder: Path | None) -> dict[str, float]:
         error_ratios = detection.error_ratios(problem, expectation, view.dialect, CATALOGUE)
     _store(view, folder, error_ratios)
     return error_ratios
-
-
-def _cost(view: View) -> int:
-    """Estimates the cost of a row: the number of multiplications of one forward pass."""
-    return view.case.seq_len * (view.case.rows or 1) * view.case.model.parameter_count()
 
 
 # --------------------------------------------------------------------------- the cache

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from conformance.cases.case import Case
+from conformance.cases.size import operations
 from conformance.defects.power.kill_matrix import REQUIRED
-from conformance.defects.power.sizes import cost, reduce
+from conformance.defects.power.sizes import reduce
 
 TRIES = 2
 """Number of cases of the sample on which each defect is tried, in each dtype and for each set of compared results."""
@@ -37,8 +38,8 @@ def choose(cases: Sequence[Case], supports: Callable[[Case], bool]) -> frozenset
     by_key = {case.key: case for case in cases}
     cases = [by_key[key] for key in sorted(by_key)]
     pairs = [_pairs(case) for case in cases]
-    costs = [cost(reduce(case)) for case in cases]
-    budget = FREE_COST + MAX_SHARE * sum(map(cost, cases))
+    costs = [operations(reduce(case)) for case in cases]
+    budget = FREE_COST + MAX_SHARE * sum(map(operations, cases))
     tries: Counter[_Pair] = Counter()
     left = set(range(len(cases)))
     chosen: list[str] = []

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from conformance.cases.case import Case
+from conformance.cases.size import operations
 
-MAX_COST = 2**19
+MAX_OPERATIONS = 2**19
 """Largest cost of a case whose power is measured at its own sizes."""
-_COST_OF_STEP = 2**14
-"""Cost of one step of one direction of one layer without arithmetic, in multiplications. NumPy needs as much time."""
 
 
 class _Limits(NamedTuple):
@@ -25,20 +24,14 @@ class _Limits(NamedTuple):
 
 
 _LIMITS = (_Limits(16, 12, 4), _Limits(8, 8, 4), _Limits(6, 6, 3), _Limits(5, 4, 3))
-"""Limits to try, until the cost of the case is at most ``MAX_COST``."""
-
-
-def cost(case: Case) -> int:
-    """Returns the cost of solving a case once: about the number of multiplications, T · B · parameters."""
-    directions = case.num_layers * len(case.model.suffixes)
-    return case.seq_len * ((case.rows or 1) * case.model.parameter_count() + directions * _COST_OF_STEP)
+"""Limits to try, until the cost of the case is at most ``MAX_OPERATIONS``."""
 
 
 def reduce(case: Case) -> Case:
-    """Returns the case on which power is measured: the case itself unless its cost exceeds ``MAX_COST``."""
+    """Returns the case on which power is measured: the case itself unless its cost exceeds ``MAX_OPERATIONS``."""
     smaller = case
     for limits in _LIMITS:
-        if cost(smaller) <= MAX_COST:
+        if operations(smaller) <= MAX_OPERATIONS:
             break
         smaller = case.model_copy(update=_reduced_sizes(case, limits))
     return smaller

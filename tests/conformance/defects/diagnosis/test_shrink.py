@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.cases.case import Case
+from conformance.cases.size import operations
 from conformance.defects.diagnosis import shrink as module
 from conformance.defects.diagnosis.shrink import MAX_TRIES, describe_sizes, is_large, resized, shrink
 
@@ -93,7 +94,7 @@ def test_the_sizes_on_which_a_failure_depends_are_found(
     assert found is not None
     assert fails(found.case)
     assert len(predicate.tried) <= MAX_TRIES
-    assert max(map(module.operations, predicate.tried)) <= module.MAX_OPERATIONS
+    assert max(map(operations, predicate.tried)) <= module.MAX_OPERATIONS
     assert case not in predicate.tried
 
 
@@ -129,7 +130,7 @@ def test_a_case_that_is_too_large_to_try_is_reduced_in_parts() -> None:
     predicate = Counting(fails)
     found = shrink(make_case(input_size=1024, hidden_size=1024, seq_len=150, batch=32), predicate)
     assert str(found) == "fails from T = 65 and from H = 257 (at I = 16, H = 257, T = 65, B = 4)"
-    assert max(map(module.operations, predicate.tried)) <= module.MAX_OPERATIONS
+    assert max(map(operations, predicate.tried)) <= module.MAX_OPERATIONS
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.size import operations
 from conformance.defects.power.kill_matrix import REQUIRED
-from conformance.defects.power.sizes import MAX_COST, changed_sizes, cost, reduce
+from conformance.defects.power.sizes import MAX_OPERATIONS, changed_sizes, reduce
 
 LARGE: dict[str, Any] = {"input_size": 256, "hidden_size": 256, "seq_len": 100, "batch": 16}
-EXPENSIVE = [case for case in load_all([shipped_cases()]) if cost(case) > MAX_COST]
+EXPENSIVE = [case for case in load_all([shipped_cases()]) if operations(case) > MAX_OPERATIONS]
 
 
 def sizes_of(case: Case) -> list[int]:
@@ -31,7 +32,7 @@ def test_a_cheap_case_keeps_its_sizes() -> None:
 def test_a_large_case_is_measured_at_small_sizes() -> None:
     case = Case.model_validate(LARGE)
     assert changed_sizes(case, reduce(case)) == {"input_size": 16, "hidden_size": 16, "seq_len": 12, "batch": 4}
-    assert cost(reduce(case)) <= MAX_COST < cost(case)
+    assert operations(reduce(case)) <= MAX_OPERATIONS < operations(case)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_sizes_that_are_equal_stay_equal_and_others_stay_different(options: dict
     smaller = reduce(case)
     assert Case.model_validate(smaller.model_dump()) == smaller
     before, after = sizes_of(case), sizes_of(smaller)
-    assert cost(smaller) < cost(case)
+    assert operations(smaller) < operations(case)
     for first, second in combinations(range(len(before)), 2):
         assert (before[first] == before[second]) == (after[first] == after[second])
     features = range(2 + len(case.hidden_sizes))

@@ -70,7 +70,7 @@ def measure(size: str) -> dict[str, float]:
 
 def main() -> None:
     """Prints one row for each size."""
-    parser = make_parser("sizes", __doc__)
+    parser = make_parser("large", __doc__)
     parser.add_argument("sizes", nargs="*", default=SIZES, metavar="I,H,T,B", help=f"default: {' '.join(SIZES)}")
     parser.add_argument("--one", metavar="I,H,T,B", help="measure one size in this process and print JSON")
     args = parser.parse_args()
@@ -81,7 +81,7 @@ def main() -> None:
     titles = ("torch", "reference", "budget", "everything else", "power", "diagnosis", "memory")
     print(f"{'I, H, T, B':20}" + "".join(f"{title:>18}" for title in titles))
     for size in args.sizes:
-        command = [sys.executable, "-m", "benchmarks.sizes", "--one", size]
+        command = [sys.executable, "-m", "benchmarks.large", "--one", size]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         suite = sum(found[phase] for phase in ("problem", "reference", "budget", "cache", "judging"))
