@@ -1,12 +1,13 @@
 """Loads case files. Reports all mistakes in all files at once, with their positions."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from conformance.cases import ON_DEMAND
 from conformance.cases.case import Case
 from conformance.cases.matrix import MAX_MISTAKES, Row, Rows, TooManyMistakesError
 from conformance.cases.yamlfile import Mistake, Position, read
@@ -34,6 +35,18 @@ def shipped_cases() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "_data" / "cases"
     return installed if installed.is_dir() else package.parent / "cases"
+
+
+def load_selected(files: Sequence[Path], tags: Collection[str]) -> list[Case]:
+    """Loads the cases of the files on a command line; without any, the shipped cases.
+
+    Expensive shipped cases are included only if tags select the cases.
+
+    Raises:
+        CaseFileError: files contain mistakes.
+    """
+    folder = shipped_cases()
+    return load_all(files or ([folder, folder / ON_DEMAND] if tags else [folder]))
 
 
 def load(path: Path, root: Path | None = None) -> list[Case]:
@@ -67,7 +80,7 @@ def load(path: Path, root: Path | None = None) -> list[Case]:
 
 
 def load_all(paths: Iterable[Path]) -> list[Case]:
-    """Loads the cases of files, and of all ``*.yaml`` files in folders.
+    """Loads the cases of files, and of all ``*.yaml`` files in folders, except those in subfolders named ``ON_DEMAND``.
 
     ``Case.file`` is relative to the working directory. For shipped cases and for folders outside the working directory,
     it starts with the name of the folder.
@@ -79,7 +92,7 @@ def load_all(paths: Iterable[Path]) -> list[Case]:
     mistakes: list[tuple[str, Mistake]] = []
     loaded: set[Path] = set()
     for path in paths:
-        files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+        files = _files(path)
         if not files:
             mistakes.append((path.as_posix(), Mistake(1, 1, "the folder contains no *.yaml file")))
         for file in files:
@@ -93,6 +106,12 @@ def load_all(paths: Iterable[Path]) -> list[Case]:
     if mistakes:
         raise CaseFileError(mistakes)
     return cases
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*.yaml") if ON_DEMAND not in file.relative_to(path).parent.parts)
 
 
 def _find_root(file: Path, given: Path) -> Path | None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from conformance.adapters import Adapter, installed, registry
-from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.casefile import load_selected
 from conformance.cases.features import DTYPES, FEATURES, features
 from conformance.cases.select import Selection
 from conformance.errors import UserError
@@ -42,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _cases(args: argparse.Namespace) -> None:
-    cases = load_all(args.files or [shipped_cases()])
+    cases = load_selected(args.files, args.tags)
     selected = Selection(args.expression, tuple(args.tags), tuple(args.dtypes)).cases(cases)
     for case in selected:
         print(f"{case.id}  ({', '.join(features(case))})")

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
-from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
 from conformance.cases.size import SizeLimits
 from conformance.defects.power import bitmasks
@@ -42,9 +42,7 @@ def execute(args: argparse.Namespace) -> int:
         return _write_shipped(args)
     if args.matrix and not args.matrix.parent.is_dir():
         raise UserError(f"cannot write {args.matrix}: folder {args.matrix.parent} does not exist", MISSING)
-    cases = Selection(args.expression, tuple(args.tags), tuple(args.dtypes)).cases(
-        load_all(args.files or [shipped_cases()])
-    )
+    cases = Selection(args.expression, tuple(args.tags), tuple(args.dtypes)).cases(load_selected(args.files, args.tags))
     if not cases:
         raise UserError("no case is selected. `conformance list` shows the cases.")
     limits = SizeLimits.of(args.max_memory, args.max_case_seconds)

@@ -15,7 +15,7 @@ from typing import IO, Any
 from conformance import threads
 from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
-from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
 from conformance.cases.shard import Shard
 from conformance.cases.size import LONG_SECONDS, SizeLimits
@@ -114,7 +114,7 @@ def _request(args: argparse.Namespace, stream: IO[str]) -> _Request:
     adapters, absent = implementations.split(loaded)
     if absent and (args.implementations or not adapters):
         raise UserError("\n".join(absent.values()), MISSING)
-    cases = load_all(args.files or [shipped_cases()])
+    cases = load_selected(args.files, args.tags)
     named = {adapter.name for adapter in adapters} if args.implementations else set()
     selection = Selection(args.expression, tuple(args.tags), tuple(args.dtypes))
     plan = make_plan(selection, cases, adapters, named)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from conformance import threads
+from conformance.cases import ON_DEMAND
 from conformance.cases.shard import Shard
 from conformance.errors import UserError
 from conformance.pytest.items import ADAPTERS, CaseFile, CaseItem, load_adapters
@@ -110,6 +111,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(len(os.sched_getaffinity(0)), int(memory / _BYTES_PER_WORKER)))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skips a folder of expensive cases unless the command line names it or a file in it."""
+    folders = config.getini("conformance_cases") or [config.rootpath / "cases"]
+    if collection_path.name != ON_DEMAND or not any(collection_path.is_relative_to(folder) for folder in folders):
+        return None
+    return True if not any(path.is_relative_to(collection_path) for path in _typed_paths(config)) else None
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":

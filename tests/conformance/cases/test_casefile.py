@@ -6,7 +6,7 @@ import pytest
 
 from conformance.cases import schema
 from conformance.cases.case import Case
-from conformance.cases.casefile import CaseFileError, load, load_all, shipped_cases
+from conformance.cases.casefile import CaseFileError, load, load_all, load_selected, shipped_cases
 from tests.conftest import ROOT
 
 BASE = "defaults: {input_size: 4, hidden_size: 5, seq_len: 6, batch: 3}\n"
@@ -111,6 +111,22 @@ def test_load_all_sorts_folders_and_loads_each_file_once(tmp_path: Path) -> None
         (folder / name).write_text(BASE + "cases: {one: {}}\n")
     cases = load_all([folder, folder / "a.yaml"])
     assert [case.file for case in cases] == ["mine/a.yaml", "mine/b.yaml", "mine/deep/c.yaml"]
+
+
+def test_cases_on_demand_are_loaded_only_if_their_folder_is_named(tmp_path: Path) -> None:
+    expensive = tmp_path / "cases" / "on-demand"
+    expensive.mkdir(parents=True)
+    for path in (tmp_path / "cases" / "a.yaml", expensive / "b.yaml"):
+        path.write_text(BASE + "cases: {one: {}}\n")
+    assert [Path(case.file).name for case in load_all([tmp_path / "cases"])] == ["a.yaml"]
+    assert [Path(case.file).name for case in load_all([expensive])] == ["b.yaml"]
+
+
+@pytest.mark.parametrize(("tags", "included"), [((), False), (("large",), True)])
+def test_expensive_shipped_cases_are_loaded_only_if_tags_select_cases(tags: tuple[str, ...], included: bool) -> None:
+    files = {case.file for case in load_selected([], tags)}
+    assert "cases/large.yaml" in files
+    assert ("cases/on-demand/kernels.yaml" in files) == included
 
 
 def test_load_all_reports_the_mistakes_of_all_files(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from conformance.cases import schema
+from conformance.cases import ON_DEMAND, schema
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
+from conformance.cases.size import estimate
 
 FILES = sorted(shipped_cases().glob("*.yaml"))
 FLOATS = {"float32", "float64"}
@@ -36,6 +37,14 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
 @cache
 def shipped() -> list[Case]:
     return load_all([shipped_cases()])
+
+
+def test_cases_on_demand_are_tagged_large_and_take_less_than_a_minute() -> None:
+    cases = load_all([shipped_cases() / ON_DEMAND])
+    assert len(cases) > 5
+    for case in cases:
+        assert case.tags == ("large",)
+        assert estimate(case).seconds < 60, case.id
 
 
 def settings_of(case: Case) -> dict[str, Any]:

@@ -57,6 +57,20 @@ def test_each_fault_has_one_status_under_xdist(pytester: pytest.Pytester) -> Non
     done.assert_outcomes(passed=15, skipped=2, failed=16)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "count"), [((), 3), (("cases",), 3), (("cases/on-demand",), 3), (("cases/on-demand/more.yaml",), 3)]
+)
+def test_cases_on_demand_are_collected_only_if_named(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], count: int
+) -> None:
+    (pytester.path / "cases" / "on-demand").mkdir()
+    (pytester.path / "cases" / "on-demand" / "more.yaml").write_text(CASES)
+    done = run(pytester, "--collect-only", "-q", *arguments, fakes="Faithful")
+    ids = [line for line in done.outlines if "::" in line]
+    assert len(ids) == count
+    assert all(("on-demand" in line) == ("on-demand" in "".join(arguments)) for line in ids)
+
+
 def test_a_hang_is_a_timeout_under_xdist(pytester: pytest.Pytester) -> None:
     limit = ("-o", "faulthandler_timeout=3", "-o", "faulthandler_exit_on_timeout=true")
     done = run(pytester, "-n1", "-k", "ragged", *limit, "--conformance-report=r.jsonl", fakes="Hangs")
