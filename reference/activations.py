@@ -49,7 +49,8 @@ def between(y: Any, low: float = 0.0, high: float = np.inf) -> Any:
 
 def _sigmoid(z: Any) -> Any:
     """Returns 1 / (1 + e^-z) with full relative accuracy for every z. If e^-z overflows, the result is a correct 0."""
-    y = np.exp(np.negative(z))
+    y = np.negative(z)
+    np.exp(y, out=y)
     y += 1.0
     return np.reciprocal(y, out=y)
 

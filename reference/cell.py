@@ -107,7 +107,8 @@ class Cell:
             f[...] = self.forget_gate(z[..., hidden : 2 * hidden])
         if self.output_gate is not self.input_gate:
             o[...] = self.output_gate(z[..., 3 * hidden :])
-        c = f * c_previous + i * g
+        c = f * c_previous
+        c += i * g
         squashed = self.cell_state(c)
         return o * squashed, c, Step(gates, squashed)
 

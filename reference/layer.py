@@ -172,7 +172,9 @@ def propagate_forward(
     h_t, c_t = h_0, c_0
     for t in time.order:
         h_read = h_t if recurrent_mask is None else h_t * recurrent_mask
-        m_t, c_next, step = cell.step(z_input[t] + h_read @ recurrent, c_t)
+        z = h_read @ recurrent
+        z += z_input[t]
+        m_t, c_next, step = cell.step(z, c_t)
         record.gates[t], record.squashed[t] = step.gates, step.squashed
         if unclipped is not None:
             unclipped[t] = step.unclipped

@@ -29,7 +29,7 @@ MAX_CONDITION = 1e4
 _MIN_RELATIVE_SIGMA = 0.1
 """Smallest σ of an element, relative to the rms σ of its tensor."""
 _AVERAGED_ERRORS = 2048
-"""Number of random errors over which a coarse analysis averages at least, if at most K of each value suffice."""
+"""Least number of random errors over which a coarse analysis averages, if at most K errors of each value suffice."""
 _PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input"})
 """Tensors that have one φ for each index of the first axis: time, or row with ``batch_first``."""
 _FLOAT32_RANGE = 1e-12, 1e12
@@ -130,7 +130,7 @@ def _phi(name: str, deviations: NDArray[np.floating], variance: NDArray[np.float
 
     Args:
         name: name of the tensor.
-        deviations: deviations of the Monte Carlo runs from the reference (K, …).
+        deviations: random errors of the tensor (K, …).
         variance: σ² of the tensor (…).
     """
     axes = tuple(range(1, variance.ndim)) if name in _PHI_BY_FIRST_AXIS else tuple(range(variance.ndim))

@@ -78,25 +78,29 @@ class ImplementationTable:
         dtypes: dtypes of the planned cases, in the order of their columns.
         width: number of columns of the terminal.
         rule: character for horizontal lines.
+        power: whether there is a column for the number of detected defects.
     """
 
-    def __init__(self, planned: Mapping[str, int], dtypes: Sequence[str], width: int, rule: str = "─") -> None:
+    def __init__(
+        self, planned: Mapping[str, int], dtypes: Sequence[str], width: int, rule: str = "─", power: bool = True
+    ) -> None:
         most = max(planned.values(), default=0)
         names = _FixedColumn(_NAME, max(map(len, map(printable, planned)), default=0), left=True)
         cases = _FixedColumn("cases", len(f"{most}/{most} !{most} +{most} ~{most}"))
         ratios = [_FixedColumn(dtype, _RATIO_CHARACTERS) for dtype in dtypes]
-        detects = _FixedColumn("detects")
+        detects = [_FixedColumn("detects")] if power else []
         self._rule = rule
-        self._dtypes = list(dtypes)
+        self._power = power
+        self._dtypes = [[dtype] for dtype in dtypes]
         self._two_lines = False
-        self._columns = [names, cases, *ratios, detects]
+        self._columns = [names, cases, *ratios, *detects]
         self._two_lines = self._width > width
         if self._two_lines:
             cases = replace(cases, left=True)
-            self._columns = [cases, *ratios, detects]
+            self._columns = [cases, *ratios, *detects]
             if self._width > width:
-                self._dtypes = []
-                self._columns = [cases, _FixedColumn("error ratio"), detects]
+                self._dtypes = [list(dtypes)]
+                self._columns = [cases, _FixedColumn("error ratio"), *detects]
                 excess = max(0, self._width - width)
                 self._columns[0] = replace(cases, least=cases.least - excess)
 
@@ -110,10 +114,11 @@ class ImplementationTable:
         """Returns the lines of an implementation's row: one line, or two on a narrow terminal."""
         results = list(results)
         largest = {dtype: ratio for (_, dtype), ratio in error_ratios(results).items()}
-        ratios = [largest.get(dtype) for dtype in self._dtypes] or [max(largest.values(), default=None)]
-        masks = [int(result.detected or "0", 16) for result in results if result.detects is not None]
-        detected = str(reduce(or_, masks).bit_count()) if masks else "-"
-        figures = [_styled(Cell.of(results)), *(Text(format_error_ratio(ratio)) for ratio in ratios), Text(detected)]
+        ratios = [max((largest[each] for each in group if each in largest), default=None) for group in self._dtypes]
+        figures = [_styled(Cell.of(results)), *(Text(format_error_ratio(ratio)) for ratio in ratios)]
+        if self._power:
+            masks = [int(result.detected or "0", 16) for result in results if result.detects is not None]
+            figures.append(Text(str(reduce(or_, masks).bit_count()) if masks else "-"))
         return self._lines(printable(name), figures)
 
     def _lines(self, name: str, figures: Sequence[Text]) -> list[Text]:

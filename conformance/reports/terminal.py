@@ -51,6 +51,7 @@ class Terminal:
         dtypes: dtypes of the planned cases, in the order of their columns.
         stream: where to print; by default standard output.
         done: results of an interrupted run that this run resumes.
+        power: whether the run measures power.
 
     Attributes:
         interleaved: whether a deviation was printed between the rows.
@@ -62,10 +63,11 @@ class Terminal:
         dtypes: Sequence[str],
         stream: IO[str] | None = None,
         done: Iterable[Result] = (),
+        power: bool = True,
     ) -> None:
         self.interleaved = False
         self._console = _make_console(stream)
-        self._table = ImplementationTable(planned, dtypes, self._console.width, _rule(self._console))
+        self._table = ImplementationTable(planned, dtypes, self._console.width, _rule(self._console), power)
         self._planned = planned
         self._unprinted: dict[str, list[Result]] = {name: [] for name in planned}
         self._has_head = False
@@ -193,7 +195,7 @@ def _print_tables(console: Console, report: Report, grouped: Mapping[str, Sequen
     if table:
         sizes = {name: len(results) for name, results in grouped.items()}
         present = dtypes(error_ratios(report.results))
-        rows = ImplementationTable(sizes, present, console.width, _rule(console))
+        rows = ImplementationTable(sizes, present, console.width, _rule(console), bool(detection(report)))
         lines = [line for name, results in grouped.items() for line in rows.row(name, results)]
         _print_table(console, _TABLE_TITLE, [*rows.head, *lines])
     legend = LEGEND

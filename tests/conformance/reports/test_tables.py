@@ -76,6 +76,15 @@ def test_60_columns_have_room_for_the_largest_error_ratio_only() -> None:
     ]
 
 
+def test_a_table_of_no_cases_has_no_error_ratios() -> None:
+    table = ImplementationTable({"fake": 0}, [], 80, power=False)
+    assert plain([*table.head, *table.row("fake", [])]) == [
+        "implementation         cases",
+        "────────────────────────────",
+        "fake                 no data",
+    ]
+
+
 def test_names_in_the_head_of_the_feature_table_are_broken_at_their_parts() -> None:
     report = many()
     grouped = by_implementation(report.results)

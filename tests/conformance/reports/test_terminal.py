@@ -114,11 +114,12 @@ def test_an_implementation_has_a_row_as_soon_as_it_has_finished() -> None:
 
 def test_rows_have_the_layout_of_the_summary() -> None:
     stream = io.StringIO()
+    measured = replace(PASSED, detects=2, detected="5")
     with live(stream, fake=1) as terminal:
-        terminal.show(PASSED)
+        terminal.show(measured)
     rows = stream.getvalue()
-    assert rows in summary(PASSED)
-    assert rows not in summary(PASSED, table=False)
+    assert rows in summary(measured)
+    assert rows not in summary(measured, table=False)
 
 
 def test_at_the_end_implementations_that_have_begun_or_have_no_cases_get_their_rows() -> None:
