@@ -13,7 +13,9 @@ from conformance.cases.features import DTYPES, FEATURES
 from conformance.results.record import Result
 
 MIN_CASES = 3
-"""Smallest number of failing cases, and of passing cases that each term of a condition must exclude."""
+"""Smallest number of failing cases, and of passing cases that do not meet the condition."""
+MIN_EXCLUDED = 2
+"""Smallest number of passing cases that each of two terms must exclude among those that meet the other term."""
 MIN_FAILING_SHARE = 0.8
 """Smallest share of failing cases among those that meet a condition which some passing cases meet, too."""
 
@@ -99,7 +101,7 @@ def find(failing: Iterable[Result], passing: Iterable[Result]) -> Condition | No
     candidates += [
         ((one, other), 0)
         for (first, one), (second, other) in combinations(met_by.items(), 2)
-        if one.name != other.name and not first & second and min(first.bit_count(), second.bit_count()) >= MIN_CASES
+        if one.name != other.name and not first & second and min(first.bit_count(), second.bit_count()) >= MIN_EXCLUDED
     ]
     strong = [(terms, met) for terms, met in candidates if _is_strong(len(fails), met, len(passes) - met)]
     if not strong:
