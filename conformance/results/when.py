@@ -95,7 +95,7 @@ def find(failing: Iterable[Result], passing: Iterable[Result]) -> Condition | No
     # All failing cases meet each term. Of terms that the same passing cases meet, the simplest one is kept.
     met_by: dict[int, Term] = {}
     for term in sorted(_terms(fails, passes), key=lambda term: term.cost):
-        mask = sum(1 << place for place, facts in enumerate(passes) if term.holds(facts[term.name]))
+        mask = int("".join("1" if term.holds(facts[term.name]) else "0" for facts in passes), 2)
         met_by.setdefault(mask, term)
     candidates: list[tuple[tuple[Term, ...], int]] = [((term,), mask.bit_count()) for mask, term in met_by.items()]
     candidates += [
