@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,6 +95,18 @@ class Wrong(Faithful):
     def solve(self, problem: Problem) -> Solution:
         solution = dict(super().solve(problem))
         return solution | {"h_n": solution["h_n"] * np.float32(1.5), "grad.input": -solution["grad.input"]}
+
+
+class ReverseWithoutBiases(Faithful):
+    """Ignores the biases of the reverse direction. Their gradients are 0."""
+
+    name = "reverse-without-biases"
+
+    def exact(self, problem: Problem) -> dict[str, Any]:
+        ignored = [name for name in problem.parameters if name.startswith("bias") and name.endswith("_reverse")]
+        read = {name: 0 * array if name in ignored else array for name, array in problem.parameters.items()}
+        found = super().exact(replace(problem, parameters=read))
+        return {name: 0 * array if name.removeprefix("grad.") in ignored else array for name, array in found.items()}
 
 
 class BatchFirstStates(Faithful):

@@ -24,6 +24,7 @@ from conformance.defects.power import bitmasks
 from conformance.errors import MISSING, WRONG_USE, UserError
 from conformance.known import divergences as known
 from conformance.reports import markdown
+from conformance.reports.causes import group_by_cause
 from conformance.reports.page import write as page_writer
 from conformance.reports.terminal import Terminal, summarise
 from conformance.results.header import Header, ShardInfo
@@ -241,6 +242,16 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
         "counts": counts(report.results),
         "planned": report.planned,
         "largest_error_ratio": plain(largest),
+        "causes": [
+            {
+                "implementation": cause.implementation,
+                "what": cause.what,
+                "defects": cause.defects,
+                "cases": len(cause.results),
+                "when": cause.when,
+            }
+            for cause in group_by_cause(report.results)
+        ],
         "deviations": rows([result for result in report.results if result.deviates]),
         "rejected": rows([result for result in report.results if result.rejected]),
         "seconds": plain(phases(report.results)),

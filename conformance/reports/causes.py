@@ -1,9 +1,10 @@
-"""Groups the failures of a run by their cause."""
+"""Groups the failures of a run by their cause, and finds the options on which each cause depends."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from conformance.results import when
 from conformance.results.record import Result
 from conformance.results.summary import by_implementation
 
@@ -17,22 +18,28 @@ class Cause:
         what: description of the cause.
         defects: ids of the defects that explain each of the failures; empty for unexplained failures.
         results: results of the failures.
+        when: condition that separates the failures from the passing cases, see ``conformance.results.when``; empty if
+            there is none.
     """
 
     implementation: str
     what: str
     defects: tuple[str, ...]
     results: tuple[Result, ...]
+    when: str = ""
 
 
 def group_by_cause(results: Iterable[Result]) -> list[Cause]:
     """Groups diagnosed failures by implementation and cause, the most frequent cause first, unexplained failures last.
 
-    A failure may have several possible causes. A group lists only those that all of its failures share.
+    A failure may have several possible causes. A group lists only those that all of its failures share. The results
+    include the passing cases, from which each group's condition follows.
     """
     groups = []
     for name, own in by_implementation(results).items():
-        left = [result for result in own if result.causes]
+        passing = [result for result in own if result.status == "pass"]
+        diagnosed = [result for result in own if result.deviates and result.diagnosis]
+        left = [result for result in diagnosed if result.causes]
         while left:
             votes = Counter(cause for result in left for cause in result.causes)
             commonest = max(votes, key=lambda cause: votes[cause])
@@ -40,11 +47,15 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
             first = together[0].causes
             shared = {cause: first[cause] for cause in first if all(cause in one.causes for one in together)}
             what = "behaves exactly like an LSTM " + ", or like one ".join(shared.values())
-            groups.append(Cause(name, what, tuple(shared), tuple(together)))
+            groups.append(Cause(name, what, tuple(shared), tuple(together), _when(together, passing)))
             left = [result for result in left if commonest not in result.causes]
-        if unexplained := [result for result in own if result.diagnosis and not result.causes]:
-            groups.append(Cause(name, "unexplained", (), tuple(unexplained)))
+        if unexplained := [result for result in diagnosed if not result.causes]:
+            groups.append(Cause(name, "unexplained", (), tuple(unexplained), _when(unexplained, passing)))
     return groups
+
+
+def _when(failing: Sequence[Result], passing: Sequence[Result]) -> str:
+    return str(when.find(failing, passing) or "")
 
 
 def count_cases(results: Sequence[Result]) -> str:

@@ -118,7 +118,7 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
     if not deviations:
         return
     yield "## Deviations\n"
-    yield from _causes(deviations)
+    yield from _causes(results)
     for result in deviations[:SHOWN_DEVIATIONS]:
         yield f"### {result.status}: {marked.code(result.id)}\n"
         yield f"{marked.text(result.reason)}\n"
@@ -137,8 +137,8 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
         yield f"and {len(deviations) - SHOWN_DEVIATIONS} more, see the results file.\n"
 
 
-def _causes(deviations: Sequence[Result]) -> Iterator[str]:
-    groups = group_by_cause(deviations)
+def _causes(results: Sequence[Result]) -> Iterator[str]:
+    groups = group_by_cause(results)
     if not groups:
         return
     yield "### Causes\n"
@@ -147,11 +147,12 @@ def _causes(deviations: Sequence[Result]) -> Iterator[str]:
             marked.code(group.implementation),
             str(len(group.results)),
             marked.text(group.what),
+            marked.text(group.when),
             ", ".join(map(marked.code, group.defects)),
         ]
         for group in groups
     ]
-    yield marked.table(["implementation", "cases", "cause", "defects"], rows)
+    yield marked.table(["implementation", "cases", "cause", "when", "defects"], rows)
 
 
 def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str]:

@@ -159,7 +159,7 @@ def summarise(report: Report, stream: IO[str] | None = None, table: bool = True)
     _print_times(console, report, grouped)
     deviations = [result for result in report.results if result.deviates]
     if deviations:
-        _print_causes(console, deviations)
+        _print_causes(console, report.results)
         _print_deviations(console, deviations, report.header.specs)
     found = counts(report.results)
     line = ", ".join(f"{amount} {status}" for status, amount in found.items()) or "nothing ran"
@@ -236,14 +236,16 @@ def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequenc
             console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {printable(what)}"), soft_wrap=True)
 
 
-def _print_causes(console: Console, deviations: Sequence[Result]) -> None:
-    groups = group_by_cause(deviations)
+def _print_causes(console: Console, results: Sequence[Result]) -> None:
+    groups = group_by_cause(results)
     if not groups:
         return
     console.print()
     console.print(Text("Causes", style="bold"))
     for group in groups:
         _print(console, f"{count_cases(group.results)} of {group.implementation}: {group.what}", indent="  ")
+        if group.when:
+            _print(console, f"when   {group.when}", indent="    ")
 
 
 def _print_deviations(console: Console, deviations: Sequence[Result], specs: Mapping[str, str]) -> None:

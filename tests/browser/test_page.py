@@ -15,6 +15,7 @@ from conformance.results.record import Result
 from conformance.results.summary import by_implementation, table
 from conformance.results.trend import trend
 from tests.browser.conftest import Open, report
+from tests.conformance.reports.test_markdown import BIASED
 
 RESULT = f"#/result/wrong/{quote('cases/a.yaml::plain', safe='')}"
 VIEWS = {
@@ -371,3 +372,11 @@ def test_trend_and_comparison_are_views(open_page: Open, results: Results) -> No
     assert line.locator("circle").count() == 2
     assert line.locator(".runs").inner_text().split() == ["3/3", "3/3"]
     assert "no data" in page.locator(".trend tr", has_text="raises").inner_text()
+
+
+def test_a_cause_is_shown_with_the_options_on_which_it_depends(open_page: Open) -> None:
+    page = open_page(report(tuple(BIASED)))
+    words = "when bias: true (3 of 3 such cases fail, 0 of 3 others)"
+    assert words in page.locator(".causes").inner_text()
+    go(page, "#/implementation/fake")
+    assert words in page.locator(".causes").inner_text()

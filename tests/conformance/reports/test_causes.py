@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from conformance.reports.causes import count_cases, group_by_cause
 from conformance.results.record import Result
 
@@ -32,3 +34,31 @@ def test_implementations_and_unexplained_failures_have_their_own_groups() -> Non
         ("other", ("a",), "1 case"),
     ]
     assert groups[1].what == "unexplained"
+
+
+def test_each_group_has_the_condition_that_separates_its_failures_from_the_passing_cases() -> None:
+    passing = [Result(f"pass {number}", f"pass {number}", "mine", "pass") for number in range(4)]
+    biases = [replace(failed(f"bias {number}", "a"), options={"bias": False}) for number in range(3)]
+    reverse = [replace(failed(f"reverse {number}", "b"), options={"direction": "reverse"}) for number in range(4)]
+    unexplained = [replace(failed(f"clip {number}"), features=("clip",)) for number in range(3)]
+    groups = group_by_cause([*passing, *biases, *reverse, *unexplained])
+    assert [group.when for group in groups] == [
+        "direction: reverse (4 of 4 such cases fail, 0 of 4 others)",
+        "bias: false (3 of 3 such cases fail, 0 of 4 others)",
+        "clip (3 of 3 such cases fail, 0 of 4 others)",
+    ]
+
+
+def test_only_passing_cases_of_the_same_implementation_count_as_passing() -> None:
+    failures = [replace(failed(f"fail {number}", "a"), options={"bias": False}) for number in range(3)]
+    passing = [Result(f"pass {number}", f"pass {number}", "mine", "pass") for number in range(3)]
+    assert group_by_cause([*failures, *passing])[0].when
+    others = [
+        [*passing[:2], replace(passing[2], status=status)] for status in ("known", "unsupported", "not-run", "error")
+    ]
+    for results in (*others, [replace(result, implementation="other") for result in passing]):
+        assert not group_by_cause([*failures, *results])[0].when
+
+
+def test_known_divergences_are_not_failures() -> None:
+    assert group_by_cause([replace(failed("one", "a"), status="known")]) == []

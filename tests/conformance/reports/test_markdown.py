@@ -30,6 +30,15 @@ KNOWN = replace(PASSED, case="a.yaml::four", status="known", reason="one: It err
 UNSUPPORTED = replace(PASSED, case="a.yaml::five", status="unsupported", reason="cannot", error_ratio=None)
 NOT_RUN = replace(PASSED, implementation="absent", status="not-run", reason="not installed", error_ratio=None)
 
+BIASED = [
+    *(
+        replace(FAILED, case=f"a.yaml::biased-{number}", diagnosis="one", causes={"one": "that ignores biases"})
+        for number in range(3)
+    ),
+    *(replace(PASSED, case=f"a.yaml::unbiased-{number}", options={"bias": False}) for number in range(3)),
+]
+"""Failures that depend on an option."""
+
 
 def make_report(*results: Result, complete: bool = True) -> Report:
     header = Header(
@@ -112,3 +121,9 @@ def test_the_number_of_listed_cases_is_limited() -> None:
 
 def test_an_empty_run_has_a_report() -> None:
     assert "Nothing ran." in markdown.render(make_report())
+
+
+def test_causes_are_listed_with_the_options_on_which_they_depend() -> None:
+    cause = "behaves exactly like an LSTM that ignores biases"
+    condition = "bias: true (3 of 3 such cases fail, 0 of 3 others)"
+    assert f"| `fake` | 3 | {cause} | {condition} | `one` |" in markdown.render(make_report(*BIASED)).splitlines()

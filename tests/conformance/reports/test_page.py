@@ -149,6 +149,14 @@ def test_the_page_contains_every_row() -> None:
     assert held["error_ratios"][1] == ["inf", 1.01], "1.0001 is above the budget, so it must not be rounded to 1"
 
 
+def test_a_cause_has_the_options_on_which_it_depends() -> None:
+    unbiased = [replace(PASSED, case=f"a.yaml::unbiased-{number}", options={"bias": False}) for number in range(3)]
+    biased = [replace(FAILED, case=f"a.yaml::biased-{number}", options={}) for number in range(3)]
+    shown = overview(make_report(*biased, *unbiased))["causes"]
+    assert [each["when"] for each in shown] == ["bias: true (3 of 3 such cases fail, 0 of 3 others)"]
+    assert overview(ALL)["causes"][0]["when"] == ""
+
+
 def test_equal_details_are_stored_once_in_columns() -> None:
     element = {
         "index": [0],

@@ -8,7 +8,7 @@ from conformance.reports.terminal import SHOWN_TIMES, Terminal, summarise
 from conformance.results.record import Result
 from conformance.results.summary import Cell
 from tests.conformance.reports import hostile
-from tests.conformance.reports.test_markdown import ALL, FAILED, KNOWN, PASSED, make_report
+from tests.conformance.reports.test_markdown import ALL, BIASED, FAILED, KNOWN, PASSED, make_report
 
 
 def summary(*results: Result, complete: bool = True, table: bool = True) -> str:
@@ -53,6 +53,13 @@ def test_only_the_largest_times_are_listed() -> None:
 def test_only_the_first_deviations_are_listed() -> None:
     many = [replace(FAILED, case=f"a.yaml::case-{number}") for number in range(13)]
     assert "and 3 more, see the report" in summary(*many)
+
+
+def test_a_cause_is_listed_with_the_options_on_which_it_depends() -> None:
+    lines = summary(*BIASED).splitlines()
+    place = lines.index("  3 cases of fake: behaves exactly like an LSTM that ignores biases")
+    assert lines[place + 1] == "    when   bias: true (3 of 3 such cases fail, 0 of 3 others)"
+    assert not any(line.strip().startswith("when") for line in summary(*BIASED[:4]).splitlines())
 
 
 def test_an_incomplete_run_is_reported() -> None:

@@ -41,7 +41,7 @@ def test_failures_with_the_same_cause_are_grouped(capsys: pytest.CaptureFixture[
     assert f"\nCauses\n  3 cases of broken.WrongGatesMappedBack: {GATES}\n" in capsys.readouterr().out
     report = (OUTPUT / "report.md").read_text()
     assert "### Causes" in report
-    assert f"| `broken.WrongGatesMappedBack` | 3 | {GATES} | `gates-read-iofg` |" in report
+    assert f"| `broken.WrongGatesMappedBack` | 3 | {GATES} |  | `gates-read-iofg` |" in report
     assert f"Diagnosis: {GATES}" in report
     for result in read(OUTPUT / "results.jsonl").results:
         assert result.causes == {"gates-read-iofg": "whose gates are read i, o, f, g"}
