@@ -1,0 +1,216 @@
+"""Finds out by experiment what an implementation reads and returns wrongly."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, explain
+from conformance.defects.experiment.inputs import Response, respond
+from conformance.defects.experiment.probes import DTYPES, PROBES, probe
+from conformance.defects.experiment.trial import Arrays, ImplementationError, Subject, Trial
+from conformance.defects.experiment.verify import DRAWS, choose, is_verified, verify
+
+MAX_TOTAL_CPU_SECONDS = 20.0
+"""CPU time for the searches on one implementation."""
+_MAX_OBSERVATIONS = 4
+"""Number of observations about responses that are kept for each probe."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an implementation does wrongly.
+
+    Attributes:
+        what: description, such as ``ignores bias_hh of layer 1``.
+        probes: names of the probes in which it was found.
+        verified: whether the reference with this change reproduces every tensor. Otherwise it is an observation.
+        solutions: number of solutions that the changed reference reproduces.
+        misfit: largest |deviation| from the changed reference, in tolerances; 0 for an observation.
+    """
+
+    what: str
+    probes: tuple[str, ...]
+    verified: bool = False
+    solutions: int = 0
+    misfit: float = 0.0
+
+
+@dataclass
+class Dissection:
+    """What an implementation reads and returns wrongly, and what was probed.
+
+    Attributes:
+        implementation: name of the implementation.
+        probed: dtype of each probe that ran.
+        forward_only: probes of which the implementation computes no gradients.
+        failing: names of the probes that do not conform.
+        unsupported: reasons why probes did not run.
+        findings: what is wrong, verified findings first.
+        unexplained: failing probes without a verified explanation.
+        changed: number of blocks that were changed alone.
+        exact: whether the implementation declares no rounding beyond that of the dtype.
+    """
+
+    implementation: str
+    probed: dict[str, str] = field(default_factory=dict)
+    forward_only: list[str] = field(default_factory=list)
+    failing: list[str] = field(default_factory=list)
+    unsupported: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    changed: int = 0
+    exact: bool = True
+
+    @property
+    def is_correct(self) -> bool:
+        """Whether nothing wrong was found."""
+        return not (self.failing or self.findings)
+
+
+def dissect(subject: Subject) -> Dissection:
+    """Runs all probes and experiments on an implementation."""
+    result = Dissection(subject.adapter.name)
+    trials = _run_probes(subject, result)
+    try:
+        if unrepeatable := _unrepeatable(subject, trials):
+            result.findings = unrepeatable
+            return result
+        failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
+        result.failing += failing
+        _explain_failures(subject, failing, result)
+        conforming = [trial for name, trial in trials.items() if name not in failing]
+        if conforming:
+            richest = max(conforming, key=lambda trial: (len(trial.observation.got), trial.case.lengths is not None))
+            responses = respond(subject, richest)
+            result.changed += len(responses)
+            result.findings += _observations(responses, richest.case.name)
+    except ImplementationError as raised:
+        result.findings.append(Finding(f"raises {raised} after other problems were solved", ()))
+    return result
+
+
+def _run_probes(subject: Subject, result: Dissection) -> dict[str, Trial]:
+    trials: dict[str, Trial] = {}
+    for name in PROBES:
+        try:
+            case = _supported(subject, name)
+            if isinstance(case, str):
+                result.unsupported[name] = case
+                continue
+            trials[name] = subject.try_problem(subject.problem(case))
+        except ImplementationError as raised:
+            if getattr(raised.error, "status", "") == "unsupported":
+                result.unsupported[name] = str(raised.error)
+            else:
+                result.findings.append(Finding(f"raises {str(raised).splitlines()[0]}", (name,)))
+                result.failing.append(name)
+            continue
+        result.probed[name] = case.dtype
+        result.exact &= subject.is_exact(case)
+        if "gradients" not in case.check:
+            result.forward_only.append(name)
+    return trials
+
+
+def _supported(subject: Subject, name: str) -> Case | str:
+    """Returns a probe in the first supported dtype; otherwise the reason for the last one."""
+    found: Case | str = ""
+    for dtype in DTYPES:
+        found = subject.supported(probe(name, dtype))
+        if isinstance(found, Case):
+            break
+    return found
+
+
+def _unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
+    """Solves each problem twice, and again after others. Returns what does not repeat."""
+    found: dict[str, list[str]] = {}
+    before = None
+    for name, trial in trials.items():
+        history = ["solved again at once", "solved again after another problem of the same shape"]
+        again = [subject.solve(trial.problem)]
+        subject.solve(subject.problem(trial.case, 1))
+        again.append(subject.solve(trial.problem))
+        if before is not None:
+            subject.solve(before)
+            again.append(subject.solve(trial.problem))
+            history.append("solved again after a problem of another shape")
+        before = trial.problem
+        for solution, when in zip(again, history, strict=True):
+            if differing := _differing(trial, solution):
+                found.setdefault(
+                    f"does not repeat: {', '.join(differing)} differ when the same problem is {when}", []
+                ).append(name)
+                break
+    return [Finding(what, tuple(names)) for what, names in found.items()]
+
+
+def _differing(trial: Trial, solution: Arrays) -> list[str]:
+    """Returns the names of the tensors that differ by more than rounding from those of the first solution."""
+    names = []
+    for name, first in trial.judged.solution.items():
+        other = solution.get(name)
+        if np.shape(other) != np.shape(first) or name not in trial.judged.expectation.budget:
+            names += [name] if np.shape(other) != np.shape(first) else []
+            continue
+        open_elements = np.isinf(trial.judged.expectation.budget[name])
+        if np.shape(open_elements) != np.shape(first):
+            continue
+        first, other = np.asarray(first, np.float64), np.asarray(other, np.float64)
+        near = np.isclose(first, other, rtol=0.0, atol=2 * trial.tolerance(name), equal_nan=True)
+        if not (near | open_elements).all():
+            names.append(name)
+    return names
+
+
+def _fails(subject: Subject, trial: Trial) -> bool:
+    """Returns whether a trial deviates, and its deviation is proven or occurs in another draw."""
+    if trial.verdict.conforms or trial.verdict.proven:
+        return not trial.verdict.conforms
+    return any(not subject.try_problem(subject.problem(trial.case, draw)).verdict.conforms for draw in DRAWS)
+
+
+def _explain_failures(subject: Subject, failing: Mapping[str, Trial], result: Dissection) -> None:
+    explanations: dict[str, Rules] = {}
+    measured: dict[str, list[Response]] = {}
+
+    def responses(name: str) -> list[Response]:
+        if name not in measured:
+            measured[name] = respond(subject, failing[name])
+        return measured[name]
+
+    start = time.process_time()
+    for name, trial in failing.items():
+        left = MAX_TOTAL_CPU_SECONDS - (time.process_time() - start)
+        rules = explain(trial, lambda name=name: responses(name), [*explanations.values()], min(left, MAX_CPU_SECONDS))  # type: ignore[misc]
+        if rules:
+            explanations[name] = rules
+    chosen = choose(failing, explanations)
+    verified = {name: found for name, rules in chosen.items() if (found := verify(subject, failing[name], rules))}
+    for rule in dict.fromkeys(rule for rules in chosen.values() for rule in rules):
+        names = tuple(name for name, rules in chosen.items() if rule in rules)
+        sure = is_verified(rule, failing, verified)
+        misfit = max((verified[name].misfit for name in names), default=math.inf) if sure else 0.0
+        result.findings.append(Finding(str(rule), names, sure, len(names) * (1 + len(DRAWS)) if sure else 0, misfit))
+    result.findings.sort(key=lambda finding: not finding.verified)
+    result.unexplained = [name for name in failing if name not in verified]
+    for name in result.unexplained:
+        trial = failing[name]
+        if trial.comparable:
+            result.findings += _observations(responses(name), name)
+        wrong = [tensor.reason for tensor in trial.verdict.tensors if tensor.reason]
+        result.findings.append(Finding(wrong[0], (name,)))
+    result.changed += sum(len(found) for found in measured.values())
+
+
+def _observations(responses: list[Response], name: str) -> list[Finding]:
+    """Describes the first wrong responses."""
+    wrong = [str(response) for response in responses if response.is_wrong]
+    found = [Finding(text, (name,)) for text in wrong[:_MAX_OBSERVATIONS]]
+    if len(wrong) > _MAX_OBSERVATIONS:
+        found.append(Finding(f"{len(wrong) - _MAX_OBSERVATIONS} more blocks respond wrongly", (name,)))
+    return found

@@ -1,0 +1,205 @@
+"""Moves: the ways in which a block can be taken from elsewhere."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+
+from conformance.cases.case import Case
+from conformance.defects.experiment.blocks import (
+    DIRECTIONS,
+    GATES,
+    PARAMETERS,
+    RESULTS,
+    Block,
+    Term,
+    axes,
+    bare_kind,
+    values,
+)
+
+Terms = tuple[Term, ...]
+
+ZEROS = "as zeros"
+_LETTERS = "ifgo"
+_STATE_PAIRS = {"h_0": "c_0", "c_0": "h_0", "h_n": "c_n", "c_n": "h_n"}
+
+
+@dataclass(frozen=True)
+class Move:
+    """A way in which blocks are taken from elsewhere. Moves with the same words are equal.
+
+    Attributes:
+        words: description that follows the name of a tensor, such as ``with its rows in reverse order``.
+        terms: function that returns the terms that take the place of a block; None if the move does not apply.
+    """
+
+    words: str
+    terms: Callable[[Block, Case], Terms | None] = field(compare=False)
+
+
+def moves(kind: str, case: Case) -> Iterator[Move]:
+    """Yields the moves of the blocks of a kind, the simplest ones first."""
+    yield Move(ZEROS, lambda *_: ())
+    for axis in axes(kind):
+        if len(values(axis, case)) > 1:
+            yield from _MOVES_OF_AXIS[axis](case)
+    yield from _kinds(kind)
+    yield from _memory_orders(kind)
+    yield from _factors()
+
+
+def _to(axis: str, words: str, place: Callable[[int, Case], int | None]) -> Move:
+    """Returns a move that changes one coordinate."""
+
+    def terms(block: Block, case: Case) -> Terms | None:
+        found = place(getattr(block, axis), case)
+        if found is None or found not in values(axis, case):
+            return None
+        return ((replace(block, **{axis: found}), 1.0),)
+
+    return Move(words, terms)
+
+
+def _constant(number: int) -> Callable[[int, Case], int]:
+    return lambda *_: number
+
+
+def _ordered(axis: str, order: tuple[int, ...]) -> Callable[[int, Case], int | None]:
+    return lambda i, case: order[i] if len(values(axis, case)) == len(order) else None
+
+
+def _rows(case: Case) -> Iterator[Move]:
+    yield _to("row", "with its rows in reverse order", lambda row, case: (case.rows or 1) - 1 - row)
+    for row in values("row", case):
+        yield _to("row", f"from row {row}", _constant(row))
+    count = len(values("row", case))
+    for order in permutations(range(count)) if count <= 4 else ():
+        if list(order) not in (sorted(order), sorted(order, reverse=True)):
+            yield _to("row", f"with its rows in the order {', '.join(map(str, order))}", _ordered("row", order))
+
+
+def _steps(case: Case) -> Iterator[Move]:
+    del case
+    yield _to("step", "with its steps in reverse order", lambda step, case: case.seq_len - 1 - step)
+    yield _to("step", "from its last step", lambda _, case: case.seq_len - 1)
+    yield _to("step", "from its first step", _constant(0))
+    for shift, words in ((-1, "the step before"), (1, "the step after")):
+        yield _to("step", f"from {words}, around the ends", lambda step, case, by=shift: (step + by) % case.seq_len)  # type: ignore[misc]
+        yield _shifted(shift, words)
+
+
+def _shifted(shift: int, words: str) -> Move:
+    def terms(block: Block, case: Case) -> Terms:
+        step = (block.step or 0) + shift
+        return ((replace(block, step=step), 1.0),) if 0 <= step < case.seq_len else ()
+
+    return Move(f"from {words}, zeros at the end", terms)
+
+
+def _layers(case: Case) -> Iterator[Move]:
+    yield _to("layer", "with its layers in reverse order", lambda layer, case: case.num_layers - 1 - layer)
+    for layer in values("layer", case):
+        yield _to("layer", f"from layer {layer}", _constant(layer))
+
+
+def _directions(case: Case) -> Iterator[Move]:
+    del case
+    yield _to("direction", "with its directions exchanged", lambda direction, _: 1 - direction)
+    for number, name in enumerate(DIRECTIONS):
+        yield _to("direction", f"from the {name} direction", _constant(number))
+
+    def both(block: Block, case: Case) -> Terms | None:
+        if case.model.num_directions == 1:
+            return None
+        return tuple((replace(block, direction=direction), 1.0) for direction in (0, 1))
+
+    yield Move("from the sum of both directions", both)
+
+
+def _gates(case: Case) -> Iterator[Move]:
+    del case
+    for gate, name in enumerate(GATES):
+        yield _to("gate", f"from the {name} gate", _constant(gate))
+    for order in permutations(range(4)):
+        if order != (0, 1, 2, 3):
+            letters = ", ".join(_LETTERS[gate] for gate in order)
+            yield _to("gate", f"with its gates in the order {letters}", _ordered("gate", order))
+
+
+_MOVES_OF_AXIS: dict[str, Callable[[Case], Iterator[Move]]] = {
+    "row": _rows,
+    "step": _steps,
+    "layer": _layers,
+    "direction": _directions,
+    "gate": _gates,
+}
+
+
+def _kinds(kind: str) -> Iterator[Move]:
+    """Yields moves from blocks of another kind."""
+    bare = bare_kind(kind)
+    prefix = kind.removesuffix(bare)
+    family = PARAMETERS if bare in PARAMETERS else [_STATE_PAIRS[bare]] if bare in _STATE_PAIRS else []
+    for other in family:
+        if other != bare:
+            yield Move(
+                f"from {prefix}{other}", lambda block, _, name=prefix + other: ((replace(block, kind=name), 1.0),)
+            )  # type: ignore[misc]
+    if bare in _STATE_PAIRS:
+        yield Move(
+            "exchanged", lambda block, _: ((replace(block, kind=prefix + _STATE_PAIRS[bare_kind(block.kind)]), 1.0),)
+        )
+    if kind in RESULTS[1:]:
+        yield Move("from the last step of output", lambda block, case: _from_output(block, case, case.seq_len - 1))
+        yield Move("from the first step of output", lambda block, case: _from_output(block, case, 0))
+
+
+def _from_output(block: Block, case: Case, step: int) -> Terms | None:
+    if block.layer != case.num_layers - 1:
+        return None
+    return ((Block("output", direction=block.direction, row=block.row, step=step), 1.0),)
+
+
+def _memory_orders(kind: str) -> Iterator[Move]:
+    """Yields moves that exchange two axes in memory, without exchanging them in the shape."""
+    if "step" in axes(kind):
+        yield Move("reshaped from (batch, time) order instead of transposed", _time_order)
+    elif "row" in axes(kind):
+        yield Move("reshaped from (batch, layer) order instead of transposed", _layer_order)
+        yield Move("with directions before layers", _direction_order)
+
+
+def _time_order(block: Block, case: Case) -> Terms:
+    rows = case.rows or 1
+    row, step = divmod((block.step or 0) * rows + (block.row or 0), case.seq_len)
+    return ((replace(block, row=row, step=step), 1.0),)
+
+
+def _layer_order(block: Block, case: Case) -> Terms:
+    directions = values("direction", case)
+    first = (block.layer or 0) * len(directions) + directions.index(block.direction or 0)
+    row, place = divmod(first * (case.rows or 1) + (block.row or 0), case.num_layers * len(directions))
+    layer, direction = divmod(place, len(directions))
+    return ((replace(block, layer=layer, direction=directions[direction], row=row), 1.0),)
+
+
+def _direction_order(block: Block, case: Case) -> Terms | None:
+    if case.model.num_directions == 1:
+        return None
+    direction, layer = divmod((block.layer or 0) * 2 + (block.direction or 0), case.num_layers)
+    return ((replace(block, layer=layer, direction=direction), 1.0),)
+
+
+def _factors() -> Iterator[Move]:
+    factors: dict[str, Callable[[Case], float]] = {
+        "-1": lambda _: -1.0,
+        "2": lambda _: 2.0,
+        "1/2": lambda _: 0.5,
+        "1/B": lambda case: 1 / (case.rows or 1),
+        "1/T": lambda case: 1 / case.seq_len,
+        "1/(T·B)": lambda case: 1 / (case.seq_len * (case.rows or 1)),
+        "B": lambda case: float(case.rows or 1),
+        "T": lambda case: float(case.seq_len),
+    }
+    for name, factor in factors.items():
+        yield Move(f"multiplied by {name}", lambda block, case, by=factor: ((block, by(case)),))  # type: ignore[misc]

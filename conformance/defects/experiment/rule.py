@@ -1,0 +1,197 @@
+"""Rules: what an implementation reads or returns wrongly, as a change of the reference."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.defects.experiment.blocks import (
+    DIRECTIONS,
+    GATES,
+    RESULTS,
+    Block,
+    BlockMap,
+    Term,
+    apply,
+    apply_adjoint,
+    axes,
+    blocks,
+    values,
+)
+from conformance.defects.experiment.moves import ZEROS, Move
+from conformance.verdict.oracle import solve
+from conformance.verdict.problem import Problem
+from reference import Dialect
+
+Role = Literal["reads", "returns", "cotangents", "lengths"]
+Scope = tuple[tuple[str, int], ...]
+"""Required coordinates of the blocks that a rule changes, by axis."""
+Lengths = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that an implementation reads or returns wrongly, independent of the sizes of a case.
+
+    Attributes:
+        role: whether the implementation reads tensors, returns tensors, or reads cotangents or lengths wrongly.
+        kinds: kinds of the tensors, see ``Block``.
+        move: where the blocks are taken from.
+        scope: required coordinates of the blocks that change; empty for all blocks.
+        adjoint: whether the gradients match the wrong forward pass, as with automatic differentiation.
+        lengths: change to the lengths, for that role.
+    """
+
+    role: Role
+    kinds: tuple[str, ...]
+    move: Move
+    scope: Scope = ()
+    adjoint: bool = True
+    lengths: Callable[[Lengths, Case], Lengths] | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        names = f"{' and '.join(self.kinds)}{describe_scope(self.scope)}"
+        if self.role == "cotangents":
+            names = f"the cotangent of {names}"
+        verb = "returns" if self.role == "returns" else "reads"
+        text = f"{verb} {names} {self.move.words}"
+        if self.move.words == ZEROS and verb == "reads":
+            text = f"ignores {names}"
+        if self.adjoint:
+            return text
+        return f"{text}; gradients are " + ("correct" if verb == "returns" else "not moved back")
+
+    def block_map(self, case: Case) -> BlockMap:
+        """Returns the blocks that change in a case, with the terms that take their place."""
+        changed: dict[Block, tuple[Term, ...]] = {}
+        for kind in self.kinds:
+            for block in blocks(kind, case):
+                if any(getattr(block, axis) != place for axis, place in self.scope):
+                    continue
+                terms = self.move.terms(block, case)
+                if terms is None or terms == ((block, 1.0),):
+                    continue
+                if all(source.width(case) == block.width(case) and _exists(source, case) for source, _ in terms):
+                    changed[block] = terms
+        return changed
+
+    def applies_to(self, case: Case) -> bool:
+        """Returns whether the rule changes what is read or returned in a case."""
+        if self.role == "lengths":
+            return case.lengths is not None
+        backward = self.role == "cotangents" or any(kind.startswith("grad.") for kind in self.kinds)
+        if backward and "gradients" not in case.check:
+            return False
+        if not case.bias and any("bias" in kind for kind in self.kinds):
+            return False
+        if not case.gives_state and any(kind.removeprefix("grad.") in ("h_0", "c_0") for kind in self.kinds):
+            return False
+        return bool(self.block_map(case))
+
+
+def describe_scope(scope: Scope) -> str:
+    """Describes coordinates, such as `` of layer 1, reverse``."""
+    names = {
+        "layer": lambda i: f"layer {i}",
+        "direction": lambda i: f"the {DIRECTIONS[i]} direction",
+        "row": lambda i: f"row {i}",
+        "step": lambda i: f"step {i}",
+        "gate": lambda i: f"the {GATES[i]} gate",
+    }
+    return f" of {', '.join(names[axis](place) for axis, place in scope)}" if scope else ""
+
+
+def length_rules() -> Iterator[Rule]:
+    """Yields the ways in which lengths can be read wrongly."""
+    changes: dict[str, Callable[[Lengths, Case], Lengths]] = {
+        "as T in every row": lambda lengths, case: np.full_like(lengths, case.seq_len),
+        "one too large": lambda lengths, case: np.minimum(lengths + 1, case.seq_len),
+        "one too small": lambda lengths, _: np.maximum(lengths - 1, 0),
+        "with its rows in reverse order": lambda lengths, _: lengths[::-1],
+        "from row 0": lambda lengths, _: np.full_like(lengths, lengths[0]),
+        "in ascending order": lambda lengths, _: np.sort(lengths),
+        "in descending order": lambda lengths, _: np.sort(lengths)[::-1],
+    }
+    for words, change in changes.items():
+        yield Rule("lengths", ("lengths",), Move(words, lambda *_: None), lengths=change)
+
+
+def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Solves a problem with the reference, changed by rules. Returns the tensors that the case compares."""
+    case = problem.case
+    reads, returns = _merged(rules, "reads", case), _merged(rules, "returns", case)
+    cotangents: Mapping[str, Any] = apply(_merged(rules, "cotangents", case).all, problem.cotangents, case)
+    cotangents = apply_adjoint(returns.results(returns.adjoint), cotangents, case)
+    sources = {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
+    read = apply(reads.all, sources, case)
+    changed = replace(
+        problem,
+        parameters={name: read[name] for name in problem.parameters},
+        input=read["input"],
+        initial_state=problem.initial_state and {name: read[name] for name in problem.initial_state},
+        cotangents=cotangents,
+        mask=_mask(rules, problem),
+    )
+    with np.errstate(all="ignore"):
+        found = solve(changed, dialect)
+    found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS}, case)
+    names = [name for name in problem.expected_shapes() if name.startswith("grad.")]
+    if names:
+        gradients = {name.removeprefix("grad."): found[name] for name in names}
+        gradients = apply_adjoint(reads.adjoint, gradients, case)
+        moved = {target: terms for target, terms in returns.all.items() if target.kind.startswith("grad.")}
+        found |= apply(moved, {f"grad.{name}": array for name, array in gradients.items()}, case)
+    return {name: found[name] for name in problem.expected_shapes()}
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """The maps of all rules with one role, which apply at the same time.
+
+    Attributes:
+        all: the map of all these rules.
+        adjoint: the map of those whose gradients match.
+    """
+
+    all: BlockMap
+    adjoint: BlockMap
+
+    @staticmethod
+    def results(block_map: BlockMap) -> BlockMap:
+        """Returns the part of a map that changes ``output``, ``h_n`` and ``c_n``."""
+        return {target: terms for target, terms in block_map.items() if target.kind in RESULTS}
+
+
+def _merged(rules: Sequence[Rule], role: Role, case: Case) -> _Merged:
+    maps = [(rule.adjoint, rule.block_map(case)) for rule in rules if rule.role == role]
+    merged: dict[Block, tuple[Term, ...]] = {}
+    adjoint: dict[Block, tuple[Term, ...]] = {}
+    for follows, block_map in maps:
+        merged |= block_map
+        if follows:
+            adjoint |= block_map
+    return _Merged(merged, adjoint)
+
+
+def _mask(rules: Sequence[Rule], problem: Problem) -> NDArray[np.bool_] | None:
+    lengths = problem.lengths
+    if lengths is None:
+        return problem.mask
+    for rule in rules:
+        if rule.lengths:
+            lengths = rule.lengths(lengths, problem.case)
+    return np.asarray(np.arange(problem.case.seq_len)[:, None] < lengths)
+
+
+def axes_of(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Returns the coordinates that the blocks of all these kinds have."""
+    return tuple(axis for axis in axes(kinds[0]) if all(axis in axes(kind) for kind in kinds))
+
+
+def _exists(block: Block, case: Case) -> bool:
+    if "bias" in block.kind and not case.bias:
+        return False
+    return all(getattr(block, axis) in values(axis, case) for axis in axes(block.kind))

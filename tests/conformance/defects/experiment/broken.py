@@ -1,0 +1,143 @@
+"""Implementations that read or return something wrongly, and unusual ones that are correct.
+
+They change the reference by hand, without the rules of the experiments. Gradients that follow a wrong read are added up
+by hand as well.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters import Adapter, Solution
+from conformance.cases.case import Case
+from conformance.verdict.oracle import solve
+from conformance.verdict.problem import Problem, round_to
+from reference import Dialect
+
+Arrays = dict[str, Any]
+
+
+class Altered(Adapter):
+    """The reference, changed before and after it runs, and rounded to the dtype of the case.
+
+    Attributes:
+        before: function that changes the problem.
+        after: function that changes the tensors, given the original problem.
+        refuses: function that returns whether a case is unsupported.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        before: Callable[[Problem], Problem] = lambda problem: problem,
+        after: Callable[[Arrays, Problem], Arrays] = lambda found, _: found,
+        refuses: Callable[[Case], bool] = lambda _: False,
+    ) -> None:
+        self.name, self.before, self.after, self.refuses = name, before, after, refuses
+
+    def supports(self, case: Case) -> str | None:
+        return "it does not support this" if self.refuses(case) else None
+
+    def solve(self, problem: Problem) -> Solution:
+        found = self.after(dict(solve(self.before(problem), Dialect())), problem)
+        return {name: round_to(problem.case.dtype, np.asarray(found[name])) for name in problem.expected_shapes()}
+
+
+def no_gradients(case: Case) -> bool:
+    return "gradients" in case.check
+
+
+def parameters(problem: Problem, change: Callable[[str, Arrays], Any]) -> Problem:
+    """Replaces each parameter by a function of its name and all parameters."""
+    return replace(problem, parameters={name: change(name, dict(problem.parameters)) for name in problem.parameters})
+
+
+def states(problem: Problem, change: Callable[[str, Arrays], Any]) -> Problem:
+    """Replaces each initial state by a function of its name and all states."""
+    state = problem.initial_state
+    return replace(problem, initial_state=state and {name: change(name, dict(state)) for name in state})
+
+
+def forward_bias_in_reverse(problem: Problem) -> Problem:
+    def change(name: str, arrays: Arrays) -> Any:
+        other = name.removesuffix("_reverse")
+        return arrays[other] if name.startswith("bias") and other in arrays else arrays[name]
+
+    return parameters(problem, change)
+
+
+def sum_bias_gradients(found: Arrays, problem: Problem) -> Arrays:
+    for name in problem.parameters:
+        other = f"grad.{name.removesuffix('_reverse')}"
+        if name.startswith("bias") and name.endswith("_reverse") and other in found:
+            found[other] = found[other] + found[f"grad.{name}"]
+            found[f"grad.{name}"] = np.zeros_like(found[other])
+    return found
+
+
+def reverse_h_0_rows(problem: Problem) -> Problem:
+    return states(problem, lambda name, arrays: arrays[name][:, ::-1] if name == "h_0" else arrays[name])
+
+
+def reverse_h_0_gradient_rows(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return found | ({"grad.h_0": found["grad.h_0"][:, ::-1]} if "grad.h_0" in found else {})
+
+
+def c_0_of_layer_0(problem: Problem) -> Problem:
+    def change(name: str, arrays: Arrays) -> Any:
+        directions = problem.case.model.num_directions
+        return np.concatenate([arrays[name][:directions]] * problem.case.num_layers) if name == "c_0" else arrays[name]
+
+    return states(problem, change)
+
+
+def ignore_bias_hh_of_layer_1(problem: Problem) -> Problem:
+    return parameters(
+        problem, lambda name, arrays: arrays[name] * (0.0 if name.startswith("bias_hh_l1") else 1.0)
+    )
+
+
+def no_bias_hh_gradient_of_layer_1(found: Arrays, problem: Problem) -> Arrays:
+    return {
+        name: np.zeros_like(array) if name.startswith("grad.bias_hh_l1") else array for name, array in found.items()
+    }
+
+
+def ignore_lengths(problem: Problem) -> Problem:
+    return replace(problem, lengths=None, mask=None)
+
+
+def repeat_last_output(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return found | {"output": np.broadcast_to(found["output"][-1:], found["output"].shape)}
+
+
+def average_weight_hh_gradient(found: Arrays, problem: Problem) -> Arrays:
+    rows = problem.case.rows or 1
+    return {name: array / (rows if name.startswith("grad.weight_hh") else 1) for name, array in found.items()}
+
+
+def swap_forget_and_candidate(problem: Problem) -> Problem:
+    def change(name: str, arrays: Arrays) -> Any:
+        i, f, g, o = np.split(arrays[name], 4)
+        return np.concatenate([i, g, f, o])
+
+    return parameters(problem, change)
+
+
+def reshape_output(found: Arrays, problem: Problem) -> Arrays:
+    steps, rows, width = found["output"].shape
+    del problem
+    return found | {"output": found["output"].swapaxes(0, 1).reshape(steps, rows, width)}
+
+
+def ignore_c_n_cotangent(problem: Problem) -> Problem:
+    return replace(problem, cotangents={**problem.cotangents, "c_n": np.zeros_like(problem.cotangents["c_n"])})
+
+
+def add_sine(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return found | {"c_n": found["c_n"] + 0.01 * np.sin(50 * found["c_n"])}
