@@ -77,6 +77,18 @@ BlockMap = Mapping[Block, tuple[Term, ...]]
 """For each block that changes, the terms whose sum takes its place. No terms mean 0."""
 
 
+def describe_block(block: Block) -> str:
+    """Describes a block, such as ``c_0, layer 1, forward, row 0``."""
+    words = {
+        "layer": f"layer {block.layer}",
+        "direction": DIRECTIONS[block.direction or 0],
+        "gate": f"{GATES[block.gate or 0]} gate",
+        "step": f"step {block.step}",
+        "row": f"row {block.row}",
+    }
+    return ", ".join([block.kind, *(words[axis] for axis in axes(block.kind))])
+
+
 def bare_kind(kind: str) -> str:
     """Returns a kind without the prefix of gradients."""
     return kind.removeprefix("grad.")

@@ -16,6 +16,10 @@ from conformance.defects.experiment.verify import DRAWS, choose, is_verified, ve
 
 MAX_TOTAL_CPU_SECONDS = 20.0
 """CPU time for the searches on one implementation."""
+_MAX_SEARCHES = 3
+"""Number of searches without an explanation after which only explanations of other probes are tried."""
+_MAX_OBSERVED_PROBES = 2
+"""Number of unexplained probes for which responses are measured."""
 _MAX_OBSERVATIONS = 4
 """Number of observations about responses that are kept for each probe."""
 
@@ -183,9 +187,13 @@ def _explain_failures(subject: Subject, failing: Mapping[str, Trial], result: Di
             measured[name] = respond(subject, failing[name])
         return measured[name]
 
+    tried: list[str] = []
     start = time.process_time()
     for name, trial in failing.items():
         left = MAX_TOTAL_CPU_SECONDS - (time.process_time() - start)
+        if len([other for other in tried if other not in explanations]) >= _MAX_SEARCHES:
+            left = 0.0
+        tried.append(name)
         rules = explain(trial, lambda name=name: responses(name), [*explanations.values()], min(left, MAX_CPU_SECONDS))  # type: ignore[misc]
         if rules:
             explanations[name] = rules
@@ -198,13 +206,29 @@ def _explain_failures(subject: Subject, failing: Mapping[str, Trial], result: Di
         result.findings.append(Finding(str(rule), names, sure, len(names) * (1 + len(DRAWS)) if sure else 0, misfit))
     result.findings.sort(key=lambda finding: not finding.verified)
     result.unexplained = [name for name in failing if name not in verified]
-    for name in result.unexplained:
+    deviating: dict[str, list[str]] = {}
+    for count, name in enumerate(result.unexplained):
         trial = failing[name]
-        if trial.comparable:
+        if trial.comparable and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
-        wrong = [tensor.reason for tensor in trial.verdict.tensors if tensor.reason]
-        result.findings.append(Finding(wrong[0], (name,)))
+        deviating.setdefault(_deviation(trial), []).append(name)
+    result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())
+
+
+def _deviation(trial: Trial) -> str:
+    """Describes which tensors deviate and which conform."""
+    if not trial.comparable:
+        return next(tensor.reason for tensor in trial.verdict.tensors if tensor.reason)
+    names = dict.fromkeys(_short(tensor.name) for tensor in trial.verdict.tensors)
+    wrong = dict.fromkeys(_short(tensor.name) for tensor in trial.verdict.tensors if tensor.reason)
+    right = [name for name in names if name not in wrong]
+    return f"{', '.join(wrong)} deviate" + (f"; {', '.join(right)} conform" if right else "")
+
+
+def _short(name: str) -> str:
+    """Returns the name of a tensor, without layer and direction."""
+    return name.partition("_l")[0]
 
 
 def _observations(responses: list[Response], name: str) -> list[Finding]:

@@ -7,7 +7,13 @@ from itertools import product
 from typing import Any
 
 from conformance.defects.experiment.blocks import RESULTS, read_kinds, tensors_of
-from conformance.defects.experiment.inputs import Response, cotangent_rules, read_rules
+from conformance.defects.experiment.inputs import (
+    Response,
+    cotangent_rules,
+    pairs_of_read_rules,
+    read_rules,
+    suggested_rules,
+)
 from conformance.defects.experiment.outputs import find_returned
 from conformance.defects.experiment.rule import Rule, length_rules, predict
 from conformance.defects.experiment.trial import Trial
@@ -71,15 +77,15 @@ class _Search:
             return
         if returned := self._returned(wrong, self._predict_results(())):
             yield returned
-        for rule in self._candidates():
+        for rules in self._candidates():
             if time.process_time() > self._deadline:
                 return
-            prediction = self._predict_results((rule,))
+            prediction = self._predict_results(rules)
             left = self._wrong(prediction)
             if not left:
-                yield (rule,)
+                yield rules
             elif len(left) < len(wrong) and (returned := self._returned(left, prediction)):
-                yield (rule, *returned)
+                yield (*rules, *returned)
 
     def with_gradients(self, rules: Rules) -> Rules | None:
         """Adds rules until the gradients are reproduced too; None if they are not."""
@@ -100,10 +106,14 @@ class _Search:
                 return (*best, rule, *returned)
         return None
 
-    def _candidates(self) -> Iterator[Rule]:
+    def _candidates(self) -> Iterator[Rules]:
+        case = self._trial.case
         if self._trial.problem.lengths is not None:
-            yield from length_rules()
-        yield from read_rules(self._trial.case, self._responses())
+            yield from ((rule,) for rule in length_rules())
+        # Two mistakes that the responses suggest are more likely than one that they do not.
+        yield from ((rule,) for rule in suggested_rules(case, self._responses()))
+        yield from pairs_of_read_rules(case, self._responses())
+        yield from ((rule,) for rule in read_rules(case))
 
     def _returned(self, wrong: Sequence[str], prediction: dict[str, Any]) -> Rules | None:
         """Returns a rule for each kind of wrong tensors; None if one is not found among the predicted values."""

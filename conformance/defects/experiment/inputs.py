@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.experiment.blocks import DIRECTIONS, GATES, RESULTS, Block, axes, blocks, read_kinds, values
+from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, values
 from conformance.defects.experiment.moves import Move, moves
 from conformance.defects.experiment.outputs import scopes_of
-from conformance.defects.experiment.rule import Rule, Scope, axes_of
+from conformance.defects.experiment.rule import Role, Rule, Scope, axes_of
 from conformance.defects.experiment.trial import Subject, Trial, with_block
 from conformance.verdict.oracle import solve
 from conformance.verdict.problem import round_to
@@ -68,30 +68,47 @@ def respond(subject: Subject, trial: Trial) -> list[Response]:
     case = trial.case
     responses = [_response(subject, trial, block, False) for kind in read_kinds(case) for block in blocks(kind, case)]
     if "gradients" in case.check:
-        responses += [_response(subject, trial, block, True) for kind in RESULTS for block in blocks(kind, case)]
+        specified = trial.problem.specified_steps(trial.judged.dialect)
+        responses += [
+            _response(subject, trial, block, True)
+            for kind in RESULTS
+            for block in blocks(kind, case)
+            if kind != "output" or specified is None or specified[block.step, block.row]
+        ]
     return responses
 
 
-def read_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
-    """Yields the ways in which tensors may be read wrongly, those that the responses suggest first."""
-    yield from _rules("reads", read_kinds(case), case, [each for each in responses if not each.is_cotangent])
+def suggested_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
+    """Yields the ways in which tensors may be read wrongly, as the responses suggest."""
+    responses = [each for each in responses if not each.is_cotangent]
+    suspicious = [
+        kind for kind in read_kinds(case) if any(each.is_wrong and each.block.kind == kind for each in responses)
+    ]
+    return _rules("reads", suspicious, case, responses)
+
+
+def read_rules(case: Case) -> Iterator[Rule]:
+    """Yields the ways in which tensors may be read wrongly, those of all blocks of a tensor first."""
+    return _rules("reads", read_kinds(case), case, ())
+
+
+def pairs_of_read_rules(case: Case, responses: Sequence[Response]) -> Iterator[tuple[Rule, Rule]]:
+    """Yields pairs of ways in which two kinds of tensors may be read wrongly, as the responses suggest."""
+    wrong = [each.block for each in responses if each.is_wrong and not each.is_cotangent]
+    silent = {each.block for each in responses if each.is_silent}
+    suggested: list[list[Rule]] = []
+    for kind in read_kinds(case):
+        found = [block for block in wrong if block.kind == kind]
+        scopes = scopes_of([block for block in found if block in silent] or found)
+        rules = [Rule("reads", (kind,), move, scope) for scope in scopes for move in moves(kind, case)]
+        suggested.append([rule for rule in rules if rule.applies_to(case)])
+    for one, other in combinations([rules for rules in suggested if rules], 2):
+        yield from product(one, other)
 
 
 def cotangent_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
-    """Yields the ways in which cotangents may be read wrongly, those that the responses suggest first."""
-    yield from _rules("cotangents", RESULTS, case, [each for each in responses if each.is_cotangent])
-
-
-def describe_block(block: Block) -> str:
-    """Describes a block, such as ``c_0, layer 1, forward, row 0``."""
-    words = {
-        "layer": f"layer {block.layer}",
-        "direction": DIRECTIONS[block.direction or 0],
-        "gate": f"{GATES[block.gate or 0]} gate",
-        "step": f"step {block.step}",
-        "row": f"row {block.row}",
-    }
-    return ", ".join([block.kind, *(words[axis] for axis in axes(block.kind))])
+    """Yields the ways in which cotangents may be read wrongly, as the responses suggest."""
+    return _rules("cotangents", RESULTS, case, [each for each in responses if each.is_cotangent])
 
 
 def _response(subject: Subject, trial: Trial, block: Block, is_cotangent: bool) -> Response:
@@ -109,10 +126,8 @@ def _response(subject: Subject, trial: Trial, block: Block, is_cotangent: bool) 
     kinds = [f"grad.{kind}" for kind in read_kinds(case)] if is_cotangent else RESULTS
     must, must_not, moved = set(), set(), set()
     for place in (place for kind in kinds for place in blocks(kind, case)):
-        if (
-            place.tensor not in trial.observation.got
-            or np.shape(got.get(place.tensor)) != trial.observation.shapes[place.tensor]
-        ):
+        shape = trial.observation.shapes.get(place.tensor)
+        if place.tensor not in trial.observation.got or np.shape(got.get(place.tensor)) != shape:
             continue
         tolerance = trial.tolerance(place.tensor)
         open_elements = np.isinf(place.select(trial.judged.expectation.budget, case))
@@ -129,12 +144,11 @@ def _response(subject: Subject, trial: Trial, block: Block, is_cotangent: bool) 
     return Response(block, frozenset(must), frozenset(must_not), frozenset(moved), is_cotangent)
 
 
-def _rules(role: Any, kinds: Sequence[str], case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
+def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
     silent = [each.block for each in responses if each.is_silent]
     wrong = [each.block for each in responses if each.is_wrong]
-    suspicious = [kind for kind in kinds if any(block.kind == kind for block in wrong)]
     tried: set[Rule] = set()
-    for group in [*_groups(suspicious), *_groups(kinds)]:
+    for group in _groups(kinds):
         found = [[block for block in part if block.kind in group] for part in (silent, wrong)]
         for scope in dict.fromkeys([*scopes_of(found[0]), *scopes_of(found[1]), *_scopes(group, case)]):
             for move in _shared_moves(group, case):

@@ -29,12 +29,14 @@ class Move:
     """A way in which blocks are taken from elsewhere. Moves with the same words are equal.
 
     Attributes:
-        words: description that follows the name of a tensor, such as ``with its rows in reverse order``.
+        words: description that follows the name of a tensor, such as ``with the rows in reverse order``.
         terms: function that returns the terms that take the place of a block; None if the move does not apply.
+        constant: coordinate for which all blocks are taken from the same place; empty if there is none.
     """
 
     words: str
     terms: Callable[[Block, Case], Terms | None] = field(compare=False)
+    constant: str = ""
 
 
 def moves(kind: str, case: Case) -> Iterator[Move]:
@@ -60,8 +62,9 @@ def _to(axis: str, words: str, place: Callable[[int, Case], int | None]) -> Move
     return Move(words, terms)
 
 
-def _constant(number: int) -> Callable[[int, Case], int]:
-    return lambda *_: number
+def _from(axis: str, words: str, place: Callable[[Case], int]) -> Move:
+    """Returns a move that takes all blocks from the same place of one coordinate."""
+    return replace(_to(axis, f"from {words}", lambda _, case: place(case)), constant=axis)
 
 
 def _ordered(axis: str, order: tuple[int, ...]) -> Callable[[int, Case], int | None]:
@@ -69,20 +72,20 @@ def _ordered(axis: str, order: tuple[int, ...]) -> Callable[[int, Case], int | N
 
 
 def _rows(case: Case) -> Iterator[Move]:
-    yield _to("row", "with its rows in reverse order", lambda row, case: (case.rows or 1) - 1 - row)
+    yield _to("row", "with the rows in reverse order", lambda row, case: (case.rows or 1) - 1 - row)
     for row in values("row", case):
-        yield _to("row", f"from row {row}", _constant(row))
+        yield _from("row", f"row {row}", lambda _, at=row: at)
     count = len(values("row", case))
     for order in permutations(range(count)) if count <= 4 else ():
         if list(order) not in (sorted(order), sorted(order, reverse=True)):
-            yield _to("row", f"with its rows in the order {', '.join(map(str, order))}", _ordered("row", order))
+            yield _to("row", f"with the rows in the order {', '.join(map(str, order))}", _ordered("row", order))
 
 
 def _steps(case: Case) -> Iterator[Move]:
     del case
-    yield _to("step", "with its steps in reverse order", lambda step, case: case.seq_len - 1 - step)
-    yield _to("step", "from its last step", lambda _, case: case.seq_len - 1)
-    yield _to("step", "from its first step", _constant(0))
+    yield _to("step", "with the steps in reverse order", lambda step, case: case.seq_len - 1 - step)
+    yield _from("step", "the last step", lambda case: case.seq_len - 1)
+    yield _from("step", "the first step", lambda _: 0)
     for shift, words in ((-1, "the step before"), (1, "the step after")):
         yield _to("step", f"from {words}, around the ends", lambda step, case, by=shift: (step + by) % case.seq_len)  # type: ignore[misc]
         yield _shifted(shift, words)
@@ -97,16 +100,16 @@ def _shifted(shift: int, words: str) -> Move:
 
 
 def _layers(case: Case) -> Iterator[Move]:
-    yield _to("layer", "with its layers in reverse order", lambda layer, case: case.num_layers - 1 - layer)
+    yield _to("layer", "with the layers in reverse order", lambda layer, case: case.num_layers - 1 - layer)
     for layer in values("layer", case):
-        yield _to("layer", f"from layer {layer}", _constant(layer))
+        yield _from("layer", f"layer {layer}", lambda _, at=layer: at)
 
 
 def _directions(case: Case) -> Iterator[Move]:
     del case
-    yield _to("direction", "with its directions exchanged", lambda direction, _: 1 - direction)
+    yield _to("direction", "with the directions exchanged", lambda direction, _: 1 - direction)
     for number, name in enumerate(DIRECTIONS):
-        yield _to("direction", f"from the {name} direction", _constant(number))
+        yield _from("direction", f"the {name} direction", lambda _, at=number: at)
 
     def both(block: Block, case: Case) -> Terms | None:
         if case.model.num_directions == 1:
@@ -119,11 +122,11 @@ def _directions(case: Case) -> Iterator[Move]:
 def _gates(case: Case) -> Iterator[Move]:
     del case
     for gate, name in enumerate(GATES):
-        yield _to("gate", f"from the {name} gate", _constant(gate))
+        yield _from("gate", f"the {name} gate", lambda _, at=gate: at)
     for order in permutations(range(4)):
         if order != (0, 1, 2, 3):
             letters = ", ".join(_LETTERS[gate] for gate in order)
-            yield _to("gate", f"with its gates in the order {letters}", _ordered("gate", order))
+            yield _to("gate", f"with the gates in the order {letters}", _ordered("gate", order))
 
 
 _MOVES_OF_AXIS: dict[str, Callable[[Case], Iterator[Move]]] = {

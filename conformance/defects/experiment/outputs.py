@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from conformance.defects.experiment.blocks import Block, axes, blocks
-from conformance.defects.experiment.moves import moves
+from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, tensors_of
+from conformance.defects.experiment.moves import Move, Terms, moves
 from conformance.defects.experiment.rule import Rule, Scope
 from conformance.defects.experiment.trial import Trial
 
 _ROUNDINGS = 1e-12
 """Relative tolerance of a tensor whose budget is 0."""
+_MAX_TABLE = 4
+"""Number of wrong blocks up to which each is looked for on its own."""
 
 
 def find_returned(trial: Trial, kind: str, expected: Mapping[str, Any]) -> Rule | None:
@@ -43,7 +45,44 @@ def find_returned(trial: Trial, kind: str, expected: Mapping[str, Any]) -> Rule 
                 for target, terms in block_map.items()
             ):
                 return rule
+    return _from_table(trial, kind, wrong, expected)
+
+
+def _from_table(trial: Trial, kind: str, wrong: set[Block], expected: Mapping[str, Any]) -> Rule | None:
+    """Returns a rule that takes each of a few wrong blocks from another block, or from the sum of two."""
+    if not 0 < len(wrong) <= _MAX_TABLE:
+        return None
+    table = {}
+    for block in sorted(wrong, key=describe_block):
+        terms = _find_block(trial, block, expected)
+        if terms is None:
+            return None
+        table[block] = terms
+    words = "; ".join(f"{describe_block(block)} is {_describe_terms(terms)}" for block, terms in table.items())
+    return Rule("returns", (kind,), Move(f"in the wrong places ({words})", lambda block, _: table.get(block)))
+
+
+def _find_block(trial: Trial, block: Block, expected: Mapping[str, Any]) -> Terms | None:
+    """Returns the block of any tensor, or the sum of two, whose value is in the place of a wrong block."""
+    case, got = trial.case, block.select(trial.observation.got, trial.case)
+    kinds = [*RESULTS, *(f"grad.{kind}" for kind in read_kinds(case))] if block.kind not in RESULTS else RESULTS
+    pool = [
+        other
+        for kind in kinds
+        for other in (blocks(kind, case) if all(name in expected for name in tensors_of(kind, case)) else ())
+        if other.width(case) == block.width(case)
+    ]
+    for other in pool:
+        if other != block and _is_near(trial, block, got, other.select(expected, case)):
+            return ((other, 1.0),)
+    for first, second in combinations(pool, 2):
+        if _is_near(trial, block, got, first.select(expected, case) + second.select(expected, case)):
+            return (first, 1.0), (second, 1.0)
     return None
+
+
+def _describe_terms(terms: Terms) -> str:
+    return " plus ".join(describe_block(block) for block, _ in terms)
 
 
 def wrong_blocks(trial: Trial, kind: str, expected: Mapping[str, Any]) -> set[Block]:

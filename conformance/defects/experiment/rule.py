@@ -31,6 +31,14 @@ Scope = tuple[tuple[str, int], ...]
 """Required coordinates of the blocks that a rule changes, by axis."""
 Lengths = NDArray[np.int64]
 
+_EVERY = {
+    "layer": "every layer",
+    "direction": "both directions",
+    "row": "every row",
+    "step": "every step",
+    "gate": "every gate",
+}
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -53,22 +61,24 @@ class Rule:
     lengths: Callable[[Lengths, Case], Lengths] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        names = f"{' and '.join(self.kinds)}{describe_scope(self.scope)}"
+        place = describe_scope(self.scope)
+        if self.move.constant and self.move.constant not in dict(self.scope):
+            place += f" of {_EVERY[self.move.constant]}"
+        names = f"{_join(self.kinds)}{place}"
         if self.role == "cotangents":
-            names = f"the cotangent of {names}"
-        verb = "returns" if self.role == "returns" else "reads"
-        text = f"{verb} {names} {self.move.words}"
-        if self.move.words == ZEROS and verb == "reads":
-            text = f"ignores {names}"
-        if self.adjoint:
-            return text
-        return f"{text}; gradients are " + ("correct" if verb == "returns" else "not moved back")
+            names = f"the cotangents of {names}"
+        if self.role == "returns":
+            return f"returns {names} {self.move.words}" + ("" if self.adjoint else "; the gradients are correct")
+        if self.move.words == ZEROS:
+            return f"ignores {names}" + ("" if self.adjoint else ", but returns gradients as if it read them")
+        follows = "" if self.adjoint else "; the gradients do not follow"
+        return f"reads {names} {self.move.words}{follows}"
 
     def block_map(self, case: Case) -> BlockMap:
         """Returns the blocks that change in a case, with the terms that take their place."""
         changed: dict[Block, tuple[Term, ...]] = {}
         for kind in self.kinds:
-            for block in blocks(kind, case):
+            for block in blocks(kind, case) if is_present(kind, case) else ():
                 if any(getattr(block, axis) != place for axis, place in self.scope):
                     continue
                 terms = self.move.terms(block, case)
@@ -82,14 +92,17 @@ class Rule:
         """Returns whether the rule changes what is read or returned in a case."""
         if self.role == "lengths":
             return case.lengths is not None
-        backward = self.role == "cotangents" or any(kind.startswith("grad.") for kind in self.kinds)
-        if backward and "gradients" not in case.check:
-            return False
-        if not case.bias and any("bias" in kind for kind in self.kinds):
-            return False
-        if not case.gives_state and any(kind.removeprefix("grad.") in ("h_0", "c_0") for kind in self.kinds):
+        if self.role == "cotangents" and "gradients" not in case.check:
             return False
         return bool(self.block_map(case))
+
+
+def is_present(kind: str, case: Case) -> bool:
+    """Returns whether a case has the tensors of a kind."""
+    bare = kind.removeprefix("grad.")
+    if bare != kind and "gradients" not in case.check:
+        return False
+    return (case.bias or not bare.startswith("bias")) and (case.gives_state or bare not in ("h_0", "c_0"))
 
 
 def describe_scope(scope: Scope) -> str:
@@ -191,7 +204,10 @@ def axes_of(kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(axis for axis in axes(kinds[0]) if all(axis in axes(kind) for kind in kinds))
 
 
+def _join(kinds: Sequence[str]) -> str:
+    *first, last = kinds
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _exists(block: Block, case: Case) -> bool:
-    if "bias" in block.kind and not case.bias:
-        return False
-    return all(getattr(block, axis) in values(axis, case) for axis in axes(block.kind))
+    return is_present(block.kind, case) and all(getattr(block, axis) in values(axis, case) for axis in axes(block.kind))

@@ -141,3 +141,21 @@ def ignore_c_n_cotangent(problem: Problem) -> Problem:
 def add_sine(found: Arrays, problem: Problem) -> Arrays:
     del problem
     return found | {"c_n": found["c_n"] + 0.01 * np.sin(50 * found["c_n"])}
+
+
+def two_reads(problem: Problem) -> Problem:
+    """Ignores bias_hh of the reverse direction, and reads c_0 with the rows in reverse order."""
+
+    def change(name: str, arrays: Arrays) -> Any:
+        return arrays[name] * (0.0 if name.startswith("bias_hh") and name.endswith("_reverse") else 1.0)
+
+    found = parameters(problem, change)
+    return states(found, lambda name, arrays: arrays[name][:, ::-1] if name == "c_0" else arrays[name])
+
+
+def add_h_n_and_c_n(found: Arrays, problem: Problem) -> Arrays:
+    """Returns the sum of h_n and c_n in one block of c_n."""
+    del problem
+    c_n = np.array(found["c_n"])
+    c_n[0, 0] += found["h_n"][0, 0]
+    return found | {"c_n": c_n}
