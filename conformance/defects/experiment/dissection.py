@@ -31,6 +31,7 @@ class Finding:
     Attributes:
         what: description, such as ``ignores bias_hh of layer 1``.
         probes: names of the probes in which it was found.
+        conforming: number of conforming probes to which it would apply.
         verified: whether the reference with this change reproduces every tensor. Otherwise it is an observation.
         solutions: number of solutions that the changed reference reproduces.
         misfit: largest |deviation| from the changed reference, in tolerances; 0 for an observation.
@@ -38,6 +39,7 @@ class Finding:
 
     what: str
     probes: tuple[str, ...]
+    conforming: int = 0
     verified: bool = False
     solutions: int = 0
     misfit: float = 0.0
@@ -85,7 +87,7 @@ def dissect(subject: Subject) -> Dissection:
             return result
         failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
         result.failing += failing
-        _explain_failures(subject, failing, result)
+        _explain_failures(subject, trials, failing, result)
         conforming = [trial for name, trial in trials.items() if name not in failing]
         if conforming:
             richest = max(conforming, key=lambda trial: (len(trial.observation.got), trial.case.lengths is not None))
@@ -178,7 +180,10 @@ def _fails(subject: Subject, trial: Trial) -> bool:
     return any(not subject.try_problem(subject.problem(trial.case, draw)).verdict.conforms for draw in DRAWS)
 
 
-def _explain_failures(subject: Subject, failing: Mapping[str, Trial], result: Dissection) -> None:
+def _explain_failures(
+    subject: Subject, trials: Mapping[str, Trial], failing: Mapping[str, Trial], result: Dissection
+) -> None:
+    """Explains the failing probes together, verifies the explanations, and adds them to a result."""
     explanations: dict[str, Rules] = {}
     measured: dict[str, list[Response]] = {}
 
@@ -203,7 +208,9 @@ def _explain_failures(subject: Subject, failing: Mapping[str, Trial], result: Di
         names = tuple(name for name, rules in chosen.items() if rule in rules)
         sure = is_verified(rule, failing, verified)
         misfit = max((verified[name].misfit for name in names), default=math.inf) if sure else 0.0
-        result.findings.append(Finding(str(rule), names, sure, len(names) * (1 + len(DRAWS)) if sure else 0, misfit))
+        others = sum(rule.applies_to(trial.case) for name, trial in trials.items() if name not in failing)
+        solutions = len(names) * (1 + len(DRAWS)) if sure else 0
+        result.findings.append(Finding(str(rule), names, others, sure, solutions, misfit))
     result.findings.sort(key=lambda finding: not finding.verified)
     result.unexplained = [name for name in failing if name not in verified]
     deviating: dict[str, list[str]] = {}
@@ -220,10 +227,12 @@ def _deviation(trial: Trial) -> str:
     """Describes which tensors deviate and which conform."""
     if not trial.comparable:
         return next(tensor.reason for tensor in trial.verdict.tensors if tensor.reason)
-    names = dict.fromkeys(_short(tensor.name) for tensor in trial.verdict.tensors)
     wrong = dict.fromkeys(_short(tensor.name) for tensor in trial.verdict.tensors if tensor.reason)
-    right = [name for name in names if name not in wrong]
-    return f"{', '.join(wrong)} deviate" + (f"; {', '.join(right)} conform" if right else "")
+    right = [name for tensor in trial.verdict.tensors if (name := _short(tensor.name)) not in wrong]
+    if not any(name.startswith("grad.") for name in wrong):
+        right = ["gradients" if name.startswith("grad.") else name for name in right]
+    text = f"{', '.join(wrong)} {'deviates' if len(wrong) == 1 else 'deviate'}"
+    return text + (f"; {', '.join(dict.fromkeys(right))} conform" if right else "")
 
 
 def _short(name: str) -> str:
