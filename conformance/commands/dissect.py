@@ -76,8 +76,9 @@ def _show(console: Console, result: Dissection) -> None:
 
 
 def _headline(result: Dissection) -> str:
-    if result.is_correct:
-        return f"{result.implementation}: reads and returns everything as documented"
+    if result.reads_and_returns_correctly:
+        but = ", but float64 is only as precise as float32" if result.imprecise else ""
+        return f"{result.implementation}: reads and returns everything as documented{but}"
     if not result.failing:
         unstable = any("does not repeat" in finding.what for finding in result.findings)
         problem = "results do not repeat, so nothing else is claimed" if unstable else "responds wrongly to changes"
@@ -105,7 +106,9 @@ def _lines(finding: Finding, result: Dissection) -> Iterator[str]:
 
 def _limits(result: Dissection) -> Iterator[str]:
     """Yields lines about what was probed and what could not be."""
-    if result.is_correct:
+    if result.imprecise and not result.reads_and_returns_correctly:
+        yield _labelled("seen", f"float64 is only as precise as float32 ({_names(result.imprecise)})")
+    if result.reads_and_returns_correctly:
         dtypes = " and ".join(dict.fromkeys(result.probed.values()))
         forward = ", forward only" if len(result.forward_only) == len(result.probed) else ""
         yield _labelled("probed", f"{len(result.probed)} of {len(PROBES)} probes in {dtypes}{forward}, each repeatedly")

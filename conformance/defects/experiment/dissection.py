@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.defects.experiment.blocks import blocks, read_kinds
 from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, explain
 from conformance.defects.experiment.inputs import Response, respond
 from conformance.defects.experiment.probes import DTYPES, PROBES, probe
@@ -55,6 +56,7 @@ class Dissection:
         forward_only: probes of which the implementation computes no gradients.
         failing: names of the probes that do not conform.
         unsupported: reasons why probes did not run.
+        imprecise: probes whose float64 results are only as precise as float32. They are probed in float32 instead.
         findings: what is wrong, verified findings first.
         unexplained: failing probes without a verified explanation.
         changed: number of blocks that were changed alone.
@@ -66,21 +68,32 @@ class Dissection:
     forward_only: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
     unsupported: dict[str, str] = field(default_factory=dict)
+    imprecise: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     changed: int = 0
     exact: bool = True
 
     @property
-    def is_correct(self) -> bool:
-        """Whether nothing wrong was found."""
+    def reads_and_returns_correctly(self) -> bool:
+        """Whether nothing is wrong but the precision."""
         return not (self.failing or self.findings)
 
+    @property
+    def is_correct(self) -> bool:
+        """Whether nothing wrong was found."""
+        return self.reads_and_returns_correctly and not self.imprecise
 
-def dissect(subject: Subject) -> Dissection:
-    """Runs all probes and experiments on an implementation."""
+
+def dissect(subject: Subject, probes: Iterable[str] = PROBES) -> Dissection:
+    """Runs probes and experiments on an implementation.
+
+    Args:
+        subject: the implementation.
+        probes: names of the probes; by default, all.
+    """
     result = Dissection(subject.adapter.name)
-    trials = _run_probes(subject, result)
+    trials = _run_probes(subject, probes, result)
     try:
         if unrepeatable := _unrepeatable(subject, trials):
             result.findings = unrepeatable
@@ -90,7 +103,7 @@ def dissect(subject: Subject) -> Dissection:
         _explain_failures(subject, trials, failing, result)
         conforming = [trial for name, trial in trials.items() if name not in failing]
         if conforming:
-            richest = max(conforming, key=lambda trial: (len(trial.observation.got), trial.case.lengths is not None))
+            richest = max(conforming, key=_block_count)
             responses = respond(subject, richest)
             result.changed += len(responses)
             result.findings += _observations(responses, richest.case.name)
@@ -99,15 +112,21 @@ def dissect(subject: Subject) -> Dissection:
     return result
 
 
-def _run_probes(subject: Subject, result: Dissection) -> dict[str, Trial]:
+def _run_probes(subject: Subject, probes: Iterable[str], result: Dissection) -> dict[str, Trial]:
     trials: dict[str, Trial] = {}
-    for name in PROBES:
+    for name in probes:
         try:
             case = _supported(subject, name)
             if isinstance(case, str):
                 result.unsupported[name] = case
                 continue
             trials[name] = subject.try_problem(subject.problem(case))
+            if subject.is_float32(trials[name]):
+                result.imprecise.append(name)
+                single = subject.supported(probe(name, "float32"))
+                if isinstance(single, Case):
+                    case = single
+                    trials[name] = subject.try_problem(subject.problem(case))
         except ImplementationError as raised:
             if getattr(raised.error, "status", "") == "unsupported":
                 result.unsupported[name] = str(raised.error)
@@ -137,22 +156,27 @@ def _unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding
     found: dict[str, list[str]] = {}
     before = None
     for name, trial in trials.items():
-        history = ["solved again at once", "solved again after another problem of the same shape"]
-        again = [subject.solve(trial.problem)]
+        again = {
+            "again after others": subject.solve(trial.problem),
+            "twice in a row": subject.solve(trial.problem),
+        }
         subject.solve(subject.problem(trial.case, 1))
-        again.append(subject.solve(trial.problem))
+        again["again after another one of the same shape"] = subject.solve(trial.problem)
         if before is not None:
             subject.solve(before)
-            again.append(subject.solve(trial.problem))
-            history.append("solved again after a problem of another shape")
+            again["again after one of another shape"] = subject.solve(trial.problem)
         before = trial.problem
-        for solution, when in zip(again, history, strict=True):
+        for when, solution in again.items():
             if differing := _differing(trial, solution):
-                found.setdefault(
-                    f"does not repeat: {', '.join(differing)} differ when the same problem is {when}", []
-                ).append(name)
+                what = f"does not repeat: {', '.join(differing)} changes when the same problem is solved {when}"
+                found.setdefault(what, []).append(name)
                 break
     return [Finding(what, tuple(names)) for what, names in found.items()]
+
+
+def _block_count(trial: Trial) -> int:
+    """Returns the number of blocks that a probe reads."""
+    return sum(1 for kind in read_kinds(trial.case) for _ in blocks(kind, trial.case)) + bool(trial.case.lengths)
 
 
 def _differing(trial: Trial, solution: Arrays) -> list[str]:

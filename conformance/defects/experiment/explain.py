@@ -55,7 +55,7 @@ def explain(
     for count, rules in enumerate(search.of_results()):
         complete = search.with_gradients(rules)
         if complete and trial.is_reproduced(_predict(complete, trial)):
-            return complete
+            return _necessary(complete, trial)
         if count + 1 == _MAX_EXPLANATIONS:
             break
     return None
@@ -138,6 +138,15 @@ class _Search:
 
     def _wrong(self, prediction: dict[str, Any]) -> list[str]:
         return self._trial.mismatches(prediction)
+
+
+def _necessary(rules: Rules, trial: Trial) -> Rules:
+    """Leaves out rules without which the others reproduce the trial too."""
+    for rule in rules:
+        others = tuple(other for other in rules if other != rule)
+        if others and trial.is_reproduced(_predict(others, trial)):
+            return _necessary(others, trial)
+    return rules
 
 
 def _predict(rules: Rules, trial: Trial) -> dict[str, Any]:

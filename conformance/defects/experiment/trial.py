@@ -139,6 +139,13 @@ class Subject:
         solution = self.solve(problem)
         return Trial(JudgedSolution(problem, solution, expectation, dialect), judge(problem, solution, expectation))
 
+    def is_float32(self, trial: Trial) -> bool:
+        """Returns whether a deviating float64 solution conforms with the rounding of float32."""
+        if trial.case.dtype != "float64" or trial.verdict.conforms:
+            return False
+        problem, solution, _, dialect = trial.judged
+        return judge(problem, solution, self.oracle.expect(problem, PROFILES["float32"], dialect)).conforms
+
     def is_exact(self, case: Case) -> bool:
         """Returns whether the declared rounding is that of the case's dtype, or finer."""
         profile = _call(self.adapter.profile, case)

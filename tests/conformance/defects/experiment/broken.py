@@ -95,12 +95,11 @@ def c_0_of_layer_0(problem: Problem) -> Problem:
 
 
 def ignore_bias_hh_of_layer_1(problem: Problem) -> Problem:
-    return parameters(
-        problem, lambda name, arrays: arrays[name] * (0.0 if name.startswith("bias_hh_l1") else 1.0)
-    )
+    return parameters(problem, lambda name, arrays: arrays[name] * (0.0 if name.startswith("bias_hh_l1") else 1.0))
 
 
 def no_bias_hh_gradient_of_layer_1(found: Arrays, problem: Problem) -> Arrays:
+    del problem
     return {
         name: np.zeros_like(array) if name.startswith("grad.bias_hh_l1") else array for name, array in found.items()
     }
@@ -159,3 +158,122 @@ def add_h_n_and_c_n(found: Arrays, problem: Problem) -> Arrays:
     c_n = np.array(found["c_n"])
     c_n[0, 0] += found["h_n"][0, 0]
     return found | {"c_n": c_n}
+
+
+class RowByRow(Altered):
+    """Solves each row of the batch on its own, and adds up the gradients of the parameters."""
+
+    def solve(self, problem: Problem) -> Solution:
+        parts = [super(RowByRow, self).solve(_row(problem, row)) for row in range(problem.case.rows or 1)]
+        return {
+            name: np.concatenate([part[name] for part in parts], axis=1)
+            if parts[0][name].ndim == 3
+            else sum(part[name] for part in parts)
+            for name in parts[0]
+        }
+
+
+def _row(problem: Problem, row: int) -> Problem:
+    one, state = slice(row, row + 1), problem.initial_state
+    lengths = None if problem.lengths is None else problem.lengths[one]
+    own = None if lengths is None else tuple(lengths.tolist())
+    return replace(
+        problem,
+        case=problem.case.model_copy(update={"batch": 1, "lengths": own}),
+        input=problem.input[:, one],
+        initial_state=state and {name: array[:, one] for name, array in state.items()},
+        mask=None if problem.mask is None else problem.mask[:, one],
+        lengths=lengths,
+        cotangents={name: array[:, one] for name, array in problem.cotangents.items()},
+    )
+
+
+class OwnArithmetic(Altered):
+    """Computes in float32 with its own code, without gradients.
+
+    Attributes:
+        gates: the order in which it stores the gates.
+        backwards: whether it adds up products from the last one to the first one.
+    """
+
+    gates = (3, 1, 0, 2)
+    backwards = False
+
+    def solve(self, problem: Problem) -> Solution:
+        model, x = problem.case.model, problem.input
+        finals: dict[str, list[Any]] = {"h": [], "c": []}
+        for layer in range(model.num_layers):
+            outputs = []
+            for direction, suffix in enumerate(model.suffixes):
+                h, c = (
+                    np.zeros((x.shape[1], model.hidden_sizes[0]), x.dtype)
+                    if problem.initial_state is None
+                    else model.state(problem.initial_state, name, layer, direction)
+                    for name in ("h_0", "c_0")
+                )
+                y = np.zeros((*x.shape[:2], h.shape[-1]), x.dtype)
+                for step in reversed(range(len(x))) if suffix else range(len(x)):
+                    valid = np.ones((len(h), 1), bool) if problem.mask is None else problem.mask[step][:, None]
+                    new_h, new_c = self._cell(problem, f"l{layer}{suffix}", x[step], h, c)
+                    h, c = np.where(valid, new_h, h), np.where(valid, new_c, c)
+                    y[step] = np.where(valid, h, 0)
+                outputs.append(y)
+                finals["h"].append(h)
+                finals["c"].append(c)
+            x = np.concatenate(outputs, axis=-1)
+        return {"output": x, "h_n": np.stack(finals["h"]), "c_n": np.stack(finals["c"])}
+
+    def _cell(self, problem: Problem, key: str, x: Any, h: Any, c: Any) -> tuple[Any, Any]:
+        def stored(name: str) -> Any:
+            return np.concatenate([np.split(problem.parameters[f"{name}_{key}"], 4)[gate] for gate in self.gates])
+
+        z = self._product(x, stored("weight_ih")) + self._product(h, stored("weight_hh"))
+        if problem.case.bias:
+            z = z + (stored("bias_ih") + stored("bias_hh"))
+        parts = np.split(z, 4, axis=-1)
+        i, f, g, o = (parts[self.gates.index(gate)] for gate in range(4))
+        one = x.dtype.type(1)
+        c = c * (one / (one + np.exp(-f))) + np.tanh(g) / (one + np.exp(-i))
+        return np.tanh(c) / (one + np.exp(-o)), c
+
+    def _product(self, x: Any, weight: Any) -> Any:
+        if not self.backwards:
+            return x @ weight.T
+        total = np.zeros((len(x), len(weight)), x.dtype)
+        for k in reversed(range(x.shape[1])):
+            total = total + x[:, k : k + 1] * weight[:, k]
+        return total
+
+
+class Backwards(OwnArithmetic):
+    backwards = True
+
+
+class Stateful(Altered):
+    """Adds the final state of the call before to h_n, if it has the same shape."""
+
+    def __init__(self) -> None:
+        super().__init__("stateful")
+        self._last: Any = None
+
+    def solve(self, problem: Problem) -> Solution:
+        found = dict(super().solve(problem))
+        h_n = found["h_n"]
+        if self._last is not None and self._last.shape == h_n.shape:
+            found["h_n"] = h_n + self._last
+        self._last = h_n
+        return found
+
+
+class Caches(Altered):
+    """Keeps the bias_hh of the first call with the same shapes and the same input."""
+
+    def __init__(self) -> None:
+        super().__init__("caches")
+        self._kept: dict[bytes, Arrays] = {}
+
+    def solve(self, problem: Problem) -> Solution:
+        kept = self._kept.setdefault(problem.input.tobytes(), dict(problem.parameters))
+        return super().solve(
+            parameters(problem, lambda name, arrays: kept[name] if name.startswith("bias_hh") else arrays[name])
+        )
