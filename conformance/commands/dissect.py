@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance.adapters import Adapter, installed
-from conformance.defects.experiment.dissection import Dissection, Finding, dissect
+from conformance.defects.experiment.dissection import dissect
+from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.probes import PROBES
 from conformance.defects.experiment.trial import Subject
 from conformance.errors import MISSING, UserError

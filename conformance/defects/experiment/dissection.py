@@ -3,17 +3,17 @@
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import blocks, read_kinds
 from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, explain
+from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.inputs import Response, respond
 from conformance.defects.experiment.probes import DTYPES, PROBES, probe
-from conformance.defects.experiment.trial import Arrays, ImplementationError, Subject, Trial
+from conformance.defects.experiment.repeat import unrepeatable
+from conformance.defects.experiment.trial import ImplementationError, Subject, Trial
 from conformance.defects.experiment.verify import DRAWS, choose, is_verified, verify
+from conformance.verdict.oracle import RejectedCaseError
 
 MAX_TOTAL_CPU_SECONDS = 20.0
 """CPU time for the searches on one implementation."""
@@ -23,66 +23,6 @@ _MAX_OBSERVED_PROBES = 2
 """Number of unexplained probes for which responses are measured."""
 _MAX_OBSERVATIONS = 4
 """Number of observations about responses that are kept for each probe."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that an implementation does wrongly.
-
-    Attributes:
-        what: description, such as ``ignores bias_hh of layer 1``.
-        probes: names of the probes in which it was found.
-        conforming: number of conforming probes to which it would apply.
-        verified: whether the reference with this change reproduces every tensor. Otherwise it is an observation.
-        solutions: number of solutions that the changed reference reproduces.
-        misfit: largest |deviation| from the changed reference, in tolerances; 0 for an observation.
-    """
-
-    what: str
-    probes: tuple[str, ...]
-    conforming: int = 0
-    verified: bool = False
-    solutions: int = 0
-    misfit: float = 0.0
-
-
-@dataclass
-class Dissection:
-    """What an implementation reads and returns wrongly, and what was probed.
-
-    Attributes:
-        implementation: name of the implementation.
-        probed: dtype of each probe that ran.
-        forward_only: probes of which the implementation computes no gradients.
-        failing: names of the probes that do not conform.
-        unsupported: reasons why probes did not run.
-        imprecise: probes whose float64 results are only as precise as float32. They are probed in float32 instead.
-        findings: what is wrong, verified findings first.
-        unexplained: failing probes without a verified explanation.
-        changed: number of blocks that were changed alone.
-        exact: whether the implementation declares no rounding beyond that of the dtype.
-    """
-
-    implementation: str
-    probed: dict[str, str] = field(default_factory=dict)
-    forward_only: list[str] = field(default_factory=list)
-    failing: list[str] = field(default_factory=list)
-    unsupported: dict[str, str] = field(default_factory=dict)
-    imprecise: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    unexplained: list[str] = field(default_factory=list)
-    changed: int = 0
-    exact: bool = True
-
-    @property
-    def reads_and_returns_correctly(self) -> bool:
-        """Whether nothing is wrong but the precision."""
-        return not (self.failing or self.findings)
-
-    @property
-    def is_correct(self) -> bool:
-        """Whether nothing wrong was found."""
-        return self.reads_and_returns_correctly and not self.imprecise
 
 
 def dissect(subject: Subject, probes: Iterable[str] = PROBES) -> Dissection:
@@ -95,8 +35,8 @@ def dissect(subject: Subject, probes: Iterable[str] = PROBES) -> Dissection:
     result = Dissection(subject.adapter.name)
     trials = _run_probes(subject, probes, result)
     try:
-        if unrepeatable := _unrepeatable(subject, trials):
-            result.findings = unrepeatable
+        if changing := unrepeatable(subject, trials):
+            result.findings = changing
             return result
         failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
         result.failing += failing
@@ -131,8 +71,11 @@ def _run_probes(subject: Subject, probes: Iterable[str], result: Dissection) -> 
             if getattr(raised.error, "status", "") == "unsupported":
                 result.unsupported[name] = str(raised.error)
             else:
-                result.findings.append(Finding(f"raises {str(raised).splitlines()[0]}", (name,)))
+                result.findings.append(Finding(f"raises {raised}", (name,)))
                 result.failing.append(name)
+            continue
+        except RejectedCaseError as error:
+            result.unsupported[name] = f"cannot be judged: {error}"
             continue
         result.probed[name] = case.dtype
         result.exact &= subject.is_exact(case)
@@ -151,50 +94,9 @@ def _supported(subject: Subject, name: str) -> Case | str:
     return found
 
 
-def _unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
-    """Solves each problem twice, and again after others. Returns what does not repeat."""
-    found: dict[str, list[str]] = {}
-    before = None
-    for name, trial in trials.items():
-        again = {
-            "again after others": subject.solve(trial.problem),
-            "twice in a row": subject.solve(trial.problem),
-        }
-        subject.solve(subject.problem(trial.case, 1))
-        again["again after another one of the same shape"] = subject.solve(trial.problem)
-        if before is not None:
-            subject.solve(before)
-            again["again after one of another shape"] = subject.solve(trial.problem)
-        before = trial.problem
-        for when, solution in again.items():
-            if differing := _differing(trial, solution):
-                what = f"does not repeat: {', '.join(differing)} changes when the same problem is solved {when}"
-                found.setdefault(what, []).append(name)
-                break
-    return [Finding(what, tuple(names)) for what, names in found.items()]
-
-
 def _block_count(trial: Trial) -> int:
     """Returns the number of blocks that a probe reads."""
     return sum(1 for kind in read_kinds(trial.case) for _ in blocks(kind, trial.case)) + bool(trial.case.lengths)
-
-
-def _differing(trial: Trial, solution: Arrays) -> list[str]:
-    """Returns the names of the tensors that differ by more than rounding from those of the first solution."""
-    names = []
-    for name, first in trial.judged.solution.items():
-        other = solution.get(name)
-        if np.shape(other) != np.shape(first) or name not in trial.judged.expectation.budget:
-            names += [name] if np.shape(other) != np.shape(first) else []
-            continue
-        open_elements = np.isinf(trial.judged.expectation.budget[name])
-        if np.shape(open_elements) != np.shape(first):
-            continue
-        first, other = np.asarray(first, np.float64), np.asarray(other, np.float64)
-        near = np.isclose(first, other, rtol=0.0, atol=2 * trial.tolerance(name), equal_nan=True)
-        if not (near | open_elements).all():
-            names.append(name)
-    return names
 
 
 def _fails(subject: Subject, trial: Trial) -> bool:
@@ -255,8 +157,10 @@ def _deviation(trial: Trial) -> str:
     right = [name for tensor in trial.verdict.tensors if (name := _short(tensor.name)) not in wrong]
     if not any(name.startswith("grad.") for name in wrong):
         right = ["gradients" if name.startswith("grad.") else name for name in right]
+    if not right:
+        return "all tensors deviate"
     text = f"{', '.join(wrong)} {'deviates' if len(wrong) == 1 else 'deviate'}"
-    return text + (f"; {', '.join(dict.fromkeys(right))} conform" if right else "")
+    return f"{text}; {', '.join(dict.fromkeys(right))} conform"
 
 
 def _short(name: str) -> str:

@@ -15,7 +15,8 @@ from conformance.defects.experiment.inputs import (
     suggested_rules,
 )
 from conformance.defects.experiment.outputs import find_returned
-from conformance.defects.experiment.rule import Rule, length_rules, predict
+from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.rule import Rule, length_rules
 from conformance.defects.experiment.trial import Trial
 
 Rules = tuple[Rule, ...]

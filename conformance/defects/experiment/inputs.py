@@ -9,7 +9,8 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, values
-from conformance.defects.experiment.moves import Move, moves
+from conformance.defects.experiment.move import Move
+from conformance.defects.experiment.moves import moves
 from conformance.defects.experiment.outputs import scopes_of
 from conformance.defects.experiment.rule import Role, Rule, Scope, axes_of
 from conformance.defects.experiment.trial import Subject, Trial, with_block
@@ -127,7 +128,7 @@ def _response(subject: Subject, trial: Trial, block: Block, is_cotangent: bool) 
     must, must_not, moved = set(), set(), set()
     for place in (place for kind in kinds for place in blocks(kind, case)):
         shape = trial.observation.shapes.get(place.tensor)
-        if place.tensor not in trial.observation.got or np.shape(got.get(place.tensor)) != shape:
+        if place.tensor not in trial.observation.got or np.shape(got.get(place.tensor, 0.0)) != shape:
             continue
         tolerance = trial.tolerance(place.tensor)
         open_elements = np.isinf(place.select(trial.judged.expectation.budget, case))
@@ -160,7 +161,7 @@ def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Res
 
 def _groups(kinds: Sequence[str]) -> list[tuple[str, ...]]:
     """Returns groups of kinds that may be read wrongly in the same way."""
-    groups = [(kind,) for kind in kinds]
+    groups: list[tuple[str, ...]] = [(kind,) for kind in kinds]
     groups += [pair for pair in combinations(kinds, 2) if axes(pair[0]) == axes(pair[1])]
     parameters = tuple(kind for kind in kinds if "gate" in axes(kind))
     return list(dict.fromkeys([*groups, *([parameters] if parameters else []), *([tuple(kinds)] if kinds else [])]))

@@ -1,7 +1,7 @@
 """Moves: the ways in which a block can be taken from elsewhere."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import permutations
 
 from conformance.cases.case import Case
@@ -11,32 +11,15 @@ from conformance.defects.experiment.blocks import (
     PARAMETERS,
     RESULTS,
     Block,
-    Term,
     axes,
     bare_kind,
     values,
 )
-
-Terms = tuple[Term, ...]
+from conformance.defects.experiment.move import Move, Terms, memory_orders
 
 ZEROS = "as zeros"
 _LETTERS = "ifgo"
 _STATE_PAIRS = {"h_0": "c_0", "c_0": "h_0", "h_n": "c_n", "c_n": "h_n"}
-
-
-@dataclass(frozen=True)
-class Move:
-    """A way in which blocks are taken from elsewhere. Moves with the same words are equal.
-
-    Attributes:
-        words: description that follows the name of a tensor, such as ``with the rows in reverse order``.
-        terms: function that returns the terms that take the place of a block; None if the move does not apply.
-        constant: coordinate for which all blocks are taken from the same place; empty if there is none.
-    """
-
-    words: str
-    terms: Callable[[Block, Case], Terms | None] = field(compare=False)
-    constant: str = ""
 
 
 def moves(kind: str, case: Case) -> Iterator[Move]:
@@ -46,7 +29,7 @@ def moves(kind: str, case: Case) -> Iterator[Move]:
         if len(values(axis, case)) > 1:
             yield from _MOVES_OF_AXIS[axis](case)
     yield from _kinds(kind)
-    yield from _memory_orders(kind)
+    yield from memory_orders(kind)
     yield from _factors()
 
 
@@ -57,9 +40,13 @@ def _to(axis: str, words: str, place: Callable[[int, Case], int | None]) -> Move
         found = place(getattr(block, axis), case)
         if found is None or found not in values(axis, case):
             return None
-        return ((replace(block, **{axis: found}), 1.0),)
+        return ((replace(block, **{axis: found}), 1.0),)  # type: ignore[arg-type]
 
     return Move(words, terms)
+
+
+def _constant(place: int) -> Callable[[Case], int]:
+    return lambda _: place
 
 
 def _from(axis: str, words: str, place: Callable[[Case], int]) -> Move:
@@ -74,7 +61,7 @@ def _ordered(axis: str, order: tuple[int, ...]) -> Callable[[int, Case], int | N
 def _rows(case: Case) -> Iterator[Move]:
     yield _to("row", "with the rows in reverse order", lambda row, case: (case.rows or 1) - 1 - row)
     for row in values("row", case):
-        yield _from("row", f"row {row}", lambda _, at=row: at)
+        yield _from("row", f"row {row}", _constant(row))
     count = len(values("row", case))
     for order in permutations(range(count)) if count <= 4 else ():
         if list(order) not in (sorted(order), sorted(order, reverse=True)):
@@ -102,14 +89,14 @@ def _shifted(shift: int, words: str) -> Move:
 def _layers(case: Case) -> Iterator[Move]:
     yield _to("layer", "with the layers in reverse order", lambda layer, case: case.num_layers - 1 - layer)
     for layer in values("layer", case):
-        yield _from("layer", f"layer {layer}", lambda _, at=layer: at)
+        yield _from("layer", f"layer {layer}", _constant(layer))
 
 
 def _directions(case: Case) -> Iterator[Move]:
     del case
     yield _to("direction", "with the directions exchanged", lambda direction, _: 1 - direction)
     for number, name in enumerate(DIRECTIONS):
-        yield _from("direction", f"the {name} direction", lambda _, at=number: at)
+        yield _from("direction", f"the {name} direction", _constant(number))
 
     def both(block: Block, case: Case) -> Terms | None:
         if case.model.num_directions == 1:
@@ -122,7 +109,7 @@ def _directions(case: Case) -> Iterator[Move]:
 def _gates(case: Case) -> Iterator[Move]:
     del case
     for gate, name in enumerate(GATES):
-        yield _from("gate", f"the {name} gate", lambda _, at=gate: at)
+        yield _from("gate", f"the {name} gate", _constant(gate))
     for order in permutations(range(4)):
         if order != (0, 1, 2, 3):
             letters = ", ".join(_LETTERS[gate] for gate in order)
@@ -145,52 +132,24 @@ def _kinds(kind: str) -> Iterator[Move]:
     family = PARAMETERS if bare in PARAMETERS else [_STATE_PAIRS[bare]] if bare in _STATE_PAIRS else []
     for other in family:
         if other != bare:
-            yield Move(
-                f"from {prefix}{other}", lambda block, _, name=prefix + other: ((replace(block, kind=name), 1.0),)
-            )  # type: ignore[misc]
+            yield Move(f"from {prefix}{other}", _of_kind({kind: prefix + other}))
     if bare in _STATE_PAIRS:
-        yield Move(
-            "exchanged", lambda block, _: ((replace(block, kind=prefix + _STATE_PAIRS[bare_kind(block.kind)]), 1.0),)
-        )
+        pairs = {prefix + one: prefix + other for one, other in _STATE_PAIRS.items()}
+        yield Move("exchanged", _of_kind(pairs))
     if kind in RESULTS[1:]:
         yield Move("from the last step of output", lambda block, case: _from_output(block, case, case.seq_len - 1))
         yield Move("from the first step of output", lambda block, case: _from_output(block, case, 0))
+
+
+def _of_kind(kinds: Mapping[str, str]) -> Callable[[Block, Case], Terms | None]:
+    """Returns the terms of a move from the same place of another kind."""
+    return lambda block, _: ((replace(block, kind=kinds[block.kind]), 1.0),) if block.kind in kinds else None
 
 
 def _from_output(block: Block, case: Case, step: int) -> Terms | None:
     if block.layer != case.num_layers - 1:
         return None
     return ((Block("output", direction=block.direction, row=block.row, step=step), 1.0),)
-
-
-def _memory_orders(kind: str) -> Iterator[Move]:
-    """Yields moves that exchange two axes in memory, without exchanging them in the shape."""
-    if "step" in axes(kind):
-        yield Move("reshaped from (batch, time) order instead of transposed", _time_order)
-    elif "row" in axes(kind):
-        yield Move("reshaped from (batch, layer) order instead of transposed", _layer_order)
-        yield Move("with directions before layers", _direction_order)
-
-
-def _time_order(block: Block, case: Case) -> Terms:
-    rows = case.rows or 1
-    row, step = divmod((block.step or 0) * rows + (block.row or 0), case.seq_len)
-    return ((replace(block, row=row, step=step), 1.0),)
-
-
-def _layer_order(block: Block, case: Case) -> Terms:
-    directions = values("direction", case)
-    first = (block.layer or 0) * len(directions) + directions.index(block.direction or 0)
-    row, place = divmod(first * (case.rows or 1) + (block.row or 0), case.num_layers * len(directions))
-    layer, direction = divmod(place, len(directions))
-    return ((replace(block, layer=layer, direction=directions[direction], row=row), 1.0),)
-
-
-def _direction_order(block: Block, case: Case) -> Terms | None:
-    if case.model.num_directions == 1:
-        return None
-    direction, layer = divmod((block.layer or 0) * 2 + (block.direction or 0), case.num_layers)
-    return ((replace(block, layer=layer, direction=direction), 1.0),)
 
 
 def _factors() -> Iterator[Move]:

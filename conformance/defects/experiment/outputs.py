@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, tensors_of
-from conformance.defects.experiment.moves import Move, Terms, moves
+from conformance.defects.experiment.move import Move, Terms
+from conformance.defects.experiment.moves import moves
 from conformance.defects.experiment.rule import Rule, Scope
 from conformance.defects.experiment.trial import Trial
 

@@ -24,14 +24,16 @@ Arrays = dict[str, Any]
 
 
 class ImplementationError(Exception):
-    """Wraps an error of the implementation, to distinguish it from the suite's own errors.
+    """Wraps an error of the implementation. Its message is the first line of the original one.
 
     Attributes:
         error: the original error.
     """
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(f"{type(error).__name__}: {message_of(error)}")
+        # An error of a worker process has a status, and names the original error.
+        kind = "" if hasattr(error, "status") else f"{type(error).__name__}: "
+        super().__init__(kind + next(iter(message_of(error).strip().splitlines()), ""))
         self.error = error
 
 
@@ -120,7 +122,9 @@ class Subject:
         if reason is None:
             return case
         forward = case.forward_only()
-        return forward if forward and _call(self.adapter.supports, forward) is None else reason
+        if forward:
+            reason = _call(self.adapter.supports, forward)
+        return forward if forward and reason is None else reason or ""
 
     def problem(self, case: Case, draw: int = 0) -> Problem:
         """Draws a problem, as the implementation's dialect requires."""
@@ -129,7 +133,7 @@ class Subject:
     def solve(self, problem: Problem) -> Arrays:
         """Solves a problem with the implementation."""
         self.solved += 1
-        return as_arrays(_call(self.adapter.solve, problem))
+        return _call(as_arrays, _call(self.adapter.solve, problem))  # type: ignore[no-any-return]
 
     def try_problem(self, problem: Problem) -> Trial:
         """Solves a problem and judges the solution."""

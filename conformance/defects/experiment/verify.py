@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from conformance.defects.experiment.explain import Rules, applicable
-from conformance.defects.experiment.rule import Rule, predict
+from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Subject, Trial
+from conformance.verdict.oracle import RejectedCaseError
 
 DRAWS = (1, 2)
 """Further draws that an explanation must reproduce."""
@@ -46,7 +48,10 @@ def choose(trials: Mapping[str, Trial], explanations: Mapping[str, Rules]) -> di
 
 def verify(subject: Subject, trial: Trial, rules: Rules) -> Verified | None:
     """Returns the verified explanation of a trial; None if a draw refutes it."""
-    draws = [trial, *(subject.try_problem(subject.problem(trial.case, draw)) for draw in DRAWS)]
+    try:
+        draws = [trial, *(subject.try_problem(subject.problem(trial.case, draw)) for draw in DRAWS)]
+    except RejectedCaseError:
+        return None
     predictions = [_predict(rules, draw) for draw in draws]
     if not all(draw.is_reproduced(prediction) for draw, prediction in zip(draws, predictions, strict=True)):
         return None

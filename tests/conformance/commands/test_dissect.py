@@ -8,7 +8,7 @@ from rich.console import Console
 
 from conformance.commands.cli import main
 from conformance.commands.dissect import _show
-from conformance.defects.experiment.dissection import Dissection, Finding
+from conformance.defects.experiment.findings import Dissection, Finding
 from tests.conftest import FAKES, ROOT
 
 ADAPTERS = f"""\

@@ -168,7 +168,7 @@ class RowByRow(Altered):
         return {
             name: np.concatenate([part[name] for part in parts], axis=1)
             if parts[0][name].ndim == 3
-            else sum(part[name] for part in parts)
+            else np.sum([part[name] for part in parts], axis=0)
             for name in parts[0]
         }
 

@@ -235,3 +235,19 @@ def test_a_wide_profile_is_not_exact() -> None:
     assert result.is_correct
     assert not result.exact
     assert dissect(Subject(Altered("exact")), ("one layer",)).exact
+
+
+def test_an_implementation_that_returns_no_mapping_is_reported() -> None:
+    class ReturnsNone(Altered):
+        def solve(self, problem: Problem) -> Any:
+            del problem
+
+    result = dissect(Subject(ReturnsNone("none")), ("one layer",))
+    assert [finding.what[:32] for finding in result.findings] == ["raises TypeError: solve returned"]
+
+
+def test_a_probe_that_cannot_be_judged_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.verdict.oracle.MAX_CONDITION", 1.0)
+    result = dissect(Subject(Altered("chaotic")), ("one layer",))
+    assert result.unsupported["one layer"].startswith("cannot be judged: ")
+    assert result.probed == {}
