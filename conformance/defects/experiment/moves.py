@@ -16,6 +16,7 @@ from conformance.defects.experiment.blocks import (
     values,
 )
 from conformance.defects.experiment.move import Move, Terms, memory_orders
+from conformance.verdict.problem import valid_steps
 
 ZEROS = "as zeros"
 _LETTERS = "ifgo"
@@ -26,8 +27,12 @@ def moves(kind: str, case: Case) -> Iterator[Move]:
     """Yields the moves of the blocks of a kind, the simplest ones first."""
     yield Move(ZEROS, lambda *_: ())
     for axis in axes(kind):
-        if len(values(axis, case)) > 1:
+        if axis != "gate" and len(values(axis, case)) > 1:
             yield from _MOVES_OF_AXIS[axis](case)
+    if "gate" in axes(kind):
+        yield from _gates(is_read=kind == bare_kind(kind))
+    if "step" in axes(kind) and case.lengths is not None:
+        yield Move("as zeros in the padding", _zeros_in_padding)
     yield from _kinds(kind)
     yield from memory_orders(kind)
     yield from _factors()
@@ -106,14 +111,24 @@ def _directions(case: Case) -> Iterator[Move]:
     yield Move("from the sum of both directions", both)
 
 
-def _gates(case: Case) -> Iterator[Move]:
-    del case
+def _gates(is_read: bool) -> Iterator[Move]:
     for gate, name in enumerate(GATES):
         yield _from("gate", f"the {name} gate", _constant(gate))
     for order in permutations(range(4)):
         if order != (0, 1, 2, 3):
-            letters = ", ".join(_LETTERS[gate] for gate in order)
-            yield _to("gate", f"with the gates in the order {letters}", _ordered("gate", order))
+            # Who takes gate k from block order[k] expects the gates in the inverse order.
+            shown = sorted(range(4), key=order.__getitem__) if is_read else order
+            letters = ", ".join(_LETTERS[gate] for gate in shown)
+            words = (
+                f"as if the gates were in the order {letters}" if is_read else f"with the gates in the order {letters}"
+            )
+            yield _to("gate", words, _ordered("gate", order))
+
+
+def _zeros_in_padding(block: Block, case: Case) -> Terms | None:
+    lengths = valid_steps(case)
+    is_valid = lengths is None or (block.step or 0) < lengths[block.row or 0]
+    return None if is_valid else ()
 
 
 _MOVES_OF_AXIS: dict[str, Callable[[Case], Iterator[Move]]] = {
@@ -121,7 +136,6 @@ _MOVES_OF_AXIS: dict[str, Callable[[Case], Iterator[Move]]] = {
     "step": _steps,
     "layer": _layers,
     "direction": _directions,
-    "gate": _gates,
 }
 
 

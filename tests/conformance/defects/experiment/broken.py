@@ -109,6 +109,22 @@ def ignore_lengths(problem: Problem) -> Problem:
     return replace(problem, lengths=None, mask=None)
 
 
+def zeros_in_padding(found: Arrays, problem: Problem) -> Arrays:
+    if problem.mask is None:
+        return found
+    return found | {"output": found["output"] * problem.mask[..., None]}
+
+
+def store_gates_as_iofg(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+
+    def stored(array: Any) -> Any:
+        i, f, g, o = np.split(array, 4)
+        return np.concatenate([i, o, f, g])
+
+    return {name: stored(array) if name.startswith("grad.weight_hh") else array for name, array in found.items()}
+
+
 def repeat_last_output(found: Arrays, problem: Problem) -> Arrays:
     del problem
     return found | {"output": np.broadcast_to(found["output"][-1:], found["output"].shape)}
@@ -119,10 +135,10 @@ def average_weight_hh_gradient(found: Arrays, problem: Problem) -> Arrays:
     return {name: array / (rows if name.startswith("grad.weight_hh") else 1) for name, array in found.items()}
 
 
-def swap_forget_and_candidate(problem: Problem) -> Problem:
+def read_gates_as_iofg(problem: Problem) -> Problem:
     def change(name: str, arrays: Arrays) -> Any:
-        i, f, g, o = np.split(arrays[name], 4)
-        return np.concatenate([i, g, f, o])
+        i, o, f, g = np.split(arrays[name], 4)
+        return np.concatenate([i, f, g, o])
 
     return parameters(problem, change)
 

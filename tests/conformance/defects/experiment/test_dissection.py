@@ -72,8 +72,13 @@ CORRECT = "; the gradients are correct"
         ),
         (Altered("lengths", broken.ignore_lengths), "reads lengths as T in every row", (LENGTHS,)),
         (
-            Altered("gates", broken.swap_forget_and_candidate),
-            "reads weight_ih, weight_hh, bias_ih and bias_hh with the gates in the order i, g, f, o" + FOLLOW,
+            Altered("gates", broken.read_gates_as_iofg),
+            "reads weight_ih, weight_hh, bias_ih and bias_hh as if the gates were in the order i, o, f, g" + FOLLOW,
+            MANY,
+        ),
+        (
+            Altered("stored-gates", after=broken.store_gates_as_iofg),
+            "returns grad.weight_hh with the gates in the order i, o, f, g",
             MANY,
         ),
         (
@@ -109,6 +114,14 @@ def test_a_wrong_read_and_a_wrong_return_are_found_together() -> None:
     assert set(found) == {
         "reads h_0 with the rows in reverse order",
         "returns output of every step from the last step",
+    }
+
+
+def test_padding_that_is_read_but_not_returned_is_found() -> None:
+    adapter = Altered("padding", broken.ignore_lengths, broken.zeros_in_padding, refuses=no_gradients)
+    assert verified(adapter, ("one layer", "lengths", LENGTHS)) == {
+        "reads lengths as T in every row": ("lengths", LENGTHS),
+        "returns output as zeros in the padding": ("lengths", LENGTHS),
     }
 
 
