@@ -80,10 +80,10 @@ def _headline(result: Dissection) -> str:
     if result.reads_and_returns_correctly:
         but = ", but float64 is only as precise as float32" if result.imprecise else ""
         return f"{result.implementation}: reads and returns everything as documented{but}"
+    if not result.repeats:
+        return f"{result.implementation}: results do not repeat, so nothing else is claimed"
     if not result.failing:
-        unstable = any("does not repeat" in finding.what for finding in result.findings)
-        problem = "results do not repeat, so nothing else is claimed" if unstable else "responds wrongly to changes"
-        return f"{result.implementation}: {problem}"
+        return f"{result.implementation}: all {len(result.probed)} probes conform, but further experiments do not"
     ran = len({*result.probed, *result.failing})
     left = f", {len(result.unexplained)} of them not explained" if result.unexplained else ""
     return f"{result.implementation}: {len(result.failing)} of {ran} probes deviate{left}"

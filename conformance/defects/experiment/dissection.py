@@ -36,7 +36,7 @@ def dissect(subject: Subject, probes: Iterable[str] = PROBES) -> Dissection:
     trials = _run_probes(subject, probes, result)
     try:
         if changing := unrepeatable(subject, trials):
-            result.findings = changing
+            result.findings, result.repeats, result.failing, result.imprecise = changing, False, [], []
             return result
         failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
         result.failing += failing

@@ -51,7 +51,7 @@ def explain(
     for suspect in suspects:
         rules = applicable(suspect, trial)
         if rules and trial.is_reproduced(_predict(rules, trial)):
-            return rules
+            return _necessary(rules, trial)
     search = _Search(trial, responses, time.process_time() + seconds)
     for count, rules in enumerate(search.of_results()):
         complete = search.with_gradients(rules)

@@ -34,6 +34,7 @@ class Dissection:
         forward_only: probes of which the implementation computes no gradients.
         failing: names of the probes that do not conform.
         unsupported: reasons why probes did not run.
+        repeats: whether the same problem always gives the same results. If not, nothing else is claimed.
         imprecise: probes whose float64 results are only as precise as float32. They are probed in float32 instead.
         findings: what is wrong, verified findings first.
         unexplained: failing probes without a verified explanation.
@@ -46,6 +47,7 @@ class Dissection:
     forward_only: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
     unsupported: dict[str, str] = field(default_factory=dict)
+    repeats: bool = True
     imprecise: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)

@@ -90,6 +90,7 @@ def test_at_most_twelve_lines_are_printed(capsys: pytest.CaptureFixture[str]) ->
 
 def test_results_that_do_not_repeat_are_the_headline(capsys: pytest.CaptureFixture[str]) -> None:
     result = Dissection("odd", {"one layer": "float32"}, findings=[Finding("does not repeat: h_n changes", ())])
+    result.repeats = False
     _show(Console(soft_wrap=True), result)
     assert capsys.readouterr().out.startswith("odd: results do not repeat, so nothing else is claimed\n")
 

@@ -10,6 +10,11 @@ from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.defects.experiment import dissection
 from conformance.defects.experiment.dissection import dissect
+from conformance.defects.experiment.explain import explain
+from conformance.defects.experiment.inputs import read_rules
+from conformance.defects.experiment.moves import moves
+from conformance.defects.experiment.probes import probe
+from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Subject
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Profile
@@ -169,6 +174,7 @@ def test_nothing_else_is_claimed_if_results_do_not_repeat() -> None:
         "does not repeat: h_n changes when the same problem is solved twice in a row"
     ]
     assert not result.is_correct
+    assert not result.repeats
     assert result.failing == []
 
 
@@ -213,6 +219,17 @@ def test_a_finding_that_another_failing_probe_contradicts_is_an_observation(monk
         (finding.what, finding.verified) for finding in result.findings
     ]
     assert not any(finding.verified for finding in result.findings)
+
+
+def test_rules_that_change_nothing_are_left_out() -> None:
+    adapter = Altered("h_0-rows", broken.reverse_h_0_rows, broken.reverse_h_0_gradient_rows)
+    subject, case = Subject(adapter), probe("one layer", "float64")
+    trial = subject.try_problem(subject.problem(case))
+    [needed] = [rule for rule in read_rules(case) if str(rule) == "reads h_0 with the rows in reverse order"]
+    # The gradients of both biases are equal.
+    [same] = [move for move in moves("grad.bias_ih", case) if move.words == "from grad.bias_hh"]
+    idle = Rule("returns", ("grad.bias_ih",), same)
+    assert explain(trial, list, [(needed, idle)]) == (needed,)
 
 
 def test_a_coincidence_in_one_draw_is_not_verified() -> None:
