@@ -1,8 +1,8 @@
 """Finds out by experiment what an implementation reads and returns wrongly."""
 
-import math
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import blocks, read_kinds
@@ -11,6 +11,7 @@ from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.inputs import Response, respond
 from conformance.defects.experiment.probes import DTYPES, PROBES, probe
 from conformance.defects.experiment.repeat import unrepeatable
+from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import ImplementationError, Subject, Trial
 from conformance.defects.experiment.verify import DRAWS, choose, is_verified, verify
 from conformance.verdict.oracle import RejectedCaseError
@@ -130,13 +131,19 @@ def _explain_failures(
             explanations[name] = rules
     chosen = choose(failing, explanations)
     verified = {name: found for name, rules in chosen.items() if (found := verify(subject, failing[name], rules))}
+    merged: dict[tuple[object, ...], tuple[Rule, Finding]] = {}
     for rule in dict.fromkeys(rule for rules in chosen.values() for rule in rules):
         names = tuple(name for name, rules in chosen.items() if rule in rules)
         sure = is_verified(rule, failing, verified)
-        misfit = max((verified[name].misfit for name in names), default=math.inf) if sure else 0.0
+        misfit = max(verified[name].misfit for name in names) if sure else 0.0
         others = sum(rule.applies_to(trial.case) for name, trial in trials.items() if name not in failing)
         solutions = len(names) * (1 + len(DRAWS)) if sure else 0
-        result.findings.append(Finding(str(rule), names, others, sure, solutions, misfit))
+        finding = Finding(str(rule), names, others, sure, solutions, misfit)
+        key = (rule.role, rule.move, rule.scope, rule.adjoint, replace(finding, what=""))
+        if key in merged:
+            rule = replace(rule, kinds=merged[key][0].kinds + rule.kinds)
+        merged[key] = rule, replace(finding, what=str(rule))
+    result.findings += [finding for _, finding in merged.values()]
     result.findings.sort(key=lambda finding: not finding.verified)
     result.unexplained = [name for name in failing if name not in verified]
     deviating: dict[str, list[str]] = {}

@@ -153,6 +153,11 @@ def ignore_c_n_cotangent(problem: Problem) -> Problem:
     return replace(problem, cotangents={**problem.cotangents, "c_n": np.zeros_like(problem.cotangents["c_n"])})
 
 
+def double_bias_gradients(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return {name: array * (2 if name.startswith("grad.bias") else 1) for name, array in found.items()}
+
+
 def add_sine(found: Arrays, problem: Problem) -> Arrays:
     del problem
     return found | {"c_n": found["c_n"] + 0.01 * np.sin(50 * found["c_n"])}

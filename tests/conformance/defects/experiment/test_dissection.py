@@ -105,6 +105,12 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
     assert verified(adapter) == {what: probes}
 
 
+def test_the_same_mistake_in_two_tensors_is_one_finding() -> None:
+    assert verified(Altered("double", after=broken.double_bias_gradients), ("one layer", BOTH)) == {
+        "returns grad.bias_ih and grad.bias_hh multiplied by 2": ("one layer", BOTH)
+    }
+
+
 def test_two_mistakes_are_found_together() -> None:
     found = verified(Altered("two", broken.two_reads, refuses=no_gradients), ("one layer", BOTH))
     assert found == {
