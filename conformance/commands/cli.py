@@ -147,6 +147,12 @@ def _parser() -> argparse.ArgumentParser:
     smoke.add_argument("name", metavar="NAME", help="a registered name, path/file.py:Class or package.module:Class")
     smoke.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
 
+    dissect = command(
+        "dissect", "find out by experiment what an implementation reads and returns wrongly", usage.DISSECT
+    )
+    _add_implementations(dissect, required=True)
+    dissect.add_argument("--json", action="store_true", help="print everything as JSON")
+
     new = command("new", "write the skeleton of an adapter", usage.NEW)
     new.add_argument("kind", choices=["adapter"], help="what to write")
     new.add_argument("name", metavar="NAME", help="name of the implementation, such as mylib.LSTM")
@@ -206,14 +212,21 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_implementations(parser: argparse.ArgumentParser) -> None:
+def _add_implementations(parser: argparse.ArgumentParser, required: bool = False) -> None:
     text = (
         "implementation to run: a registered name, path/file.py:Class, package.module:Class, 'cmd:./program args' for "
         "a program that speaks the worker protocol, or python:/path/to/python:NAME for another environment; may be "
-        "repeated; default: all registered"
+        "repeated" + ("" if required else "; default: all registered")
     )
     parser.add_argument(
-        "-i", "--implementation", dest="implementations", action="append", default=[], metavar="NAME", help=text
+        "-i",
+        "--implementation",
+        dest="implementations",
+        action="append",
+        default=[],
+        required=required,
+        metavar="NAME",
+        help=text,
     )
 
 

@@ -11,6 +11,7 @@ examples:
   conformance doctor                                show what is installed and what is missing
   conformance new adapter mylib.LSTM                create a skeleton to drive your own LSTM
   conformance smoke mylib_lstm_adapter.py:MylibLSTMAdapter
+  conformance dissect -i mylib.py:MyLSTM            find out what it reads and returns wrongly
   conformance report results.jsonl --junit junit.xml
   conformance compare old.jsonl new.jsonl           show what changed between two runs
 
@@ -144,6 +145,30 @@ of each case. No files are written.
 examples:
   conformance smoke torch.nn.LSTM
   conformance smoke mylib_lstm_adapter.py:MylibLSTMAdapter
+"""
+
+DISSECT = """\
+Find out by experiment what an implementation reads and returns wrongly. Small probes with few options each are solved
+again and again, with one change at a time. No catalogue of mistakes is needed.
+
+  repeat    Each probe is solved again, at once and after other problems. If a result differs, nothing else is claimed.
+  inputs    One block at a time is changed: a gate of a parameter; a layer, direction and row of h_0 or c_0; a step and
+            row of the input; a cotangent. The results that respond are compared with those of the reference.
+  outputs   Wrong blocks are looked for among the correct values: copied, permuted, in another memory order, multiplied,
+            zero, or a sum.
+
+A finding is `verified` if the reference with this change reproduces every tensor within the rounding budget, on three
+draws of each failing probe to which the finding applies. Anything else is printed as `seen`: it was observed, but does
+not explain the failure. A correct implementation reads and returns everything as documented.
+
+At most 12 lines are printed for each implementation; --json prints everything. The exit code is 1 if anything wrong is
+found, and 0 otherwise. Mistakes of the arithmetic, such as a wrong activation, are not explained; for these and for all
+other options, use `conformance run`.
+
+examples:
+  conformance dissect -i mylib.py:MyLSTM
+  conformance dissect -i torch.nn.LSTM -i torch.nn.LSTMCell
+  conformance dissect -i mylib.py:MyLSTM --json
 """
 
 NEW = """\

@@ -1,0 +1,1 @@
+"""Experiments that find out what an implementation reads and returns wrongly."""

@@ -1,0 +1,150 @@
+"""Blocks: the parts of tensors that an LSTM reads and returns, and linear maps between them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Case
+
+DIRECTIONS = ("forward", "reverse")
+GATES = ("input", "forget", "candidate", "output")
+PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+RESULTS = ("output", "h_n", "c_n")
+
+_STATES = ("h_0", "c_0", "h_n", "c_n")
+_SUFFIXES = ("", "_reverse")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a tensor. A coordinate is None if the tensor has no such axis.
+
+    Attributes:
+        kind: name of the tensor without layer and direction, such as ``bias_hh``, ``h_0`` or ``grad.weight_ih``.
+        layer: index of the layer.
+        direction: 0 for forward and 1 for reverse, also in a case with one direction.
+        row: index of the batch row.
+        step: index of the time step.
+        gate: index of the gate in the order i, f, g, o.
+    """
+
+    kind: str
+    layer: int | None = None
+    direction: int | None = None
+    row: int | None = None
+    step: int | None = None
+    gate: int | None = None
+
+    @property
+    def tensor(self) -> str:
+        """Name of the tensor."""
+        if bare_kind(self.kind) not in PARAMETERS:
+            return self.kind
+        return f"{self.kind}_l{self.layer}{_SUFFIXES[self.direction or 0]}"
+
+    def select(self, tensors: Mapping[str, Any], case: Case) -> Any:
+        """Returns the block as a view of its tensor."""
+        bare, model = bare_kind(self.kind), case.model
+        hidden = case.hidden_sizes[0]
+        if bare in PARAMETERS:
+            gate = self.gate or 0
+            return tensors[self.tensor][gate * hidden : (gate + 1) * hidden]
+        tensor = tensors[self.tensor]
+        if bare == "input":
+            return tensor[self.step, self.row]
+        place = model.suffixes.index(_SUFFIXES[self.direction or 0])
+        if bare == "output":
+            return tensor[self.step, self.row, place * hidden : (place + 1) * hidden]
+        return tensor[(self.layer or 0) * model.num_directions + place, self.row]
+
+    def width(self, case: Case) -> tuple[int, ...]:
+        """Returns the shape of the block."""
+        bare = bare_kind(self.kind)
+        hidden = case.hidden_sizes[0]
+        if bare == "weight_ih":
+            return hidden, case.model.layer_input_size(self.layer or 0)
+        if bare == "weight_hh":
+            return hidden, hidden
+        return (case.input_size,) if bare == "input" else (hidden,)
+
+
+Term = tuple[Block, float]
+"""A block and a factor."""
+BlockMap = Mapping[Block, tuple[Term, ...]]
+"""For each block that changes, the terms whose sum takes its place. No terms mean 0."""
+
+
+def describe_block(block: Block) -> str:
+    """Describes a block, such as ``c_0, layer 1, forward, row 0``."""
+    words = {
+        "layer": f"layer {block.layer}",
+        "direction": DIRECTIONS[block.direction or 0],
+        "gate": f"{GATES[block.gate or 0]} gate",
+        "step": f"step {block.step}",
+        "row": f"row {block.row}",
+    }
+    return ", ".join([block.kind, *(words[axis] for axis in axes(block.kind))])
+
+
+def bare_kind(kind: str) -> str:
+    """Returns a kind without the prefix of gradients."""
+    return kind.removeprefix("grad.")
+
+
+def axes(kind: str) -> tuple[str, ...]:
+    """Returns the coordinates that the blocks of a kind have."""
+    bare = bare_kind(kind)
+    if bare in PARAMETERS:
+        return "layer", "direction", "gate"
+    if bare in _STATES:
+        return "layer", "direction", "row"
+    return ("step", "row") if bare == "input" else ("step", "row", "direction")
+
+
+def values(axis: str, case: Case) -> tuple[int, ...]:
+    """Returns the values of a coordinate in a case."""
+    if axis == "direction":
+        return tuple(_SUFFIXES.index(suffix) for suffix in case.model.suffixes)
+    return tuple(range({"layer": case.num_layers, "row": case.rows or 1, "step": case.seq_len, "gate": 4}[axis]))
+
+
+def blocks(kind: str, case: Case) -> Iterator[Block]:
+    """Yields the blocks of a kind."""
+    names = axes(kind)
+    for place in product(*(values(axis, case) for axis in names)):
+        yield Block(kind, **dict(zip(names, place, strict=True)))
+
+
+def tensors_of(kind: str, case: Case) -> list[str]:
+    """Returns the names of the tensors of a kind."""
+    if bare_kind(kind) not in PARAMETERS:
+        return [kind]
+    return [f"{kind}_l{layer}{suffix}" for layer in range(case.num_layers) for suffix in case.model.suffixes]
+
+
+def read_kinds(case: Case) -> list[str]:
+    """Returns the kinds of the tensors that an LSTM reads in the forward pass."""
+    parameters = [kind for kind in PARAMETERS if case.bias or kind.startswith("weight")]
+    return [*parameters, "input", *(("h_0", "c_0") if case.gives_state else ())]
+
+
+def apply(block_map: BlockMap, tensors: Mapping[str, Any], case: Case) -> dict[str, Any]:
+    """Applies a map to tensors."""
+    changed = {name: np.array(array, np.float64) for name, array in tensors.items()}
+    for target, terms in block_map.items():
+        target.select(changed, case)[...] = sum(factor * source.select(tensors, case) for source, factor in terms)
+    return changed
+
+
+def apply_adjoint(block_map: BlockMap, gradients: Mapping[str, Any], case: Case) -> dict[str, Any]:
+    """Applies the adjoint of a map to gradients with respect to its results."""
+    changed = {name: np.array(array, np.float64) for name, array in gradients.items()}
+    for target in block_map:
+        target.select(changed, case)[...] = 0.0
+    for target, terms in block_map.items():
+        for source, factor in terms:
+            source.select(changed, case)[...] += factor * target.select(gradients, case)
+    return changed

@@ -1,0 +1,118 @@
+"""Looks for wrong blocks of the results among the correct values."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, tensors_of
+from conformance.defects.experiment.move import Move, Terms
+from conformance.defects.experiment.moves import moves
+from conformance.defects.experiment.rule import Rule, Scope
+from conformance.defects.experiment.trial import Trial
+
+_ROUNDINGS = 1e-12
+"""Relative tolerance of a tensor whose budget is 0."""
+_MAX_TABLE = 4
+"""Number of wrong blocks up to which each is looked for on its own."""
+
+
+def find_returned(trial: Trial, kind: str, expected: Mapping[str, Any]) -> Rule | None:
+    """Returns the rule by which the tensors of a kind are taken from correct values; None if there is none.
+
+    Args:
+        trial: the solution.
+        kind: kind of the wrong tensors.
+        expected: the correct values of all tensors.
+    """
+    case, got = trial.case, trial.observation.got
+    wrong = wrong_blocks(trial, kind, expected)
+    for scope in scopes_of(wrong):
+        for move in moves(kind, case):
+            rule = Rule("returns", (kind,), move, scope)
+            block_map = rule.block_map(case)
+            if not wrong <= block_map.keys():
+                continue
+            if any(source.tensor not in expected for terms in block_map.values() for source, _ in terms):
+                continue
+            if all(
+                _is_near(
+                    trial,
+                    target,
+                    target.select(got, case),
+                    sum(f * source.select(expected, case) for source, f in terms),
+                )
+                for target, terms in block_map.items()
+            ):
+                return rule
+    return _from_table(trial, kind, wrong, expected)
+
+
+def _from_table(trial: Trial, kind: str, wrong: set[Block], expected: Mapping[str, Any]) -> Rule | None:
+    """Returns a rule that takes each of a few wrong blocks from another block, or from the sum of two."""
+    if not 0 < len(wrong) <= _MAX_TABLE:
+        return None
+    table = {}
+    for block in sorted(wrong, key=describe_block):
+        terms = _find_block(trial, block, expected)
+        if terms is None:
+            return None
+        table[block] = terms
+    words = "; ".join(f"{describe_block(block)} is {_describe_terms(terms)}" for block, terms in table.items())
+    return Rule("returns", (kind,), Move(f"in the wrong places ({words})", lambda block, _: table.get(block)))
+
+
+def _find_block(trial: Trial, block: Block, expected: Mapping[str, Any]) -> Terms | None:
+    """Returns the block of any tensor, or the sum of two, whose value is in the place of a wrong block."""
+    case, got = trial.case, block.select(trial.observation.got, trial.case)
+    kinds = [*RESULTS, *(f"grad.{kind}" for kind in read_kinds(case))] if block.kind not in RESULTS else RESULTS
+    pool = [
+        other
+        for kind in kinds
+        for other in (blocks(kind, case) if all(name in expected for name in tensors_of(kind, case)) else ())
+        if other.width(case) == block.width(case)
+    ]
+    for other in pool:
+        if other != block and _is_near(trial, block, got, other.select(expected, case)):
+            return ((other, 1.0),)
+    for first, second in combinations(pool, 2):
+        if _is_near(trial, block, got, first.select(expected, case) + second.select(expected, case)):
+            return (first, 1.0), (second, 1.0)
+    return None
+
+
+def _describe_terms(terms: Terms) -> str:
+    return " plus ".join(describe_block(block) for block, _ in terms)
+
+
+def wrong_blocks(trial: Trial, kind: str, expected: Mapping[str, Any]) -> set[Block]:
+    """Returns the blocks of a kind that differ from expected values."""
+    case, got = trial.case, trial.observation.got
+    return {
+        block
+        for block in blocks(kind, case)
+        if not _is_near(trial, block, block.select(got, case), block.select(expected, case))
+    }
+
+
+def scopes_of(found: Iterable[Block]) -> Iterator[Scope]:
+    """Yields the scopes that contain some blocks, the widest first."""
+    found = list(found)
+    if not found:
+        return
+    shared = [
+        (axis, getattr(found[0], axis))
+        for axis in axes(found[0].kind)
+        if len({getattr(block, axis) for block in found}) == 1
+    ]
+    for size in range(len(shared) + 1):
+        yield from combinations(shared, size)
+
+
+def _is_near(trial: Trial, block: Block, got: Any, value: Any) -> bool:
+    name = block.tensor
+    size = float(np.abs(trial.observation.values[name]).max())
+    tolerance = trial.tolerance(name) or _ROUNDINGS * size
+    growth = max(1.0, float(np.abs(value).max(initial=0.0)) / size) if size else 1.0
+    return bool((np.abs(got - value) <= tolerance * growth).all())

@@ -1,0 +1,82 @@
+"""Predictions: the solutions of the reference, changed by rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.defects.experiment.blocks import RESULTS, Block, BlockMap, Term, apply, apply_adjoint
+from conformance.defects.experiment.rule import Role, Rule
+from conformance.verdict.oracle import solve
+from conformance.verdict.problem import Problem
+from reference import Dialect
+
+
+def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Solves a problem with the reference, changed by rules. Returns the tensors that the case compares."""
+    case = problem.case
+    reads, returns = _merged(rules, "reads", case), _merged(rules, "returns", case)
+    cotangents: Mapping[str, Any] = apply(_merged(rules, "cotangents", case).all, problem.cotangents, case)
+    cotangents = apply_adjoint(returns.results(returns.adjoint), cotangents, case)
+    sources = {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
+    read = apply(reads.all, sources, case)
+    changed = replace(
+        problem,
+        parameters={name: read[name] for name in problem.parameters},
+        input=read["input"],
+        initial_state=problem.initial_state and {name: read[name] for name in problem.initial_state},
+        cotangents=cotangents,
+        mask=_mask(rules, problem),
+    )
+    with np.errstate(all="ignore"):
+        found = solve(changed, dialect)
+    found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS}, case)
+    names = [name for name in problem.expected_shapes() if name.startswith("grad.")]
+    if names:
+        gradients = {name.removeprefix("grad."): found[name] for name in names}
+        gradients = apply_adjoint(reads.adjoint, gradients, case)
+        moved = {target: terms for target, terms in returns.all.items() if target.kind.startswith("grad.")}
+        found |= apply(moved, {f"grad.{name}": array for name, array in gradients.items()}, case)
+    return {name: found[name] for name in problem.expected_shapes()}
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """The maps of all rules with one role, which apply at the same time.
+
+    Attributes:
+        all: the map of all these rules.
+        adjoint: the map of those whose gradients match.
+    """
+
+    all: BlockMap
+    adjoint: BlockMap
+
+    @staticmethod
+    def results(block_map: BlockMap) -> BlockMap:
+        """Returns the part of a map that changes ``output``, ``h_n`` and ``c_n``."""
+        return {target: terms for target, terms in block_map.items() if target.kind in RESULTS}
+
+
+def _merged(rules: Sequence[Rule], role: Role, case: Case) -> _Merged:
+    maps = [(rule.adjoint, rule.block_map(case)) for rule in rules if rule.role == role]
+    merged: dict[Block, tuple[Term, ...]] = {}
+    adjoint: dict[Block, tuple[Term, ...]] = {}
+    for follows, block_map in maps:
+        merged |= block_map
+        if follows:
+            adjoint |= block_map
+    return _Merged(merged, adjoint)
+
+
+def _mask(rules: Sequence[Rule], problem: Problem) -> NDArray[np.bool_] | None:
+    lengths = problem.lengths
+    if lengths is None:
+        return problem.mask
+    for rule in rules:
+        if rule.lengths:
+            lengths = rule.lengths(lengths, problem.case)
+    return np.asarray(np.arange(problem.case.seq_len)[:, None] < lengths)

@@ -1,0 +1,141 @@
+"""Rules: what an implementation reads or returns wrongly, as a change of the reference."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.defects.experiment.blocks import (
+    DIRECTIONS,
+    GATES,
+    Block,
+    BlockMap,
+    Term,
+    axes,
+    blocks,
+    values,
+)
+from conformance.defects.experiment.move import Move
+from conformance.defects.experiment.moves import ZEROS
+
+Role = Literal["reads", "returns", "cotangents", "lengths"]
+Scope = tuple[tuple[str, int], ...]
+"""Required coordinates of the blocks that a rule changes, by axis."""
+Lengths = NDArray[np.int64]
+
+_EVERY = {
+    "layer": "every layer",
+    "direction": "both directions",
+    "row": "every row",
+    "step": "every step",
+    "gate": "every gate",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that an implementation reads or returns wrongly, independent of the sizes of a case.
+
+    Attributes:
+        role: whether the implementation reads tensors, returns tensors, or reads cotangents or lengths wrongly.
+        kinds: kinds of the tensors, see ``Block``.
+        move: where the blocks are taken from.
+        scope: required coordinates of the blocks that change; empty for all blocks.
+        adjoint: whether the gradients match the wrong forward pass, as with automatic differentiation.
+        lengths: change to the lengths, for that role.
+    """
+
+    role: Role
+    kinds: tuple[str, ...]
+    move: Move
+    scope: Scope = ()
+    adjoint: bool = True
+    lengths: Callable[[Lengths, Case], Lengths] | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        place = describe_scope(self.scope)
+        if self.move.constant and self.move.constant not in dict(self.scope):
+            place += f" of {_EVERY[self.move.constant]}"
+        names = f"{_join(self.kinds)}{place}"
+        if self.role == "cotangents":
+            names = f"the cotangents of {names}"
+        if self.role == "returns":
+            return f"returns {names} {self.move.words}" + ("" if self.adjoint else "; the gradients are correct")
+        if self.move.words == ZEROS:
+            return f"ignores {names}" + ("" if self.adjoint else ", but returns gradients as if it read them")
+        follows = "" if self.adjoint else "; the gradients do not follow"
+        return f"reads {names} {self.move.words}{follows}"
+
+    def block_map(self, case: Case) -> BlockMap:
+        """Returns the blocks that change in a case, with the terms that take their place."""
+        changed: dict[Block, tuple[Term, ...]] = {}
+        for kind in self.kinds:
+            for block in blocks(kind, case) if is_present(kind, case) else ():
+                if any(getattr(block, axis) != place for axis, place in self.scope):
+                    continue
+                terms = self.move.terms(block, case)
+                if terms is None or terms == ((block, 1.0),):
+                    continue
+                if all(source.width(case) == block.width(case) and _exists(source, case) for source, _ in terms):
+                    changed[block] = terms
+        return changed
+
+    def applies_to(self, case: Case) -> bool:
+        """Returns whether the rule changes what is read or returned in a case."""
+        if self.role == "lengths":
+            return case.lengths is not None
+        if self.role == "cotangents" and "gradients" not in case.check:
+            return False
+        return bool(self.block_map(case))
+
+
+def is_present(kind: str, case: Case) -> bool:
+    """Returns whether a case has the tensors of a kind."""
+    bare = kind.removeprefix("grad.")
+    if bare != kind and "gradients" not in case.check:
+        return False
+    return (case.bias or not bare.startswith("bias")) and (case.gives_state or bare not in ("h_0", "c_0"))
+
+
+def describe_scope(scope: Scope) -> str:
+    """Describes coordinates, such as `` of layer 1, reverse``."""
+    names = {
+        "layer": lambda i: f"layer {i}",
+        "direction": lambda i: f"the {DIRECTIONS[i]} direction",
+        "row": lambda i: f"row {i}",
+        "step": lambda i: f"step {i}",
+        "gate": lambda i: f"the {GATES[i]} gate",
+    }
+    return f" of {', '.join(names[axis](place) for axis, place in scope)}" if scope else ""
+
+
+def length_rules() -> Iterator[Rule]:
+    """Yields the ways in which lengths can be read wrongly."""
+    changes: dict[str, Callable[[Lengths, Case], Lengths]] = {
+        "as T in every row": lambda lengths, case: np.full_like(lengths, case.seq_len),
+        "one too large": lambda lengths, case: np.minimum(lengths + 1, case.seq_len),
+        "one too small": lambda lengths, _: np.maximum(lengths - 1, 0),
+        "with its rows in reverse order": lambda lengths, _: lengths[::-1],
+        "from row 0": lambda lengths, _: np.full_like(lengths, lengths[0]),
+        "in ascending order": lambda lengths, _: np.sort(lengths),
+        "in descending order": lambda lengths, _: np.sort(lengths)[::-1],
+    }
+    for words, change in changes.items():
+        yield Rule("lengths", ("lengths",), Move(words, lambda *_: None), lengths=change)
+
+
+def axes_of(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Returns the coordinates that the blocks of all these kinds have."""
+    return tuple(axis for axis in axes(kinds[0]) if all(axis in axes(kind) for kind in kinds))
+
+
+def _join(kinds: Sequence[str]) -> str:
+    *first, last = kinds
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _exists(block: Block, case: Case) -> bool:
+    return is_present(block.kind, case) and all(getattr(block, axis) in values(axis, case) for axis in axes(block.kind))

@@ -1,0 +1,175 @@
+"""Trials: problems that an implementation solves, with the reference's solutions and their tolerances."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters import Adapter
+from conformance.adapters.adapter import as_arrays
+from conformance.cases.case import Case
+from conformance.defects.diagnosis.observation import Observation
+from conformance.defects.diagnosis.search import MAX_MISFIT, MAX_UNEXPLAINED_SHARE
+from conformance.errors import message_of
+from conformance.verdict.judge import Verdict, judge
+from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import Problem, make_problem
+from reference import PROFILES
+
+Arrays = dict[str, Any]
+
+
+class ImplementationError(Exception):
+    """Wraps an error of the implementation. Its message is the first line of the original one.
+
+    Attributes:
+        error: the original error.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        # An error of a worker process has a status, and names the original error.
+        kind = "" if hasattr(error, "status") else f"{type(error).__name__}: "
+        super().__init__(kind + next(iter(message_of(error).strip().splitlines()), ""))
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A solution of a problem by an implementation, and how the reference solves it."""
+
+    judged: JudgedSolution
+    verdict: Verdict
+
+    @property
+    def case(self) -> Case:
+        """The case."""
+        return self.judged.problem.case
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+        return self.judged.problem
+
+    @cached_property
+    def observation(self) -> Observation:
+        """The solution, with one tolerance per tensor."""
+        return Observation(self.judged)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all tensors, and no others, are present with the right shapes, and finite."""
+        observed = self.observation
+        return observed.got.keys() == observed.shapes.keys() == self.judged.solution.keys() and observed.finite
+
+    def mismatches(self, prediction: Mapping[str, Any]) -> list[str]:
+        """Returns the names of the tensors that a prediction does not reproduce within the budget."""
+        return [name for name, misfit in self._misfits(prediction).items() if not misfit <= MAX_MISFIT]
+
+    def _misfits(self, prediction: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the misfit of each tensor, without the elements that the dialect leaves open."""
+        expected = self.judged.expectation
+        specified = {
+            name: np.where(np.isinf(expected.budget[name]), expected.values[name], array)
+            for name, array in prediction.items()
+        }
+        return self.observation.misfits(specified)
+
+    def misfit(self, prediction: Mapping[str, Any]) -> float:
+        """Returns the largest |deviation| of any tensor from a prediction, in tolerances."""
+        if not self.comparable or prediction.keys() != self.observation.got.keys():
+            return math.inf
+        return max(self._misfits(prediction).values())
+
+    def is_reproduced(self, prediction: Mapping[str, Any]) -> bool:
+        """Returns whether a prediction reproduces every tensor, and most of the deviation from the reference.
+
+        A solution that conforms is reproduced within the budget, but has no deviation.
+        """
+        misfit = self.misfit(prediction)
+        if self.verdict.conforms:
+            return misfit <= MAX_MISFIT
+        return misfit <= MAX_MISFIT and misfit <= MAX_UNEXPLAINED_SHARE * max(
+            self.observation.reference_misfits.values()
+        )
+
+    def tolerance(self, name: str) -> float:
+        """Returns the largest budget of a tensor's specified elements."""
+        budget = self.judged.expectation.budget[name]
+        return float(np.max(budget, where=np.isfinite(budget), initial=0.0))
+
+
+@dataclass
+class Subject:
+    """An implementation under experiment.
+
+    Attributes:
+        adapter: adapter of the implementation.
+        oracle: source of the expected solutions.
+        solved: number of problems that the implementation has solved.
+    """
+
+    adapter: Adapter
+    oracle: Oracle = field(default_factory=lambda: Oracle(None))
+    solved: int = 0
+
+    def supported(self, case: Case) -> Case | str:
+        """Returns a case, or its forward half, if the implementation supports it; otherwise the reason."""
+        reason: str | None = _call(self.adapter.supports, case)
+        if reason is None:
+            return case
+        forward = case.forward_only()
+        if forward:
+            reason = _call(self.adapter.supports, forward)
+        return forward if forward and reason is None else reason or ""
+
+    def problem(self, case: Case, draw: int = 0) -> Problem:
+        """Draws a problem, as the implementation's dialect requires."""
+        return make_problem(case, draw).under(_call(self.adapter.dialect, case))
+
+    def solve(self, problem: Problem) -> Arrays:
+        """Solves a problem with the implementation."""
+        self.solved += 1
+        return _call(as_arrays, _call(self.adapter.solve, problem))  # type: ignore[no-any-return]
+
+    def try_problem(self, problem: Problem) -> Trial:
+        """Solves a problem and judges the solution."""
+        case, adapter = problem.case, self.adapter
+        dialect = _call(adapter.dialect, case)
+        expectation = self.oracle.expect(problem, _call(adapter.profile, case), dialect)
+        solution = self.solve(problem)
+        return Trial(JudgedSolution(problem, solution, expectation, dialect), judge(problem, solution, expectation))
+
+    def is_float32(self, trial: Trial) -> bool:
+        """Returns whether a deviating float64 solution conforms with the rounding of float32."""
+        if trial.case.dtype != "float64" or trial.verdict.conforms:
+            return False
+        problem, solution, _, dialect = trial.judged
+        return judge(problem, solution, self.oracle.expect(problem, PROFILES["float32"], dialect)).conforms
+
+    def is_exact(self, case: Case) -> bool:
+        """Returns whether the declared rounding is that of the case's dtype, or finer."""
+        profile = _call(self.adapter.profile, case)
+        return bool(profile.u_op == 0 and profile.u <= PROFILES[case.dtype].u)
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:  # An implementation may raise any exception.
+        raise ImplementationError(error) from error
+
+
+def with_block(problem: Problem, changed: Mapping[str, Any]) -> Problem:
+    """Returns a problem in which some of the tensors that are read, or cotangents, are replaced."""
+    state = problem.initial_state
+    return replace(
+        problem,
+        parameters={name: changed.get(name, array) for name, array in problem.parameters.items()},
+        input=changed.get("input", problem.input),
+        initial_state=state and {name: changed.get(name, array) for name, array in state.items()},
+        cotangents={name: changed.get(f"cotangent.{name}", array) for name, array in problem.cotangents.items()},
+    )

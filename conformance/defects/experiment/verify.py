@@ -1,0 +1,74 @@
+"""Verifies explanations with further draws, and chooses those that account for most cases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from conformance.defects.experiment.explain import Rules, applicable
+from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.rule import Rule
+from conformance.defects.experiment.trial import Subject, Trial
+from conformance.verdict.oracle import RejectedCaseError
+
+DRAWS = (1, 2)
+"""Further draws that an explanation must reproduce."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Rules that reproduce every tensor of a probe in all draws.
+
+    Attributes:
+        rules: the rules.
+        misfit: largest |deviation| from the changed reference, in tolerances.
+    """
+
+    rules: Rules
+    misfit: float
+
+
+def choose(trials: Mapping[str, Trial], explanations: Mapping[str, Rules]) -> dict[str, Rules]:
+    """Returns for each explained probe the rules that also explain the most other probes."""
+    candidates = list(dict.fromkeys(explanations.values()))
+    explained = {
+        rules: {
+            name
+            for name, trial in trials.items()
+            if (own := applicable(rules, trial)) and trial.is_reproduced(_predict(own, trial))
+        }
+        for rules in candidates
+    }
+    ranked = sorted(candidates, key=lambda rules: -len(explained[rules]))
+    chosen: dict[str, Rules] = {}
+    for name, trial in trials.items():
+        best = next((rules for rules in ranked if name in explained[rules]), None)
+        if best is not None:
+            chosen[name] = applicable(best, trial)
+    return chosen
+
+
+def verify(subject: Subject, trial: Trial, rules: Rules) -> Verified | None:
+    """Returns the verified explanation of a trial; None if a draw refutes it."""
+    try:
+        draws = [trial, *(subject.try_problem(subject.problem(trial.case, draw)) for draw in DRAWS)]
+    except RejectedCaseError:
+        return None
+    predictions = [_predict(rules, draw) for draw in draws]
+    if not all(draw.is_reproduced(prediction) for draw, prediction in zip(draws, predictions, strict=True)):
+        return None
+    return Verified(rules, max(draw.misfit(found) for draw, found in zip(draws, predictions, strict=True)))
+
+
+def is_verified(rule: Rule, trials: Mapping[str, Trial], verified: Mapping[str, Verified]) -> bool:
+    """Returns whether a rule is part of the verified explanation of every failing probe to which it applies.
+
+    Args:
+        rule: the rule.
+        trials: the failing probes.
+        verified: their verified explanations.
+    """
+    affected = [name for name, trial in trials.items() if rule.applies_to(trial.case)]
+    return bool(affected) and all(name in verified and rule in verified[name].rules for name in affected)
+
+
+def _predict(rules: Rules, trial: Trial) -> dict[str, object]:
+    return predict(rules, trial.problem, trial.judged.dialect)
