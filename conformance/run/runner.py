@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import takewhile
 
 from conformance.adapters import Adapter, Solution, installed
@@ -42,6 +42,10 @@ UNEXPLAINED_CPU_SECONDS = 20.0
 PHASES = ("reference and budget", "solve", "judging", "diagnosis")
 """Phases of a case, as shown while it runs."""
 
+_KEPT_PROBLEMS = 512
+"""Number of small problems that are kept for the next implementation. The shipped cases need fewer."""
+_KEPT_OPERATIONS = 2**20
+"""Operations above which a problem is drawn again for each implementation, because it takes much memory."""
 _MAX_WARNINGS = 5
 _MAX_EVIDENCE = 4
 """Number of tensors, the worst first, whose evidence a result keeps."""
@@ -73,6 +77,7 @@ class Runner:
     descriptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._make_problem = lru_cache(_KEPT_PROBLEMS)(make_problem)
         self._packages: dict[str, dict[str, str]] = {}
         self._suspects: dict[str, list[Defect]] = {}
         self._unexplained_seconds: dict[str, float] = {}
@@ -162,7 +167,9 @@ class Runner:
         self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
     ) -> tuple[Verdict, JudgedSolution]:
         self._show(case, 1)
-        problem = make_problem(case, draw)
+        # Only processes of their own cannot change a problem that others solve.
+        kept = isinstance(adapter, WorkerAdapter) and operations(case) <= _KEPT_OPERATIONS
+        problem = (self._make_problem if kept else make_problem)(case, draw)
         attempt.charge("problem")
         dialect = attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))

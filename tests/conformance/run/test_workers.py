@@ -23,7 +23,7 @@ from conformance.run import implementations, pool
 from conformance.run.plan import Plan
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
-from conformance.verdict.problem import Problem
+from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import Limits, WorkerAdapter
 from tests.conformance.worker.hostile import FAULTS
 from tests.conftest import FAKES, FEW_PLUGINS, ROOT
@@ -80,6 +80,24 @@ def test_each_fault_affects_one_case_of_a_long_run() -> None:
     assert Counter(result.case for result in found) == Counter(case.name for case in cases)
     assert {result.case for result in found if result.status == "crash"} == set(faults)
     assert Counter(result.status for result in found) == {"pass": 300, "crash": len(faults)}
+
+
+@pytest.mark.parametrize(("isolated", "times"), [(True, 1), (False, 2)])
+def test_only_processes_of_their_own_share_a_problem(
+    isolated: bool, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def draw(case: Case, number: int) -> Problem:
+        drawn.append(case.name)
+        return make_problem(case, number)
+
+    monkeypatch.setattr("conformance.run.runner.make_problem", draw)
+    both = implementations.load_all([f"{FAKES}:Faithful", f"{FAKES}:Views"], isolated)
+    cases = make_cases(2, ())
+    found = list(pool.run(Runner(Oracle(None)), [(adapter, cases) for adapter in both]))
+    assert [result.status for result in found] == ["pass"] * 4
+    assert Counter(drawn) == {case.name: times for case in cases}
 
 
 def test_a_hang_is_a_timeout_and_the_run_continues() -> None:
