@@ -141,8 +141,9 @@ def test_a_case_that_is_known_to_be_rejected_does_not_run() -> None:
 def test_a_case_beyond_the_limits_is_rejected_without_drawing_it(
     limits: SizeLimits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runner = Runner(Oracle(None), limits=limits)
     monkeypatch.delattr("conformance.run.runner.make_problem")
-    result = Runner(Oracle(None), limits=limits).check(make_case(), fakes.Raises())
+    result = runner.check(make_case(), fakes.Raises())
     assert (result.status, result.rejected, result.deviates) == ("not-run", True, False)
     assert result.reason.startswith("cannot be judged: needs about ")
 
