@@ -1,8 +1,8 @@
 """Measures what a check costs at the sizes at which kernels are used, as multiples of the reference's own time.
 
 Each size runs in its own process on one thread, without a cache: ``torch.nn.LSTM``, one layer, float32, forward and
-backward. The process also diagnoses a wrong implementation of the same size. Widths from 512 on meet the first two limits;
-at smaller ones, NumPy calls on small arrays take most of the time.
+backward. The process also diagnoses a wrong implementation of the same size. Widths from 512 on meet the first two
+limits. At smaller ones, NumPy calls on small arrays take most of the time.
 
 ====================================================  ========
 budget, divided by the reference                      ≤ 5
