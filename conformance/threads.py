@@ -14,6 +14,9 @@ VARIABLES = (
 )
 """Environment variables that set numbers of threads."""
 
+_BYTES_PER_JOB = 1.5 * 2**30
+"""Memory that a process needs for a framework."""
+
 
 def pin() -> None:
     """Sets each variable to 1 unless the user has set it."""
@@ -31,3 +34,11 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    """Returns how many frameworks to run at once: one per available processor, but no more than fit into memory."""
+    jobs = available_cpus()
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        jobs = min(jobs, int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _BYTES_PER_JOB))
+    return max(1, jobs)

@@ -148,7 +148,7 @@ def _run(request: _Request) -> tuple[bool, bool]:
         present = dtypes((adapter.name, case.dtype) for adapter, cases in plan for case in cases)
         terminal = Terminal(planned(plan), present, request.stream, file.done, args.power != "off")
         # The frameworks of one process are not made for several threads.
-        jobs = 1 if args.in_process else args.jobs or threads.available_cpus()
+        jobs = 1 if args.in_process else args.jobs or threads.default_jobs()
         runner.show_phase = terminal.show_phase
         with contextlib.closing(pool.run(runner, in_starting_order(todo), jobs)) as results, terminal:
             try:

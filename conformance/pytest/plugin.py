@@ -24,8 +24,6 @@ from conformance.pytest.items import ADAPTERS, CaseFile, CaseItem, load_adapters
 _SECTION = re.compile(rb"^(?:defaults|matrix|exclude|also|cases)\s*:", re.MULTILINE)
 _SEARCHED_BYTES = 2**16
 """Size of the start of a file in which sections are searched."""
-_BYTES_PER_WORKER = 1.5 * 2**30
-"""Memory that a worker of pytest-xdist needs for its frameworks."""
 
 _active_key = pytest.StashKey[bool]()
 
@@ -104,13 +102,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Returns the number of workers for ``-n auto``: one per processor, but no more than fit into memory."""
+    """Returns the number of workers for ``-n auto``: see ``threads.default_jobs``."""
     if not config.stash[_active_key] or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(os.sched_getaffinity(0)), int(memory / _BYTES_PER_WORKER)))
+    return threads.default_jobs()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
