@@ -280,7 +280,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         dest="jobs",
         type=_positive,
         metavar="N",
-        help="implementations to run at once, each on one processor; default: all processors, as far as memory suffices",
+        help="implementations to run at once, each on one processor; default: all processors, if memory suffices",
     )
     text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
