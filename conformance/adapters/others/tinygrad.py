@@ -66,7 +66,7 @@ class TinygradLSTMCell(Adapter):
 
         return {
             "tinygrad": version("tinygrad"),
-            "device": Device.DEFAULT,
+            "device": Device.DEFAULT if shutil.which("clang") else "none",  # Without a compiler, tinygrad raises.
             "stacked": "one cell per layer and direction, in a Python loop over time",
             "gradients": "Tensor.gradient of the sum of all outputs, each times its cotangent",
         }
