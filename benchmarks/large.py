@@ -15,23 +15,20 @@ peak memory at 1024, 1024, 150, 32                    ≤ 2.5 GB
 ====================================================  ========
 """
 
+import json
+import resource
+import subprocess
+import sys
+
+from benchmarks.arguments import make_parser
 from conformance import threads
-
-threads.pin()
-
-import json  # noqa: E402
-import resource  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-
-from benchmarks.arguments import make_parser  # noqa: E402
-from conformance.adapters import registry  # noqa: E402
-from conformance.cases.case import Case  # noqa: E402
-from conformance.defects.catalogue import CATALOGUE  # noqa: E402
-from conformance.defects.power.bitmasks import Detector  # noqa: E402
-from conformance.run.controls import Control  # noqa: E402
-from conformance.run.runner import Runner  # noqa: E402
-from conformance.verdict.oracle import Oracle  # noqa: E402
+from conformance.adapters import registry
+from conformance.cases.case import Case
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.power.bitmasks import Detector
+from conformance.run.controls import Control
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle
 
 SIZES = (
     "64,64,50,8",
@@ -75,6 +72,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", default=SIZES, metavar="I,H,T,B", help=f"default: {' '.join(SIZES)}")
     parser.add_argument("--one", metavar="I,H,T,B", help="measure one size in this process and print JSON")
     args = parser.parse_args()
+    threads.pin()  # Before the processes start that measure.
     if args.one:
         print(json.dumps(measure(args.one)))
         return

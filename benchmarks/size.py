@@ -4,26 +4,23 @@ Each case runs in its own process. The table compares the measured peak memory a
 ``conformance.cases.size``. The fitted constants have no negative value. Needs Linux.
 """
 
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.arguments import make_parser
 from conformance import threads
-
-threads.pin()
-
-import json  # noqa: E402
-import resource  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-
-import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-
-from benchmarks.arguments import make_parser  # noqa: E402
-from conformance.cases import size  # noqa: E402
-from conformance.cases.case import Case  # noqa: E402
-from conformance.verdict.oracle import Oracle  # noqa: E402
-from conformance.verdict.problem import make_problem  # noqa: E402
-from reference import PROFILES, Dialect  # noqa: E402
+from conformance.cases import size
+from conformance.cases.case import Case
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import make_problem
+from reference import PROFILES, Dialect
 
 SIZES = (
     (16, 16, 12, 4),
@@ -72,6 +69,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", metavar="I,H,T,B", help="sizes to measure (default: small to medium ones)")
     parser.add_argument("--one", metavar="I,H,T,B", help="measure one size in this process and print JSON")
     arguments = parser.parse_args()
+    threads.pin()  # Before the processes start that measure.
     if arguments.one:
         found = measure(make_case([int(number) for number in arguments.one.split(",")]))
         print(json.dumps([found.bytes, found.seconds]))

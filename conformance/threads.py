@@ -36,9 +36,15 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def physical_memory() -> int | None:
+    """Returns the bytes of memory of the machine; None if unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, and some systems lack a name.
+        return None
+
+
 def default_jobs() -> int:
     """Returns how many frameworks to run at once: one per available processor, but no more than fit into memory."""
-    jobs = available_cpus()
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
-        jobs = min(jobs, int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _BYTES_PER_JOB))
-    return max(1, jobs)
+    jobs, memory = available_cpus(), physical_memory()
+    return jobs if memory is None else max(1, min(jobs, int(memory / _BYTES_PER_JOB)))

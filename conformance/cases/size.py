@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from conformance import threads
 from conformance.errors import UserError
 
 if TYPE_CHECKING:  # The command line must start without pydantic.
@@ -118,7 +119,7 @@ def estimate(case: "Case") -> Size:
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """SizeLimits of the memory and the CPU time of a case.
+    """Limits of the memory and the CPU time of a case.
 
     Attributes:
         bytes: largest memory; None for no limit.
@@ -205,20 +206,13 @@ def available_memory(root: Path = Path("/")) -> int | None:
     Args:
         root: root of the file system.
     """
-    machine = _meminfo(root) or _physical()
+    machine = _meminfo(root) or threads.physical_memory()
     return min((amount for amount in (machine, *_cgroups(root)) if amount is not None), default=None)
 
 
 def _meminfo(root: Path) -> int | None:
     match = re.search(r"^MemAvailable:\s+(\d+) kB", _read(root / "proc/meminfo"), re.MULTILINE)
     return int(match[1]) * 1024 if match else None
-
-
-def _physical() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, and some systems lack a name.
-        return None
 
 
 def _cgroups(root: Path) -> list[int]:

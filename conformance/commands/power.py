@@ -7,7 +7,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from conformance import threads
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
@@ -110,7 +110,8 @@ def _compute_matrix(views: Sequence[View], args: argparse.Namespace) -> list[Row
             last = time.monotonic()
             print(f"{done} of {total} cases", file=sys.stderr)
 
-    return compute_matrix(views, None if args.no_cache else default_cache(), args.jobs or os.cpu_count() or 1, progress)
+    folder = None if args.no_cache else default_cache()
+    return compute_matrix(views, folder, args.jobs or threads.available_cpus(), progress)
 
 
 def _write_shipped(args: argparse.Namespace) -> int:

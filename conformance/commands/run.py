@@ -227,6 +227,7 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
     largest: dict[str, dict[str, float]] = {}
     for (name, dtype), ratio in error_ratios(report.results).items():
         largest.setdefault(name, {})[dtype] = ratio
+    found = detection(report)
     keys = ("case", "key", "implementation", "status", "reason", "error_ratio")
 
     def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -236,8 +237,8 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
         "complete": report.complete,
         "exit_code": code,
         "invalid": report.undetected_controls,
-        "detects": {name: len(each.detected) for name, each in detection(report).items()},
-        "measured": {name: each.how for name, each in detection(report).items() if each.how},
+        "detects": {name: len(each.detected) for name, each in found.items()},
+        "measured": {name: each.how for name, each in found.items() if each.how},
         "defects": len(report.header.defects),
         "counts": counts(report.results),
         "planned": report.planned,

@@ -173,7 +173,7 @@ def _with_budget_of_lengths(judged: JudgedSolution, defect: Defect) -> JudgedSol
     read = np.nan_to_num(problem.input)
     computed = replace(problem, case=case, lengths=lengths, mask=step_mask(case), input=read)
     try:
-        # Without a cache: the numbers are not those that the changed case stands for.
+        # Not cached: the changed case would draw other values.
         other = Oracle(None).expect(computed, PROFILES[case.dtype], dialect)
     except RejectedCaseError:
         return judged

@@ -113,7 +113,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     folders = config.getini("conformance_cases") or [config.rootpath / "cases"]
     if collection_path.name != ON_DEMAND or not any(collection_path.is_relative_to(folder) for folder in folders):
         return None
-    return True if not any(path.is_relative_to(collection_path) for path in _typed_paths(config)) else None
+    return None if any(path.is_relative_to(collection_path) for path in _typed_paths(config)) else True
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":

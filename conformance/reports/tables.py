@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 
 from rich.text import Text
 
 from conformance.reports.explain import printable
 from conformance.results.record import Result
-from conformance.results.summary import Cell, error_ratios, format_error_ratio, table
+from conformance.results.summary import Cell, detected_mask, error_ratios, format_error_ratio, table
 
 _GAP = "  "
 _NAME = "implementation"
@@ -117,8 +115,8 @@ class ImplementationTable:
         ratios = [max((largest[each] for each in group if each in largest), default=None) for group in self._dtypes]
         figures = [_styled(Cell.of(results)), *(Text(format_error_ratio(ratio)) for ratio in ratios)]
         if self._power:
-            masks = [int(result.detected or "0", 16) for result in results if result.detects is not None]
-            figures.append(Text(str(reduce(or_, masks).bit_count()) if masks else "-"))
+            measured = [result for result in results if result.detects is not None]
+            figures.append(Text(str(detected_mask(measured).bit_count()) if measured else "-"))
         return self._lines(printable(name), figures)
 
     def _lines(self, name: str, figures: Sequence[Text]) -> list[Text]:

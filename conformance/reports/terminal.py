@@ -41,7 +41,7 @@ _TABLE_TITLE = "Conforming cases, largest error ratio (up to 1 conforms)"
 
 
 class Terminal:
-    """Shows a run while it goes on: each deviation, and a row for each implementation that has finished.
+    """Shows the progress of a run: each deviation, and a row for each finished implementation.
 
     On a terminal, a progress bar stays below this output. Otherwise, a line shows the progress after 30 seconds without
     output.

@@ -188,8 +188,7 @@ class Runner:
 
     def _show(self, case: Case, phase: int) -> None:
         """Shows the phase of a case that takes long."""
-        seconds = estimate(case).seconds
-        if self.show_phase and seconds > LONG_SECONDS:
+        if self.show_phase and (seconds := estimate(case).seconds) > LONG_SECONDS:
             cost = f" (about {seconds:,.0f} CPU s)" if phase == 1 else ""
             self.show_phase(f"{case.name}: {phase}/{len(PHASES)} {PHASES[phase - 1]}{cost}")
 

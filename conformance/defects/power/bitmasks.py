@@ -82,14 +82,6 @@ class Detector:
         except RejectedCaseError:
             return None
 
-    def mask(self, case: Case, adapter: Adapter) -> int:
-        """Returns the mask of the defects that a case detects under the profile and dialect of an implementation.
-
-        Raises:
-            RejectedCaseError: the case cannot be judged.
-        """
-        return self._mask(View.of(case, adapter))
-
     def _mask(self, view: View) -> int:
         shipped = shipped_masks().get(view.key)
         return _to_mask(screening.compute(view, self.folder)) if shipped is None else shipped

@@ -154,8 +154,10 @@ def test_a_view_depends_on_the_declared_profile() -> None:
     plain, coarse = View.of(SMALL, Faithful()), View.of(SMALL, Coarse())
     assert plain.key == View.of(SMALL).key != coarse.key
     assert kill_matrix.compute_row(coarse, None).detected < kill_matrix.compute_row(plain, None).detected
-    detector = bitmasks.Detector(None)
-    assert set(bitmasks.names(detector.mask(SMALL, Coarse()))) == kill_matrix.compute_row(coarse, None).detected
+    measured = bitmasks.Detector(None).measure(SMALL, Coarse(), SMALL.key)
+    assert measured is not None
+    assert not measured.sizes
+    assert set(bitmasks.names(measured.mask)) == kill_matrix.compute_row(coarse, None).detected
 
 
 def test_shipped_masks_of_other_code_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
