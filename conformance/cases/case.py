@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from conformance.cases.documented import Documented
 from reference.model import Direction, Model
 
 DType = Literal["float64", "float32", "float16", "bfloat16"]
@@ -41,10 +42,10 @@ _ACTIVATIONS: tuple[ActivationName, ...] = ("sigmoid", "tanh", "tanh")
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 
 
-class Case(BaseModel):
+class Case(Documented, BaseModel):
     """One configuration to check: options of the LSTM, input shape, distribution of values, and compared results."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input_size: Size
     """Number of input features, I."""
