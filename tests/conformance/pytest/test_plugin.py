@@ -7,7 +7,7 @@ import pytest
 
 from conformance.results.merge import merge
 from conformance.results.reader import Report, read
-from tests.conftest import CASES, FAKES, FEW_PLUGINS, REJECTED_CASES, UNLIMITED_DIAGNOSIS
+from tests.conftest import CASES, FAKES, FEW_PLUGINS, NO_DIAGNOSIS, REJECTED_CASES, UNLIMITED_DIAGNOSIS
 
 INI = f"""\
 [pytest]
@@ -32,6 +32,7 @@ def report(pytester: pytest.Pytester) -> Report:
 
 
 def test_each_fault_has_one_status_under_xdist(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NO_DIAGNOSIS)
     fakes = "Faithful Wrong NotANumber Raises CallsExit Mutates Prints Views Picky OnceBorderline Dies"
     done = run(pytester, "-n2", "--conformance-report=r.jsonl", fakes=fakes)
     found: dict[str, dict[str, str]] = {}
