@@ -179,6 +179,8 @@ def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
         ("--parquet", "FILE", "write the rows as Parquet; needs pyarrow"),
     ):
         report.add_argument(option, type=Path, metavar=metavar, help=text)
+    text = "print workflow commands that annotate the case files in a job of GitHub Actions"
+    report.add_argument("--annotations", action="store_true", help=text)
 
     merge = command("merge", "combine results files, such as the shards of a run", usage.MERGE)
     merge.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
