@@ -9,7 +9,7 @@ JS := harnesses/js
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints/ci.txt -e
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
-.PHONY: run test js lint-js dist audit clean
+.PHONY: run test js lint-js dist audit site clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)
@@ -47,13 +47,17 @@ dist: $(VENV)/installed-release
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json build/venv
 
+# The documentation as a web site, in build/site. SITE_REPORT names the folder of a run whose page it includes.
+site: $(VENV)/installed-site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f site/mkdocs.yml
+
 # Known vulnerabilities in what the suite itself needs; asks the database of the package index.
 audit: dist
 	$(BIN)/pip-audit --strict --path build/venv/lib/python*/site-packages
 
-$(VENV)/installed-release: pyproject.toml
+$(VENV)/installed-release $(VENV)/installed-site: $(VENV)/installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) '.[release]'
+	$(INSTALL) '.[$*]'
 	touch $@
 
 $(FRAMEWORKS): pyproject.toml constraints/ci.txt
