@@ -4,6 +4,7 @@ The functions slice, join and lay out arrays, as users do. They compute nothing 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -22,6 +23,14 @@ Call = Callable[[Named], Named]
 """Function that calls the implementation once: it takes arguments and returns results."""
 Join = Callable[[Sequence[Any], int], Any]
 """Function that concatenates arrays along an axis."""
+
+BUILT = frozenset({"built for another length", "built for another batch"})
+"""Uses of a model that is built for a shape."""
+MODEL_USES = BUILT | frozenset(
+    {"chunks", "repeated call", "after other lengths", "after other batches", "after an error", "saved",
+     "strided memory", "expanded states", "aliased states", "read-only memory", "rows alone", "rows permuted"}
+)  # fmt: skip
+"""Uses of a converted model: a file with fixed weights that takes NumPy arrays, for inference only."""
 
 _MORE_STEPS, _MORE_ROWS = 3, 2
 """Numbers of steps and rows by which a longer or a larger earlier call exceeds the case."""
@@ -90,7 +99,55 @@ def _row_axis(case: Case, name: str) -> int:
     return 0 if name == "lengths" else 1
 
 
+def is_time_dynamic(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of steps."""
+    return bool(case.built_seq_len or case.chunks or not {"longer", "shorter"}.isdisjoint(case.earlier_calls))
+
+
+def is_batch_dynamic(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of rows."""
+    words = {"more-rows", "fewer-rows"}
+    return bool(case.built_batch or case.batching == "alone" or not words.isdisjoint(case.earlier_calls))
+
+
+def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Returns the axes in which calls of one object differ, as ``steps`` or ``rows``, by the names of arrays."""
+    found: dict[str, dict[int, str]] = {}
+    for name in names:
+        axes = {_row_axis(case, name): "rows"} if case.rows and is_batch_dynamic(case) else {}
+        if name in ("input", "output") and is_time_dynamic(case):
+            axes[1 if case.batch_first and case.rows else 0] = "steps"
+        found[name] = axes
+    return found
+
+
 # --------------------------------------------------------------------------- earlier calls
+
+
+def refuse_model(case: Case) -> str | None:
+    """Returns the reason why no model with fixed inputs can run a case; None if it can."""
+    if case.chunks and not case.gives_state:
+        return "a model without inputs for the initial states cannot continue a sequence"
+    return None
+
+
+def run_model(problem: Problem, call: Call) -> dict[str, Any]:
+    """Uses a model that takes NumPy arrays as a case says, and returns its results.
+
+    Args:
+        problem: the problem.
+        call: function that runs the model once.
+
+    Raises:
+        RuntimeError: the model wrote into its arguments.
+    """
+    for word, earlier in earlier_problems(problem):
+        with suppress(Exception) if word == "error" else nullcontext():
+            call(laid_out(earlier.case, arguments(earlier)))
+    given = laid_out(problem.case, arguments(problem))
+    results = run(problem.case, call, given, np.concatenate)
+    check_unchanged(given, problem)
+    return {name: results[name] for name in problem.expected_shapes()}
 
 
 def earlier_problems(problem: Problem) -> Iterator[tuple[EarlierCall, Problem]]:

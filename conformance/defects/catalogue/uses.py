@@ -183,13 +183,13 @@ DEFECTS = [
         id="built-length-baked-in",
         what="that reads only as many steps as it was built for, and zeros after them",
         requires=lambda case: has_steps(case) and 0 < (case.built_seq_len or 0) < case.seq_len,
-        reads=move_in_steps("input", lambda array, case: _only_first_steps(array, case.built_seq_len)),
+        reads=move_in_steps("input", lambda array, case: _only_first_steps(array, case.built_seq_len or case.seq_len)),
     ),
     Defect(
         id="built-batch-baked-in",
         what="that reads only as many rows as it was built for, and these again in place of the others",
         requires=lambda case: has_steps(case) and 0 < (case.built_batch or 0) < (case.rows or 1),
-        reads=move_in_steps("input", lambda array, case: _rows_modulo(array, case.built_batch)),
+        reads=move_in_steps("input", lambda array, case: _rows_modulo(array, case.built_batch or 1)),
     ),
     Defect(
         id="chunks-drop-c",
