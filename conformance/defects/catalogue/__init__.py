@@ -28,6 +28,7 @@ from conformance.defects.catalogue import (
     states,
     steps,
     through_time,
+    uses,
     weights,
 )
 from conformance.defects.defect import Defect
@@ -61,5 +62,6 @@ CATALOGUE: tuple[Defect, ...] = (
     *through_time.DEFECTS,
     *cotangents.DEFECTS,
     *gradients.DEFECTS,
+    *uses.DEFECTS,
 )
 """All defects, in the order in which they are reported."""
