@@ -44,6 +44,8 @@ class Defect:
         requires: condition that a case must meet for the defect to change anything.
         reads: elements to read in place of those of the parameters, ``input``, ``h_0`` and ``c_0``. Omitted initial
             states are zeros. Gradients follow.
+        gradients_as_read: whether gradients stay in the places to which ``reads`` copies values, as after a wrong weight
+            loader, instead of following ``reads``.
         scales: factors of the same tensors, 1 where nothing is scaled. Gradients follow.
         shifts: changes to the values of the same tensors. Gradients do not follow.
         lengths: change to the lengths (B,), for cases with padding after the valid steps.
@@ -71,6 +73,7 @@ class Defect:
     represents: str = ""
     requires: Callable[[Case], bool] = field(default=lambda _: True)
     reads: Rewire | None = None
+    gradients_as_read: bool = False
     scales: Change | None = None
     shifts: Change | None = None
     lengths: Callable[[NDArray[np.int64], Case], NDArray[np.int64]] | None = None
@@ -181,9 +184,9 @@ class Forward:
         if found is None:
             cotangents = {name: reference.float64(array) for name, array in problem.cotangents.items()}
             found = _run_back(defect, problem, self.trace, self._writing.backward(cotangents))
-        gradients = self._reading.backward(
-            {name: found[name] * self._factors.get(name, 1.0) for name in _sources(problem)}
-        )
+        gradients = {name: found[name] * self._factors.get(name, 1.0) for name in _sources(problem)}
+        if not defect.gradients_as_read:
+            gradients = self._reading.backward(gradients)
         if defect.gradients:
             gradients = defect.gradients(gradients, problem.case)
         return {f"grad.{name}": array for name, array in gradients.items()}

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.defects.defect import Arrays, Defect, Rewire, Wiring
+from conformance.defects.defect import Arrays, Defect, Rewire
 
 _DESCRIPTIVE = frozenset({"id", "what", "represents", "requires", "size", "with_size", "equivalent"})
 """Fields of a defect that do not change the computation."""
@@ -70,23 +70,17 @@ def changes_only_gradients(defect: Defect) -> bool:
 
 
 def with_gradients_as_read(defect: Defect) -> Defect | None:
-    """Returns a defect whose gradients are in the wrong places from which the parameters are read.
+    """Returns a defect whose gradients are left in the places to which the values were read.
 
-    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or if it changes
-    ``gradients``.
+    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or already leaves them there.
     """
-    reads = defect.reads
-    if reads is None or defect.gradients is not None:
+    if defect.reads is None or defect.gradients_as_read:
         return None
-
-    def gradients(found: Arrays, case: Case) -> Arrays:
-        return Wiring.of(reads, found, case).forward(found)
-
     return replace(
         defect,
         id=f"{defect.id}-gradients-too",
         what=f"{defect.what}, with gradients left as they were read",
-        gradients=gradients,
+        gradients_as_read=True,
     )
 
 
