@@ -27,6 +27,7 @@ from conformance.defects.catalogue import (
     state_layout,
     states,
     steps,
+    thresholds,
     through_time,
     weights,
 )
@@ -42,6 +43,7 @@ CATALOGUE: tuple[Defect, ...] = (
     *rows.DEFECTS,
     *directions.DEFECTS,
     *steps.DEFECTS,
+    *thresholds.DEFECTS,
     *lengths.DEFECTS,
     *padding.DEFECTS,
     *masks.DEFECTS,
