@@ -44,8 +44,8 @@ class Defect:
         requires: condition that a case must meet for the defect to change anything.
         reads: elements to read in place of those of the parameters, ``input``, ``h_0`` and ``c_0``. Omitted initial
             states are zeros. Gradients follow.
-        gradients_as_read: whether gradients stay in the places to which ``reads`` copies values, as after a wrong weight
-            loader, instead of following ``reads``.
+        gradients_as_read: whether gradients stay in the places to which ``reads`` copies values, as after a wrong
+            weight loader, instead of following ``reads``.
         scales: factors of the same tensors, 1 where nothing is scaled. Gradients follow.
         shifts: changes to the values of the same tensors. Gradients do not follow.
         lengths: change to the lengths (B,), for cases with padding after the valid steps.

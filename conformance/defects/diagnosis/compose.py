@@ -72,7 +72,8 @@ def changes_only_gradients(defect: Defect) -> bool:
 def with_gradients_as_read(defect: Defect) -> Defect | None:
     """Returns a defect whose gradients are left in the places to which the values were read.
 
-    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or already leaves them there.
+    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or already has such
+    gradients.
     """
     if defect.reads is None or defect.gradients_as_read:
         return None
