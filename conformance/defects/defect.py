@@ -44,8 +44,6 @@ class Defect:
         requires: condition that a case must meet for the defect to change anything.
         reads: elements to read in place of those of the parameters, ``input``, ``h_0`` and ``c_0``. Omitted initial
             states are zeros. Gradients follow.
-        gradients_as_read: whether gradients stay in the places to which ``reads`` copies values, as after a wrong
-            weight loader, instead of following ``reads``.
         scales: factors of the same tensors, 1 where nothing is scaled. Gradients follow.
         shifts: changes to the values of the same tensors. Gradients do not follow.
         lengths: change to the lengths (B,), for cases with padding after the valid steps.
@@ -63,6 +61,8 @@ class Defect:
         results: changes to the values of the same tensors, after ``writes``. Gradients do not follow.
         cotangents: changes to the cotangents of ``output``, ``h_n`` and ``c_n``. Only gradients are wrong.
         gradients: changes to the gradients, by name without ``grad.``. Only gradients are wrong.
+        gradients_as_read: whether each gradient stays in the place of the tensor that was read, instead of following
+            ``reads`` back. Only gradients are wrong.
         size: size of the error, for a defect that has one.
         with_size: function that returns the same defect with another size.
         equivalent: reason why no case can distinguish the defect from a correct LSTM; empty if a case can.
@@ -73,7 +73,6 @@ class Defect:
     represents: str = ""
     requires: Callable[[Case], bool] = field(default=lambda _: True)
     reads: Rewire | None = None
-    gradients_as_read: bool = False
     scales: Change | None = None
     shifts: Change | None = None
     lengths: Callable[[NDArray[np.int64], Case], NDArray[np.int64]] | None = None
@@ -90,6 +89,7 @@ class Defect:
     results: Change | None = None
     cotangents: Change | None = None
     gradients: Change | None = None
+    gradients_as_read: bool = False
     size: float | None = None
     with_size: "Callable[[float], Defect] | None" = None
     equivalent: str = ""

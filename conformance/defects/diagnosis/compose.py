@@ -28,7 +28,7 @@ _COMPLETE = frozenset(
     }
 )
 """Mechanisms that can be applied one after the other, because each returns everything that the next one needs."""
-_BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients"})
+_BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients", "gradients_as_read"})
 """Mechanisms that change only gradients."""
 
 
@@ -70,12 +70,12 @@ def changes_only_gradients(defect: Defect) -> bool:
 
 
 def with_gradients_as_read(defect: Defect) -> Defect | None:
-    """Returns a defect whose gradients are left in the places to which the values were read.
+    """Returns a defect whose gradients are in the wrong places from which the parameters are read.
 
-    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or already has such
-    gradients.
+    A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or if it changes
+    ``gradients``.
     """
-    if defect.reads is None or defect.gradients_as_read:
+    if defect.reads is None or defect.gradients is not None:
         return None
     return replace(
         defect,
