@@ -42,8 +42,7 @@ class Broken(Adapter):
         )
         with np.errstate(all="ignore"):
             found = run.solve()
-        shapes = problem.expected_shapes()
-        found = {name: _layout(np.asarray(found[name]), shape) for name, shape in shapes.items()}
+        found = {name: _layout(name, np.asarray(found[name]), case) for name in problem.expected_shapes()}
         return {name: round_to(case.dtype, np.ascontiguousarray(array)) for name, array in found.items()}
 
     def _memory_of(self, problem: Problem) -> Arrays:
@@ -75,11 +74,14 @@ def _time_major(problem: Problem) -> Problem:
     )
 
 
-def _layout(array: Any, shape: tuple[int, ...]) -> Any:
-    """Returns a tensor in the shape of the problem."""
-    if array.ndim > len(shape):
+def _layout(name: str, array: Any, case: Case) -> Any:
+    """Returns a tensor in the layout of a case."""
+    if name.startswith(("grad.weight", "grad.bias")):
+        return array
+    if case.rows is None:
         return array[:, 0]
-    return array.swapaxes(0, 1) if array.shape != shape else array
+    is_sequence = name in ("output", "grad.input")
+    return array.swapaxes(0, 1) if case.batch_first and is_sequence else array
 
 
 @dataclass

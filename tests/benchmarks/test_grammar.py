@@ -37,6 +37,7 @@ def drawn_mistakes(count: int) -> list[tuple[str, Mistake]]:
     [
         {"num_layers": 2, "direction": "bidirectional", "lengths": "ragged"},
         {"batch_first": True, "initial_state": "omitted", "bias": False},
+        {"batch_first": True, "batch": 5, "seq_len": 5},
         {"batch": "unbatched", "direction": "reverse", "num_layers": 3},
     ],
 )
