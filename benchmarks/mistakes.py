@@ -15,6 +15,7 @@ Even seeds are for tuning the engines. Report odd seeds.
 
 import argparse
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -202,9 +203,11 @@ def _behaves_like(defect: Defect, drawn: Drawn, case: Case) -> bool:
 
 def _judge_dissection(drawn: Drawn, result: Dissection) -> str:
     """Compares the verified findings with the truth."""
+    if not result.repeats:
+        return _judge_history(drawn, result)
     verified = [finding for finding in result.findings if finding.verified]
     if not verified:
-        return "none"
+        return _judge_precision(drawn) if result.imprecise and not result.failing else "none"
     tested = {name for finding in verified for name in finding.probes}
     for name in sorted(tested):
         explanation = _explanation(verified, name)
@@ -216,6 +219,29 @@ def _judge_dissection(drawn: Drawn, result: Dissection) -> str:
         return "narrow"
     wide = [_reproduces(_explanation(verified, _like(case, tested)), drawn, case) for case in drawn.cases]
     return "correct" if all(wide) else "narrow"
+
+
+def _judge_history(drawn: Drawn, result: Dissection) -> str:
+    """Compares the tensors that do not repeat with those that depend on earlier calls."""
+    mistake, *others = drawn.mistakes
+    if mistake.role != "history":
+        return "false" if all(each.role != "history" for each in others) else "narrow"
+    found: set[str] = set()
+    for finding in result.findings:
+        if changes := re.match(r"does not repeat: (.*) changes? when", finding.what):
+            found |= {name.partition("_l")[0] for name in changes[1].split(", ")}
+    if others:
+        return "narrow"
+    if mistake.change.verb == "carried":
+        probes = {name for finding in result.findings for name in finding.probes}
+        return "correct" if all(name.startswith("no initial state") for name in probes) else "false"
+    return "correct" if found == set(mistake.kinds) else "narrow"
+
+
+def _judge_precision(drawn: Drawn) -> str:
+    """Judges the finding that float64 is only as precise as float32."""
+    single = {each.change.verb for each in drawn.mistakes if each.role == "rounding" and each.change.value == 24}
+    return "none" if len(single) < len(drawn.mistakes) else "correct" if single == {"all"} else "narrow"
 
 
 def _like(case: Case, probes: set[str]) -> str:

@@ -181,7 +181,7 @@ class _Run:
         activations = {}
         for mistake in self._of("activation"):
             if all(place.holds(at, self.problem.case) for place in mistake.where):
-                activations[mistake.change.axis] = curved(mistake.change)
+                activations[mistake.change.axis] = curved(mistake.change, mistake.follows)
         rounded = {
             each.change.verb: each.change.value
             for each in self._of("rounding")

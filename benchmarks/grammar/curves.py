@@ -7,25 +7,36 @@ from typing import Any
 import numpy as np
 
 from benchmarks.grammar.mistake import Change
-from reference.activations import ACTIVATIONS, Activation, sigmoid, tanh
+from reference.activations import ACTIVATIONS, Activation, between, sigmoid, tanh
 from reference.cell import Cell, Step, blocks
 
 SIGMOIDS = ("input_gate", "forget_gate", "output_gate")
 """Fields of a cell whose activation is the sigmoid. That of the others is tanh."""
 
 
-def curved(change: Change) -> Activation:
-    """Returns the activation of a mistake. Its derivative is the formula of the right one, of the wrong value."""
+def curved(change: Change, follows: bool) -> Activation:
+    """Returns the activation of a mistake.
+
+    Args:
+        change: the curve.
+        follows: whether the derivative is that of the curve. Otherwise it is the right formula, of the wrong value.
+    """
     right = sigmoid if change.axis in SIGMOIDS else tanh
     if change.verb in ACTIVATIONS:
         return ACTIVATIONS[change.verb]
+    size = change.value
     values = {
-        "saturates": lambda z: right.value(np.clip(z, -change.value, change.value)),
-        "table": lambda z: _table(right, z, change.value),
-        "slope": lambda z: right.value(z * change.value),
-        "added": lambda z: right.value(z + change.value),
+        "saturates": lambda z: right.value(np.clip(z, -size, size)),
+        "table": lambda z: _table(right, z, size),
+        "slope": lambda z: right.value(z * size),
+        "added": lambda z: right.value(z + size),
     }
-    return replace(right, name=change.verb, value=values[change.verb])
+    slopes = {
+        "saturates": lambda y: right.slope(y) * between(y, *right.value(np.array([-size, size]))),
+        "slope": lambda y: right.slope(y) * size,
+    }
+    slope = slopes.get(change.verb, right.slope) if follows else right.slope
+    return replace(right, name=change.verb, value=values[change.verb], slope=slope)
 
 
 def _table(right: Activation, z: Any, pieces: int) -> Any:

@@ -199,7 +199,8 @@ def _activations(choose: random.Random) -> Mistake:
         ]
     )
     where = (_place(choose, ("layer", "direction")),) if choose.random() < 0.4 else ()
-    return Mistake("activation", (), change, where)
+    follows = change.verb not in ("saturates", "slope") or choose.random() < 0.5
+    return Mistake("activation", (), change, where, follows=follows)
 
 
 def _where(choose: random.Random) -> Mistake:

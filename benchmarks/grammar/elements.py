@@ -134,7 +134,7 @@ def _terms(change: Change, kind: str, key: Key, numbers: Arrays, case: Case, mas
     if verb == "zero":
         return []
     if verb == "times":
-        return [(FACTORS[change.value](case), own)]
+        return [(FACTORS[change.value](case) if change.value in FACTORS else float(change.value), own)]
     if verb in ("kind", "plus"):
         other = planes(change.value or _PARTNERS[kind], numbers, case).get(key)
         if other is None or other.shape != own.shape:

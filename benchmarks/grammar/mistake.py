@@ -28,14 +28,14 @@ class Place:
 
     Attributes:
         axis: ``layer``, ``direction``, ``gate``, ``unit``, ``row`` or ``step``.
-        rule: ``is`` a value, ``from`` a value on, ``last`` of its axis, ``odd``, the ``end`` of each row, or its
-            ``padding``.
-        value: the value, for ``is`` and ``from``.
+        rule: ``is`` a value, ``among`` some, ``from`` a value on, ``last`` of its axis, ``odd``, the ``end`` of each
+            row, or its ``padding``.
+        value: the value, for ``is`` and ``from``, or the values, for ``among``.
     """
 
     axis: str
-    rule: Literal["is", "from", "last", "odd", "end", "padding"] = "is"
-    value: int = 0
+    rule: Literal["is", "among", "from", "last", "odd", "end", "padding"] = "is"
+    value: Any = 0
 
     def __str__(self) -> str:
         names = {"direction": DIRECTIONS, "gate": GATES}
@@ -43,6 +43,7 @@ class Place:
             return f"the {names[self.axis][self.value]} {self.axis}"
         return {
             "is": f"{self.axis} {self.value}",
+            "among": f"{self.axis}s {self.value}",
             "from": f"{self.axis}s from {self.value} on",
             "last": f"the last {self.axis}",
             "odd": f"odd {self.axis}s",
@@ -60,6 +61,8 @@ class Place:
             lengths = np.full(case.rows or 1, case.seq_len) if lengths is None else lengths
             ends = lengths[at["row"]]
             return found == ends - 1 if self.rule == "end" else found >= ends
+        if self.rule == "among":
+            return np.isin(found, self.value)
         last = {"layer": case.num_layers, "row": case.rows or 1, "step": case.seq_len, "unit": case.hidden_sizes[0]}
         return {
             "is": found == self.value,
@@ -134,7 +137,8 @@ class Mistake:
         change: what takes the place of the elements.
         where: conditions on the elements that change; empty for all.
         when: conditions on a case; empty for every case.
-        follows: whether the gradients match the wrong forward pass.
+        follows: whether the gradients match the wrong forward pass. Otherwise gradients of what is read stay in their
+            places, and those of results and activations are those of right ones.
     """
 
     role: Role

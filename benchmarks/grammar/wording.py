@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from benchmarks.grammar.mistake import DIRECTIONS, GATES, Change, Mistake, Place, Role
@@ -32,6 +33,10 @@ _LENGTHS = {
 
 def read(text: str) -> list[Mistake] | None:
     """Returns the mistakes that a sentence describes; None if it cannot be read."""
+    if text.startswith("computes "):
+        return _curves(text)
+    if text.startswith("rounds "):
+        return _rounding(text)
     follows = True
     for ending in _ENDINGS:
         if text.endswith(ending):
@@ -49,7 +54,11 @@ def read(text: str) -> list[Mistake] | None:
         role, kinds = "gradients", tuple(kind.removeprefix("grad.") for kind in kinds)
     if table := re.fullmatch(r"in the wrong places \((.*)\)", words):
         return [Mistake(role, *entry, follows=follows) for entry in _table(table[1])]
-    change = _change(words, role)
+    if units := re.fullmatch(r"in units? (\d+(?:, \d+)*) (.*)", words):
+        where, words = (*where, Place("unit", "among", tuple(map(int, units[1].split(", "))))), units[2]
+    if words == "as zeros in the padding":
+        where, words = (*where, Place("step", "padding")), "as zeros"
+    change = _change(words)
     return None if change is None else [Mistake(role, kinds, change, where, follows=follows)]
 
 
@@ -60,7 +69,7 @@ def _place(text: str) -> Place:
     return Place(axis, "is", int(value))
 
 
-def _change(words: str, role: Role) -> Change | None:
+def _change(words: str) -> Change | None:
     for pattern, make in _CHANGES.items():
         if found := re.fullmatch(pattern, words):
             change: Change = make(found)
@@ -69,7 +78,6 @@ def _change(words: str, role: Role) -> Change | None:
                 order = tuple(sorted(range(4), key=change.value.__getitem__))
                 return Change("order", "gate", order)
             return change
-    del role
     return None
 
 
@@ -79,14 +87,15 @@ def _letters(text: str) -> tuple[int, ...]:
 
 _CHANGES: dict[str, Callable[[Any], Change]] = {
     r"as zeros": lambda _: Change("zero"),
-    r"as zeros in the padding": lambda _: Change("zero-in-padding"),
     r"multiplied by (.*)": lambda m: Change("times", "", m[1]),
-    r"with the (row|step|layer)s in reverse order": lambda m: Change("reverse", m[1]),
+    r"with the (row|step|layer|unit)s in reverse order": lambda m: Change("reverse", m[1]),
     r"with the directions exchanged": lambda _: Change("reverse", "direction"),
     r"with the rows in the order (.*)": lambda m: Change("order", "row", tuple(map(int, m[1].split(", ")))),
-    r"from (row|layer) (\d+)": lambda m: Change("only", m[1], int(m[2])),
+    r"from (row|layer|unit) (\d+)": lambda m: Change("only", m[1], int(m[2])),
     r"from the (first|last) step": lambda m: Change("only", "step", 0 if m[1] == "first" else -1),
-    r"from the step (before|after), around the ends": lambda m: Change("shift", "step", 1 if m[1] == "after" else -1),
+    r"from the (step|unit) (before|after), around the ends": lambda m: Change(
+        "shift", m[1], 1 if m[2] == "after" else -1
+    ),
     r"from the step (before|after), zeros at the end": lambda m: Change("delay", "step", 1 if m[1] == "after" else -1),
     r"from the (forward|reverse) direction": lambda m: Change("only", "direction", DIRECTIONS.index(m[1])),
     r"from the sum of both directions": lambda _: Change("sum"),
@@ -99,6 +108,71 @@ _CHANGES: dict[str, Callable[[Any], Change]] = {
     r"reshaped from .*": lambda _: Change("reshape"),
     r"with directions before layers": lambda _: Change("directions-first"),
 }
+
+
+# --------------------------------------------------------------------------- wrong computations
+
+_CURVED = {
+    "input gate": "input_gate",
+    "forget gate": "forget_gate",
+    "candidate": "candidate",
+    "output gate": "output_gate",
+    "cell state": "cell_state",
+}
+_SCOPED = re.compile(
+    r"the (?P<names>.+?)(?: in layer (?P<layer>\d+))?(?: in the (?P<direction>\w+) direction)? as (?P<curve>.+)"
+)
+_RIGHT_DERIVATIVE = "; the gradients use the derivative of the right function"
+_CURVES: dict[str, Callable[[Any], tuple[str, Any]]] = {
+    r"(?:sigmoid|tanh) that stays constant beyond ±(.+)": lambda m: ("saturates", _number(m[1])),
+    r"a table of (?:sigmoid|tanh) with (\d+) pieces from -8 to 8, interpolated": lambda m: ("table", int(m[1])),
+    r"(?:sigmoid|tanh)\((\S+) z\)": lambda m: ("slope", _number(m[1])),
+    r"(?:sigmoid|tanh)\(z ([+-]) (\S+)\)": lambda m: ("added", _number(m[2]) * (-1 if m[1] == "-" else 1)),
+    r"a hard sigmoid, 0.2 z \+ 0.5 .*": lambda _: ("hard_sigmoid", None),
+    r"a hard sigmoid, 1/6 z \+ 0.5 .*": lambda _: ("hard_sigmoid_6", None),
+    r"(relu|softsign)": lambda m: (m[1], None),
+}
+_ROUNDED = {"the cell state": "c", "the hidden state": "h", "the activations": "gates", "the input": "input"}
+_BITS = {"float32": 24, "float16 or TF32 (11 bits)": 11, "float16": 11, "bfloat16": 8}
+
+
+def _curves(text: str) -> list[Mistake] | None:
+    """Reads which activations are computed as which curves."""
+    follows = not text.endswith(_RIGHT_DERIVATIVE)
+    mistakes: list[Mistake] = []
+    for clause in text.removeprefix("computes ").removesuffix(_RIGHT_DERIVATIVE).split(", and the "):
+        scoped = _SCOPED.fullmatch(clause if clause.startswith("the ") else f"the {clause}")
+        if scoped is None:
+            return None
+        curves = ((re.fullmatch(pattern, scoped["curve"]), make) for pattern, make in _CURVES.items())
+        curve = next((make(found) for found, make in curves if found), None)
+        names = [name for name in _CURVED if name.removesuffix(" gate") in scoped["names"]]
+        if curve is None or not names:
+            return None
+        where = [Place("layer", "is", int(scoped["layer"]))] if scoped["layer"] else []
+        where += [Place("direction", "is", DIRECTIONS.index(scoped["direction"]))] if scoped["direction"] else []
+        changes = (Change(curve[0], _CURVED[name], curve[1]) for name in names)
+        mistakes += [Mistake("activation", (), change, tuple(where), follows=follows) for change in changes]
+    return mistakes
+
+
+def _rounding(text: str) -> list[Mistake] | None:
+    """Reads which values are rounded to which format."""
+    found = re.fullmatch(r"rounds (?P<place>.+) to (?P<format>.+)", text)
+    if found is None or found["format"] not in _BITS:
+        return None
+    place = _ROUNDED.get(found["place"], found["place"])
+    if place not in (*_ROUNDED.values(), "weight_hh", "weight_ih"):
+        return None
+    kinds = (place,) if place in ("input", "weight_hh", "weight_ih") else ()
+    return [Mistake("rounding", kinds, Change(place, "", _BITS[found["format"]]))]
+
+
+def _number(text: str) -> float:
+    return float(Fraction(text))
+
+
+# --------------------------------------------------------------------------- blocks in the wrong places
 
 
 def _table(text: str) -> list[tuple[tuple[str, ...], Change, tuple[Place, ...]]]:

@@ -137,6 +137,19 @@ def test_gradients_follow_a_wrong_read_or_stay_where_they_were_read() -> None:
             "reads weight_ih as if the gates were in the order i, o, f, g",
             Mistake("reads", ("weight_ih",), Change("order", "gate", (0, 2, 3, 1))),
         ),
+        (
+            "returns c_n in units 1, 2 multiplied by 1.01",
+            Mistake("returns", ("c_n",), Change("times", "", "1.01"), (Place("unit", "among", (1, 2)),)),
+        ),
+        (
+            "computes the forget gate in layer 1 as sigmoid(z - 0.5)",
+            Mistake("activation", (), Change("added", "forget_gate", -0.5), (Place("layer", "is", 1),)),
+        ),
+        (
+            "computes the candidate as tanh(1.1 z); the gradients use the derivative of the right function",
+            Mistake("activation", (), Change("slope", "candidate", 1.1), follows=False),
+        ),
+        ("rounds the cell state to bfloat16", Mistake("rounding", (), Change("c", "", 8))),
     ],
 )
 def test_findings_are_read_back(text: str, mistake: Mistake) -> None:
