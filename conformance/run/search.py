@@ -1,0 +1,82 @@
+"""Judges releases for a bisection: whether one has a known divergence, or whether a case deviates on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from conformance.cases.case import Case
+from conformance.cases.size import operations
+from conformance.environments.requirements import Spec
+from conformance.known.divergences import Divergence
+from conformance.results.record import Result
+from conformance.run import on_demand
+from conformance.run.runner import Runner
+from conformance.verdict.oracle import Oracle
+
+MAX_CASES = 5
+"""Number of cases that look for a divergence, the smallest ones."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a release does on some cases.
+
+    Attributes:
+        deviates: whether it has the deviation; None if it cannot be tested.
+        text: the result in words.
+    """
+
+    deviates: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A deviation to look for in releases.
+
+    Attributes:
+        cases: cases that show it.
+        divergence: known divergence to look for; None for any deviation of the cases.
+    """
+
+    cases: Sequence[Case]
+    divergence: Divergence | None = None
+    _oracle: Oracle = field(default_factory=Oracle)
+
+    def ask(self, spec: Spec) -> Finding:
+        """Runs the cases on a release until one has the deviation."""
+        worker = on_demand.usable(spec)
+        if isinstance(worker, str):
+            return Finding(None, worker.splitlines()[0])
+        # In every version, so that the range of the entry does not matter.
+        entries = [self.divergence.model_copy(update={"versions": ""})] if self.divergence else []
+        runner = Runner(self._oracle, entries, diagnoses=False)
+        results = []
+        try:
+            for case in self.cases:
+                results.append(runner.check(case, worker))
+                if self._shows(results[-1]):
+                    return Finding(True, f"{results[-1].status}: {results[-1].reason}")
+        finally:
+            worker.close()
+        return _without_deviation(results)
+
+    def _shows(self, result: Result) -> bool:
+        return result.status == "known" if self.divergence else result.deviates
+
+
+def cases_for(divergence: Divergence, implementation: str, cases: Sequence[Case]) -> list[Case]:
+    """Returns the smallest cases on which an implementation is expected to show a divergence."""
+    anywhere = divergence.model_copy(update={"versions": ""})
+    matching = [case for case in cases if anywhere.matches(case, implementation, lambda _: "1")]
+    return sorted(matching, key=lambda case: (operations(case), case.id))[:MAX_CASES]
+
+
+def _without_deviation(results: Sequence[Result]) -> Finding:
+    """Describes the results on a release that does not have the deviation, the most important first."""
+    for result in results:
+        if result.deviates and result.status != "fixed":
+            return Finding(False, f"deviates otherwise: {result.reason}")
+    ran = [result for result in results if result.status in ("pass", "fixed")]
+    if ran:
+        return Finding(False, "conforms")
+    return Finding(None, results[0].reason if results else "no case")
