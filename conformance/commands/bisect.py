@@ -67,7 +67,7 @@ def _package(entry: Divergence | None, name: str) -> str:
 
 def _cases(entry: Divergence | None, what: str, name: str) -> list[Case]:
     cases = load_selected([], [])
-    found = cases_for(entry, name, cases) if entry else [case for case in cases if case.id == what]
+    found = cases_for(entry, registry.load(name), cases) if entry else [case for case in cases if case.id == what]
     if not found:
         raise UserError(f"{what}: no shipped case has this id or shows this divergence. `conformance list` shows them.")
     return found

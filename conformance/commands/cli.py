@@ -125,8 +125,10 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--divergences", action="store_true", help="list the known divergences instead")
     listing.add_argument("--markdown", action="store_true", help="print the list as a Markdown page")
 
-    repro = command("repro", "print the script that reproduces a known divergence", usage.REPRO)
+    repro = command("repro", "print the script that reproduces a known divergence, or a report of it", usage.REPRO)
     repro.add_argument("id", metavar="ID", help="id of the divergence, as shown by `conformance list --divergences`")
+    text = "run the script and print a report for the maintainers, as Markdown, instead"
+    repro.add_argument("--issue", action="store_true", help=text)
 
     command("schema", "print the JSON Schema of case files", "Print the JSON Schema of case files, for editors.")
 

@@ -160,6 +160,8 @@ implementation the versions found, what is missing and the command that installs
 No framework is imported. With --deep, each implementation is imported in its own process and describes itself: devices,
 threads, kernels. One that crashes or hangs is reported as broken.
 
+With --prune, remove the environments that `-i NAME@package==version`, `versions` and `bisect` created.
+
 The exit code is 0 if at least one implementation can run, and 3 if none can.
 
 examples:
@@ -214,8 +216,12 @@ REPRO = """\
 Print the stand-alone script that reproduces a known divergence of a released implementation. The script needs only that
 framework and NumPy. It prints what it expects and what it got, and exits with 1 if the deviation occurs.
 
+With --issue, run the script and print a report that is ready to file: title, versions on this machine, script, its
+output, affected versions and cause. The exit code is 1 if the deviation occurs here, else 0.
+
 examples:
   conformance list --divergences
+  conformance repro onnxruntime-clip --issue > report.md
   conformance repro keras-nan-in-padding > repro.py
   conformance repro keras-nan-in-padding | python -
 """

@@ -9,6 +9,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -59,7 +60,7 @@ def install(folder: Path, requirements: Sequence[str], before: str = "") -> str:
     if uv := find_uv():
         dated = ["--exclude-newer", before] if before else []
         command = [uv, "pip", "install", "--no-progress", "--no-build", "--python", python]
-        return _call([*command, *_places(), *dated, *requirements])
+        return _call([*command, *uv_options(), *dated, *requirements])
     if before:
         raise InstallError("a date needs uv: pip install 'lstm-conformance[versions]'", MISSING)
     options = ["--only-binary", ":all:", "--no-input", "--progress-bar", "off"]
@@ -78,7 +79,7 @@ def exists(requirement: str, before: str) -> bool:
         return False
     command = [uv, "pip", "compile", "--quiet", "--no-deps", "--no-build", "--python", sys.executable]
     try:
-        _call([*command, *_places(), "--exclude-newer", before, "-"], requirement)
+        _call([*command, *uv_options(), "--exclude-newer", before, "-"], requirement)
     except InstallError:
         return False
     return True
@@ -91,12 +92,8 @@ def interpreter(folder: Path) -> Path:
 
 @cache
 def find_uv() -> str | None:
-    """Returns the path of uv, from its package or the search path; None if it is not installed."""
-    if importlib.util.find_spec("uv"):
-        import uv
-
-        return str(uv.find_uv_bin())
-    return shutil.which("uv")
+    """Returns the path of uv, from this environment or the search path; None if it is not installed."""
+    return shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
 
 
 @cache
@@ -123,20 +120,22 @@ def call_pip(arguments: Sequence[str]) -> str:
 
 
 @cache
-def _places() -> tuple[str, ...]:
+def uv_options() -> tuple[str, ...]:
     """Returns the places that pip is configured to install from, as options of uv."""
     # Of several places that have a package, pip takes the newest release. By default, uv takes that of the first place.
-    return "--index-strategy", "unsafe-best-match", *_as_uv_options(call_pip(["config", "list"]).splitlines())
+    return "--index-strategy", "unsafe-best-match", *as_uv_options(call_pip(["config", "list"]).splitlines())
 
 
-def _as_uv_options(lines: Sequence[str]) -> Iterator[str]:
+def as_uv_options(lines: Sequence[str]) -> Iterator[str]:
     """Converts lines of ``pip config list``, such as ``global.find-links='/opt/wheels'``, to options of uv."""
     for line in lines:
         key, equals, value = line.partition("=")
-        option = _UV_OPTIONS.get(key.rpartition(".")[2])
-        if equals and option:
-            for word in str(ast.literal_eval(value)).split():
-                yield from (option, word)
+        name = key.rpartition(".")[2]
+        words = str(ast.literal_eval(value)).split() if equals else []
+        if name == "no-index" and words and words[0].lower() in ("1", "true", "yes", "on"):
+            yield "--no-index"
+        for word in words if name in _UV_OPTIONS else []:
+            yield from (_UV_OPTIONS[name], word)
 
 
 def _call(command: Sequence[str], text: str = "") -> str:

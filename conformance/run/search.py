@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 
+from conformance.adapters import Adapter
 from conformance.cases.case import Case
+from conformance.cases.features import features
 from conformance.cases.size import operations
 from conformance.environments.requirements import Spec
 from conformance.known.divergences import Divergence
@@ -12,6 +15,7 @@ from conformance.run import on_demand
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 
+_SHOWN_CHARACTERS = 200
 MAX_CASES = 5
 """Number of cases that look for a divergence, the smallest ones."""
 
@@ -46,7 +50,7 @@ class Question:
         """Runs the cases on a release until one has the deviation."""
         worker = on_demand.usable(spec)
         if isinstance(worker, str):
-            return Finding(None, worker.splitlines()[0])
+            return Finding(None, shorten(worker, _SHOWN_CHARACTERS))
         # In every version, so that the range of the entry does not matter.
         entries = [self.divergence.model_copy(update={"versions": ""})] if self.divergence else []
         runner = Runner(self._oracle, entries, diagnoses=False)
@@ -55,7 +59,7 @@ class Question:
             for case in self.cases:
                 results.append(runner.check(case, worker))
                 if self._shows(results[-1]):
-                    return Finding(True, f"{results[-1].status}: {results[-1].reason}")
+                    return Finding(True, shorten(f"{results[-1].status}: {results[-1].reason}", _SHOWN_CHARACTERS))
         finally:
             worker.close()
         return _without_deviation(results)
@@ -64,10 +68,17 @@ class Question:
         return result.status == "known" if self.divergence else result.deviates
 
 
-def cases_for(divergence: Divergence, implementation: str, cases: Sequence[Case]) -> list[Case]:
-    """Returns the smallest cases on which an implementation is expected to show a divergence."""
+def cases_for(divergence: Divergence, adapter: Adapter, cases: Sequence[Case]) -> list[Case]:
+    """Returns the smallest supported cases on which an implementation is expected to show a divergence."""
     anywhere = divergence.model_copy(update={"versions": ""})
-    matching = [case for case in cases if anywhere.matches(case, implementation, lambda _: "1")]
+    # Without gradients, the runner checks the forward half of a case.
+    supported = adapter.features | ({"gradients"} if "gradients" not in divergence.cases.get("check", ()) else set())
+    matching = [
+        case
+        for case in cases
+        if anywhere.matches(case, adapter.name, lambda _: "1")
+        and (not adapter.features or set(features(case)) <= supported)
+    ]
     return sorted(matching, key=lambda case: (operations(case), case.id))[:MAX_CASES]
 
 
@@ -75,7 +86,7 @@ def _without_deviation(results: Sequence[Result]) -> Finding:
     """Describes the results on a release that does not have the deviation, the most important first."""
     for result in results:
         if result.deviates and result.status != "fixed":
-            return Finding(False, f"deviates otherwise: {result.reason}")
+            return Finding(False, shorten(f"deviates otherwise: {result.reason}", _SHOWN_CHARACTERS))
     ran = [result for result in results if result.status in ("pass", "fixed")]
     if ran:
         return Finding(False, "conforms")

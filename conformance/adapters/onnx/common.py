@@ -75,7 +75,7 @@ class OnnxAdapter(Adapter):
         """Returns the opset of the models: ``OPSET``, or the newest one of an older release of ONNX."""
         import onnx
 
-        return min(OPSET, onnx.defs.onnx_opset_version())
+        return min(OPSET, int(onnx.defs.onnx_opset_version()))
 
     def describe(self) -> dict[str, str]:
         """Returns versions and the structure of the models."""
