@@ -94,18 +94,14 @@ def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | N
         request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
         request.print("  `conformance doctor` shows what each of them needs")
     interrupted, interleaved = run_plan(request)
-    report, summary, page, code = write_reports(request, interrupted)
+    written = write_reports(request, interrupted)
     if json_stream:
-        json_stream.write(json.dumps(_json_summary(report, summary, page, code), indent=2) + "\n")
+        json_stream.write(json.dumps(_json_summary(written), indent=2) + "\n")
         json_stream.flush()
     else:
-        summarise(report, stream, table=interleaved)
-    request.print(f"results: {request.results}\nreport: {summary}")
-    if not report.complete:
-        command = ["conformance", *(word for word in args.typed if word != "--resume"), "--resume"]
-        request.print(f"to resume: {shlex.join(command)}")
-    request.print(f"page: {page}")
-    return code
+        summarise(written.report, stream, table=interleaved)
+    print_files(request, written)
+    return written.code
 
 
 def limits(args: argparse.Namespace) -> Limits:
@@ -130,13 +126,39 @@ def make_request(
     return Request(args, adapters, absent, plan, stream)
 
 
-def write_reports(request: Request, interrupted: bool) -> tuple[Report, Path, Path, int]:
-    """Writes the Markdown report and the page. Returns the results, both paths, and the exit code of the run."""
+@dataclass(frozen=True)
+class Written:
+    """What a run has written.
+
+    Attributes:
+        report: content of the results file.
+        summary: path of the Markdown report.
+        page: path of the page.
+        code: exit code of the run.
+    """
+
+    report: Report
+    summary: Path
+    page: Path
+    code: int
+
+
+def write_reports(request: Request, interrupted: bool) -> Written:
+    """Reads the results file, and writes the Markdown report and the page."""
     report = read(request.results)
     summary = request.args.output / "report.md"
     markdown.write(summary, report)
     page = page_writer.write(request.args.output, report)
-    return report, summary, page, INTERRUPTED if interrupted else _exit_code(report)
+    return Written(report, summary, page, INTERRUPTED if interrupted else _exit_code(report))
+
+
+def print_files(request: Request, written: Written) -> None:
+    """Prints the paths of the files, and the command that continues an incomplete run."""
+    request.print(f"results: {request.results}\nreport: {written.summary}")
+    if not written.report.complete:
+        command = ["conformance", *(word for word in request.args.typed if word != "--resume"), "--resume"]
+        request.print(f"to resume: {shlex.join(command)}")
+    request.print(f"page: {written.page}")
 
 
 def run_plan(request: Request) -> tuple[bool, bool]:
@@ -238,7 +260,8 @@ def _exit_code(report: Report) -> int:
     return int(bool(report.undetected_controls) or any(result.deviates for result in report.results))
 
 
-def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str, Any]:
+def _json_summary(written: Written) -> dict[str, Any]:
+    report = written.report
     largest: dict[str, dict[str, float]] = {}
     for (name, dtype), ratio in error_ratios(report.results).items():
         largest.setdefault(name, {})[dtype] = ratio
@@ -250,7 +273,7 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
 
     return {
         "complete": report.complete,
-        "exit_code": code,
+        "exit_code": written.code,
         "invalid": report.undetected_controls,
         "detects": {name: len(each.detected) for name, each in found.items()},
         "measured": {name: each.how for name, each in found.items() if each.how},
@@ -272,8 +295,8 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
         "rejected": rows([result for result in report.results if result.rejected]),
         "seconds": plain(phases(report.results)),
         "results": str(report.path),
-        "report": str(path),
-        "page": str(page),
+        "report": str(written.summary),
+        "page": str(written.page),
     }
 
 

@@ -90,8 +90,8 @@ def _run(
         worker.limits = run.limits(args)
     request = run.make_request(args, list(workers.values()), absent, sys.stdout)
     interrupted, _ = run.run_plan(request)
-    report, summary, page, code = run.write_reports(request, interrupted)
-    grouped = by_implementation(report.results, report.planned)
+    written = run.write_reports(request, interrupted)
+    grouped = by_implementation(written.report.results, written.report.planned)
     table = {version: grouped[worker.name] for version, worker in workers.items()}
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(f"\n{args.name} by release of {package}", style="bold"))
@@ -100,8 +100,8 @@ def _run(
     console.print(Text("\nChanges", style="bold"))
     for text in [*changes(table)] or ["none between these releases"]:
         console.print(Text(wrapped(text, "  ", console.width)))
-    request.print(f"results: {request.results}\nreport: {summary}\npage: {page}")
-    return code
+    run.print_files(request, written)
+    return written.code
 
 
 def _check(names: Sequence[str], args: argparse.Namespace) -> int:

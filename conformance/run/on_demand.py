@@ -22,12 +22,10 @@ def start(spec: Spec) -> WorkerAdapter:
     Raises:
         UserError: the environment cannot be created, or the implementation does not start in it.
     """
-    adapter = registry.load(spec.name)
-    newest = environment.provide(requirements.complete(adapter, spec.named))
+    newest = environment.provide(_needed(spec))
     remembered = newest.folder / _DATE
     if remembered.exists():
-        day = remembered.read_text(encoding="utf-8")
-        return _start(spec, environment.provide(requirements.complete(adapter, spec.named, ranges=False), day))
+        return _start_dated(spec, remembered.read_text(encoding="utf-8"))
     try:
         return _start(spec, newest)
     except UserError as error:
@@ -35,8 +33,7 @@ def start(spec: Spec) -> WorkerAdapter:
         if not day:
             raise
         try:
-            dated = environment.provide(requirements.complete(adapter, spec.named, ranges=False), day)
-            worker = _start(spec, dated)
+            worker = _start_dated(spec, day)
         except UserError as second:
             print(f"{spec}: with the dependencies of {day}: {second}", file=sys.stderr)
             raise error from second
@@ -44,14 +41,20 @@ def start(spec: Spec) -> WorkerAdapter:
         return worker
 
 
+def _needed(spec: Spec, ranges: bool = True) -> list[str]:
+    return requirements.complete(registry.load(spec.name), spec.named, ranges)
+
+
+def _start_dated(spec: Spec, day: str) -> WorkerAdapter:
+    worker = _start(spec, environment.provide(_needed(spec, ranges=False), day))
+    print(f"{spec}: uses the dependencies of {day}, because it does not start with newer ones", file=sys.stderr)
+    return worker
+
+
 def _start(spec: Spec, place: Environment) -> WorkerAdapter:
-    if place.before:
-        old = f"the dependencies of {place.before}, because it does not start with newer ones"
-        print(f"{spec}: uses {old}", file=sys.stderr)
     worker = start_in_environment(place.python, spec.name)
     # The name already ends with the version of the first package.
-    first, *_ = worker.requires or tuple(worker.packages) or ("",)
-    own = requirements.provider(first, spec.named)
+    own = requirements.provider(next(iter(worker.packages), ""), spec.named)
     worker.name += "".join(f",{requirement}" for requirement in spec.named if requirement is not own)
     return worker
 
@@ -62,11 +65,10 @@ def usable(spec: Spec) -> WorkerAdapter | str:
     The worker's process is stopped, so that many releases do not take memory at once. It starts again when it is used.
     """
     try:
-        adapter = registry.load(spec.name)
         worker = start(spec)
     except UserError as error:
         return str(error)
     worker.close()
-    if environment.provide(requirements.complete(adapter, spec.named)).yanked:
+    if environment.provide(_needed(spec)).yanked:
         return f"{spec.named[0]} was withdrawn (yanked) by its authors"
     return installed.missing(worker) or worker

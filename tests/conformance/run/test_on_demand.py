@@ -39,7 +39,7 @@ class Worlds:
         if day.replace("newest", "") not in self.starts:
             raise UserError(f"{day} does not start")
         worker = WorkerAdapter([python])
-        worker.name, worker.requires = f"{name}@1.17", ("onnxruntime", "onnx")
+        worker.name = f"{name}@1.17"
         worker.packages = {"onnxruntime": "1.17.0", "onnx": "1.15.0"}
         return worker
 
