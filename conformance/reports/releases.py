@@ -30,9 +30,9 @@ def release_table(releases: Releases, width: int) -> Iterator[Text]:
         width: number of columns of the terminal. Releases that do not fit follow in another block.
     """
     rows = {feature: [_deviating(cell) for cell in cells.values()] for feature, cells in table(releases).items()}
-    rows = {feature: cells for feature, cells in rows.items() if set(cells) != {_NONE}}
     for dtype in dtypes((version, result.dtype) for version, results in releases.items() for result in results):
         rows[f"{_RATIO}, {dtype}"] = [_largest(results, dtype) for results in releases.values()]
+    rows = {name: cells for name, cells in rows.items() if set(cells) != {_NONE}}
     first = max(map(len, rows)) + len(" *")
     column = max(len(word) for word in [*releases, *(cell for cells in rows.values() for cell in cells)])
     per_block = max(1, (width - first) // (column + len(_GAP)))
