@@ -8,6 +8,7 @@ created for it. ``conformance.adapters.registry`` loads all other names.
 from collections.abc import Sequence
 from pathlib import Path
 
+from conformance import system
 from conformance.adapters import Adapter, registry
 from conformance.adapters.installed import missing
 from conformance.environments import requirements
@@ -55,7 +56,8 @@ def load_all(
     adapters: dict[str, Adapter] = {}
     for name in names or registry.registered():
         adapter = load(name)
-        if (isolated or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
+        own_process = isolated and system.has_workers()
+        if (own_process or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
             kept = compiled.environment(adapter, cache) if cache else {}
             adapter = isolate(adapter, registry.registered().get(name, name), kept)
         if isinstance(adapter, WorkerAdapter):

@@ -365,3 +365,12 @@ def _other_python(folder: Path, search_path: Path | None = None) -> str:
 def test_a_failed_start_is_a_user_error(load: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         load()
+
+
+def test_another_environment_gets_the_variables_of_the_adapter(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\necho "$KERAS_BACKEND" > {shlex.quote(str(tmp_path / "backend"))}\nexit 1\n')
+    script.chmod(0o755)
+    with pytest.raises(UserError):
+        start_in_environment(str(script), "keras.layers.LSTM[jax]")
+    assert (tmp_path / "backend").read_text() == "jax\n"
