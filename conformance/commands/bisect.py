@@ -85,7 +85,7 @@ def _summary(boundaries: Boundaries, found: Sequence[Version]) -> str:
         return f"no tested release from {oldest} to {newest} has the deviation"
     first, last = found[boundaries.first], found[boundaries.last]
     since = f"since {first}, the oldest release that can be tested" if first == oldest else f"since {first}"
-    until = f"up to {last}, the newest release" if last == newest else f"until {last}"
+    until = f"up to {last}, the newest release that can be tested" if last == newest else f"until {last}"
     return f"{since}, {until}"
 
 

@@ -10,14 +10,14 @@ from conformance.cases.features import features
 from conformance.cases.size import operations
 from conformance.environments.requirements import Spec
 from conformance.known.divergences import Divergence
-from conformance.results.record import Result
+from conformance.results.record import NOT_RUN, Result
 from conformance.run import on_demand
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 
 _SHOWN_CHARACTERS = 200
 MAX_CASES = 5
-"""Number of cases that look for a divergence, the smallest ones."""
+"""Number of cases that run without the deviation before a release counts as being without it."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,22 @@ class Question:
     _oracle: Oracle = field(default_factory=Oracle)
 
     def ask(self, spec: Spec) -> Finding:
-        """Runs the cases on a release until one has the deviation."""
+        """Runs cases on a release until one has the deviation, or enough do not have it."""
         worker = on_demand.usable(spec)
         if isinstance(worker, str):
             return Finding(None, shorten(worker, _SHOWN_CHARACTERS))
         # In every version, so that the range of the entry does not matter.
         entries = [self.divergence.model_copy(update={"versions": ""})] if self.divergence else []
         runner = Runner(self._oracle, entries, diagnoses=False)
-        results = []
+        results: list[Result] = []
         try:
             for case in self.cases:
-                results.append(runner.check(case, worker))
-                if self._shows(results[-1]):
-                    return Finding(True, shorten(f"{results[-1].status}: {results[-1].reason}", _SHOWN_CHARACTERS))
+                result = runner.check(case, worker)
+                if self._shows(result):
+                    return Finding(True, shorten(f"{result.status}: {result.reason}", _SHOWN_CHARACTERS))
+                results.append(result)
+                if sum(result.status not in NOT_RUN for result in results) == MAX_CASES:
+                    break
         finally:
             worker.close()
         return _without_deviation(results)
@@ -69,7 +72,7 @@ class Question:
 
 
 def cases_for(divergence: Divergence, adapter: Adapter, cases: Sequence[Case]) -> list[Case]:
-    """Returns the smallest supported cases on which an implementation is expected to show a divergence."""
+    """Returns the supported cases on which an implementation is expected to show a divergence, the smallest first."""
     anywhere = divergence.model_copy(update={"versions": ""})
     # Without gradients, the runner checks the forward half of a case.
     supported = adapter.features | ({"gradients"} if "gradients" not in divergence.cases.get("check", ()) else set())
@@ -79,7 +82,7 @@ def cases_for(divergence: Divergence, adapter: Adapter, cases: Sequence[Case]) -
         if anywhere.matches(case, adapter.name, lambda _: "1")
         and (not adapter.features or set(features(case)) <= supported)
     ]
-    return sorted(matching, key=lambda case: (operations(case), case.id))[:MAX_CASES]
+    return sorted(matching, key=lambda case: (operations(case), case.id))
 
 
 def _without_deviation(results: Sequence[Result]) -> Finding:
