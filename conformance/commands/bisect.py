@@ -9,7 +9,7 @@ from packaging.version import Version
 from conformance.adapters import registry
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
-from conformance.commands.versions import exactly
+from conformance.commands.versions import available, exactly
 from conformance.environments import releases, requirements
 from conformance.environments.bisection import Boundaries, search
 from conformance.environments.requirements import Spec
@@ -28,9 +28,11 @@ def execute(args: argparse.Namespace) -> int:
     name = args.name or _implementation(entry, args.what)
     package = args.package or _package(entry, name)
     question = Question(_cases(entry, args.what, name), entry)
-    found = releases.select(releases.available(package), args.first, args.to)
+    found = releases.select(available(package), args.first, args.to)
     if not found:
-        raise UserError(f"no release of {package} is in this range. `pip index versions {package}` lists them.")
+        raise UserError(
+            f"no supported release of {package} is in this range. `pip index versions {package}` lists all."
+        )
     others = requirements.named(args.others)
     print(f"{args.what} on {name}: {len(found)} releases of {package}, {len(question.cases)} cases", flush=True)
 

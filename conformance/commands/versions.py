@@ -9,8 +9,7 @@ from packaging.version import Version
 from rich.console import Console
 from rich.text import Text
 
-from conformance.adapters import Adapter, registry
-from conformance.adapters.installed import REQUIREMENTS
+from conformance.adapters import registry
 from conformance.commands import run, smoke
 from conformance.environments import releases, requirements
 from conformance.environments.requirements import Spec
@@ -53,9 +52,11 @@ def execute(args: argparse.Namespace) -> int:
         )
     package = args.package or requirements.own_package(registry.load(args.name))
     count = args.last or (None if args.first or args.to else DEFAULT_COUNT)
-    chosen = releases.select(releases.available(package), args.first, args.to, args.each_minor, count)
+    chosen = releases.select(available(package), args.first, args.to, args.each_minor, count)
     if not chosen:
-        raise UserError(f"no release of {package} is in this range. `pip index versions {package}` lists them.")
+        raise UserError(
+            f"no supported release of {package} is in this range. `pip index versions {package}` lists all."
+        )
     others = requirements.named(args.others)
     specs = {str(version): Spec(args.name, (exactly(package, version), *others)) for version in chosen}
     workers, absent = start_all(specs)
@@ -64,6 +65,11 @@ def execute(args: argparse.Namespace) -> int:
     if not workers:
         raise UserError(f"none of the {len(chosen)} releases of {package} can run", MISSING)
     return _run(args, package, workers, specs, {f"{package} {version}": reason for version, reason in absent.items()})
+
+
+def available(package: str) -> list[Version]:
+    """Returns the releases that can be installed here and that the suite supports, the oldest first."""
+    return requirements.supported(package, releases.available(package))
 
 
 def exactly(package: str, version: Version) -> Requirement:
@@ -112,7 +118,7 @@ def _check(names: Sequence[str], args: argparse.Namespace) -> int:
     for name in names:
         adapter = registry.load(name)
         package = args.package or requirements.own_package(adapter)
-        for version in _spread(_supported(adapter, releases.available(package))):
+        for version in _spread(available(package)):
             worker = on_demand.usable(Spec(name, (exactly(package, version), *requirements.named(args.others))))
             if isinstance(worker, str):
                 print(f"| `{name}` | {package} {version} | cannot run: {worker.splitlines()[0]} |", flush=True)
@@ -123,12 +129,6 @@ def _check(names: Sequence[str], args: argparse.Namespace) -> int:
             print(f"| `{name}` | {package} {version} | {cell} |", flush=True)
             failed |= cell.deviates
     return int(failed)
-
-
-def _supported(adapter: Adapter, found: Sequence[Version]) -> list[Version]:
-    """Returns the releases in the range of the extra."""
-    specifier = Requirement(REQUIREMENTS[adapter.requires[0]]).specifier
-    return [version for version in found if version in specifier]
 
 
 def _spread(found: Sequence[Version]) -> list[Version]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from conformance.adapters import Adapter, registry
 from conformance.adapters.installed import REQUIREMENTS
@@ -98,6 +99,14 @@ def own_package(adapter: Adapter) -> str:
 def distribution(module: str) -> str:
     """Returns the distribution that provides a module, as the extras install it here."""
     return Requirement(_default(module)).name
+
+
+def supported(package: str, releases: Sequence[Version]) -> list[Version]:
+    """Returns the releases of a package that the extras allow: all of them if no extra names the package."""
+    ranges = [
+        Requirement(text).specifier for module, text in REQUIREMENTS.items() if provider(module, [Requirement(package)])
+    ]
+    return [release for release in releases if all(release in allowed for allowed in ranges)]
 
 
 def named(texts: Sequence[str]) -> tuple[Requirement, ...]:

@@ -44,7 +44,7 @@ def test_releases_are_run_and_bisected(
     ("arguments", "message"),
     [
         (["versions"], "needs the name of an implementation"),
-        (["versions", "onnxruntime", "--from", "1.21"], "no release of onnxruntime is in this range"),
+        (["versions", "onnxruntime", "--from", "1.21"], "no supported release of onnxruntime is in this range"),
         (["versions", "onnxruntime", "--with", "!"], "invalid requirement"),
         (["bisect", "no-such-finding"], "no divergence has this id"),
         (["bisect", "no-such-case", "-i", "onnxruntime"], "no shipped case has this id"),

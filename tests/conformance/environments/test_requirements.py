@@ -2,6 +2,7 @@
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from conformance.adapters import registry
 from conformance.environments import requirements
@@ -54,3 +55,10 @@ def test_modules_that_no_requirement_provides_are_added(name: str, named: list[s
 def test_ranges_can_be_left_out() -> None:
     found = requirements.complete(registry.load("onnxruntime"), [Requirement("onnxruntime==1.15.0")], ranges=False)
     assert found == ["onnxruntime==1.15.0", "onnx"]
+
+
+def test_releases_outside_the_range_of_the_extra_are_not_supported() -> None:
+    releases = [*map(Version, ["1.0", "99.0"])]
+    assert requirements.supported("onnxruntime", releases) == [Version("99.0")]
+    assert requirements.supported("tensorflow-cpu", releases) == [Version("99.0")]
+    assert requirements.supported("other", releases) == releases
