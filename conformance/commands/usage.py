@@ -42,6 +42,37 @@ examples:
   conformance run --shard 2/5                              the second of five parts, for conformance merge
 """
 
+VERSIONS = """\
+Run cases on several releases of a package, each in an environment that is created for it, and print a table of features
+by release and the cases that changed. All results are in one results file, so that `conformance report`, `compare` and
+the page show them like those of several implementations.
+
+Releases come from the index that pip is configured to use. Prereleases, yanked releases and those without a wheel for
+this version of Python are left out. If a release does not start with the newest dependencies, it gets those of the day
+on which it was released. `conformance doctor` shows the size of the environments, and `--prune` removes them.
+
+examples:
+  conformance versions onnxruntime                              the newest 8 releases
+  conformance versions 'keras.layers.LSTM[numpy]' --package keras --each-minor --from 3.0
+  conformance versions onnxruntime -k clip --from 1.20 --to 1.24
+  conformance versions 'keras.layers.LSTM[tensorflow]' --package keras --with 'tensorflow-cpu==2.18.*' --last 4
+  conformance versions --check                                  the range that each adapter supports
+"""
+
+BISECT = """\
+Find the first release with a deviation and the first one without it, by bisection over the releases of a package. Each
+step prints the release and its result. A release that cannot run is skipped.
+
+A known divergence is looked for with the cases that it matches: a release has it if it deviates as the entry predicts.
+A case deviates if it does not conform. The search assumes that a deviation began once and ended at most once;
+`conformance versions` shows every release.
+
+examples:
+  conformance bisect onnxruntime-clip
+  conformance bisect onnxruntime-clip --write                   write the range into the entry
+  conformance bisect cases/clip.yaml::clip-and-lengths -i onnxruntime --package onnxruntime
+"""
+
 REPORT = """\
 Convert a results file to other formats. Nothing is run or computed again. Without options, print the Markdown report.
 
@@ -130,6 +161,8 @@ implementation the versions found, what is missing and the command that installs
 No framework is imported. With --deep, each implementation is imported in its own process and describes itself: devices,
 threads, kernels. One that crashes or hangs is reported as broken.
 
+With --prune, remove the environments that `-i NAME@package==version`, `versions` and `bisect` created.
+
 The exit code is 0 if at least one implementation can run, and 3 if none can.
 
 examples:
@@ -184,8 +217,12 @@ REPRO = """\
 Print the stand-alone script that reproduces a known divergence of a released implementation. The script needs only that
 framework and NumPy. It prints what it expects and what it got, and exits with 1 if the deviation occurs.
 
+With --issue, run the script and print a report that is ready to file: title, versions on this machine, script, its
+output, affected versions and cause. The exit code is 1 if the deviation occurs here, else 0.
+
 examples:
   conformance list --divergences
+  conformance repro onnxruntime-clip --issue > report.md
   conformance repro keras-nan-in-padding > repro.py
   conformance repro keras-nan-in-padding | python -
 """
