@@ -100,6 +100,8 @@ class Case(BaseModel):
     """Floating-point type of all values, in which the implementation computes."""
     values: Values = "scale-1"
     """Distribution of weights and biases: N(0, 1/fan_in) and N(0, 1/2), N(0, 4/fan_in) and N(0, 1), or U(±1/√H)."""
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """Seed of the values, which they then keep if other options change; null for a seed from all options."""
     check: Annotated[tuple[Check, ...], Field(min_length=1), _AsTuple] = _ALL_CHECKS
     """Results to compare."""
 
@@ -231,7 +233,9 @@ class Case(BaseModel):
 
     @cached_property
     def drawn_from(self) -> str:
-        """Seed of the case's values: its canonical form without ``check``."""
+        """Seed of the case's values: ``seed`` if given, else its canonical form without ``check``."""
+        if self.seed is not None:
+            return f"seed {self.seed}"
         options = json.loads(self.canonical)
         options.pop("check", None)
         return json.dumps(options, sort_keys=True, separators=(",", ":"))
