@@ -137,7 +137,7 @@ class Case(BaseModel):
             if flag:
                 options["direction"] = "bidirectional"
         sizes = options.get("hidden_size")
-        if isinstance(sizes, list | tuple):
+        if isinstance(sizes, list | tuple) and sizes:
             options.setdefault("num_layers", len(sizes))
             if len(sizes) == options["num_layers"] and all(size == sizes[0] for size in sizes):
                 options["hidden_size"] = sizes[0]
