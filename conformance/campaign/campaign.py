@@ -23,7 +23,7 @@ MAX_HISTORY = 256
 """Number of earlier cases of a process on which a deviation may depend."""
 SHRINKING_SECONDS = 300.0
 """Time for shrinking a deviation, or for finding the earlier cases on which it depends."""
-MAX_EMPTY_DRAWS = 200
+MAX_EMPTY_DRAWS = 50
 """Number of draws without a case, one after the other, after which the campaign of an implementation ends."""
 
 
@@ -175,7 +175,7 @@ class Campaign:
         return lambda argument: self.clock() < end and function(argument)
 
 
-def shortest_sequence(history: Sequence[Case], deviates: Callable[[Sequence[Case]], bool]) -> list[Case] | None:
+def shortest_sequence(history: Sequence[_T], deviates: Callable[[Sequence[_T]], bool]) -> list[_T] | None:
     """Returns as few earlier cases as were found after which a case deviates; None if it does not deviate again.
 
     Args:

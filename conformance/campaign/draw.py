@@ -25,6 +25,9 @@ TRIES = 60
 MAX_REFUSALS = 20
 """Number of valid cases to offer to an implementation for a pair, until it accepts one."""
 
+MAX_SEED = 10**9
+"""Upper limit of the seed of a case's values."""
+
 Pair = tuple[Level, Level]
 Levels = Mapping[str, Sequence[Level]]
 """Levels by option, in the order in which options are drawn."""
@@ -74,7 +77,7 @@ class Drawer:
         rate, refusals = source.choice(RATES), 0
         for _ in range(TRIES):
             chosen = _choose(self._levels, self.pairs[wanted], source, rate)
-            options = {**_draw(chosen, source), "seed": number}
+            options = {**_draw(chosen, source), "seed": source.randrange(MAX_SEED)}
             case = _validated(options, self.features)
             if case is None or estimate(case).seconds > self.max_seconds:
                 continue
@@ -103,7 +106,7 @@ class Drawer:
 def _feasible_pairs(supported: frozenset[str] | None) -> tuple[Pair, ...]:
     """Returns the pairs of levels of different options that some valid case with the supported features contains."""
     source = random.Random("feasible pairs")
-    levels = all_levels()
+    levels: Levels = all_levels()
     if supported is not None:
         levels = _supported_levels(levels, supported)
 
@@ -171,4 +174,4 @@ def _validated(options: Mapping[str, Any], supported: Set[str] | None) -> Case |
     except ValidationError:
         return None
     case = case.model_copy(update={"name": f"random-{case.key}"})
-    return case if supported is None or supported.issuperset(features(case)) else None
+    return case if supported is None or set(features(case)) <= supported else None

@@ -79,10 +79,11 @@ class Tally:
 
     def quantiles(self) -> dict[str, tuple[int, float, float, float]]:
         """Returns, by dtype, the number of passed cases and the median, 99th percentile and maximum of their ratios."""
-        return {
-            dtype: (len(ratios), *map(float, np.quantile(ratios, (0.5, 0.99, 1.0))))
-            for dtype, ratios in sorted(self.ratios.items())
-        }
+        found = {}
+        for dtype, ratios in sorted(self.ratios.items()):
+            median, p99, largest = map(float, np.quantile(ratios, (0.5, 0.99, 1.0)))
+            found[dtype] = (len(ratios), median, p99, largest)
+        return found
 
 
 def read(path: Path) -> Iterator[Drawn]:

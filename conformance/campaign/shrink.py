@@ -4,6 +4,7 @@ The seed of the values stays the same, so that every step asks the same question
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from conformance.defects.diagnosis.shrink import resized
 T = TypeVar("T")
 
 _SIZES = ("num_layers", "seq_len", "batch", "hidden_size", "input_size", "proj_size")
-_SIMPLEST = ({"initial_state": "zero"}, {"bias": False}, {"seed": None})
+_SIMPLEST: tuple[dict[str, Any], ...] = ({"initial_state": "zero"}, {"bias": False}, {"seed": None})
 """Options with simpler values, in the order in which they are tried."""
 
 
@@ -64,7 +65,7 @@ class _Shrinker:
             self._reduce(name)
         self._drop_options()
         for changes in _SIMPLEST:
-            self._try(lambda options, changes=changes: {**options, **changes})
+            self._try(partial(_with, changes))
         return self._case
 
     def _drop_options(self) -> None:
@@ -134,6 +135,10 @@ class _Shrinker:
         if case.key not in self._outcomes:
             self._outcomes[case.key] = self._deviates(case)
         return self._outcomes[case.key]
+
+
+def _with(changes: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, **changes}
 
 
 def _options(case: Case) -> dict[str, Any]:

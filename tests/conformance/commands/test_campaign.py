@@ -30,13 +30,13 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_deviations_get_case_files_that_reproduce_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert campaign("--cases", "4", fake="BatchFirstStates") == 1
+    assert campaign("--cases", "2", fake="CallsExit") == 1
     printed = capsys.readouterr().out
     [command] = [line for line in printed.splitlines() if line.startswith("  conformance run ")]
     assert main([*command.split()[1:], "--power", "off"]) == 1
     report = read(Path("out/results.jsonl"))
     assert report.complete
-    assert {result.status for result in report.results} <= {"pass", "fail", "unsupported"}
+    assert {result.status for result in report.results} == {"error"}
     assert report.header.selection == "campaign --seed 0 --max-seconds 0.1 --keep all"
     assert main(["report", "out/results.jsonl", "--html", "page"]) == 0
     assert main(["compare", "out/results.jsonl", "out/results.jsonl"]) == 0
