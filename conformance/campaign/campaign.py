@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from conformance.adapters import Adapter
 from conformance.campaign.draw import MAX_SECONDS, Drawer
-from conformance.campaign.groups import Group, Groups, same_kind, signature
+from conformance.campaign.groups import Group, Groups, note_of, same_kind, signature
 from conformance.campaign.journal import Tally
 from conformance.campaign.shrink import fewest, shrink
 from conformance.cases.case import Case
@@ -114,6 +114,7 @@ class Campaign:
             result, group = self.quick.check(case, adapter), None
             if result.deviates:
                 result, group = self._investigated(case, result, adapter, history)
+                result = replace(result, notes=(*result.notes, note_of(group)))
                 history.clear()
             else:
                 history.append(case)

@@ -3,9 +3,9 @@
 import json
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -66,6 +66,12 @@ class Groups:
             group.signatures.append(signature)
         return group
 
+    def recount(self, results: Iterable[Result]) -> None:
+        """Counts the deviations of an interrupted campaign. The notes of each result name its group's case file."""
+        counts = Counter(note for result in results if result.deviates for note in result.notes)
+        for group in self.groups:
+            group.count = counts[note_of(group)]
+
     def add(self, minimal: Result, cases: Sequence[Case], spec: str = "") -> Group:
         """Adds a group and writes its case file.
 
@@ -84,6 +90,11 @@ class Groups:
             Group(implementation=name, what=explanation(minimal), file=file, signatures=[signature(minimal)])
         )
         return self.groups[-1]
+
+
+def note_of(group: Group) -> str:
+    """Returns the note of the results that belong to a group."""
+    return f"minimal case: {group.file}"
 
 
 def signature(result: Result) -> str:
@@ -134,8 +145,3 @@ def _kind(tensor: str) -> str:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
-
-
-def as_json(groups: Groups) -> list[dict[str, Any]]:
-    """Returns the groups as JSON values."""
-    return [group.model_dump() for group in groups.groups]

@@ -27,6 +27,7 @@ from conformance.reports.explain import printable
 from conformance.results.footer import Footer
 from conformance.results.header import Header
 from conformance.results.record import counts
+from conformance.results.summary import controls_warning
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations, pool
 from conformance.run.runner import Runner
@@ -71,34 +72,39 @@ class _Command:
         }
         self._tallies = {each.name: Tally() for each in adapters}
         self._console = Console(highlight=False, soft_wrap=True)
-        self._seconds: Counter[str] = Counter()
+        self._seconds = {each.name: Counter[str]() for each in adapters}
         self._statuses: Counter[str] = Counter()
         self._began = time.monotonic()
-        self._resumed = 0
+        self._resumed: Counter[str] = Counter()
 
     def execute(self) -> int:
+        """Runs the campaign, or continues it, and returns the exit code."""
         before = state.State.load(self._folder) if self._args.resume else state.State()
         before.restore(self._drawers)
         groups = Groups(self._folder, before.groups)
-        with ResultsFile(self._results, self._header(), self._args.resume) as file:
+        header = self._header()
+        with ResultsFile(self._results, header, self._args.resume) as file:
             for drawn in journal.read(self._results):
                 if drawn.implementation in self._tallies:
                     self._tallies[drawn.implementation].add(drawn)
-            self._resumed = sum(tally.cases for tally in self._tallies.values())
+            self._resumed = Counter({name: tally.cases for name, tally in self._tallies.items()})
+            groups.recount(file.done)
             self._statuses.update(counts(file.done))
             runner = Runner(Oracle(None), known.shipped())
             campaign = Campaign(runner, self._settings, groups, self._drawers, self._tallies, self._specs)
             interrupted = self._run(campaign, file)
             state.save(self._folder, self._drawers, groups)
             if not interrupted:
-                other = sum(os.times()[:4]) - sum(self._seconds.values())
-                file.close_with(Footer.of_totals(self._statuses, self._seconds, other))
+                total = sum(self._seconds.values(), Counter[str]())
+                file.close_with(Footer.of_totals(self._statuses, total, sum(os.times()[:4]) - total.total()))
         self._summarise(groups)
         if interrupted:
             words = [*(word for word in self._args.typed if word != "--resume"), "--resume"]
             self._print(f"to resume: {shlex.join(['conformance', *words])}")
             return INTERRUPTED
-        return int(any(tally.deviations for tally in self._tallies.values()))
+        if invalid := controls_warning(header.controls):
+            self._print(invalid, style="bold red")
+        return int(bool(invalid) or any(tally.deviations for tally in self._tallies.values()))
 
     def _header(self) -> Header:
         args = self._args
@@ -133,7 +139,7 @@ class _Command:
     def _write(self, outcome: Outcome, campaign: Campaign, file: ResultsFile) -> None:
         result = outcome.result
         name = result.implementation
-        self._seconds.update(result.seconds)
+        self._seconds[name].update(result.seconds)
         if description := campaign.quick.descriptions.get(name):
             file.describe(name, description)
         # Cases that cannot be judged are chosen by chance: they are no mistake of the user.
@@ -151,7 +157,7 @@ class _Command:
         cases = sum(tally.cases for tally in self._tallies.values())
         deviations = sum(tally.deviations for tally in self._tallies.values())
         pairs = f"{len(last.drawer.seen):,} of {last.drawer.feasible:,} pairs"
-        rate = (cases - self._resumed) / max(1.0, time.monotonic() - self._began)
+        rate = (cases - self._resumed.total()) / max(1.0, time.monotonic() - self._began)
         self._print(f"{cases:,} cases ({rate:.1f}/s), {deviations:,} deviations; {name}: {pairs}", style="dim")
 
     def _summarise(self, groups: Groups) -> None:
@@ -161,6 +167,7 @@ class _Command:
             statuses = ", ".join(f"{number:,} {status}" for status, number in tally.statuses.most_common())
             self._print(f"\n{name}: {statuses or 'no cases'}", style="bold")
             self._print(f"  {len(drawer.seen):,} of {drawer.feasible:,} feasible pairs of option values")
+            self._print_throughput(name, tally.cases - self._resumed[name])
             for dtype, (passed, median, p99, largest) in tally.quantiles().items():
                 figures = f"p50 {median:.3f}, p99 {p99:.3f}, max {largest:.3f}"
                 self._print(f"  {dtype}: error ratio of {passed:,} passed cases {figures}")
@@ -170,6 +177,15 @@ class _Command:
             spec = self._specs.get(group.implementation, group.implementation)
             self._print("  " + shlex.join(["conformance", "run", str(self._folder / group.file), "-i", spec]))
         self._print(f"\nresults: {self._results}")
+
+    def _print_throughput(self, name: str, cases: int) -> None:
+        seconds = self._seconds[name]
+        implementation, suite = seconds["solve"], seconds.total() - seconds["solve"] - seconds["import"]
+        if cases and implementation and suite:
+            rate, ratio = cases / (implementation + suite), suite / implementation
+            self._print(
+                f"  {rate:.1f} cases per CPU second; the suite takes {ratio:.1f} times the implementation's time"
+            )
 
     def _print(self, text: str, style: str = "") -> None:
         self._console.print(Text(printable(text), style=style))

@@ -1,11 +1,12 @@
 """Groups of deviations, and the case files of their minimal cases."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance.campaign.groups import Groups, case_file, same_kind, signature
+from conformance.campaign.groups import Groups, case_file, note_of, same_kind, signature
 from conformance.cases.case import Case
 from conformance.cases.casefile import load
 from conformance.results.record import Result
@@ -78,6 +79,15 @@ def test_a_group_is_found_by_its_signatures(tmp_path: Path) -> None:
     assert groups.find("another", "fail: h_n") is None
     assert first.count == 1
     assert "-i file.py:LSTM" in (tmp_path / second.file).read_text()
+
+
+def test_groups_are_counted_again_from_the_notes_of_rows(tmp_path: Path) -> None:
+    groups = Groups(tmp_path)
+    first, second = (groups.add(result("error", reason), [CASE]) for reason in ("E", "F"))
+    groups.count(second, "error: F")
+    rows = [replace(result("error", "E"), notes=("a warning", note_of(first))) for _ in range(3)]
+    groups.recount([*rows, result("pass")])
+    assert (first.count, second.count) == (3, 0)
 
 
 def test_a_blank_result_of_a_minimal_case_keeps_its_seed() -> None:
