@@ -115,6 +115,7 @@ class Campaign:
             if result.deviates:
                 result, group = self._investigated(case, result, adapter, history)
                 result = replace(result, notes=(*result.notes, note_of(group)))
+                _restart(adapter)
                 history.clear()
             else:
                 history.append(case)
@@ -161,8 +162,7 @@ class Campaign:
 
     def _fresh(self, runner: Runner, cases: Sequence[Case], adapter: Adapter) -> Result:
         """Returns the result of the last case, after the others have run in a fresh process."""
-        if isinstance(adapter, WorkerAdapter):
-            adapter.close()
+        _restart(adapter)
         for case in cases[:-1]:
             runner.check(case, adapter)
         return runner.check(cases[-1], adapter)
@@ -190,6 +190,12 @@ def shortest_sequence(history: Sequence[_T], deviates: Callable[[Sequence[_T]], 
             return fewest(last, deviates)
         count *= 2
     return None
+
+
+def _restart(adapter: Adapter) -> None:
+    """Ends the process of an implementation. The next case starts another."""
+    if isinstance(adapter, WorkerAdapter):
+        adapter.close()
 
 
 def _supports(adapter: Adapter, case: Case) -> bool:

@@ -24,7 +24,6 @@ TRIES = 60
 """Number of times to draw the other options of a pair, until they make a valid case."""
 MAX_REFUSALS = 20
 """Number of valid cases to offer to an implementation for a pair, until it accepts one."""
-
 MAX_SEED = 10**9
 """Upper limit of the seed of a case's values."""
 

@@ -24,7 +24,9 @@ SWITCHING = tuple(size + offset for size in (8, 16, 32, 64, 128, 256, 512, 1024)
 PLACES = (1024, 4096, 65536)
 """Products of steps and rows around which kernels change their algorithm."""
 MAX_SMALL = 9
+"""Largest size in most cases."""
 MAX_TINY = 3
+"""Largest width of layers with a product of ``PLACES``."""
 SWITCHING_SHARE, PLACES_SHARE = 0.08, 0.02
 """Shares of cases with a size of ``SWITCHING``, and with a product of ``PLACES`` and tiny layers."""
 
