@@ -196,6 +196,18 @@ def test_a_row_that_only_a_divergence_computes_has_a_budget() -> None:
         assert outcome(found._replace(solution=noisy), *entries) == wanted
 
 
+def test_a_result_that_only_a_divergence_does_not_clip_has_a_budget() -> None:
+    """The reference clips the cell state and has no rounding errors after that."""
+    name = "clip-not-of-cell-state-activation"
+    options: dict[str, Any] = {"clip": 0.001, "activations": ["hard_sigmoid", "sigmoid", "hard_sigmoid"], "seq_len": 1}
+    found = judged(name, check=("output", "h_n", "c_n"), **options)
+    entries = (entry("keeps-the-cell-state", defects=[name]),)
+    for roundings, wanted in ((4, "known keeps-the-cell-state"), (80, "")):
+        noise = 1 + roundings * PROFILES["float32"].u
+        noisy = {**found.solution, **{each: found.solution[each] * noise for each in ("h_n", "output")}}
+        assert outcome(found._replace(solution=noisy), *entries) == wanted
+
+
 def test_an_error_ratio_is_an_upper_limit() -> None:
     assert outcome(judged(off=1e-5), entry("rough", error_ratio=100.0)) == "known rough"
     assert outcome(judged(off=1e-2), entry("rough", error_ratio=100.0)) == ""
