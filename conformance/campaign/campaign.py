@@ -23,7 +23,7 @@ MAX_HISTORY = 256
 """Number of earlier cases of a process on which a deviation may depend."""
 SHRINKING_SECONDS = 300.0
 """Time for shrinking a deviation, or for finding the earlier cases on which it depends."""
-MAX_EMPTY_DRAWS = 50
+MAX_EMPTY_DRAWS = 20
 """Number of draws without a case, one after the other, after which the campaign of an implementation ends."""
 
 
@@ -120,6 +120,8 @@ class Campaign:
             else:
                 history.append(case)
             yield Outcome(number - 1, result, drawer, group)
+            if isinstance(adapter, WorkerAdapter) and adapter.gave_up:
+                return
 
     def _investigated(
         self, case: Case, first: Result, adapter: Adapter, history: Sequence[Case]

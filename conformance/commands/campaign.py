@@ -102,6 +102,8 @@ class _Command:
             words = [*(word for word in self._args.typed if word != "--resume"), "--resume"]
             self._print(f"to resume: {shlex.join(['conformance', *words])}")
             return INTERRUPTED
+        if idle := [name for name, tally in self._tallies.items() if not tally.cases]:
+            raise UserError(f"nothing ran on {', '.join(idle)}: it supports none of the drawn cases, or time was short")
         if invalid := controls_warning(header.controls):
             self._print(invalid, style="bold red")
         return int(bool(invalid) or any(tally.deviations for tally in self._tallies.values()))

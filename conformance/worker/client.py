@@ -93,6 +93,11 @@ class WorkerAdapter(Adapter):
         self._warm_memory = 0
         self._last: tuple[Case, Supported] | None = None
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the process has failed to start so often that it is not started again."""
+        return len(self._failed_starts) >= MAX_FAILED_STARTS
+
     def describe(self) -> dict[str, str]:
         """Returns the implementation's description of itself. Starts the process."""
         return dict(self.start().describe)
@@ -148,7 +153,7 @@ class WorkerAdapter(Adapter):
         self.close()
         if self._abandoned:
             raise WorkerCrash("the run was stopped")
-        if len(self._failed_starts) >= MAX_FAILED_STARTS:
+        if self.gave_up:
             raise self._failed_starts[-1]
         try:
             self._process = Process(self._command, self._environment)

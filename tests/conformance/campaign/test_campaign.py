@@ -123,6 +123,16 @@ def test_a_deviation_that_depends_on_earlier_calls_is_reported_with_them(tmp_pat
     assert (before.bias, last.bias) == (False, True)
 
 
+def test_an_implementation_that_cannot_start_ends_its_campaign(tmp_path: Path) -> None:
+    (tmp_path / "gone.py").write_text(
+        "from tests.fakes import Faithful\n\n\nclass Gone(Faithful):\n    name = 'gone'\n"
+    )
+    adapters = implementations.load_all([f"{tmp_path}/gone.py:Gone"], isolated=True)
+    (tmp_path / "gone.py").write_text("raise SystemExit(7)\n")
+    run = Campaign(Runner(Oracle(None)), Settings(cases=1000), Groups(tmp_path), {"gone": Drawer(0)})
+    assert 0 < len(list(run.run([(each, ()) for each in adapters]))) < 5
+
+
 @pytest.mark.parametrize(
     ("needed", "found"),
     [([3], [3]), ([1, 6], [1, 6]), ([7], [7]), ([0], [0]), (["never"], None)],

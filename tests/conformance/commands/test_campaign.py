@@ -89,6 +89,11 @@ def test_another_campaign_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> 
     assert "cannot resume this run" in capsys.readouterr().err
 
 
+def test_an_implementation_without_supported_cases_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    assert campaign("--cases", "1", fake="Picky") == 2
+    assert "nothing ran on picky" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [["--minutes", "0"], ["--minutes", "nan"], ["--max-seconds", "x"]])
 def test_invalid_amounts_are_rejected(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
