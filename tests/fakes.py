@@ -332,7 +332,7 @@ class Remembers(Faithful):
         return solution
 
 
-class KillsItsParent(Faithful):
+class KillsItsParent(Declares):
     """Kills the process that runs the suite in the seventh case, unless the environment variable RESUMED is set."""
 
     name = "kills-its-parent"

@@ -80,6 +80,7 @@ class Drawer:
             case = _validated(options, self.features)
             if case is None or estimate(case).seconds > self.max_seconds:
                 continue
+            case = case.model_copy(update={"name": f"random-{case.key}"})
             if self.accepts(case):
                 self._count(chosen)
                 return case
@@ -140,30 +141,28 @@ def _product(one: Sequence[Level], other: Sequence[Level]) -> Iterator[Pair]:
 
 
 def _of_pairs(pairs: Sequence[Pair]) -> Levels:
-    """Returns the levels that occur in some pairs, by option, in the order of drawing."""
-    found = dict.fromkeys(level for pair in pairs for level in pair)
-    names = [name for name in all_levels() if any(level.option == name for level in found)]
-    return {name: tuple(level for level in found if level.option == name) for name in names}
+    """Returns the levels that occur in some pairs."""
+    found = {level for pair in pairs for level in pair}
+    kept = {name: tuple(level for level in own if level in found) for name, own in all_levels().items()}
+    return {name: own for name, own in kept.items() if own}
 
 
 def _choose(levels: Levels, wanted: Sequence[Level], source: random.Random, rate: float) -> list[Level]:
-    """Chooses a level of each option: the wanted one, else with some probability any, else the default or the first."""
+    """Chooses a level of each option: the wanted one, else with some probability any, else the first (the default)."""
     fixed = {level.option: level for level in wanted}
     chosen = []
     for name, own in levels.items():
-        usual = next((level for level in own if level.default), own[0])
         is_random = source.random() < rate or (rate and name in UNIFORM)
-        chosen.append(fixed.get(name) or (source.choice(own) if is_random else usual))
+        chosen.append(fixed.get(name) or (source.choice(own) if is_random else own[0]))
     return chosen
 
 
 def _draw(chosen: Sequence[Level], source: random.Random) -> dict[str, Any]:
     """Draws the options of a case from a level of each option."""
-    sizes = {f"size {name}": size for name, size in draw_sizes(source).items()}
-    options: dict[str, Any] = {}
+    drawn: dict[str, Any] = {f"size {name}": size for name, size in draw_sizes(source).items()}
     for level in chosen:
-        options[level.option] = level.draw(source, {**sizes, **options})
-    return options
+        drawn[level.option] = level.draw(source, drawn)
+    return {level.option: drawn[level.option] for level in chosen}
 
 
 def _validated(options: Mapping[str, Any], supported: Set[str] | None) -> Case | None:
@@ -172,5 +171,4 @@ def _validated(options: Mapping[str, Any], supported: Set[str] | None) -> Case |
         case = Case.model_validate(options)
     except ValidationError:
         return None
-    case = case.model_copy(update={"name": f"random-{case.key}"})
     return case if supported is None or set(features(case)) <= supported else None

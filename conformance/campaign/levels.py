@@ -61,9 +61,12 @@ class Level:
 
 @cache
 def all_levels() -> dict[str, tuple[Level, ...]]:
-    """Returns the levels of each option, in the order in which options are drawn."""
+    """Returns the levels of each option, the default first, in the order in which options are drawn."""
     names = [name for name in schema.options() if name in Case.model_fields and name != "seed"]
-    return {name: tuple(_levels(name)) for name in (*_FIRST, *(name for name in names if name not in _FIRST))}
+    return {
+        name: tuple(sorted(_levels(name), key=lambda level: not level.default))
+        for name in (*_FIRST, *(name for name in names if name not in _FIRST))
+    }
 
 
 def draw_sizes(source: random.Random) -> dict[str, int]:
@@ -89,7 +92,7 @@ def _levels(name: str) -> Iterator[Level]:
         return
     values = list(_values(schema.fields()[name]))
     if not field.is_required() and not any(_equal(value, field.default) for value in values):
-        values.insert(0, field.default)
+        values.append(field.default)
     for value in values:
         yield Level(name, json.dumps(value).strip('"'), _constant(value), _equal(value, field.default))
     yield from _lists(name, schema.fields()[name])

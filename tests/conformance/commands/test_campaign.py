@@ -15,7 +15,7 @@ from conformance.results.record import Result
 from tests.conftest import FAKES, ROOT
 
 
-def campaign(*arguments: str, fake: str = "Faithful", output: str = "out") -> int:
+def campaign(*arguments: str, fake: str = "Declares", output: str = "out") -> int:
     return main(["campaign", "-i", f"{FAKES}:{fake}", "--max-seconds", "0.1", "--output", output, *arguments])
 
 
@@ -45,17 +45,17 @@ def test_deviations_get_case_files_that_reproduce_them(capsys: pytest.CaptureFix
 def test_campaigns_with_other_seeds_can_be_merged(capsys: pytest.CaptureFixture[str]) -> None:
     for seed in ("1", "2"):
         assert campaign("--cases", "5", "--seed", seed, output=seed) == 0
-    assert "faithful: 5 pass" in capsys.readouterr().out
+    assert "declares: 5 pass" in capsys.readouterr().out
     merged, conflicts = merge([read(Path(seed, "results.jsonl")) for seed in ("1", "2")])
     assert conflicts == []
     assert merged.complete
-    assert merged.header.planned == {"faithful": 10}
+    assert merged.header.planned == {"declares": 10}
 
 
 def test_passed_cases_can_be_kept_as_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert campaign("--cases", "6", "--keep", "deviations") == 0
     printed = capsys.readouterr().out
-    assert "faithful: 6 pass" in printed
+    assert "declares: 6 pass" in printed
     assert "error ratio of" in printed
     assert read(Path("out/results.jsonl")).results == ()
     lines = [json.loads(line) for line in Path("out/results.jsonl").read_text().splitlines()]

@@ -10,13 +10,13 @@ INI = f"[pytest]\naddopts = {FEW_PLUGINS} -p conformance.pytest.plugin\nfilterwa
 
 def test_a_campaign_fails_if_a_random_case_deviates(pytester: pytest.Pytester) -> None:
     pytester.makefile(".ini", pytest=INI)
-    names = [word for name in ("Faithful", "Raises") for word in ("--conformance-implementation", f"{FAKES}:{name}")]
-    done = pytester.runpytest_subprocess("--conformance-campaign", "0.5s", *names)
+    names = [word for name in ("Declares", "CallsExit") for word in ("--conformance-implementation", f"{FAKES}:{name}")]
+    done = pytester.runpytest_subprocess("--conformance-campaign", "0.1s", *names)
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(
-        ["*campaign[[]raises[]]*", "* × error: RuntimeError: no kernel for *", f"  conformance run * -i {FAKES}:Raises"]
+        ["*campaign[[]calls-exit[]]*", "* × error: SystemExit: 3", f"  conformance run * -i {FAKES}:CallsExit"]
     )
-    assert (pytester.path / "conformance-campaign" / "cases" / "raises-1.yaml").exists()
+    assert (pytester.path / "conformance-campaign" / "cases" / "calls-exit-1.yaml").exists()
 
 
 def test_an_invalid_time_is_a_usage_error(pytester: pytest.Pytester) -> None:
