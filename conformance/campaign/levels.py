@@ -161,6 +161,12 @@ def _per_layer(source: random.Random, options: Options) -> tuple[int, ...]:
     return tuple(source.randint(1, MAX_SMALL) for _ in range(options["num_layers"]))
 
 
+def _frozen(source: random.Random, options: Options) -> tuple[str, ...]:
+    """Draws names of tensors that most cases have."""
+    biases = ("bias_ih_l0", "bias_hh_l0") if options["bias"] else ()
+    return tuple(source.sample(["input", "weight_ih_l0", "weight_hh_l0", *biases], source.randint(1, 3)))
+
+
 def _activations(directions: int) -> Draw:
     """Returns a function that draws three names for each direction, of which the last two are often equal."""
 
@@ -221,6 +227,7 @@ _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
         "nonzero": _lengths(1),
         "with an empty row": _with_empty_row,
     },
+    "frozen": {_DEFAULT: _constant(()), "some": _frozen},
     "check": {_DEFAULT: _constant(_CHECKS), "without gradients": _constant(_CHECKS[:3]), "some": _some(_CHECKS)},
 }
 """Levels of the options whose values depend on others, or of which there are too many."""

@@ -83,6 +83,6 @@ def test_pairs_that_an_implementation_refuses_are_not_feasible() -> None:
 def test_some_sizes_are_those_around_which_kernels_change() -> None:
     cases = drawn(Drawer(0, frozenset({"float32", "gradients"})), 600)
     sizes = Counter(case.hidden_size for case in cases)
-    assert sum(sizes[size] for size in SWITCHING if size > 9) >= 5
+    assert sum(sizes[size] for size in SWITCHING if size > 9) >= 3
     assert max(case.seq_len * (case.rows or 1) for case in cases) > 4000
     assert sum(max(case.hidden_sizes) <= 9 for case in cases) > 500
