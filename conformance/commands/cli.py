@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_history(command)
 
+    campaign = command("campaign", "run random cases, and shrink each deviation", usage.CAMPAIGN)
+    _add_campaign(campaign)
+
     check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
     _add_files(check)
     check.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
@@ -325,10 +328,33 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="implementations to run at once, each on one processor; default: all processors, if memory suffices",
     )
+    _add_process_limits(parser)
+
+
+def _add_process_limits(parser: argparse.ArgumentParser) -> None:
     text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
     text = "memory limit for an implementation's process; default: no limit"
     parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
+
+
+def _add_campaign(parser: argparse.ArgumentParser) -> None:
+    _add_implementations(parser)
+    text = "minutes of the whole campaign, shared by the implementations; default: 5 unless --cases is given"
+    parser.add_argument("--minutes", type=_amount, metavar="N", help=text)
+    parser.add_argument("--cases", type=_positive, metavar="N", help="number of cases for each implementation")
+    text = "seed of all cases; the same seed gives the same cases; default: %(default)s"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    text = "CPU seconds that the reference and the budget of a case may take, as estimated; default: %(default)s"
+    parser.add_argument("--max-seconds", type=_amount, default=1.0, metavar="SECONDS", help=text)
+    text = "rows to keep: all, or deviations, so that a file of a million cases stays small; default: %(default)s"
+    parser.add_argument("--keep", choices=["all", "deviations"], default="all", help=text)
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted campaign")
+    text = "folder for results.jsonl, campaign.json and the case files of deviations; default: %(default)s"
+    parser.add_argument("--output", type=Path, default=Path("conformance-campaign"), metavar="DIR", help=text)
+    text = "implementations to run at once; default: all processors, if memory suffices"
+    parser.add_argument("-j", dest="jobs", type=_positive, metavar="N", help=text)
+    _add_process_limits(parser)
 
 
 def _add_power(parser: argparse.ArgumentParser) -> None:
@@ -365,6 +391,17 @@ def _seconds(text: str) -> int:
     if (seconds := _positive(text)) > MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"must be at most {MAX_SECONDS} seconds, not {text}")
     return seconds
+
+
+def _amount(text: str) -> float:
+    """Parses a positive number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most {MAX_SECONDS}, not {text!r}")
+    return number
 
 
 def _bytes(text: str) -> int:

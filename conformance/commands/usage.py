@@ -5,6 +5,7 @@ examples:
   conformance run                                   run every shipped case on every installed implementation
   conformance run -i torch.nn.LSTM -k bidirectional
   conformance run -i mylib.py:MyLSTM                check your own implementation
+  conformance campaign -i torch.nn.LSTM             run random cases for five minutes, and shrink what deviates
   conformance check cases/mine.yaml                 validate a case file
   conformance power                                 measure which defects the cases detect
   conformance list --implementations
@@ -71,6 +72,25 @@ examples:
   conformance bisect onnxruntime-clip
   conformance bisect onnxruntime-clip --write                   write the range into the entry
   conformance bisect cases/clip.yaml::clip-and-lengths -i onnxruntime --package onnxruntime
+"""
+
+CAMPAIGN = """\
+Run random cases on implementations, and shrink each deviation to a minimal case.
+
+The cases combine all options that an implementation supports; every pair of option values occurs. A deviation is run
+again in a fresh process before it is reported, and then shrunk: fewest options, smallest sizes, simplest values.
+Deviations with the same explanation form a group. For each group, a case file is written to the folder cases of the
+output folder. Known divergences are no deviations.
+
+results.jsonl has the same format as that of `conformance run`. Ctrl-C ends the campaign; --resume continues it. The
+exit code is 1 if a case deviates.
+
+examples:
+  conformance campaign -i torch.nn.LSTM --minutes 30
+  conformance campaign -i mylib.py:MyLSTM --cases 1000 --seed 7
+  conformance campaign --minutes 480 --keep deviations --output nightly
+  conformance campaign --minutes 480 --keep deviations --output nightly --resume
+  conformance run nightly/cases/torch.nn.LSTM-1.yaml -i torch.nn.LSTM
 """
 
 REPORT = """\
