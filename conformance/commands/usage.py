@@ -51,6 +51,7 @@ examples:
   conformance report results.jsonl --html out/              write the page
   conformance report results.jsonl --junit junit.xml --ctrf ctrf.json --badges badges/
   conformance report results.jsonl --summary "$GITHUB_STEP_SUMMARY" --baseline main.jsonl
+  conformance report results.jsonl --annotations            annotate case files in a job of GitHub Actions
   conformance report results.jsonl --csv rows.csv --parquet rows.parquet
 """
 
