@@ -159,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="name of the implementation, such as mylib.LSTM")
     new.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: after the implementation")
 
+    _add_convert(command)
     _add_reports(command)
     return parser
 
@@ -203,6 +204,28 @@ def _add_history(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     bisect.add_argument("--to", dest="to", type=_version, metavar="B", help="only B and older")
     bisect.add_argument("--with", dest="others", action="append", default=[], metavar="REQUIREMENT", help=other)
     bisect.add_argument("--write", action="store_true", help="write the range into the entry of the divergence")
+
+
+def _add_convert(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    convert = command("convert", "convert the weights of LSTMs to another framework", usage.CONVERT)
+    convert.add_argument("source", type=Path, metavar="SOURCE", help="checkpoint to read")
+    convert.add_argument("target", type=Path, metavar="TARGET", help="file to write")
+    text = "framework of the source; by default, found by the names and shapes of its tensors"
+    convert.add_argument("--from", dest="source_framework", default="", metavar="NAME", help=text)
+    text = "framework of the target; by default, the only one that writes such files"
+    convert.add_argument("--to", default="", metavar="NAME", help=text)
+    text = "convert the LSTMs with this name, in which * matches any text; may be repeated, which also sets their order"
+    convert.add_argument("--layer", dest="layers", action="append", default=[], metavar="PATTERN", help=text)
+    text = "the LSTMs form pairs: the forward and the reverse direction of a layer"
+    convert.add_argument("--bidirectional", action="store_true", help=text)
+    text = "each LSTM reads the output of the one before it: convert them to one LSTM with several layers"
+    convert.add_argument("--stack", action="store_true", help=text)
+    text = "copy all other tensors, unchanged and under their own names"
+    convert.add_argument("--all", action="store_true", help=text)
+    text = "number that tf.raw_ops.BlockLSTM adds to the forget gate, which no checkpoint contains"
+    convert.add_argument("--forget-bias", type=float, metavar="NUMBER", help=text)
+    text = "run both frameworks with the weights, and write the file only if both conform"
+    convert.add_argument("--check", action="store_true", help=text)
 
 
 def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:

@@ -15,6 +15,7 @@ examples:
   conformance dissect -i mylib.py:MyLSTM            find out what it reads and returns wrongly
   conformance report results.jsonl --junit junit.xml
   conformance compare old.jsonl new.jsonl           show what changed between two runs
+  conformance convert model.pt model.weights.h5     convert weights to another framework
 
 exit codes:
   0    every case conforms
@@ -245,4 +246,32 @@ examples:
   conformance repro onnxruntime-clip --issue > report.md
   conformance repro keras-nan-in-padding > repro.py
   conformance repro keras-nan-in-padding | python -
+"""
+
+CONVERT = """\
+Convert the weights of the LSTMs in a checkpoint: their names, the order of their gates, transposition and biases.
+
+The LSTMs are found by the names and shapes of tensors, in a checkpoint of any size, and shown before anything is
+written. What has no exact counterpart is reported, or refused with the reason. No framework is needed, except torch for
+.pt files.
+
+  framework      files that it can be read from        files that can be written
+  torch          .pt .pth .safetensors .npz             .pt .safetensors .npz
+  keras          .keras .weights.h5 .h5 (Keras 2)       .weights.h5 .safetensors .npz
+  onnx           .onnx                                  .onnx
+  flax, nnx      .msgpack .safetensors .npz             .msgpack .safetensors .npz
+  mlx            .safetensors .npz                      .safetensors .npz
+  equinox        .eqx .safetensors .npz                 .eqx .safetensors .npz
+  haiku          .npz .safetensors                      .npz .safetensors
+  paddle         .pdparams .safetensors .npz            .pdparams .safetensors .npz
+  openvino, block_lstm, block_lstm_v2: arrays of the operators' names, as .npz or .safetensors
+
+--check builds both layers in the installed frameworks with the converted weights, runs a drawn input, and compares both
+with the reference. The file is written only if both conform; otherwise the exit code is 1, or 3 if a framework is
+missing.
+
+examples:
+  conformance convert model.pt model.weights.h5 --check
+  conformance convert model.keras lstm.safetensors --to torch --layer encoder
+  conformance convert cells.npz model.onnx --from haiku --stack
 """
