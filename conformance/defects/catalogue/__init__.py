@@ -29,6 +29,7 @@ from conformance.defects.catalogue import (
     steps,
     thresholds,
     through_time,
+    uses,
     weights,
 )
 from conformance.defects.defect import Defect
@@ -63,5 +64,6 @@ CATALOGUE: tuple[Defect, ...] = (
     *through_time.DEFECTS,
     *cotangents.DEFECTS,
     *gradients.DEFECTS,
+    *uses.DEFECTS,
 )
 """All defects, in the order in which they are reported."""
