@@ -245,20 +245,18 @@ def _judge_precision(drawn: Drawn) -> str:
 
 
 def _like(case: Case, probes: set[str]) -> str:
-    """Returns the probe that has the options of a case; empty if it is not among these."""
-    both, lengths = case.direction == "bidirectional", case.lengths is not None
-    state = "no initial state, two layers, both directions" if not case.gives_state else ""
-    order = [
-        state,
-        "no biases" if not case.bias else "",
-        "two layers, both directions, lengths" if both and lengths else "",
-        "two layers, both directions" if both else "",
-        "lengths" if lengths else "",
-        "reverse" if case.direction == "reverse" else "",
-        "two layers",
-        "one layer",
-    ]
-    return next((name for name in order if name in probes), "")
+    """Returns the one of some probes whose options are most like those of a case."""
+    wanted = {
+        "lengths": case.lengths is not None,
+        "both directions": case.direction == "bidirectional",
+        "reverse": case.direction == "reverse",
+        "no initial state": not case.gives_state,
+        "no biases": not case.bias,
+        "two layers": case.num_layers > 1,
+        "one step": case.seq_len == 1,
+        "one row": case.rows == 1,
+    }
+    return max(sorted(probes), key=lambda name: sum((option in name) == has for option, has in wanted.items()))
 
 
 def _explanation(verified: Sequence[Finding], name: str) -> list[Mistake] | None:

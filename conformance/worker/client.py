@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from conformance.adapters import Adapter, Solution
+from conformance.adapters import Adapter, Solution, registry
 from conformance.cases.case import Case
 from conformance.cases.features import features, lack, used
 from conformance.errors import MISSING, UserError
@@ -296,7 +296,10 @@ def start_in_environment(python: str, name: str) -> WorkerAdapter:
     """
     if not name:
         raise UserError(f"python:{python} needs an implementation, such as python:{python}:torch.nn.LSTM")
-    worker = _start(WorkerAdapter([python, str(MAIN), name]), f"python:{python}:{name}")
+    # A registered adapter can be loaded without its framework. A file of another environment perhaps cannot.
+    variables = registry.load(name).environment if name in registry.registered() else {}
+    worker = WorkerAdapter([python, str(MAIN), name], {**os.environ, **variables})
+    _start(worker, f"python:{python}:{name}")
     version = next(iter(worker.packages.values()), "").partition("+")[0].removesuffix(".0")
     worker.name += f"@{version}" if version else ""
     return worker
