@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_history(command)
 
+    campaign = command("campaign", "run random cases, and shrink each deviation", usage.CAMPAIGN)
+    _add_campaign(campaign)
+
     check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
     _add_files(check)
     check.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
@@ -156,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="name of the implementation, such as mylib.LSTM")
     new.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: after the implementation")
 
+    _add_convert(command)
     _add_reports(command)
     return parser
 
@@ -200,6 +204,28 @@ def _add_history(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     bisect.add_argument("--to", dest="to", type=_version, metavar="B", help="only B and older")
     bisect.add_argument("--with", dest="others", action="append", default=[], metavar="REQUIREMENT", help=other)
     bisect.add_argument("--write", action="store_true", help="write the range into the entry of the divergence")
+
+
+def _add_convert(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    convert = command("convert", "convert the weights of LSTMs to another framework", usage.CONVERT)
+    convert.add_argument("source", type=Path, metavar="SOURCE", help="checkpoint to read")
+    convert.add_argument("target", type=Path, metavar="TARGET", help="file to write")
+    text = "framework of the source; by default, found by the names and shapes of its tensors"
+    convert.add_argument("--from", dest="source_framework", default="", metavar="NAME", help=text)
+    text = "framework of the target; by default, the only one that writes such files"
+    convert.add_argument("--to", default="", metavar="NAME", help=text)
+    text = "convert the LSTMs with this name, in which * matches any text; may be repeated, which also sets their order"
+    convert.add_argument("--layer", dest="layers", action="append", default=[], metavar="PATTERN", help=text)
+    text = "the LSTMs form pairs: the forward and the reverse direction of a layer"
+    convert.add_argument("--bidirectional", action="store_true", help=text)
+    text = "each LSTM reads the output of the one before it: convert them to one LSTM with several layers"
+    convert.add_argument("--stack", action="store_true", help=text)
+    text = "copy all other tensors, unchanged and under their own names"
+    convert.add_argument("--all", action="store_true", help=text)
+    text = "number that tf.raw_ops.BlockLSTM adds to the forget gate, which no checkpoint contains"
+    convert.add_argument("--forget-bias", type=float, metavar="NUMBER", help=text)
+    text = "run both frameworks with the weights, and write the file only if both conform"
+    convert.add_argument("--check", action="store_true", help=text)
 
 
 def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
@@ -325,10 +351,33 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="implementations to run at once, each on one processor; default: all processors, if memory suffices",
     )
+    _add_process_limits(parser)
+
+
+def _add_process_limits(parser: argparse.ArgumentParser) -> None:
     text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
     text = "memory limit for an implementation's process; default: no limit"
     parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
+
+
+def _add_campaign(parser: argparse.ArgumentParser) -> None:
+    _add_implementations(parser)
+    text = "minutes of the whole campaign, shared by the implementations; default: 5 unless --cases is given"
+    parser.add_argument("--minutes", type=_amount, metavar="N", help=text)
+    parser.add_argument("--cases", type=_positive, metavar="N", help="number of cases for each implementation")
+    text = "seed of all cases; the same seed gives the same cases; default: %(default)s"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    text = "CPU seconds that the reference and the budget of a case may take, as estimated; default: %(default)s"
+    parser.add_argument("--max-seconds", type=_amount, default=1.0, metavar="SECONDS", help=text)
+    text = "rows to keep: all, or deviations, so that a file of a million cases stays small; default: %(default)s"
+    parser.add_argument("--keep", choices=["all", "deviations"], default="all", help=text)
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted campaign")
+    text = "folder for results.jsonl, campaign.json and the case files of deviations; default: %(default)s"
+    parser.add_argument("--output", type=Path, default=Path("conformance-campaign"), metavar="DIR", help=text)
+    text = "implementations to run at once; default: all processors, if memory suffices"
+    parser.add_argument("-j", dest="jobs", type=_positive, metavar="N", help=text)
+    _add_process_limits(parser)
 
 
 def _add_power(parser: argparse.ArgumentParser) -> None:
@@ -365,6 +414,17 @@ def _seconds(text: str) -> int:
     if (seconds := _positive(text)) > MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"must be at most {MAX_SECONDS} seconds, not {text}")
     return seconds
+
+
+def _amount(text: str) -> float:
+    """Parses a positive number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most {MAX_SECONDS}, not {text!r}")
+    return number
 
 
 def _bytes(text: str) -> int:

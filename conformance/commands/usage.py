@@ -5,6 +5,7 @@ examples:
   conformance run                                   run every shipped case on every installed implementation
   conformance run -i torch.nn.LSTM -k bidirectional
   conformance run -i mylib.py:MyLSTM                check your own implementation
+  conformance campaign -i torch.nn.LSTM             run random cases for five minutes, and shrink what deviates
   conformance check cases/mine.yaml                 validate a case file
   conformance power                                 measure which defects the cases detect
   conformance list --implementations
@@ -14,6 +15,7 @@ examples:
   conformance dissect -i mylib.py:MyLSTM            find out what it reads and returns wrongly
   conformance report results.jsonl --junit junit.xml
   conformance compare old.jsonl new.jsonl           show what changed between two runs
+  conformance convert model.pt model.weights.h5     convert weights to another framework
 
 exit codes:
   0    every case conforms
@@ -71,6 +73,25 @@ examples:
   conformance bisect onnxruntime-clip
   conformance bisect onnxruntime-clip --write                   write the range into the entry
   conformance bisect cases/clip.yaml::clip-and-lengths -i onnxruntime --package onnxruntime
+"""
+
+CAMPAIGN = """\
+Run random cases on implementations, and shrink each deviation to a minimal case.
+
+The cases combine all options that an implementation supports; every pair of option values occurs. A deviation is run
+again in a fresh process before it is reported, and then shrunk: fewest options, smallest sizes, simplest values.
+Deviations with the same explanation form a group. For each group, a case file is written to the folder cases of the
+output folder. Known divergences are no deviations.
+
+results.jsonl has the same format as that of `conformance run`. Ctrl-C ends the campaign; --resume continues it. The
+exit code is 1 if a case deviates.
+
+examples:
+  conformance campaign -i torch.nn.LSTM --minutes 30
+  conformance campaign -i mylib.py:MyLSTM --cases 1000 --seed 7
+  conformance campaign --minutes 480 --keep deviations --output nightly
+  conformance campaign --minutes 480 --keep deviations --output nightly --resume
+  conformance run nightly/cases/torch.nn.LSTM-1.yaml -i torch.nn.LSTM
 """
 
 REPORT = """\
@@ -225,4 +246,32 @@ examples:
   conformance repro onnxruntime-clip --issue > report.md
   conformance repro keras-nan-in-padding > repro.py
   conformance repro keras-nan-in-padding | python -
+"""
+
+CONVERT = """\
+Convert the weights of the LSTMs in a checkpoint: their names, the order of their gates, transposition and biases.
+
+The LSTMs are found by the names and shapes of tensors, in a checkpoint of any size, and shown before anything is
+written. What has no exact counterpart is reported, or refused with the reason. No framework is needed, except torch for
+.pt files.
+
+  framework      files that it can be read from        files that can be written
+  torch          .pt .pth .safetensors .npz             .pt .safetensors .npz
+  keras          .keras .weights.h5 .h5 (Keras 2)       .weights.h5 .safetensors .npz
+  onnx           .onnx                                  .onnx
+  flax, nnx      .msgpack .safetensors .npz             .msgpack .safetensors .npz
+  mlx            .safetensors .npz                      .safetensors .npz
+  equinox        .eqx .safetensors .npz                 .eqx .safetensors .npz
+  haiku          .npz .safetensors                      .npz .safetensors
+  paddle         .pdparams .safetensors .npz            .pdparams .safetensors .npz
+  openvino, block_lstm, block_lstm_v2: arrays of the operators' names, as .npz or .safetensors
+
+--check builds both layers in the installed frameworks with the converted weights, runs a drawn input, and compares both
+with the reference. The file is written only if both conform; otherwise the exit code is 1, or 3 if a framework is
+missing.
+
+examples:
+  conformance convert model.pt model.weights.h5 --check
+  conformance convert model.keras lstm.safetensors --to torch --layer encoder
+  conformance convert cells.npz model.onnx --from haiku --stack
 """

@@ -157,5 +157,6 @@ def _started(adapter: Adapter) -> Started:
         describe={} if installed.missing(adapter) else dict(adapter.describe()),
         packages=installed.versions(adapter),
         missing=installed.not_installed(adapter) or "",
+        uses=True,
         draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
     )
