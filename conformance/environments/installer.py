@@ -121,7 +121,9 @@ def call_pip(arguments: Sequence[str]) -> str:
 
 @cache
 def uv_options() -> tuple[str, ...]:
-    """Returns the places that pip is configured to install from, as options of uv."""
+    """Returns the places that pip is configured to install from, as options of uv; none if pip is not installed."""
+    if not importlib.util.find_spec("pip"):
+        return ()
     # Of several places that have a package, pip takes the newest release. By default, uv takes that of the first place.
     return "--index-strategy", "unsafe-best-match", *as_uv_options(call_pip(["config", "list"]).splitlines())
 
