@@ -1,0 +1,81 @@
+"""Cases as ONNX node tests: a folder with ``model.onnx`` and ``test_data_set_0/*.pb`` for each case."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance.adapters.onnx.common import Array, OnnxAdapter, build_feeds, build_model
+from conformance.cases.case import Case
+from conformance.errors import MISSING, UserError
+from conformance.results import atomic
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import make_problem, valid_steps
+from reference import PROFILES, Dialect
+
+FEATURES = frozenset(OnnxAdapter.features)
+"""Features of ONNX's LSTM operator, without gradients, and the dtype of the tests."""
+
+
+def is_specified(case: Case) -> bool:
+    """Returns whether ONNX specifies the results of a case. It does not for rows of length 0."""
+    lengths = valid_steps(case)
+    return lengths is None or bool(lengths.all())
+
+
+def write(folder: Path, cases: Sequence[Case], oracle: Oracle) -> None:
+    """Writes a node test for each case. The numbers of steps and rows are dynamic.
+
+    ``onnx.backend.test.loader.load_model_tests(folder, "node")`` finds the tests.
+
+    Raises:
+        UserError: onnx is not installed, or a file cannot be written.
+        RejectedCaseError: a case cannot be judged.
+    """
+    try:
+        from onnx import numpy_helper
+    except ImportError as error:
+        raise UserError("--format onnx requires onnx: pip install 'lstm-conformance[onnx]'", MISSING) from error
+    for case in cases:
+        problem = make_problem(case.model_copy(update={"check": ("output", "h_n", "c_n")}))
+        expected = oracle.expect(problem, PROFILES[case.dtype], Dialect()).values
+        model = _with_dynamic_axes(build_model(problem), case)
+        inputs, outputs = build_feeds(problem), _outputs(case, expected)
+        test = folder / "node" / name_of(case)
+        atomic.write(test / "model.onnx", model.SerializeToString(deterministic=True))
+        for kind, declared, arrays in (("input", model.graph.input, inputs), ("output", model.graph.output, outputs)):
+            for number, value in enumerate(declared):
+                array = arrays[value.name]
+                tensor = numpy_helper.from_array(array if kind == "input" else array.astype(case.dtype), value.name)
+                path = test / "test_data_set_0" / f"{kind}_{number}.pb"
+                atomic.write(path, tensor.SerializeToString(deterministic=True))
+
+
+def name_of(case: Case) -> str:
+    """Returns the name of a case's node test, such as ``test_lstm_core_two_layers``."""
+    words = re.sub(r"[^a-z0-9]+", "_", f"{Path(case.file).stem}_{case.name}".lower())
+    return f"test_lstm_{words.strip('_')}"
+
+
+def _outputs(case: Case, expected: Any) -> dict[str, Array]:
+    """Returns the expected outputs of a case's model, with the states of each layer apart."""
+    directions = case.model.num_directions
+    outputs = {"output": expected["output"]}
+    for layer in range(case.num_layers):
+        for name in ("h_n", "c_n"):
+            own = f"{name}_l{layer}"
+            both = slice(layer * directions, (layer + 1) * directions)
+            outputs[own] = expected[name][both] if case.model.is_uniform else expected[own]
+    return outputs
+
+
+def _with_dynamic_axes(model: Any, case: Case) -> Any:
+    """Names the axes of steps (T) and rows (B) in place of their sizes."""
+    sequence = ("B", "T") if case.batch_first else ("T", "B")
+    axes = {"input": sequence, "output": sequence, "sequence_lens": ("B",)}
+    for value in (*model.graph.input, *model.graph.output):
+        names = axes.get(value.name, (None, "B"))
+        for name, axis in zip(names, value.type.tensor_type.shape.dim, strict=False):
+            if name:
+                axis.dim_param = name
+    return model
