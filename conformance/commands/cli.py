@@ -180,6 +180,7 @@ def _add_vectors(vectors: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--format", choices=["json", "safetensors", "onnx"], default="json", help="format; default: %(default)s"
     )
+    _add_limits(export)
     text = "verify the structure, checksums, numbers and flags of vector files"
     check = actions.add_parser("check", help=text, description=text.capitalize() + ".")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="vector files, or folders of them")

@@ -1,16 +1,19 @@
 """``conformance vectors``: writes and verifies test vectors for test suites in any language."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, load_selected, shipped_cases
 from conformance.cases.select import Selection
+from conformance.cases.size import SizeLimits
 from conformance.defects.power import bitmasks
 from conformance.defects.power.kill_matrix import View
 from conformance.errors import UserError
 from conformance.results import atomic
+from conformance.run.rejection import describe, reason
 from conformance.vectors import build, check, files, node_tests, sets
 from conformance.verdict.oracle import Oracle, RejectedCaseError, default_cache
 
@@ -47,16 +50,19 @@ def _export(args: argparse.Namespace) -> int:
 def _write_set(args: argparse.Namespace, name: str, cases: Sequence[Case]) -> None:
     if not cases:
         raise UserError("no case is selected. `conformance list` shows the cases.")
-    masks = {case.key: _mask(case) for case in cases}
-    silent = [case for case in cases if not masks[case.key]]
-    for case in silent:
-        print(f"left out {case.id}: it detects no mistake")
+    limits = SizeLimits.of(args.max_memory, args.max_case_seconds)
+    if too_large := [describe(case, reason(refusal)) for case in cases if (refusal := limits.refusal(case))]:
+        raise UserError("\n".join(too_large))
+    masks = _masks(cases)
+    for case in cases:
+        if not masks[case.key]:
+            print(f"left out {case.id}: it detects no mistake")
     chosen = [case for case in cases if masks[case.key]]
     if args.minimal:
         chosen = sets.smallest(chosen, [masks[case.key] for case in chosen])
     if args.format == "onnx":
         node_tests.write(args.output, chosen, Oracle())
-        print(f"{args.output / 'node'}: {len(chosen)} node tests")
+        print(f"{args.output / node_tests.FOLDER}: {len(chosen)} node tests")
         return
     file = build.build_file(name, chosen, [masks[case.key] for case in chosen], Oracle())
     data = files.FORMATS[args.format](file)
@@ -66,11 +72,18 @@ def _write_set(args: argparse.Namespace, name: str, cases: Sequence[Case]) -> No
     print(f"{path}: {content}, {len(data) / 1000:.0f} kB")
 
 
-def _mask(case: Case) -> int:
-    try:
-        return bitmasks.mask_of(View.of(case), default_cache())
-    except RejectedCaseError as error:
-        raise UserError(f"{case.file}:{case.line}: {case.name} cannot be judged: {error}") from error
+def _masks(cases: Sequence[Case]) -> dict[str, int]:
+    """Returns the masks of the defects that the cases detect, by the keys of the cases."""
+    unknown = sum(View.of(case).key not in bitmasks.shipped_masks() for case in cases)
+    if unknown:
+        print(f"finding out which mistakes {unknown} cases detect", file=sys.stderr)
+    masks = {}
+    for case in cases:
+        try:
+            masks[case.key] = bitmasks.mask_of(View.of(case), default_cache())
+        except RejectedCaseError as error:
+            raise UserError(f"{case.file}:{case.line}: {case.name} cannot be judged: {error}") from error
+    return masks
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -1,18 +1,23 @@
 """Cases as ONNX node tests: a folder with ``model.onnx`` and ``test_data_set_0/*.pb`` for each case."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from conformance.adapters.onnx.common import Array, OnnxAdapter, build_feeds, build_model
 from conformance.cases.case import Case
 from conformance.errors import MISSING, UserError
 from conformance.results import atomic
-from conformance.verdict.oracle import Oracle
+from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import make_problem, valid_steps
 from reference import PROFILES, Dialect
 
+FOLDER = "lstm"
+"""Name of the folder that contains the tests."""
 FEATURES = frozenset(OnnxAdapter.features)
 """Features of ONNX's LSTM operator, without gradients, and the dtype of the tests."""
 
@@ -24,9 +29,10 @@ def is_specified(case: Case) -> bool:
 
 
 def write(folder: Path, cases: Sequence[Case], oracle: Oracle) -> None:
-    """Writes a node test for each case. The numbers of steps and rows are dynamic.
+    """Writes a node test for each case into ``FOLDER``. The numbers of steps and rows are dynamic.
 
-    ``onnx.backend.test.loader.load_model_tests(folder, "node")`` finds the tests.
+    ``onnx.backend.test.loader.load_model_tests(folder, FOLDER)`` finds the tests. Each has one tolerance for all its
+    elements: the largest budget, in ``data.json``.
 
     Raises:
         UserError: onnx is not installed, or a file cannot be written.
@@ -38,10 +44,11 @@ def write(folder: Path, cases: Sequence[Case], oracle: Oracle) -> None:
         raise UserError("--format onnx requires onnx: pip install 'lstm-conformance[onnx]'", MISSING) from error
     for case in cases:
         problem = make_problem(case.model_copy(update={"check": ("output", "h_n", "c_n")}))
-        expected = oracle.expect(problem, PROFILES[case.dtype], Dialect()).values
+        expectation = oracle.expect(problem, PROFILES[case.dtype], Dialect())
         model = _with_dynamic_axes(build_model(problem), case)
-        inputs, outputs = build_feeds(problem), _outputs(case, expected)
-        test = folder / "node" / name_of(case)
+        inputs, outputs = build_feeds(problem), _outputs(case, expectation.values)
+        test = folder / FOLDER / name_of(case)
+        atomic.write(test / "data.json", json.dumps({"rtol": 0.0, "atol": _largest_budget(expectation)}) + "\n")
         atomic.write(test / "model.onnx", model.SerializeToString(deterministic=True))
         for kind, declared, arrays in (("input", model.graph.input, inputs), ("output", model.graph.output, outputs)):
             for number, value in enumerate(declared):
@@ -55,6 +62,15 @@ def name_of(case: Case) -> str:
     """Returns the name of a case's node test, such as ``test_lstm_core_two_layers``."""
     words = re.sub(r"[^a-z0-9]+", "_", f"{Path(case.file).stem}_{case.name}".lower())
     return f"test_lstm_{words.strip('_')}"
+
+
+def _largest_budget(expectation: Expectation) -> float:
+    """Returns the largest budget of any element, with the error of rounding the expected values to float32."""
+    budgets = [
+        np.nan_to_num(expectation.budget[name] + np.abs(values) * np.finfo(np.float32).epsneg)
+        for name, values in expectation.values.items()
+    ]
+    return float(max(budget.max() for budget in budgets))
 
 
 def _outputs(case: Case, expected: Any) -> dict[str, Array]:

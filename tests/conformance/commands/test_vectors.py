@@ -82,3 +82,9 @@ def test_a_case_that_cannot_be_judged_is_reported(project: Path, capsys: pytest.
 def test_a_folder_without_vectors_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vectors", "check", "cases"]) == 2
     assert "cases: contains no vector file" in capsys.readouterr().err
+
+
+def test_a_case_that_is_too_large_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export("cases", "--max-memory", "1kB") == 2
+    assert "small.yaml" in capsys.readouterr().err
+    assert not (project / "out").exists()

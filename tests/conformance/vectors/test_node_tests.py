@@ -1,7 +1,9 @@
 """Node tests pass in ONNX Runtime and in ONNX's evaluator."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -31,24 +33,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load(folder: Path, name: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """Returns the model, the inputs and the expected outputs of a node test."""
-    test = folder / "node" / f"test_lstm_{name}"
-    model = onnx.load(test / "model.onnx")
-    onnx.checker.check_model(model, full_check=True)
-    arrays = []
-    for kind, declared in (("input", model.graph.input), ("output", model.graph.output)):
-        paths = [test / "test_data_set_0" / f"{kind}_{i}.pb" for i in range(len(declared))]
-        tensors = [onnx.load_tensor(path) for path in paths]
-        assert [tensor.name for tensor in tensors] == [value.name for value in declared]
-        arrays.append({tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors})
-    return model, arrays[0], arrays[1]
+@dataclass(frozen=True)
+class NodeTest:
+    """A node test, read from its files."""
 
+    model: Any
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    tolerance: dict[str, float]
 
-def assert_equal(got: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert got.keys() == expected.keys()
-    for name, array in expected.items():
-        np.testing.assert_allclose(got[name], array, rtol=1e-3, atol=1e-7)  # the tolerance of ONNX's runner
+    @classmethod
+    def load(cls, folder: Path, name: str) -> Self:
+        test = folder / node_tests.FOLDER / f"test_lstm_{name}"
+        model = onnx.load(test / "model.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        arrays = []
+        for kind, declared in (("input", model.graph.input), ("output", model.graph.output)):
+            paths = [test / "test_data_set_0" / f"{kind}_{i}.pb" for i in range(len(declared))]
+            tensors = [onnx.load_tensor(path) for path in paths]
+            assert [tensor.name for tensor in tensors] == [value.name for value in declared]
+            arrays.append({tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors})
+        inputs, outputs = arrays
+        return cls(model, inputs, outputs, json.loads((test / "data.json").read_bytes()))
+
+    def check(self, got: dict[str, Any]) -> None:
+        """Compares outputs as ONNX's runner does."""
+        assert got.keys() == self.outputs.keys()
+        for name, expected in self.outputs.items():
+            np.testing.assert_allclose(got[name], expected, self.tolerance["rtol"], self.tolerance["atol"])
 
 
 NAMES = [name.replace(" ", "_") for name in CASES]
@@ -57,24 +69,32 @@ NAMES = [name.replace(" ", "_") for name in CASES]
 @pytest.mark.parametrize("name", NAMES)
 def test_onnxruntime_passes(folder: Path, name: str) -> None:
     pytest.importorskip("onnxruntime")
-    model, inputs, outputs = load(folder, name)
-    assert_equal(session.run(model.SerializeToString(), inputs), outputs)
+    test = NodeTest.load(folder, name)
+    test.check(session.run(test.model.SerializeToString(), test.inputs))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "lengths"])  # It ignores sequence_lens.
 def test_the_evaluator_of_onnx_passes(folder: Path, name: str) -> None:
     from onnx.reference import ReferenceEvaluator
 
-    model, inputs, outputs = load(folder, name)
-    evaluator = ReferenceEvaluator(model)
-    assert_equal(dict(zip(evaluator.output_names, evaluator.run(None, inputs), strict=True)), outputs)
+    test = NodeTest.load(folder, name)
+    evaluator = ReferenceEvaluator(test.model)
+    test.check(dict(zip(evaluator.output_names, evaluator.run(None, test.inputs), strict=True)))
+
+
+def test_a_deviation_above_the_tolerance_fails(folder: Path) -> None:
+    test = NodeTest.load(folder, "plain")
+    assert 0 < test.tolerance["atol"] < 1e-5
+    wrong = test.outputs | {"c_n_l0": test.outputs["c_n_l0"] + 1e-5}
+    with pytest.raises(AssertionError):
+        test.check(wrong)
 
 
 def test_the_numbers_of_steps_and_rows_are_dynamic(folder: Path) -> None:
     pytest.importorskip("onnxruntime")
-    model, inputs, _ = load(folder, "layers_both_ways")
-    fewer = {name: array[:, :2] if name != "input" else array[:2, :3] for name, array in inputs.items()}
-    assert session.run(model.SerializeToString(), fewer)["output"].shape == (2, 3, 8)
+    test = NodeTest.load(folder, "layers_both_ways")
+    fewer = {name: array[:, :2] if name != "input" else array[:2, :3] for name, array in test.inputs.items()}
+    assert session.run(test.model.SerializeToString(), fewer)["output"].shape == (2, 3, 8)
 
 
 def test_rows_of_length_0_are_not_specified() -> None:

@@ -39,8 +39,8 @@ def test_the_commands_of_the_suite_succeed(
     for command in OURS:
         assert main(shlex.split(command)[1:]) == 0
     out = capsys.readouterr().out
-    assert "out/core.safetensors: " in out
-    assert re.search(r"out/node: \d+ node tests", out)
+    assert "out/plain.safetensors: " in out
+    assert re.search(r"out/lstm: \d+ node tests", out)
     assert re.search(r"out/vectors.json: \d+ vectors agree with the reference", out)
 
 

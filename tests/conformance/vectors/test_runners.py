@@ -1,6 +1,5 @@
 """The runners in other languages pass the shipped vectors, and name the mistake if they are wrong."""
 
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ RUST = Runner(
     ('"forget", "candidate",', '"candidate", "forget",'), ('array("bias_hh")', 'array("none")'),
 )  # fmt: skip
 JAVA = Runner(
-    "Lstm.java", ("java", "javac"), "", "java SOURCE",
+    "Lstm.java", ("java", "javac"), "", "java -XX:TieredStopAtLevel=1 SOURCE",
     ("FORGET = 1, CANDIDATE = 2", "FORGET = 2, CANDIDATE = 1"), ("bIh[k] + bHh[k]", "bIh[k]"),
 )  # fmt: skip
 JAVASCRIPT = Runner(
@@ -80,9 +79,8 @@ def test_a_runner_names_its_mistake(runner: Runner, change: str, mistake: str, t
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("FAIL ") == len(files.read(VECTORS).vectors)
     explanations = done.stdout.partition("mistakes that explain these results:\n")[2].splitlines()
-    assert explanations[0].startswith(f"  {mistake}: An LSTM ")
-    # The others have no prediction, since they depend on the order of rounding.
-    assert all(re.search("16|tf32", line) for line in explanations[1:]), explanations
+    assert any(line.startswith(f"  {mistake}: An LSTM ") for line in explanations)
+    assert len(explanations) <= len(files.read(VECTORS).mistakes) / 10
 
 
 @each_runner
