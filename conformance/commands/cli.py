@@ -13,7 +13,7 @@ from contextlib import contextmanager  # noqa: E402
 from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from conformance import __version__  # noqa: E402
+from conformance import __version__, system  # noqa: E402
 from conformance.cases.shard import Shard  # noqa: E402
 from conformance.cases.size import MAX_SECONDS as MAX_CASE_SECONDS  # noqa: E402
 from conformance.cases.size import parse_bytes  # noqa: E402
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     args.typed = arguments
     try:
-        with _standard_output():
+        with _standard_output(), system.terminated_like_interrupted():
             code: int = import_module(f"conformance.commands.{args.command}").execute(args)
     except UserError as error:
         if str(error):
@@ -203,6 +203,8 @@ def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
         ("--parquet", "FILE", "write the rows as Parquet; needs pyarrow"),
     ):
         report.add_argument(option, type=Path, metavar=metavar, help=text)
+    text = "print workflow commands that annotate the case files in a job of GitHub Actions"
+    report.add_argument("--annotations", action="store_true", help=text)
 
     merge = command("merge", "combine results files, such as the shards of a run", usage.MERGE)
     merge.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
@@ -296,9 +298,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     text = (
         "run implementations in this process, one after the other, where a crash ends the run; by default each has its "
-        "own process"
+        "own process, except on Windows"
     )
-    parser.add_argument("--in-process", action="store_true", help=text)
+    parser.add_argument("--in-process", action="store_true", default=not system.has_workers(), help=text)
     parser.add_argument(
         "-j",
         dest="jobs",

@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from conformance import __version__, threads
+from conformance import __version__, system, threads
 from conformance.adapters import registry
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.errors import MISSING, UserError
@@ -61,18 +61,13 @@ def _suite() -> dict[str, Any]:
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": platform.platform(),
-        "processors": _processors(),
+        "processors": system.available_cpus(),
         "blas": _blas(),
         "packages": {name: _version(name) for name in PACKAGES},
         "threads": threads.settings(),
         "cases": cases,
         "cache": _cache(default_cache()),
     }
-
-
-def _processors() -> int:
-    """Returns the number of processors that this process may use. In a container, the machine may have more."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
 
 
 def _blas() -> str:

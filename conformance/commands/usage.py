@@ -50,6 +50,7 @@ examples:
   conformance report results.jsonl --html out/              write the page
   conformance report results.jsonl --junit junit.xml --ctrf ctrf.json --badges badges/
   conformance report results.jsonl --summary "$GITHUB_STEP_SUMMARY" --baseline main.jsonl
+  conformance report results.jsonl --annotations            annotate case files in a job of GitHub Actions
   conformance report results.jsonl --csv rows.csv --parquet rows.parquet
 """
 
@@ -126,7 +127,8 @@ VECTOR_SETS = {
     "plain": "one forward layer",
     "lengths": "one layer in any direction, rows of different lengths",
     "core": "layers, directions, lengths, memory layouts, with and without biases and initial states",
-    "gradients": "core with gradients",
+    "sizes": "core with sizes beyond the blocks of kernels",
+    "gradients": "sizes with gradients",
     "torch": "gradients with projections and dropout",
     "float32": "all options with gradients",
     "all": "all options with gradients, any dtype",
@@ -139,7 +141,7 @@ VECTORS = f"""\
 Write test vectors for a test suite in any language: cases with their numbers, expected results, the budget of each
 element, and the mistakes that each vector detects. docs/vectors.md describes the format.
 
-named sets (float32, except for the last one; the first three without gradients):
+named sets (float32, except for the last one; the first four without gradients):
 {_SET_LINES}
 
 examples:

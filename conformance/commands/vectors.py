@@ -15,6 +15,7 @@ from conformance.errors import UserError
 from conformance.results import atomic
 from conformance.run.rejection import describe, reason
 from conformance.vectors import build, check, files, node_tests, sets
+from conformance.vectors.sets import VectorSet
 from conformance.verdict.oracle import Oracle, RejectedCaseError, default_cache
 
 _CUSTOM = "vectors"
@@ -32,18 +33,17 @@ def _export(args: argparse.Namespace) -> int:
     if args.sets and selects:
         raise UserError("--set cannot be combined with case files, -k, --tag, --features or --dtype")
     if args.sets:
-        shipped = load_all([shipped_cases()])
-        wanted = {name: (shipped, sets.SETS[name].features, sets.SETS[name].dtypes) for name in args.sets}
+        cases = load_all([shipped_cases()])
+        wanted = {name: sets.SETS[name] for name in args.sets}
     else:
-        selected = Selection(args.expression, tuple(args.tags)).cases(load_selected(args.files, args.tags))
+        cases = Selection(args.expression, tuple(args.tags)).cases(load_selected(args.files, args.tags))
         features = sets.parse_features(args.features.split(",")) if args.features else None
-        wanted = {_CUSTOM: (selected, features, tuple(args.dtypes))}
-    for name, (cases, features, dtypes) in wanted.items():
-        if args.format == "onnx":
-            features = node_tests.FEATURES if features is None else features & node_tests.FEATURES
-            dtypes = ("float32",)
-            cases = [case for case in cases if node_tests.is_specified(case)]
-        _write_set(args, name, sets.having(cases, features, dtypes))
+        wanted = {_CUSTOM: VectorSet(features, tuple(args.dtypes), max_numbers=None)}
+    if args.format == "onnx":
+        cases = [case for case in cases if node_tests.is_specified(case)]
+        wanted = {name: node_tests.restrict(each) for name, each in wanted.items()}
+    for name, each in wanted.items():
+        _write_set(args, name, each.select(cases))
     return 0
 
 

@@ -7,6 +7,7 @@ runs with the interpreter of another environment. ``conformance.adapters.registr
 from collections.abc import Sequence
 from pathlib import Path
 
+from conformance import system
 from conformance.adapters import Adapter, registry
 from conformance.adapters.installed import missing
 from conformance.errors import UserError
@@ -50,7 +51,8 @@ def load_all(
     adapters: dict[str, Adapter] = {}
     for name in names or registry.registered():
         adapter = load(name)
-        if (isolated or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
+        own_process = isolated and system.has_workers()
+        if (own_process or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
             kept = compiled.environment(adapter, cache) if cache else {}
             adapter = isolate(adapter, registry.registered().get(name, name), kept)
         if isinstance(adapter, WorkerAdapter):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,20 @@ from conformance.adapters.onnx.common import Array, OnnxAdapter, build_feeds, bu
 from conformance.cases.case import Case
 from conformance.errors import MISSING, UserError
 from conformance.results import atomic
+from conformance.vectors.sets import VectorSet
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import make_problem, valid_steps
 from reference import PROFILES, Dialect
 
 FOLDER = "lstm"
 """Name of the folder that contains the tests."""
-FEATURES = frozenset(OnnxAdapter.features)
-"""Features of ONNX's LSTM operator, without gradients, and the dtype of the tests."""
+_FEATURES = frozenset(OnnxAdapter.features)
+
+
+def restrict(wanted: VectorSet) -> VectorSet:
+    """Returns the part of a set that ONNX's LSTM operator has, without gradients and in float32."""
+    features = _FEATURES if wanted.features is None else wanted.features & _FEATURES
+    return replace(wanted, features=features, dtypes=("float32",))
 
 
 def is_specified(case: Case) -> bool:
@@ -46,7 +53,7 @@ def write(folder: Path, cases: Sequence[Case], oracle: Oracle) -> None:
         problem = make_problem(case.model_copy(update={"check": ("output", "h_n", "c_n")}))
         expectation = oracle.expect(problem, PROFILES[case.dtype], Dialect())
         model = _with_dynamic_axes(build_model(problem), case)
-        inputs, outputs = build_feeds(problem), _outputs(case, expectation.values)
+        inputs, outputs = build_feeds(problem.case, problem.arrays()), _outputs(case, expectation.values)
         test = folder / FOLDER / name_of(case)
         atomic.write(test / "data.json", json.dumps({"rtol": 0.0, "atol": _largest_budget(expectation)}) + "\n")
         atomic.write(test / "model.onnx", model.SerializeToString(deterministic=True))

@@ -1,12 +1,12 @@
 """Sets of cases to export: named ones, those with given features, and the smallest set that detects as much."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from conformance.cases.case import Case, DType
-from conformance.cases.features import DTYPES, FEATURES, features
+from conformance.cases.case import Case
+from conformance.cases.features import DTYPES, FEATURES, USES, features
 from conformance.errors import UserError
 from conformance.vectors.cover import minimum_cover
 
@@ -21,27 +21,52 @@ _CORE = frozenset(
 
 @dataclass(frozen=True)
 class VectorSet:
-    """A set of the shipped cases.
+    """Cases that have no other features, dtypes and sizes than these.
 
     Attributes:
-        features: features that a case may have, besides its dtype; None for any.
+        features: features that a case may have, besides its dtype; None for any. Without ``gradients``, only results of
+            the forward pass are compared.
         dtypes: dtypes that a case may have; empty for any.
+        max_numbers: largest number of numbers in a vector, which has about 15 bytes for each; None for any.
     """
 
     features: frozenset[str] | None
-    dtypes: tuple[DType, ...] = ("float32",)
+    dtypes: tuple[str, ...] = ("float32",)
+    max_numbers: int | None = 3_000
+
+    def select(self, cases: Iterable[Case]) -> list[Case]:
+        """Returns the cases that belong to the set, equal ones once.
+
+        Cases with uses are left out, because a vector describes one ordinary call.
+        """
+        found: dict[str, Case] = {}
+        for case in cases:
+            run = case if self.features is None or "gradients" in self.features else case.forward_only()
+            if run is not None and self._has(run):
+                found.setdefault(run.key, run)
+        return list(found.values())
+
+    def _has(self, case: Case) -> bool:
+        own = set(features(case)) - set(DTYPES)
+        return (
+            (not self.dtypes or case.dtype in self.dtypes)
+            and own.isdisjoint(USES)
+            and (self.features is None or own <= self.features)
+            and (self.max_numbers is None or _count_numbers(case) <= self.max_numbers)
+        )
 
 
 SETS: dict[str, VectorSet] = {
     "plain": VectorSet(frozenset()),
     "lengths": VectorSet(frozenset({"lengths", "bidirectional", "reverse"})),
     "core": VectorSet(_CORE),
-    "gradients": VectorSet(_CORE | {"gradients"}),
-    "torch": VectorSet(_CORE | {"gradients", "projection", "dropout"}),
-    "float32": VectorSet(None),
-    "all": VectorSet(None, ()),
+    "sizes": VectorSet(_CORE, max_numbers=10_000),
+    "gradients": VectorSet(_CORE | {"gradients"}, max_numbers=10_000),
+    "torch": VectorSet(_CORE | {"gradients", "projection", "dropout"}, max_numbers=10_000),
+    "float32": VectorSet(None, max_numbers=10_000),
+    "all": VectorSet(None, dtypes=(), max_numbers=10_000),
 }
-"""Named sets, from small to large. ``conformance.commands.usage`` describes them."""
+"""Named sets of the shipped cases, from small to large. ``conformance.commands.usage`` describes them."""
 
 
 def parse_features(names: Sequence[str]) -> frozenset[str]:
@@ -50,31 +75,12 @@ def parse_features(names: Sequence[str]) -> frozenset[str]:
     Raises:
         UserError: a name is unknown.
     """
-    known = {feature.replace(" ", "-"): {feature} for feature in FEATURES if feature not in DTYPES} | {PLAIN: set()}
+    options = [feature for feature in FEATURES if feature not in (*DTYPES, *USES)]
+    known = {feature.replace(" ", "-"): {feature} for feature in options} | {PLAIN: set()}
     wanted = [name.strip().replace(" ", "-") for name in names]
     if unknown := [name for name in wanted if name not in known]:
         raise UserError(f"--features: unknown feature {unknown[0]!r}. The features are: {', '.join(known)}")
     return frozenset().union(*(known[name] for name in wanted))
-
-
-def having(cases: Sequence[Case], allowed: frozenset[str] | None, dtypes: Collection[str] = ()) -> list[Case]:
-    """Returns the cases that have no other features and dtypes than these.
-
-    Without the feature ``gradients``, the cases are returned without gradients. Equal cases are returned once.
-
-    Args:
-        cases: cases to choose from.
-        allowed: features that a case may have, besides its dtype; None for any.
-        dtypes: dtypes that a case may have; empty for any.
-    """
-    found: dict[str, Case] = {}
-    for case in cases:
-        run = case if allowed is None or "gradients" in allowed else case.forward_only()
-        if run is None or (dtypes and run.dtype not in dtypes):
-            continue
-        if allowed is None or set(features(run)) - set(DTYPES) <= allowed:
-            found.setdefault(run.key, run)
-    return list(found.values())
 
 
 def smallest(cases: Sequence[Case], masks: Sequence[int]) -> list[Case]:

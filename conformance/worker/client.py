@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
-from conformance.cases.features import features, lack
+from conformance.cases.features import features, lack, used
 from conformance.errors import MISSING, UserError
 from conformance.verdict import tensors
 from conformance.verdict.problem import Problem, Tensors
@@ -97,9 +97,13 @@ class WorkerAdapter(Adapter):
         return dict(self.start().describe)
 
     def supports(self, case: Case) -> str | None:
-        """Returns the first feature that the process did not list, or else the process's own answer."""
-        listed = self.start().features
-        if listed is not None and (lacking := [feature for feature in features(case) if feature not in listed]):
+        """Returns the first feature that the process did not list, or else the process's own answer.
+
+        A process that lists no features is asked about every case, but about uses only if it knows them.
+        """
+        started = self.start()
+        required = features(case) if started.features is not None else [] if started.uses else used(case)
+        if lacking := [feature for feature in required if feature not in (started.features or [])]:
             return f"{self.name} {lack(lacking[0])}"
         return self._ask_support(case).reason
 

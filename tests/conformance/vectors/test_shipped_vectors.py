@@ -27,8 +27,7 @@ def test_the_fewest_vectors_detect_everything_that_the_cases_detect() -> None:
     masks = bitmasks.shipped_masks()
     if not masks:
         pytest.skip("detected.json is not current: run `conformance power --write`")
-    core = sets.SETS["core"]
-    cases = sets.having(load_all([shipped_cases()]), core.features, core.dtypes)
+    cases = sets.SETS["core"].select(load_all([shipped_cases()]))
     if missing := [case.id for case in cases if View.of(case).key not in masks]:
         pytest.skip(f"detected.json lacks the mask of {missing[0]} without gradients")
     chosen = sets.smallest(cases, [masks[View.of(case).key] for case in cases])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.adapters import Adapter, installed
+from conformance.adapters import Adapter, installed, uses
 from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.adapters.onnx import common as _onnx
 from conformance.cases.case import Case
@@ -137,7 +137,7 @@ def test_models_are_well_formed(case: Callable[..., Case], options: dict[str, An
     problem = make_problem(case(**options))
     model = _onnx.build_model(problem, batchwise)
     onnx.checker.check_model(model, full_check=True)
-    feeds = _onnx.build_feeds(problem, batchwise)
+    feeds = _onnx.build_feeds(problem.case, uses.arguments(problem), batchwise)
     declared = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in model.graph.input
     }

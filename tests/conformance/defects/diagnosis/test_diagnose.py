@@ -14,6 +14,7 @@ from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.compose import compose, with_gradients_as_read
 from conformance.defects.diagnosis.diagnose import Diagnosis, diagnose
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
+from conformance.verdict import oracle
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
@@ -108,6 +109,15 @@ def test_diagnosis_recognises_a_loader_that_leaves_gradients_as_read() -> None:
     assert ids(found) == [variant.id]
     assert "with gradients left as they were read" in str(found)
     assert with_gradients_as_read(NO_GRADIENT_OF_H_N) is None
+
+
+def test_diagnosis_recognises_a_loader_that_copies_a_layer() -> None:
+    problem = make_problem(make_case())
+    first = problem.parameters["weight_hh_l0"]
+    loaded = {name: first if name.startswith("weight_hh") else array for name, array in problem.parameters.items()}
+    solution = oracle.solve(replace(problem, parameters=loaded), Dialect())
+    found = explain(problem, {name: np.asarray(array, np.float32) for name, array in solution.items()})
+    assert ids(found) == ["weight_hh-of-first-layer-in-all-gradients-too"]
 
 
 def test_diagnosis_finds_two_defects_at_once() -> None:
