@@ -160,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: after the implementation")
 
     _add_convert(command)
+    _add_vectors(command("vectors", "write or verify test vectors for other languages", usage.VECTORS))
     _add_reports(command)
     return parser
 
@@ -226,6 +227,29 @@ def _add_convert(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     convert.add_argument("--forget-bias", type=float, metavar="NUMBER", help=text)
     text = "run both frameworks with the weights, and write the file only if both conform"
     convert.add_argument("--check", action="store_true", help=text)
+
+
+def _add_vectors(vectors: argparse.ArgumentParser) -> None:
+    actions = vectors.add_subparsers(dest="action", required=True, metavar="ACTION")
+    text = "write cases with their numbers, budgets and flags"
+    export = actions.add_parser("export", help=text, description=text.capitalize() + ".")
+    _add_files(export)
+    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+    text = "named set of shipped cases, see `conformance vectors --help`; may be repeated"
+    # Importing the sets would import NumPy for every command.
+    export.add_argument("--set", dest="sets", action="append", default=[], choices=usage.VECTOR_SETS, help=text)
+    _add_selection(export)
+    text = "select cases that need no other features than these, separated by commas, such as plain,bidirectional"
+    export.add_argument("--features", metavar="FEATURES", help=text)
+    text = "keep the fewest cases that detect as many mistakes"
+    export.add_argument("--minimal", action="store_true", help=text)
+    export.add_argument(
+        "--format", choices=["json", "safetensors", "onnx"], default="json", help="format; default: %(default)s"
+    )
+    _add_limits(export)
+    text = "verify the structure, checksums, numbers and flags of vector files"
+    check = actions.add_parser("check", help=text, description=text.capitalize() + ".")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="vector files, or folders of them")
 
 
 def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:

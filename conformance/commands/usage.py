@@ -175,6 +175,35 @@ examples:
   conformance power --published                     compare with the test vectors that others publish
 """
 
+VECTOR_SETS = {
+    "plain": "one forward layer",
+    "lengths": "one layer in any direction, rows of different lengths",
+    "core": "layers, directions, lengths, memory layouts, with and without biases and initial states",
+    "sizes": "core with sizes beyond the blocks of kernels",
+    "gradients": "sizes with gradients",
+    "torch": "gradients with projections and dropout",
+    "float32": "all options with gradients",
+    "all": "all options with gradients, any dtype",
+}
+"""Descriptions of the sets in ``conformance.vectors.sets``, which imports NumPy."""
+
+_SET_LINES = "\n".join(f"  {name:9}  {about}" for name, about in VECTOR_SETS.items())
+
+VECTORS = f"""\
+Write test vectors for a test suite in any language: cases with their numbers, expected results, the budget of each
+element, and the mistakes that each vector detects. docs/vectors.md describes the format.
+
+named sets (float32, except for the last one; the first four without gradients):
+{_SET_LINES}
+
+examples:
+  conformance vectors export --set core --minimal --output vectors/
+  conformance vectors export --features plain,bidirectional,gradients --dtype float32 --output vectors/
+  conformance vectors export mine.yaml --format safetensors --output vectors/
+  conformance vectors export --set core --minimal --format onnx --output onnx-tests/
+  conformance vectors check vectors/core.json
+"""
+
 DOCTOR = """\
 Show what is installed: the suite and its dependencies, thread settings, the cache, and for each registered
 implementation the versions found, what is missing and the command that installs it.
