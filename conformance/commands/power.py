@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from conformance import threads
+from conformance import system
 from conformance.adapters import Adapter
 from conformance.cache import default_cache
 from conformance.cases.case import Case
@@ -111,7 +111,7 @@ def _compute_matrix(views: Sequence[View], args: argparse.Namespace) -> list[Row
             print(f"{done} of {total} cases", file=sys.stderr)
 
     folder = None if args.no_cache else default_cache()
-    return compute_matrix(views, folder, args.jobs or threads.available_cpus(), progress)
+    return compute_matrix(views, folder, args.jobs or system.available_cpus(), progress)
 
 
 def _write_shipped(args: argparse.Namespace) -> int:

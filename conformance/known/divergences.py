@@ -50,6 +50,11 @@ class Divergence(BaseModel):
     """Imported module or npm package that `versions` refers to."""
     versions: Annotated[str, AfterValidator(_specifier)]
     """Range of affected versions, such as `>=3.0,<3.16`."""
+    since: Literal["first affected", "oldest tested"] | None = None
+    """What the lower end of `versions` is: the first affected release, or the oldest one that runs here and is affected
+    already. Unset if nobody searched."""
+    history: str = ""
+    """What other releases do, such as a regression that was fixed in between."""
     cases: dict[str, Any] = Field(default_factory=dict)
     """Required options of the case. A list matches any of its values."""
     features: list[str] = Field(default_factory=list)
@@ -116,7 +121,7 @@ class Divergence(BaseModel):
             all(_matches(options[name], value) for name, value in self.cases.items())
             and set(self.features) <= set(features(case))
             and all(CONDITIONS[name](case) for name in self.problem)
-            and self._affects(version_of(self.package))
+            and self.affects(version_of(self.package))
         )
 
     def raises(self, message: str) -> bool:
@@ -127,7 +132,8 @@ class Divergence(BaseModel):
         """Returns whether a tensor is one of the deviating tensors."""
         return any(fnmatchcase(tensor, glob) for glob in self.tensors)
 
-    def _affects(self, version: str) -> bool:
+    def affects(self, version: str) -> bool:
+        """Returns whether a version is in the range of affected versions."""
         try:
             return Version(version) in SpecifierSet(self.versions, prereleases=True)
         except InvalidVersion:

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from conformance import system
 
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"
 
@@ -22,16 +23,6 @@ def environment(process: str, cache: Path) -> Mapping[str, str]:
     """
     if _FOLDER in os.environ:
         return {}
-    folder = cache / "jax" / _processor() / re.sub(r"[^\w.]+", "-", process)
+    processor = hashlib.sha256(system.processor().encode()).hexdigest()[:8]
+    folder = cache / "jax" / processor / re.sub(r"[^\w.]+", "-", process)
     return {_FOLDER: str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-
-
-def _processor() -> str:
-    """Returns a hash of the processor's model and instruction sets, as far as the system reports them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    facts = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
-    text = "\n".join([platform.machine(), platform.processor(), *sorted(facts)])
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from conformance.adapters.adapter import Solution
-from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.adapters.pytorch.lstm import USES, TorchLSTM
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -18,7 +18,7 @@ class TorchLSTMExport(TorchLSTM):
     path = "torch.export.export(…).module()"
     default_tag = "core"
 
-    features = TorchLSTM.features - {"lengths"}
+    features = TorchLSTM.features - USES - {"lengths"}
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "torch.export cannot guard on the batch sizes of a packed sequence: they depend on data"
     }
@@ -66,7 +66,7 @@ class TorchLSTMCompiled(TorchLSTM):
     path = "torch.compile(backend='aot_eager', fullgraph=True, dynamic=False), torch._dynamo.config.allow_rnn"
     default_tag = "core"
 
-    features = TorchLSTM.features - {"lengths"}
+    features = TorchLSTM.features - USES - {"lengths"}
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "torch.compile(fullgraph=True) cannot guard on the batch sizes of a packed sequence: they depend on "
         "data"

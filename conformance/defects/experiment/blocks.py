@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 
@@ -71,8 +72,27 @@ class Block:
         return (case.input_size,) if bare == "input" else (hidden,)
 
 
-Term = tuple[Block, float]
-"""A block and a factor."""
+@dataclass(frozen=True, eq=False)
+class UnitMap:
+    """A linear map of the units of a block, which are its first axis.
+
+    Attributes:
+        matrix: the matrix of the map.
+    """
+
+    matrix: NDArray[np.float64]
+
+    def __mul__(self, block: Any) -> Any:
+        return self.matrix @ block
+
+    @property
+    def T(self) -> "UnitMap":  # noqa: N802 - NumPy's name for it
+        """The adjoint of the map."""
+        return UnitMap(self.matrix.T)
+
+
+Term = tuple[Block, float | UnitMap]
+"""A block, and a factor or a map of its units."""
 BlockMap = Mapping[Block, tuple[Term, ...]]
 """For each block that changes, the terms whose sum takes its place. No terms mean 0."""
 
@@ -146,5 +166,6 @@ def apply_adjoint(block_map: BlockMap, gradients: Mapping[str, Any], case: Case)
         target.select(changed, case)[...] = 0.0
     for target, terms in block_map.items():
         for source, factor in terms:
-            source.select(changed, case)[...] += factor * target.select(gradients, case)
+            adjoint = factor.T if isinstance(factor, UnitMap) else factor
+            source.select(changed, case)[...] += adjoint * target.select(gradients, case)
     return changed

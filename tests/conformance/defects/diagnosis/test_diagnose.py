@@ -110,6 +110,19 @@ def test_diagnosis_recognises_a_loader_that_leaves_gradients_as_read() -> None:
     assert with_gradients_as_read(NO_GRADIENT_OF_H_N) is None
 
 
+def test_a_loader_that_copies_leaves_the_gradient_of_each_copy() -> None:
+    problem = make_problem(make_case())
+    copies = BY_ID["weight_hh-of-first-layer-in-all"]
+    variant = with_gradients_as_read(copies)
+    assert variant is not None
+    # Each layer has its own weights, which are equal.
+    loaded = replace(
+        problem, parameters={**problem.parameters, "weight_hh_l1": np.array(problem.parameters["weight_hh_l0"])}
+    )
+    solution = {name: np.asarray(array, np.float32) for name, array in expect(loaded).values.items()}
+    assert ids(explain(problem, solution, pairs=False)) == [variant.id]
+
+
 def test_diagnosis_finds_two_defects_at_once() -> None:
     problem = make_problem(make_case())
     both = compose(IOFG, NO_GRADIENT_OF_H_N)
