@@ -9,6 +9,9 @@ JS := harnesses/js
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints/ci.txt -e
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
+# Hundreds of processes import the suite. Without bytecode, each compiles it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test js lint-js vectors dist audit site clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.

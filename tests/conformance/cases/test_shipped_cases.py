@@ -160,7 +160,7 @@ def trace_kinds(cases: list[Case]) -> Iterator[tuple[Any, ...]]:
 
 
 def test_cases_use_few_kinds_of_layers_so_that_compiled_functions_are_reused() -> None:
-    assert len(set(trace_kinds(shipped()))) <= 70
+    assert len(set(trace_kinds(shipped()))) <= 75
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.verdict.oracle import (
     ChaoticCaseError,
     Oracle,
     OverflowingCaseError,
-    default_cache,
     prune,
     solve,
 )
@@ -223,7 +223,7 @@ def test_the_gradients_of_partial_losses_add_up_to_those_of_the_whole_loss() -> 
 
 @pytest.mark.parametrize("given", ["h_0", "c_0"])
 def test_an_absent_state_is_zero(given: str) -> None:
-    absent = make_problem(Case(**OPTIONS, initial_state=f"{given}-given"))
+    absent = make_problem(Case.model_validate(OPTIONS | {"initial_state": f"{given}-given"}))
     complete = replace(absent, case=Case(**OPTIONS), initial_state=absent.complete_state())
     expected = solve(complete, Dialect())
     for name, array in solve(absent, Dialect()).items():
