@@ -194,6 +194,8 @@ def _add_vectors(vectors: argparse.ArgumentParser) -> None:
     options.add_selection(export)
     text = "select cases that need no other features than these, separated by commas, such as plain,bidirectional"
     export.add_argument("--features", metavar="FEATURES", help=text)
+    text = "leave out vectors of more numbers, unless --set is given; default: %(default)s"
+    export.add_argument("--max-numbers", type=options.positive, default=10_000, metavar="N", help=text)
     text = "keep the fewest cases that detect as many mistakes"
     export.add_argument("--minimal", action="store_true", help=text)
     export.add_argument(
