@@ -116,7 +116,8 @@ def _unknown(name: str, names: dict[str, str]) -> str:
     return (
         f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
         f"Registered names: {', '.join(names)}\nA class: path/file.py:Class or package.module:Class\n"
-        "A process: cmd:./program or python:/path/to/python:NAME"
+        "A process: cmd:./program or python:/path/to/python:NAME\n"
+        "A registered name or class with other versions: NAME@package==version"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from conformance.cases import uses
+from conformance.cases.documented import Documented
 from conformance.cases.uses import OTHER_GRADIENTS, RESULTS, SAME_RESULTS, Batching, EarlierCall, Memory, Result
 from reference.model import Direction, Model
 
@@ -43,10 +44,10 @@ _ACTIVATIONS: tuple[ActivationName, ...] = ("sigmoid", "tanh", "tanh")
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 
 
-class Case(BaseModel):
+class Case(Documented, BaseModel):
     """One configuration to check: options of the LSTM, input shape, distribution of values, and compared results."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input_size: Size
     """Number of input features, I."""
@@ -102,6 +103,8 @@ class Case(BaseModel):
     """Floating-point type of all values, in which the implementation computes."""
     values: Values = "scale-1"
     """Distribution of weights and biases: N(0, 1/fan_in) and N(0, 1/2), N(0, 4/fan_in) and N(0, 1), or U(±1/√H)."""
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """Seed of the values, which they then keep if other options change; null for a seed from all options."""
     check: Annotated[tuple[Check, ...], Field(min_length=1), _AsTuple] = _ALL_CHECKS
     """Results to compare."""
 
@@ -156,7 +159,7 @@ class Case(BaseModel):
             if flag:
                 options["direction"] = "bidirectional"
         sizes = options.get("hidden_size")
-        if isinstance(sizes, list | tuple):
+        if isinstance(sizes, list | tuple) and sizes:
             options.setdefault("num_layers", len(sizes))
             if len(sizes) == options["num_layers"] and all(size == sizes[0] for size in sizes):
                 options["hidden_size"] = sizes[0]
@@ -267,7 +270,9 @@ class Case(BaseModel):
 
     @cached_property
     def drawn_from(self) -> str:
-        """Seed of the case's values: its canonical form without what is compared and how the implementation is used."""
+        """Seed of the case's values: ``seed``, else the canonical form without what is compared and how it is used."""
+        if self.seed is not None:
+            return f"seed {self.seed}"
         options = json.loads(self.canonical)
         for name in ("check", *OTHER_GRADIENTS, *SAME_RESULTS):
             options.pop(name, None)

@@ -7,6 +7,7 @@ threads.pin()  # Before anything imports NumPy.
 import argparse  # noqa: E402
 import io  # noqa: E402
 import os  # noqa: E402
+import re  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
@@ -94,19 +95,15 @@ def _parser() -> argparse.ArgumentParser:
     run = command("run", "run cases on implementations", usage.RUN)
     _add_files(run)
     _add_implementations(run)
-    _add_selection(run)
     run.add_argument("--json", action="store_true", help="print only the summary, as JSON")
-    run.add_argument("-x", dest="max_fail", action="store_const", const=1, help="stop at the first deviation")
-    run.add_argument("--max-fail", type=_positive, metavar="N", help="stop after N deviations")
     text = "run the I-th of N parts; `conformance merge` combines their results"
     run.add_argument("--shard", type=_shard, metavar="I/N", help=text)
-    run.add_argument("--resume", action="store_true", help="continue an interrupted run, keeping the results so far")
-    _add_output(run)
-    run.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
-    run.add_argument("--no-diagnosis", action="store_true", help="do not diagnose failures")
-    run.add_argument("--power", choices=["auto", "full", "off"], default="auto", help=_POWER)
-    _add_limits(run)
-    _add_workers(run)
+    _add_run(run)
+
+    _add_history(command)
+
+    campaign = command("campaign", "run random cases, and shrink each deviation", usage.CAMPAIGN)
+    _add_campaign(campaign)
 
     check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
     _add_files(check)
@@ -131,8 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--divergences", action="store_true", help="list the known divergences instead")
     listing.add_argument("--markdown", action="store_true", help="print the list as a Markdown page")
 
-    repro = command("repro", "print the script that reproduces a known divergence", usage.REPRO)
+    repro = command("repro", "print the script that reproduces a known divergence, or a report of it", usage.REPRO)
     repro.add_argument("id", metavar="ID", help="id of the divergence, as shown by `conformance list --divergences`")
+    text = "run the script and print a report for the maintainers, as Markdown, instead"
+    repro.add_argument("--issue", action="store_true", help=text)
 
     command("schema", "print the JSON Schema of case files", "Print the JSON Schema of case files, for editors.")
 
@@ -142,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     text = "time limit for each implementation with --deep; default: %(default)s"
     doctor.add_argument("--deadline", type=_seconds, default=120, metavar="SECONDS", help=text)
     doctor.add_argument("--json", action="store_true", help="print everything as JSON")
+    text = "remove the environments that were created for NAME@package==version, and exit"
+    doctor.add_argument("--prune", action="store_true", help=text)
 
     smoke = command("smoke", "run ten cases from easy to hard on one implementation", usage.SMOKE)
     smoke.add_argument("name", metavar="NAME", help="a registered name, path/file.py:Class or package.module:Class")
@@ -158,8 +159,97 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="name of the implementation, such as mylib.LSTM")
     new.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: after the implementation")
 
+    _add_convert(command)
+    _add_vectors(command("vectors", "write or verify test vectors for other languages", usage.VECTORS))
     _add_reports(command)
     return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    """Adds the options of commands that run cases and write a results file."""
+    _add_selection(run)
+    run.add_argument("-x", dest="max_fail", action="store_const", const=1, help="stop at the first deviation")
+    run.add_argument("--max-fail", type=_positive, metavar="N", help="stop after N deviations")
+    run.add_argument("--resume", action="store_true", help="continue an interrupted run, keeping the results so far")
+    _add_output(run)
+    run.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
+    run.add_argument("--no-diagnosis", action="store_true", help="do not diagnose failures")
+    run.add_argument("--power", choices=["auto", "full", "off"], default="auto", help=_POWER)
+    _add_limits(run)
+    _add_workers(run)
+
+
+def _add_history(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Adds the commands that run several releases of a package."""
+    package = "distribution whose releases to run; default: the implementation's own"
+    other = "further requirement of each environment, such as 'jax<0.9'; may be repeated"
+
+    versions = command("versions", "run cases on several releases of a package", usage.VERSIONS)
+    versions.add_argument("name", metavar="NAME", nargs="?", help="a registered name or path/file.py:Class")
+    versions.add_argument("--package", default="", metavar="P", help=package)
+    versions.add_argument("--last", type=_positive, metavar="N", help="only the newest N of them; default: 8")
+    versions.add_argument("--from", dest="first", type=_version, metavar="A", help="only A and newer")
+    versions.add_argument("--to", dest="to", type=_version, metavar="B", help="only B and older")
+    versions.add_argument("--each-minor", action="store_true", help="only the newest patch of each minor release")
+    versions.add_argument("--with", dest="others", action="append", default=[], metavar="REQUIREMENT", help=other)
+    text = "check that adapters run over the range of their extra, and print the table as Markdown"
+    versions.add_argument("--check", action="store_true", help=text)
+    _add_run(versions)
+    versions.set_defaults(power="off", implementations=[], shard=None, files=[])
+
+    bisect = command("bisect", "find the releases in which a deviation began and ended", usage.BISECT)
+    bisect.add_argument("what", metavar="FINDING|CASE", help="id of a known divergence or of a case")
+    bisect.add_argument("-i", dest="name", default="", metavar="NAME", help="implementation; required for a case")
+    bisect.add_argument("--package", default="", metavar="P", help=package)
+    bisect.add_argument("--from", dest="first", type=_version, metavar="A", help="only A and newer")
+    bisect.add_argument("--to", dest="to", type=_version, metavar="B", help="only B and older")
+    bisect.add_argument("--with", dest="others", action="append", default=[], metavar="REQUIREMENT", help=other)
+    bisect.add_argument("--write", action="store_true", help="write the range into the entry of the divergence")
+
+
+def _add_convert(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    convert = command("convert", "convert the weights of LSTMs to another framework", usage.CONVERT)
+    convert.add_argument("source", type=Path, metavar="SOURCE", help="checkpoint to read")
+    convert.add_argument("target", type=Path, metavar="TARGET", help="file to write")
+    text = "framework of the source; by default, found by the names and shapes of its tensors"
+    convert.add_argument("--from", dest="source_framework", default="", metavar="NAME", help=text)
+    text = "framework of the target; by default, the only one that writes such files"
+    convert.add_argument("--to", default="", metavar="NAME", help=text)
+    text = "convert the LSTMs with this name, in which * matches any text; may be repeated, which also sets their order"
+    convert.add_argument("--layer", dest="layers", action="append", default=[], metavar="PATTERN", help=text)
+    text = "the LSTMs form pairs: the forward and the reverse direction of a layer"
+    convert.add_argument("--bidirectional", action="store_true", help=text)
+    text = "each LSTM reads the output of the one before it: convert them to one LSTM with several layers"
+    convert.add_argument("--stack", action="store_true", help=text)
+    text = "copy all other tensors, unchanged and under their own names"
+    convert.add_argument("--all", action="store_true", help=text)
+    text = "number that tf.raw_ops.BlockLSTM adds to the forget gate, which no checkpoint contains"
+    convert.add_argument("--forget-bias", type=float, metavar="NUMBER", help=text)
+    text = "run both frameworks with the weights, and write the file only if both conform"
+    convert.add_argument("--check", action="store_true", help=text)
+
+
+def _add_vectors(vectors: argparse.ArgumentParser) -> None:
+    actions = vectors.add_subparsers(dest="action", required=True, metavar="ACTION")
+    text = "write cases with their numbers, budgets and flags"
+    export = actions.add_parser("export", help=text, description=text.capitalize() + ".")
+    _add_files(export)
+    export.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+    text = "named set of shipped cases, see `conformance vectors --help`; may be repeated"
+    # Importing the sets would import NumPy for every command.
+    export.add_argument("--set", dest="sets", action="append", default=[], choices=usage.VECTOR_SETS, help=text)
+    _add_selection(export)
+    text = "select cases that need no other features than these, separated by commas, such as plain,bidirectional"
+    export.add_argument("--features", metavar="FEATURES", help=text)
+    text = "keep the fewest cases that detect as many mistakes"
+    export.add_argument("--minimal", action="store_true", help=text)
+    export.add_argument(
+        "--format", choices=["json", "safetensors", "onnx"], default="json", help="format; default: %(default)s"
+    )
+    _add_limits(export)
+    text = "verify the structure, checksums, numbers and flags of vector files"
+    check = actions.add_parser("check", help=text, description=text.capitalize() + ".")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="vector files, or folders of them")
 
 
 def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
@@ -217,8 +307,9 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 def _add_implementations(parser: argparse.ArgumentParser, required: bool = False) -> None:
     text = (
         "implementation to run: a registered name, path/file.py:Class, package.module:Class, 'cmd:./program args' for "
-        "a program that speaks the worker protocol, or python:/path/to/python:NAME for another environment; may be "
-        "repeated" + ("" if required else "; default: all registered")
+        "a program that speaks the worker protocol, python:/path/to/python:NAME for another environment, or "
+        "NAME@package==version for an environment that is created for it; may be repeated"
+        + ("" if required else "; default: all registered")
     )
     parser.add_argument(
         "-i",
@@ -284,10 +375,33 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="implementations to run at once, each on one processor; default: all processors, if memory suffices",
     )
+    _add_process_limits(parser)
+
+
+def _add_process_limits(parser: argparse.ArgumentParser) -> None:
     text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
     parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
     text = "memory limit for an implementation's process; default: no limit"
     parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
+
+
+def _add_campaign(parser: argparse.ArgumentParser) -> None:
+    _add_implementations(parser)
+    text = "minutes of the whole campaign, shared by the implementations; default: 5 unless --cases is given"
+    parser.add_argument("--minutes", type=_amount, metavar="N", help=text)
+    parser.add_argument("--cases", type=_positive, metavar="N", help="number of cases for each implementation")
+    text = "seed of all cases; the same seed gives the same cases; default: %(default)s"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    text = "CPU seconds that the reference and the budget of a case may take, as estimated; default: %(default)s"
+    parser.add_argument("--max-seconds", type=_amount, default=1.0, metavar="SECONDS", help=text)
+    text = "rows to keep: all, or deviations, so that a file of a million cases stays small; default: %(default)s"
+    parser.add_argument("--keep", choices=["all", "deviations"], default="all", help=text)
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted campaign")
+    text = "folder for results.jsonl, campaign.json and the case files of deviations; default: %(default)s"
+    parser.add_argument("--output", type=Path, default=Path("conformance-campaign"), metavar="DIR", help=text)
+    text = "implementations to run at once; default: all processors, if memory suffices"
+    parser.add_argument("-j", dest="jobs", type=_positive, metavar="N", help=text)
+    _add_process_limits(parser)
 
 
 def _add_power(parser: argparse.ArgumentParser) -> None:
@@ -314,10 +428,27 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _version(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)*", text):
+        raise argparse.ArgumentTypeError(f"must be a version such as 3.8 or 3.8.0, not {text!r}")
+    return text
+
+
 def _seconds(text: str) -> int:
     if (seconds := _positive(text)) > MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"must be at most {MAX_SECONDS} seconds, not {text}")
     return seconds
+
+
+def _amount(text: str) -> float:
+    """Parses a positive number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most {MAX_SECONDS}, not {text!r}")
+    return number
 
 
 def _bytes(text: str) -> int:

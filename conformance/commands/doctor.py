@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from rich.text import Text
 
 from conformance import __version__, system, threads
 from conformance.adapters import registry
+from conformance.cache import default_cache
 from conformance.cases.casefile import load_all, shipped_cases
+from conformance.environments import environment
+from conformance.environments.environment import Environment
 from conformance.errors import MISSING, UserError
 from conformance.results.record import plain
 from conformance.run.checkup import Checkup, check_import, check_packages
-from conformance.verdict.oracle import default_cache
 
 PACKAGES = ("numpy", "packaging", "pydantic", "pytest", "pytest-xdist", "PyYAML", "rich", "safetensors")
 """Distributions that the suite requires."""
@@ -33,7 +36,9 @@ _LABEL_WIDTH = 16
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Checks the suite and the implementations, and prints the result."""
+    """Checks the suite and the implementations, and prints the result; or removes the environments."""
+    if args.prune:
+        return _prune()
     with contextlib.redirect_stdout(sys.stderr):  # An adapter's module may print when it is imported.
         names = args.implementations or registry.registered()
         checkups = [check_import(name, args.deadline) if args.deep else check_packages(name) for name in names]
@@ -48,6 +53,19 @@ def execute(args: argparse.Namespace) -> int:
     else:
         _show(content, checkups, args.deep)
     return code
+
+
+def _prune() -> int:
+    """Removes all environments that were created on demand."""
+    found = environment.installed()
+    environment.remove_all()
+    print(f"removed {_describe(found)} from {environment.folder()}")
+    return 0
+
+
+def _describe(environments: Sequence[Environment]) -> str:
+    size = sum(each.bytes for each in environments)
+    return f"{len(environments)} environment{'s' * (len(environments) != 1)}, {size / 2**20:.1f} MiB"
 
 
 def _suite() -> dict[str, Any]:
@@ -67,6 +85,7 @@ def _suite() -> dict[str, Any]:
         "threads": threads.settings(),
         "cases": cases,
         "cache": _cache(default_cache()),
+        "environments": [{**asdict(each), "folder": str(each.folder)} for each in environment.installed()],
     }
 
 
@@ -109,6 +128,7 @@ def _show(content: Mapping[str, Any], checkups: Sequence[Checkup], deep: bool) -
         "threads": ", ".join(f"{name}={value or '(unset)'}" for name, value in content["threads"].items()),
         "shipped cases": content["cases"],
         "cache": f"{cache['folder']}: {state}",
+        "environments": f"{environment.folder()}: {_describe(environment.installed())}",
     }
     for name, value in rows.items():
         console.print(Text(f"{name:{_LABEL_WIDTH}}{value}"))

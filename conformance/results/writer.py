@@ -97,7 +97,15 @@ class ResultsFile:
             results: all rows of the file.
             other_seconds: CPU seconds of the run that belong to no row.
         """
-        self._write("footer", Footer.of(results, other_seconds).model_dump())
+        self.close_with(Footer.of(results, other_seconds))
+
+    def close_with(self, footer: Footer) -> None:
+        """Writes a footer, which must be the last line."""
+        self._write("footer", footer.model_dump())
+
+    def note(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Writes a line of another kind, which readers of rows ignore."""
+        self._write(kind, plain(content))
 
     def _resume(self, header: Header) -> None:
         report = read(self.path)

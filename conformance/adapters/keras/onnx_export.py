@@ -68,7 +68,8 @@ def _export(problem: Problem, stack: Any) -> bytes:
         arrays.states(built.initial_state, model, layer) for layer in range(model.num_layers)
     ]
     x = keras.Input((steps, case.input_size), batch_size=rows, dtype=case.dtype, name="input0")
-    states, number = [], 0
+    states: list[list[Any]] = []
+    number = 0
     for layer in examples:
         states.append([])
         for state in layer:

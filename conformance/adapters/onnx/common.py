@@ -37,7 +37,7 @@ NAMES = {
 """Names of activations in ONNX."""
 
 OPSET = 22
-"""Newest opset that changed the LSTM operator."""
+"""Newest opset that changed the LSTM operator. It only added bfloat16 to opset 14."""
 
 
 class OnnxAdapter(Adapter):
@@ -67,7 +67,7 @@ class OnnxAdapter(Adapter):
     def solve(self, problem: Problem) -> Solution:
         """Builds the problem's model and runs it."""
         case = problem.case
-        run = self.load(build_model(problem, self.batchwise), case)
+        run = self.load(build_model(problem, self.batchwise, self.opset()), case)
 
         def call(given: uses.Named) -> dict[str, Array]:
             return read_results(case, run(build_feeds(case, given, self.batchwise)), self.batchwise)
@@ -78,6 +78,12 @@ class OnnxAdapter(Adapter):
     def load(self, model: Any, case: Case) -> Run:
         """Loads an ``onnx.ModelProto``. Returns a function that maps its inputs to its outputs, both by name."""
 
+    def opset(self) -> int:
+        """Returns the opset of the models: ``OPSET``, or the newest one of an older release of ONNX."""
+        import onnx
+
+        return min(OPSET, int(onnx.defs.onnx_opset_version()))
+
     def describe(self) -> dict[str, str]:
         """Returns versions and the structure of the models."""
         import onnx
@@ -86,7 +92,7 @@ class OnnxAdapter(Adapter):
         return {
             "onnx": onnx.__version__,
             "device": "cpu",
-            "model": f"opset {OPSET}, one LSTM node per layer with Transpose and Reshape in between",
+            "model": f"opset {self.opset()}, one LSTM node per layer with Transpose and Reshape in between",
             "batch first": "layout=1" if self.batchwise else transposed,
             "lengths": "sequence_lens",
         }
@@ -122,7 +128,7 @@ def _try_activations(adapter: Adapter, activations: Sequence[str], direction: st
     return None
 
 
-def build_model(problem: Problem, batchwise: bool = False) -> Any:
+def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -> Any:
     """Returns a problem as an ``onnx.ModelProto`` with its weights as initializers.
 
     Inputs: ``input``, and if the problem has them ``sequence_lens`` (B,) and ``h_0_l0``, ``c_0_l0`` … (D, B, H).
@@ -131,6 +137,7 @@ def build_model(problem: Problem, batchwise: bool = False) -> Any:
     Args:
         problem: options, shapes and weights.
         batchwise: whether batch-first cases set ``layout=1``. States are then (B, D, H).
+        opset: version of ONNX's operators. The version of the file format is the first that has this opset.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -184,7 +191,15 @@ def build_model(problem: Problem, batchwise: bool = False) -> Any:
         nodes.append(helper.make_node("Transpose", [sequence], ["output"], perm=[1, 0, 2]))
     initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
     graph = helper.make_graph(nodes, "lstm", inputs, outputs, initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    return make_model(graph, opset)
+
+
+def make_model(graph: Any, opset: int) -> Any:
+    """Returns a graph as an ``onnx.ModelProto`` of an opset, in the first version of the file format that has it."""
+    from onnx import helper
+
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets))
 
 
 def build_feeds(case: Case, given: uses.Named, batchwise: bool = False) -> dict[str, Array]:

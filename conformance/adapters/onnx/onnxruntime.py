@@ -31,6 +31,10 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
         """Loads a model into a new session."""
         return _onnxruntime.load(model.SerializeToString(), case.saved)
 
+    def opset(self) -> int:
+        """Returns the newest opset that this release of ONNX Runtime accepts."""
+        return _onnxruntime.newest_opset(super().opset())
+
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, and how float16 is computed."""
         casts = "cast to float32 and back around the node: ONNX Runtime has no float16 kernel"

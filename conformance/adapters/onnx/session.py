@@ -2,13 +2,18 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters.onnx.common import make_model
+
 NO_DOUBLE = 'onnxruntime: "LSTM operator does not support double yet"'
+_FIRST_OPSET = 14
+"""First opset whose LSTM has the attribute ``layout``."""
 NO_BFLOAT16 = 'onnxruntime: "Could not find an implementation for LSTM" in bfloat16'
 
 
@@ -40,6 +45,31 @@ def load(model: bytes, saved: bool = False) -> Callable[[Mapping[str, NDArray[An
         return {name: np.array(array, order="C") for name, array in zip(names, outputs, strict=True)}
 
     return run
+
+
+@cache
+def newest_opset(limit: int) -> int:
+    """Returns the newest opset, up to a limit, whose models this release of ONNX Runtime accepts.
+
+    ONNX Runtime has no function that returns it. A release rejects models of a newer opset, or of a newer version of
+    the file format, when a session loads them.
+
+    Raises:
+        RuntimeError: ONNX Runtime accepts none of them from opset 14 on.
+    """
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", [value], [result])
+    for opset in range(limit, _FIRST_OPSET - 1, -1):
+        try:
+            load(make_model(graph, opset).SerializeToString())
+        except Exception as error:  # onnxruntime's own classes, which derive from Exception or RuntimeError.
+            refusal = error
+        else:
+            return opset
+    raise RuntimeError(f"onnxruntime accepts none of the opsets {_FIRST_OPSET} to {limit}: {refusal}")
 
 
 def describe() -> dict[str, str]:

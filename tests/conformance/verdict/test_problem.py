@@ -27,6 +27,16 @@ def tensors(problem: Problem) -> dict[str, Any]:
     return {**problem.parameters, "input": problem.input, **state, **cotangents, **problem.dropout_masks}
 
 
+def test_a_seed_keeps_the_values_if_other_options_change() -> None:
+    case = make_problem(Case(**BASE, seed=3))
+    without = make_problem(Case(**BASE, seed=3, initial_state="omitted", batch_first=True))
+    other = make_problem(Case(**BASE, seed=4))
+    for name, parameter in case.parameters.items():
+        np.testing.assert_array_equal(parameter, without.parameters[name])
+        assert (parameter != other.parameters[name]).any()
+    np.testing.assert_array_equal(case.input, np.moveaxis(without.input, 0, 1))
+
+
 def test_a_case_without_gradients_has_the_same_values() -> None:
     case = Case(**BASE)
     whole = case.key

@@ -382,3 +382,12 @@ def test_a_program_is_asked_about_uses_only_if_it_knows_them(
     assert worker.supports(make_case()) is None
     reason = worker.supports(make_case(chunks=(2, 3)))
     assert reason == (None if asked else "program is not driven in pieces")
+
+
+def test_another_environment_gets_the_variables_of_the_adapter(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\necho "$KERAS_BACKEND" > {shlex.quote(str(tmp_path / "backend"))}\nexit 1\n')
+    script.chmod(0o755)
+    with pytest.raises(UserError):
+        start_in_environment(str(script), "keras.layers.LSTM[jax]")
+    assert (tmp_path / "backend").read_text() == "jax\n"

@@ -9,6 +9,7 @@ import pytest
 from conformance.adapters import Adapter, installed, uses
 from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.adapters.onnx import common as _onnx
+from conformance.adapters.onnx import session
 from conformance.cases.case import Case
 from conformance.run import implementations
 from conformance.verdict.problem import make_problem
@@ -139,9 +140,12 @@ TRANSPOSED = "Transpose nodes around the stack, as exporters write them"
     ],
 )
 @pytest.mark.parametrize("batchwise", [False, True])
-def test_models_are_well_formed(case: Callable[..., Case], options: dict[str, Any], batchwise: bool) -> None:
+@pytest.mark.parametrize("opset", [14, _onnx.OPSET])
+def test_models_are_well_formed(
+    case: Callable[..., Case], options: dict[str, Any], batchwise: bool, opset: int
+) -> None:
     problem = make_problem(case(**options))
-    model = _onnx.build_model(problem, batchwise)
+    model = _onnx.build_model(problem, batchwise, opset)
     onnx.checker.check_model(model, full_check=True)
     feeds = _onnx.build_feeds(problem.case, uses.arguments(problem), batchwise)
     declared = {
@@ -158,3 +162,16 @@ def test_constants_of_activations_are_concatenated(case: Callable[..., Case]) ->
     assert attributes["activations"] == [b"HardSigmoid", b"Tanh", b"Elu"] * 2
     np.testing.assert_allclose(attributes["activation_alpha"], [0.2, 1.0] * 2)
     np.testing.assert_allclose(attributes["activation_beta"], [0.5] * 2)
+
+
+def test_models_have_the_newest_opset_that_onnxruntime_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(model: bytes) -> None:
+        if onnx.load_from_string(model).opset_import[0].version > 21:
+            raise RuntimeError("Current official support for domain ai.onnx is till opset 21.")
+
+    monkeypatch.setattr(session, "load", load)
+    session.newest_opset.cache_clear()
+    try:
+        assert session.newest_opset(_onnx.OPSET) == 21
+    finally:
+        session.newest_opset.cache_clear()
