@@ -164,9 +164,8 @@ def options(config: Any, version: str) -> dict[str, dict[str, Any]]:
     options: dict[str, dict[str, Any]] = {}
     for _, layer in _layers(config):
         own, kind = layer["config"], layer["class_name"]
-        parts = (
-            [own[part] for part in ("layer", "backward_layer") if part in own] if kind == "Bidirectional" else [layer]
-        )
+        sides = [own[side] for side in ("layer", "backward_layer") if side in own]
+        parts = sides if kind == "Bidirectional" else [layer]
         kinds = {part["class_name"] for part in parts}
         if "CuDNNLSTM" in kinds:
             raise UserError(
