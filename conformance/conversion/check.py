@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from conformance.adapters import Adapter, installed, registry
-from conformance.cases.case import Case
 from conformance.conversion.convert import Converted
 from conformance.conversion.framework import Framework
 from conformance.conversion.lstm import Array, Lstm
@@ -62,19 +61,8 @@ def check(results: Sequence[Converted], frameworks: Sequence[Framework]) -> list
     return outcomes
 
 
-def choose(framework: Framework, case: Case) -> tuple[str, str]:
-    """Returns the name of the first installed implementation that supports a case; else empty and the reasons."""
-    reasons = []
-    for name in framework.implementations:
-        adapter = registry.load(name)
-        if not (reason := installed.missing(adapter) or Adapter.supports(adapter, case)):
-            return name, ""
-        reasons.append(reason)
-    return "", "; ".join(dict.fromkeys(reasons))
-
-
 def _run(framework: Framework, expected: Problem, given: Problem, processes: "_Processes") -> Outcome:
-    """Runs one implementation.
+    """Runs the first implementation of a framework that is installed and supports the case.
 
     Args:
         framework: framework of the weights.
@@ -82,20 +70,26 @@ def _run(framework: Framework, expected: Problem, given: Problem, processes: "_P
         given: the same problem with the weights as this framework stores them.
         processes: processes of implementations.
     """
-    chosen, reason = choose(framework, given.case)
-    if not chosen:
-        return Outcome(framework.implementations[0], reason=reason)
-    try:
-        adapter = processes.start(chosen)
-        if reason := adapter.supports(given.case) or "":
-            return Outcome(chosen, reason=reason)
-        dialect = adapter.dialect(given.case)
-        expectation = Oracle(None).expect(expected, adapter.profile(given.case), dialect)
-        verdict = judge(expected, adapter.solve(given), expectation)
-    except (WorkerError, RejectedCaseError) as error:
-        return Outcome(chosen, reason=str(error))
+    reasons = []
+    for name in framework.implementations:
+        adapter = registry.load(name)
+        try:
+            reason = installed.missing(adapter) or Adapter.supports(adapter, given.case)
+            if not (reason := reason or processes.start(name).supports(given.case)):
+                return _judge(processes.start(name), expected, given)
+            reasons.append(reason)
+        except (WorkerError, RejectedCaseError) as error:
+            reasons.append(f"{name}: {error}")
+    return Outcome(framework.implementations[0], reason="; ".join(dict.fromkeys(reasons)))
+
+
+def _judge(adapter: Adapter, expected: Problem, given: Problem) -> Outcome:
+    """Returns how the solution of one problem compares with the expectation of another one."""
+    dialect = adapter.dialect(given.case)
+    expectation = Oracle(None).expect(expected, adapter.profile(given.case), dialect)
+    verdict = judge(expected, adapter.solve(given), expectation)
     reasons = "; ".join(tensor.reason for tensor in verdict.tensors if tensor.reason)
-    return Outcome(chosen, verdict.error_ratio, reasons)
+    return Outcome(adapter.name, verdict.error_ratio, reasons)
 
 
 class _Processes:
