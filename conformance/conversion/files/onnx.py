@@ -1,7 +1,6 @@
 """``.onnx``: the LSTM nodes of a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from conformance.conversion.files.contents import Contents, library, parsing
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Array, Lstm
 from conformance.errors import UserError
-from conformance.verdict.problem import make_problem
+from conformance.verdict.problem import Problem
 from reference.activations import ACTIVATIONS
 
 _INPUTS = {"W": 1, "R": 2, "B": 3, "P": 7}
@@ -55,7 +54,8 @@ def write(lstms: Sequence[Lstm]) -> bytes:
         raise UserError(f"a model has one input, but {len(lstms)} LSTMs were found: {names}. Use --layer or --stack")
     [lstm] = lstms
     case = lstm.case().model_copy(update={"initial_state": "omitted"})
-    model = build_model(replace(make_problem(case), parameters=lstm.parameters))
+    x = np.zeros((case.seq_len, 3, case.input_size), next(iter(lstm.parameters.values())).dtype)
+    model = build_model(Problem(case, lstm.parameters, x, None, None, None, {}, {}))
     for value in (*model.graph.input, *model.graph.output):
         axes = ("time", "batch") if value.name in ("input", "output") else ("", "batch")
         for axis, dimension in zip(axes, value.type.tensor_type.shape.dim, strict=False):
