@@ -36,6 +36,40 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter,
     assert deviation(adapter, SHORT | options) < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("adapter", "use"),
+    [
+        (TorchLSTMExport(), {"built_batch": 3, "saved": True, "frozen": ("weight_hh_l0",)}),
+        (
+            TorchLSTMExport(),
+            {"memory": "strided", "initial_state": "omitted", "earlier_calls": ("more-rows", "no-grad")},
+        ),
+        (TorchLSTMDecomposed(), {"built_batch": 3, "saved": True, "cotangents": ("h_n",)}),
+        (TorchLSTMCompiled(), {"built_seq_len": 1, "earlier_calls": ("other-mode",)}),
+    ],
+    ids=str,
+)
+def test_equals_the_reference_in_each_use(
+    deviation: Callable[..., float], adapter: Adapter, use: dict[str, Any]
+) -> None:
+    assert deviation(adapter, SHORT | use) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        ({"built_seq_len": 3}, "your code specialized it to be a constant"),
+        ({"built_batch": 1}, "export 0/1 specialized due to hint of 1"),
+    ],
+)
+def test_torch_export_refuses_what_is_reported_as_unsupported(
+    case: Callable[..., Case], use: dict[str, Any], words: str
+) -> None:
+    assert "torch.export" in (TorchLSTMExport().supports(case(**SHORT | use)) or "")
+    with pytest.raises((ValueError, AssertionError, RuntimeError), match=words):
+        TorchLSTMExport().solve(make_problem(case(**SHORT | use)))
+
+
 @by_name
 def test_passes_the_adapter_check(case: Callable[..., Case], adapter: Adapter) -> None:
     few: list[dict[str, Any]] = [{}, {"dtype": "float32", "check": ("output", "h_n")}, {"lengths": "ragged"}]
