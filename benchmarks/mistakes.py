@@ -8,14 +8,14 @@ shipped cases. Then three explanations are compared with the truth:
   at the sizes of the probes, or explains only some probes. Otherwise they are *false*.
 - the causes from the catalogue, for the first and the last failing case, compared in the same way.
 - the condition on options and sizes, found from half of the cases. It is correct if it agrees with the outcomes of at
-  least 98 % of the other half. It is looked for if at least 6 cases fail, and 6 and 20 % of the cases pass.
+  least 98 % of the other half. It is looked for if there is one mistake, at least 6 cases fail, and 6 and 20 % of the
+  cases pass.
 
 Even seeds are for tuning the engines. Report odd seeds.
 """
 
 import argparse
 import random
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,20 +26,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.arguments import make_parser
+from benchmarks.explanations import judge_catalogue, judge_dissection
 from benchmarks.grammar.broken import Broken
 from benchmarks.grammar.draw import KINDS, Drawn, draw
-from benchmarks.grammar.mistake import Mistake
-from benchmarks.grammar.wording import read
 from conformance import threads
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.size import operations
-from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect, solve
-from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.experiment.dissection import dissect
-from conformance.defects.experiment.findings import Dissection, Finding
-from conformance.defects.experiment.probes import probe
 from conformance.defects.experiment.trial import Subject
 from conformance.results import when
 from conformance.run.runner import blank
@@ -57,10 +51,6 @@ MIN_CASES = 6
 """Smallest number of passing cases, and of failing ones, with which a condition is looked for."""
 MIN_PASSING_SHARE = 0.2
 """Smallest share of passing cases with which a condition is looked for."""
-_HELD_OUT = 7
-"""Draw of the problems on which explanations are tested. No engine uses it."""
-_SAME = 1e-9
-"""Relative difference below which two solutions in float64 are the same."""
 KINDS_WITHOUT_ENGINE = ("activations", "history", "precision")
 
 
@@ -71,8 +61,8 @@ class Outcome:
     Attributes:
         drawn: its mistakes.
         detected: whether a shipped case fails.
-        experiment: ``correct``, ``narrow``, ``false`` or ``none``; ``unread`` if a finding cannot be read back.
-        catalogue: the same for the causes from the catalogue.
+        experiment: verdict on the findings of the dissection, see ``benchmarks.explanations``.
+        catalogue: verdict on the causes from the catalogue.
         condition: whether the condition is correct; None if there is none to be found.
         findings: text of the verified findings.
         seconds: CPU seconds of the dissection.
@@ -139,14 +129,15 @@ def measure(drawn: Drawn) -> Outcome:
         if not conforms:
             failing.append(JudgedSolution(problem, solution, expectation, Dialect()))
     outcome.detected = bool(failing)
-    if all(mistake.role != "history" for mistake in drawn.mistakes):  # Whether these fail depends on earlier cases.
+    # Two mistakes have two conditions. Whether one of the kind ``history`` fails depends on earlier cases.
+    if len(drawn.mistakes) == 1 and drawn.kind != "history":
         outcome.condition = _condition_is_correct(results["fail"], results["pass"])
-    outcome.catalogue = _judge_catalogue(drawn, [failing[0], failing[-1]] if failing else [])
+    outcome.catalogue = judge_catalogue(drawn, [failing[0], failing[-1]] if failing else [])
     start = time.process_time()
     result = dissect(Subject(Broken(drawn.mistakes), Oracle(None)))
     outcome.seconds = time.process_time() - start
     outcome.findings = [finding.what for finding in result.findings if finding.verified]
-    outcome.experiment = _judge_dissection(drawn, result)
+    outcome.experiment = judge_dissection(drawn, result)
     return outcome
 
 
@@ -174,120 +165,6 @@ def _condition_is_correct(failing: Sequence[Case], passing: Sequence[Case]) -> b
         return False
     agrees = [found.holds(when.facts_of(blank(case, "", "pass"))) == fails for case, fails in rest]
     return sum(agrees) >= CLOSE * len(agrees)
-
-
-def _judge_catalogue(drawn: Drawn, failing: Sequence[JudgedSolution]) -> str:
-    """Compares the causes from the catalogue with the truth."""
-    verdicts = []
-    for judged in failing:
-        found = diagnose(judged, CATALOGUE)
-        for cause in found.causes if found else ():
-            if not cause.like_best:
-                continue
-            if not _behaves_like(cause.defect, drawn, judged.problem.case):
-                verdicts.append("false")
-            else:
-                everywhere = all(_behaves_like(cause.defect, drawn, case) for case in drawn.cases)
-                verdicts.append("correct" if everywhere else "narrow")
-    return next((each for each in ("correct", "false", "narrow") if each in verdicts), "none")
-
-
-def _behaves_like(defect: Defect, drawn: Drawn, case: Case) -> bool:
-    """Returns whether a defect gives the results of the mistakes on a held-out problem."""
-    case = case.model_copy(update={"dtype": "float64"})
-    problem = make_problem(case, _HELD_OUT)
-    with np.errstate(all="ignore"):
-        predicted = solve(defect, problem, Dialect()) if defect.applies_to(case) else {}
-    return bool(predicted) and _is_same(predicted, _true_solution(drawn.mistakes, problem))
-
-
-def _judge_dissection(drawn: Drawn, result: Dissection) -> str:
-    """Compares the verified findings with the truth."""
-    if not result.repeats:
-        return _judge_history(drawn, result)
-    verified = [finding for finding in result.findings if finding.verified]
-    if not verified:
-        return _judge_precision(drawn) if result.imprecise and not result.failing else "none"
-    tested = {name for finding in verified for name in finding.probes}
-    for name in sorted(tested):
-        explanation = _explanation(verified, name)
-        if explanation is None:
-            return "unread"
-        if not _reproduces(explanation, drawn, probe(name, result.probed[name])):
-            return "false"
-    if result.unexplained:
-        return "narrow"
-    wide = [_reproduces(_explanation(verified, _like(case, tested)), drawn, case) for case in drawn.cases]
-    return "correct" if all(wide) else "narrow"
-
-
-def _judge_history(drawn: Drawn, result: Dissection) -> str:
-    """Compares the tensors that do not repeat with those that depend on earlier calls."""
-    mistake, *others = drawn.mistakes
-    if mistake.role != "history":
-        return "false" if all(each.role != "history" for each in others) else "narrow"
-    found: set[str] = set()
-    for finding in result.findings:
-        if changes := re.match(r"does not repeat: (.*) changes? when", finding.what):
-            found |= {name.partition("_l")[0] for name in changes[1].split(", ")}
-    if others:
-        return "narrow"
-    if mistake.change.verb == "carried":
-        probes = {name for finding in result.findings for name in finding.probes}
-        return "correct" if all(name.startswith("no initial state") for name in probes) else "false"
-    return "correct" if found == set(mistake.kinds) else "narrow"
-
-
-def _judge_precision(drawn: Drawn) -> str:
-    """Judges the finding that float64 is only as precise as float32."""
-    single = {each.change.verb for each in drawn.mistakes if each.role == "rounding" and each.change.value == 24}
-    return "none" if len(single) < len(drawn.mistakes) else "correct" if single == {"all"} else "narrow"
-
-
-def _like(case: Case, probes: set[str]) -> str:
-    """Returns the one of some probes whose options are most like those of a case."""
-    wanted = {
-        "lengths": case.lengths is not None,
-        "both directions": case.direction == "bidirectional",
-        "reverse": case.direction == "reverse",
-        "no initial state": not case.gives_state,
-        "no biases": not case.bias,
-        "two layers": case.num_layers > 1,
-        "one step": case.seq_len == 1,
-        "one row": case.rows == 1,
-    }
-    return max(sorted(probes), key=lambda name: sum((option in name) == has for option, has in wanted.items()))
-
-
-def _explanation(verified: Sequence[Finding], name: str) -> list[Mistake] | None:
-    """Returns the mistakes that the findings on a probe describe; None if one cannot be read."""
-    found: list[Mistake] = []
-    for finding in verified:
-        if name in finding.probes:
-            mistakes = read(finding.what)
-            if mistakes is None:
-                return None
-            found += mistakes
-    return found
-
-
-def _reproduces(explanation: Sequence[Mistake] | None, drawn: Drawn, case: Case) -> bool:
-    """Returns whether an explanation gives the results of the mistakes on a held-out problem."""
-    if explanation is None:
-        return False
-    problem = make_problem(case.model_copy(update={"dtype": "float64"}), _HELD_OUT)
-    return _is_same(Broken(explanation).solve(problem), _true_solution(drawn.mistakes, problem))
-
-
-def _true_solution(mistakes: Sequence[Mistake], problem: Problem) -> Any:
-    return Broken(mistakes).solve(problem)
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    return all(
-        np.allclose(array, other[name], rtol=_SAME, atol=_SAME * max(1.0, float(np.abs(array).max(initial=0.0))))
-        for name, array in one.items()
-    )
 
 
 # --------------------------------------------------------------------------- the table

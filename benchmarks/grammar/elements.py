@@ -24,7 +24,6 @@ FACTORS: Mapping[str, Any] = {
     "B": lambda case: float(case.rows or 1),
     "T": lambda case: float(case.seq_len),
     "1.01": lambda _: 1.01,
-    "0": lambda _: 0.0,
 }
 _PARTNERS = {"h_0": "c_0", "c_0": "h_0", "h_n": "c_n", "c_n": "h_n"}
 

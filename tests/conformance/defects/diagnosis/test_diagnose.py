@@ -14,7 +14,6 @@ from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.compose import compose, with_gradients_as_read
 from conformance.defects.diagnosis.diagnose import Diagnosis, diagnose
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
-from conformance.verdict import oracle
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
@@ -111,13 +110,17 @@ def test_diagnosis_recognises_a_loader_that_leaves_gradients_as_read() -> None:
     assert with_gradients_as_read(NO_GRADIENT_OF_H_N) is None
 
 
-def test_diagnosis_recognises_a_loader_that_copies_a_layer() -> None:
+def test_a_loader_that_copies_leaves_the_gradient_of_each_copy() -> None:
     problem = make_problem(make_case())
-    first = problem.parameters["weight_hh_l0"]
-    loaded = {name: first if name.startswith("weight_hh") else array for name, array in problem.parameters.items()}
-    solution = oracle.solve(replace(problem, parameters=loaded), Dialect())
-    found = explain(problem, {name: np.asarray(array, np.float32) for name, array in solution.items()})
-    assert ids(found) == ["weight_hh-of-first-layer-in-all-gradients-too"]
+    copies = BY_ID["weight_hh-of-first-layer-in-all"]
+    variant = with_gradients_as_read(copies)
+    assert variant is not None
+    # Each layer has its own weights, which are equal.
+    loaded = replace(
+        problem, parameters={**problem.parameters, "weight_hh_l1": np.array(problem.parameters["weight_hh_l0"])}
+    )
+    solution = {name: np.asarray(array, np.float32) for name, array in expect(loaded).values.items()}
+    assert ids(explain(problem, solution, pairs=False)) == [variant.id]
 
 
 def test_diagnosis_finds_two_defects_at_once() -> None:
