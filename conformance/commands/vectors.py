@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, load_selected, shipped_cases
 from conformance.cases.select import Selection
@@ -17,7 +18,7 @@ from conformance.results import atomic
 from conformance.run.rejection import describe, reason
 from conformance.vectors import build, check, files, node_tests, sets
 from conformance.vectors.sets import VectorSet
-from conformance.verdict.oracle import Oracle, RejectedCaseError, default_cache
+from conformance.verdict.oracle import Oracle, RejectedCaseError
 
 _CUSTOM = "vectors"
 """Name of a set that is not a named one."""
