@@ -284,16 +284,16 @@ The LSTMs are found by the names and shapes of tensors, in a checkpoint of any s
 written. What has no exact counterpart is reported, or refused with the reason. No framework is needed, except torch for
 .pt files.
 
-  framework      files that it can be read from        files that can be written
-  torch          .pt .pth .safetensors .npz             .pt .safetensors .npz
-  keras          .keras .weights.h5 .h5 (Keras 2)       .weights.h5 .safetensors .npz
-  onnx           .onnx                                  .onnx
-  flax, nnx      .msgpack .safetensors .npz             .msgpack .safetensors .npz
-  mlx            .safetensors .npz                      .safetensors .npz
-  equinox        .eqx .safetensors .npz                 .eqx .safetensors .npz
-  haiku          .npz .safetensors                      .npz .safetensors
-  paddle         .pdparams .safetensors .npz            .pdparams .safetensors .npz
-  openvino, block_lstm, block_lstm_v2: arrays of the operators' names, as .npz or .safetensors
+  framework    reads                         writes
+  torch        .pt .pth                      .pt .pth
+  keras        .weights.h5 .keras .h5        .weights.h5
+  onnx         .onnx                         .onnx
+  flax, nnx    .msgpack                      .msgpack
+  equinox      .eqx                          .eqx
+  paddle       .pdparams                     .pdparams
+
+.safetensors and .npz hold the arrays of any framework: of these, and of mlx, haiku, openvino, block_lstm and
+block_lstm_v2.
 
 --check builds both layers in the installed frameworks with the converted weights, runs a drawn input, and compares both
 with the reference. The file is written only if both conform; otherwise the exit code is 1, or 3 if a framework is

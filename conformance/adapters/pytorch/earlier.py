@@ -22,8 +22,8 @@ def make_calls(module: Any, call: Callable[[Case, uses.Named], dict[str, Any]], 
     import torch
 
     for word, earlier in uses.earlier_problems(problem):
-        given = _torch.to_arguments(earlier, dtype)
         differentiates = "gradients" in problem.case.check and word not in ("no-grad", "error")
+        given = _torch.to_arguments(earlier, dtype, grad=differentiates and "input" not in problem.case.frozen)
         with torch.set_grad_enabled(differentiates), _torch.quietly():
             if word == "error":
                 with suppress(Exception):

@@ -39,6 +39,12 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"clip": 100.0},
         {"activations": ("hard_sigmoid_6", "scaled_tanh", "elu")},
         {"activations": ("hard_sigmoid", "affine", "tanh", "sigmoid", "leaky_relu", "softsign"), **BOTH_WAYS},
+        {"chunks": (1, 3), "num_layers": 2},
+        {"initial_state": "h_0-given", "hidden_size": (4, 2)},
+        {"initial_state": "c_0-given", "memory": "expanded"},
+        {"earlier_calls": ("longer", "fewer-rows", "error"), "lengths": "ragged", **BOTH_WAYS},
+        {"saved": True, "memory": "strided", "batch_first": True},
+        {"batching": "alone", "memory": "read-only"},
     ],
     "onnx.reference": [{"direction": "reverse"}, {"peepholes": True, **BOTH_WAYS}],
     "openvino[onnx]": [
