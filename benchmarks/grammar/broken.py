@@ -12,6 +12,7 @@ from benchmarks.grammar.elements import Arrays, LinearMap, directions
 from benchmarks.grammar.mistake import RESULTS, STATES, Mistake
 from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
+from conformance.cases.features import DTYPES
 from conformance.verdict.problem import Problem, round_to
 from reference.cell import Cell
 from reference.network import Trace
@@ -24,6 +25,11 @@ class Broken(Adapter):
         mistakes: the mistakes. Those whose conditions a case does not meet change nothing in it.
     """
 
+    features = frozenset(
+        {"layers", "bidirectional", "reverse", "lengths", "dropout", "no bias", "unbatched", "batch first"}
+        | {"state omitted", "gradients", *DTYPES}
+    )
+
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.name = "broken"
         self.mistakes = tuple(mistakes)
@@ -31,8 +37,7 @@ class Broken(Adapter):
 
     def supports(self, case: Case) -> str | None:
         """Refuses what a plain LSTM does not have."""
-        plain = case.is_plain and case.model.is_uniform and not case.proj_size and case.mask == "right"
-        return None if plain and not case.drops and not case.input_nan else "it is a plain LSTM"
+        return super().supports(case) or ("it has no dropout and no NaN" if case.drops or case.input_nan else None)
 
     def solve(self, problem: Problem) -> Solution:
         """Solves a problem with the mistakes."""

@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, load_selected, shipped_cases
 from conformance.cases.select import Selection
@@ -16,7 +18,7 @@ from conformance.results import atomic
 from conformance.run.rejection import describe, reason
 from conformance.vectors import build, check, files, node_tests, sets
 from conformance.vectors.sets import VectorSet
-from conformance.verdict.oracle import Oracle, RejectedCaseError, default_cache
+from conformance.verdict.oracle import Oracle, RejectedCaseError
 
 _CUSTOM = "vectors"
 """Name of a set that is not a named one."""
@@ -38,12 +40,15 @@ def _export(args: argparse.Namespace) -> int:
     else:
         cases = Selection(args.expression, tuple(args.tags)).cases(load_selected(args.files, args.tags))
         features = sets.parse_features(args.features.split(",")) if args.features else None
-        wanted = {_CUSTOM: VectorSet(features, tuple(args.dtypes), max_numbers=None)}
+        wanted = {_CUSTOM: VectorSet(features, tuple(args.dtypes), args.max_numbers)}
     if args.format == "onnx":
         cases = [case for case in cases if node_tests.is_specified(case)]
         wanted = {name: node_tests.restrict(each) for name, each in wanted.items()}
     for name, each in wanted.items():
-        _write_set(args, name, each.select(cases))
+        selected = each.select(cases)
+        if large := len(replace(each, max_numbers=None).select(cases)) - len(selected):
+            print(f"left out because of more than {each.max_numbers:,} numbers: {large}")
+        _write_set(args, name, selected)
     return 0
 
 

@@ -9,7 +9,7 @@ from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.defects.defect import Defect
 from conformance.defects.power.kill_matrix import REQUIRED
-from conformance.vectors.document import Mistake, Tensor, Vector, VectorFile
+from conformance.vectors.document import Mistake, Probe, Tensor, Vector, VectorFile
 from conformance.vectors.probe import choose_probe
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem, make_problem
@@ -46,7 +46,9 @@ def build_file(name: str, cases: Sequence[Case], masks: Sequence[int], oracle: O
     return VectorFile(name=name, mistakes=mistakes, vectors=vectors)
 
 
-def build_vector(case: Case, flags: Sequence[str], detected: Sequence[Defect | None], oracle: Oracle) -> Vector:
+def build_vector(
+    case: Case, flags: Sequence[str], detected: Sequence[Defect | None], oracle: Oracle, probe: Probe | None = None
+) -> Vector:  # fmt: skip
     """Builds the vector of a case.
 
     Args:
@@ -54,6 +56,7 @@ def build_vector(case: Case, flags: Sequence[str], detected: Sequence[Defect | N
         flags: ids of the most distinctive mistakes that the case detects.
         detected: for each mistake of the file, the defect if the case detects it.
         oracle: source of the expected results.
+        probe: the probe; None to choose the best one.
 
     Raises:
         RejectedCaseError: the case cannot be judged.
@@ -66,7 +69,7 @@ def build_vector(case: Case, flags: Sequence[str], detected: Sequence[Defect | N
         features=features(case),
         flags=list(flags),
         detects="".join("0" if defect is None else "1" for defect in detected),
-        probe=choose_probe(problem, expectation, detected),
+        probe=probe or choose_probe(problem, expectation, detected),
         options=case.model_dump(mode="json", exclude=_NOT_OPTIONS),
         given=_tensors(_given(problem)),
         expected=_tensors(expectation.values),

@@ -1,18 +1,20 @@
 """Verifies the vectors of a file: checksums, values, agreement with the reference, and the mistakes they detect."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from conformance.cases.case import Case
+from conformance.defects.defect import Defect
 from conformance.defects.power import screening
 from conformance.defects.power.kill_matrix import REQUIRED
 from conformance.vectors.build import build_vector
 from conformance.vectors.document import Tensor, Vector, VectorFile
+from conformance.vectors.probe import wrong_predictions
 from conformance.verdict.oracle import Oracle, RejectedCaseError
-from conformance.verdict.problem import make_problem
+from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 
 _SHARE_OF_BUDGET = 1e-3
@@ -47,14 +49,27 @@ def _check(vector: Vector, ids: list[str], oracle: Oracle) -> Iterator[str]:
     detected = screening.detected(problem, expectation, Dialect(), [_BY_ID[name] for name in ids if name in _BY_ID])
     if wrong := sorted(claimed ^ set(detected)):
         yield f"detects is wrong for {', '.join(wrong)}"
-    right = build_vector(case, vector.flags, [_BY_ID[name] if name in claimed else None for name in ids], oracle)
+        return
+    defects = [_BY_ID[name] if name in claimed else None for name in ids]
+    right = build_vector(case, vector.flags, defects, oracle, vector.probe)
     if vector.features != right.features:
         yield f"has features {', '.join(vector.features)}, expected {', '.join(right.features)}"
     if vector.tensors.keys() != right.tensors.keys():
         yield f"has other arrays than expected: {', '.join(sorted(vector.tensors.keys() ^ right.tensors.keys()))}"
         return
+    if wrong := _wrongly_predicted(vector, ids, problem, defects):
+        yield f"probe predicts wrong values for {', '.join(wrong)}"
     for name, got in vector.tensors.items():
         yield from _compare(name, got, right, case)
+
+
+def _wrongly_predicted(
+    vector: Vector, ids: list[str], problem: Problem, defects: Sequence[Defect | None]
+) -> list[str]:  # fmt: skip
+    probe = vector.probe
+    if probe.tensor not in vector.expected or not 0 <= probe.element < len(vector.expected[probe.tensor].data):
+        return ["all mistakes, because its element does not exist"]
+    return [ids[i] for i in wrong_predictions(probe, problem, defects) if ids[i] in _BY_ID]
 
 
 def _compare(name: str, got: Tensor, right: Vector, case: Case) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Arrays, Defect, solve
 from conformance.vectors.document import Probe
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem
@@ -25,24 +25,39 @@ def choose_probe(problem: Problem, expectation: Expectation, defects: Sequence[D
         expectation: the expected results.
         defects: for each mistake of the file, the defect if the vector detects it.
     """
-    predictable = {i: each for i, each in enumerate(defects) if each is not None and each.lift is reference.float64}
-    with np.errstate(all="ignore"):  # A defect may overflow.
-        solutions = {i: solve(defect, problem, Dialect()) for i, defect in predictable.items()}
+    solutions = _solve(problem, defects)
     best, most = ("", 0), -1
     for tensor, expected in expectation.values.items():
-        counts = _count_values([solution[tensor] for solution in solutions.values()], expected)
+        counts = _count_values([each[tensor] for each in solutions if each], expected)
         element = int(np.argmax(counts))
         if counts[element] > most:
             best, most = (tensor, element), counts[element]
     tensor, element = best
-    values = {i: float(solution[tensor].flat[element]) for i, solution in solutions.items()}
-    predicted = {i: round(value, _DIGITS) for i, value in values.items() if np.isfinite(value)}
-    return Probe(
-        tensor=tensor,
-        element=element,
-        within=max(_WITHIN, 4 * float(expectation.budget[tensor].flat[element])),
-        predicted=[predicted.get(i) for i in range(len(defects))],
-    )
+    within = max(_WITHIN, 4 * float(expectation.budget[tensor].flat[element]))
+    return Probe(tensor=tensor, element=element, within=within, predicted=_read(solutions, tensor, element))
+
+
+def wrong_predictions(probe: Probe, problem: Problem, defects: Sequence[Defect | None]) -> list[int]:
+    """Returns the places of the mistakes that a probe predicts wrongly. Arguments as in ``choose_probe``."""
+    right = _read(_solve(problem, defects), probe.tensor, probe.element)
+    given = enumerate(zip(probe.predicted, right, strict=True))
+    # On another machine, a value may be rounded to the other side.
+    return [i for i, (a, b) in given if (a is None) != (b is None) or abs((a or 0.0) - (b or 0.0)) > 2 * 10.0**-_DIGITS]
+
+
+def _solve(problem: Problem, defects: Sequence[Defect | None]) -> list[Arrays | None]:
+    """Returns the results of each defect; None for no defect, and for one that depends on the order of rounding."""
+    with np.errstate(all="ignore"):  # A defect may overflow.
+        return [
+            solve(defect, problem, Dialect()) if defect is not None and defect.lift is reference.float64 else None
+            for defect in defects
+        ]
+
+
+def _read(solutions: Sequence[Arrays | None], tensor: str, element: int) -> list[float | None]:
+    """Returns an element of each solution, rounded; None if it is not finite."""
+    values = [float(each[tensor].flat[element]) if each else np.nan for each in solutions]
+    return [round(value, _DIGITS) if np.isfinite(value) else None for value in values]
 
 
 def _count_values(solved: Sequence[NDArray[np.float64]], expected: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ class VectorSet:
         features: features that a case may have, besides its dtype; None for any. Without ``gradients``, only results of
             the forward pass are compared.
         dtypes: dtypes that a case may have; empty for any.
-        max_numbers: largest number of numbers in a vector, which has about 15 bytes for each; None for any.
+        max_numbers: largest number of numbers in a vector, with about 15 bytes for each; None for any.
     """
 
     features: frozenset[str] | None

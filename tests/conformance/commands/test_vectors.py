@@ -36,6 +36,12 @@ def test_minimal_keeps_only_cases_that_add_a_mistake(project: Path, monkeypatch:
     assert names(project) == ["cases/small.yaml::ragged", "cases/small.yaml::both-ways"]
 
 
+def test_large_vectors_are_left_out(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export("cases", "--max-numbers", "700", "--features", "plain,bidirectional") == 0
+    assert "left out because of more than 700 numbers: 1\n" in capsys.readouterr().out
+    assert names(project) == ["cases/small.yaml::plain"]
+
+
 def test_a_damaged_file_fails_the_check(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export("cases", "-k", "plain", "--features", "plain") == 0
     path = project / "out" / "vectors.json"

@@ -32,6 +32,10 @@ def scaled(tensors: dict[str, Tensor], name: str, factor: float) -> dict[str, Te
     return tensors | {name: tensor.model_copy(update={"data": data})}
 
 
+def moved_probe(vector: Vector, element: int) -> dict[str, Any]:
+    return {"probe": vector.probe.model_copy(update={"element": element})}
+
+
 def test_a_right_file_has_no_mistakes() -> None:
     assert mistakes_after(lambda _: {}) == []
 
@@ -49,6 +53,8 @@ def test_a_changed_number_does_not_match_the_checksum() -> None:
         (lambda v: {"budget": scaled(v.budget, "h_n", 1.1)}, "budget/h_n differs from the budget of the reference"),
         (lambda v: {"given": v.given | {"extra": v.given["h_0"]}}, "has other arrays than expected: given/extra"),
         (lambda _: {"features": ["float32"]}, "has features float32, expected gradients, float32"),
+        (lambda v: moved_probe(v, 0), "probe predicts wrong values for gates-read-"),
+        (lambda v: moved_probe(v, 999), "probe predicts wrong values for all mistakes"),
         (lambda v: {"options": v.options | {"dtype": "float8"}}, "options: Input should be 'float64'"),
     ],
 )  # fmt: skip

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch._dynamo.utils import counters
 
 from conformance.adapters import Adapter
 from conformance.adapters.check import check_adapter
@@ -104,6 +103,7 @@ def test_an_exported_program_has_one_lstm_and_a_decomposed_one_has_none(case: Ca
 
 
 def test_everything_is_compiled_to_one_graph(case: Callable[..., Case]) -> None:
+    counters = torch._dynamo.utils.counters
     counters.clear()
     TorchLSTMCompiled().solve(make_problem(case(**SHORT)))
     assert counters["stats"]["unique_graphs"] == 1
