@@ -120,6 +120,10 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
             "returns output with the units in reverse order" + CORRECT,
         ),
         (
+            Altered("rows", after=broken.roll_rows_of_h_n),
+            "returns h_n from the row before, around the ends" + CORRECT,
+        ),
+        (
             Altered("some-units", after=broken.scale_units_of_c_n),
             "returns c_n in units 1, 3 multiplied by 1.25" + CORRECT,
         ),
@@ -128,7 +132,7 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
     ],
     ids=lambda value: value.name if isinstance(value, Adapter) else "",
 )
-def test_units_and_factors_are_found(adapter: Adapter, what: str) -> None:
+def test_units_shifts_and_factors_are_found(adapter: Adapter, what: str) -> None:
     assert verified(adapter, ("one layer",)) == {what: ("one layer",)}
 
 
