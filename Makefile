@@ -9,7 +9,10 @@ JS := harnesses/js
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints/ci.txt -e
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
-.PHONY: run test js lint-js dist audit site clean
+# Hundreds of processes import the suite. Without bytecode, each compiles it again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test js lint-js vectors dist audit site clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)
@@ -27,13 +30,17 @@ test: $(TOOLS)
 # The page's scripts, and the harnesses in JavaScript; needs Node.js.
 lint-js:
 	npx --yes eslint@9.39.5 --config tests/eslint.config.mjs \
-	  conformance/reports/page conformance/known/reproductions harnesses/js tests/eslint.config.mjs
+	  conformance/reports/page conformance/known/reproductions harnesses/js vectors tests/eslint.config.mjs
 
 # Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
 js: $(FRAMEWORKS)
 	npm ci --ignore-scripts --prefix $(JS)
 	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' \
 	  -i 'cmd:node $(JS)/onnxruntime-node.mjs' -i 'cmd:node $(JS)/onnxruntime-web.mjs'
+
+# Writes the vectors of this repository again, after a change of cases or defects.
+vectors: $(FRAMEWORKS)
+	$(BIN)/conformance vectors export --set core --minimal --output vectors
 
 # The files of a release, byte for byte the same for the same commit, checked as the package index checks them. What the
 # suite itself needs is listed in sbom.json, in the format of CycloneDX.

@@ -17,6 +17,7 @@ from mkdocs.structure.pages import Page
 
 import conformance
 from conformance.cases import schema
+from conformance.known import divergences, findings
 
 ROOT = Path(__file__).parents[1]
 COPIED = {
@@ -35,6 +36,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, page in COPIED.items():
         _add(files, config, page, (ROOT / source).read_text(encoding="utf-8"))
     _add(files, config, "case-options.md", "\n".join(_case_options()))
+    files.remove(files.src_uris["findings.md"])
+    entries = divergences.shipped()
+    _add(files, config, "findings.md", findings.overview(entries, pages="findings"))
+    for entry in entries:
+        _add(files, config, f"findings/{entry.id}.md", "\n".join([f"# {entry.id}\n", *findings.details(entry)]))
     _add(files, config, "api.md", "\n".join(_api()))
     _add(files, config, "site.css", (ROOT / "site" / "site.css").read_text(encoding="utf-8"))
     return files

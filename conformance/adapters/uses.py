@@ -126,8 +126,8 @@ def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
 
 def refuse_model(case: Case) -> str | None:
     """Returns the reason why no model with fixed inputs can run a case; None if it can."""
-    if case.chunks and not case.gives_state:
-        return "a model without inputs for the initial states cannot continue a sequence"
+    if case.chunks and len(case.given_states) < 2:
+        return "a model without inputs for both initial states cannot continue a sequence"
     return None
 
 

@@ -16,6 +16,8 @@ from conformance.defects.diagnosis.shrink import resized
 T = TypeVar("T")
 
 _SIZES = ("num_layers", "seq_len", "batch", "hidden_size", "input_size", "proj_size")
+_LISTS = frozenset({"check", "cotangents", "earlier_calls", "frozen"})
+"""Options that are lists of independent items."""
 _SIMPLEST: tuple[dict[str, Any], ...] = ({"initial_state": "zero"}, {"bias": False}, {"seed": None})
 """Options with simpler values, in the order in which they are tried."""
 
@@ -64,6 +66,8 @@ class _Shrinker:
         for name in _SIZES:
             self._reduce(name)
         self._drop_options()
+        for name in sorted(_LISTS & _options(self._case).keys()):
+            self._shorten(name)
         for changes in _SIMPLEST:
             self._try(partial(_with, changes))
         return self._case
@@ -98,6 +102,12 @@ class _Shrinker:
             return
         kept = fewest(sizes, lambda some: self._is_deviating(_build(with_sizes(some)(_options(self._case)))))
         self._try(with_sizes(kept))
+
+    def _shorten(self, name: str) -> None:
+        """Leaves out items of a list."""
+        options = _options(self._case)
+        kept = fewest(options[name], lambda some: self._is_deviating(_build({**options, name: tuple(some)})))
+        self._try(partial(_with, {name: tuple(kept)}))
 
     def _reduce(self, name: str) -> None:
         """Reduces a size: to 1, 2 or 3, else by bisection. Assumes that larger sizes than a deviating one deviate."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from conformance.cases import uses
+from conformance.cases.documented import Documented
 from conformance.cases.uses import OTHER_GRADIENTS, RESULTS, SAME_RESULTS, Batching, EarlierCall, Memory, Result
 from reference.model import Direction, Model
 
@@ -43,10 +44,10 @@ _ACTIVATIONS: tuple[ActivationName, ...] = ("sigmoid", "tanh", "tanh")
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 
 
-class Case(BaseModel):
+class Case(Documented, BaseModel):
     """One configuration to check: options of the LSTM, input shape, distribution of values, and compared results."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input_size: Size
     """Number of input features, I."""

@@ -21,13 +21,13 @@ from rich.text import Text
 
 from conformance import __version__, system, threads
 from conformance.adapters import registry
+from conformance.cache import default_cache
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.environments import environment
 from conformance.environments.environment import Environment
 from conformance.errors import MISSING, UserError
 from conformance.results.record import plain
 from conformance.run.checkup import Checkup, check_import, check_packages
-from conformance.verdict.oracle import default_cache
 
 PACKAGES = ("numpy", "packaging", "pydantic", "pytest", "pytest-xdist", "PyYAML", "rich", "safetensors")
 """Distributions that the suite requires."""

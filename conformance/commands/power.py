@@ -17,6 +17,7 @@ from rich.console import Console
 
 from conformance import system
 from conformance.adapters import Adapter
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
@@ -31,7 +32,6 @@ from conformance.results import atomic
 from conformance.results.record import plain
 from conformance.run import implementations
 from conformance.run.rejection import describe, reason
-from conformance.verdict.oracle import default_cache
 
 _SECONDS_BETWEEN_LINES = 5.0
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from conformance import threads
 from conformance.adapters import Adapter, installed
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
@@ -36,7 +37,7 @@ from conformance.run import controls, implementations, pool
 from conformance.run.plan import Plan, digest, in_starting_order, make_plan, part, planned, without
 from conformance.run.rejection import describe, rejections
 from conformance.run.runner import Runner
-from conformance.verdict.oracle import Oracle, default_cache, prune
+from conformance.verdict.oracle import Oracle, prune
 from conformance.worker.client import Limits
 
 

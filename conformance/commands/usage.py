@@ -175,6 +175,35 @@ examples:
   conformance power --published                     compare with the test vectors that others publish
 """
 
+VECTOR_SETS = {
+    "plain": "one forward layer",
+    "lengths": "one layer in any direction, rows of different lengths",
+    "core": "layers, directions, lengths, memory layouts, with and without biases and initial states",
+    "sizes": "core with sizes beyond the blocks of kernels",
+    "gradients": "sizes with gradients",
+    "torch": "gradients with projections and dropout",
+    "float32": "all options with gradients",
+    "all": "all options with gradients, any dtype",
+}
+"""Descriptions of the sets in ``conformance.vectors.sets``, which imports NumPy."""
+
+_SET_LINES = "\n".join(f"  {name:9}  {about}" for name, about in VECTOR_SETS.items())
+
+VECTORS = f"""\
+Write test vectors for a test suite in any language: cases with their numbers, expected results, the budget of each
+element, and the mistakes that each vector detects. docs/vectors.md describes the format.
+
+named sets (float32, except for the last one; the first four without gradients):
+{_SET_LINES}
+
+examples:
+  conformance vectors export --set core --minimal --output vectors/
+  conformance vectors export --features plain,bidirectional,gradients --dtype float32 --output vectors/
+  conformance vectors export mine.yaml --format safetensors --output vectors/
+  conformance vectors export --set core --minimal --format onnx --output onnx-tests/
+  conformance vectors check vectors/core.json
+"""
+
 DOCTOR = """\
 Show what is installed: the suite and its dependencies, thread settings, the cache, and for each registered
 implementation the versions found, what is missing and the command that installs it.
@@ -255,16 +284,16 @@ The LSTMs are found by the names and shapes of tensors, in a checkpoint of any s
 written. What has no exact counterpart is reported, or refused with the reason. No framework is needed, except torch for
 .pt files.
 
-  framework      files that it can be read from        files that can be written
-  torch          .pt .pth .safetensors .npz             .pt .safetensors .npz
-  keras          .keras .weights.h5 .h5 (Keras 2)       .weights.h5 .safetensors .npz
-  onnx           .onnx                                  .onnx
-  flax, nnx      .msgpack .safetensors .npz             .msgpack .safetensors .npz
-  mlx            .safetensors .npz                      .safetensors .npz
-  equinox        .eqx .safetensors .npz                 .eqx .safetensors .npz
-  haiku          .npz .safetensors                      .npz .safetensors
-  paddle         .pdparams .safetensors .npz            .pdparams .safetensors .npz
-  openvino, block_lstm, block_lstm_v2: arrays of the operators' names, as .npz or .safetensors
+  framework    reads                         writes
+  torch        .pt .pth                      .pt .pth
+  keras        .weights.h5 .keras .h5        .weights.h5
+  onnx         .onnx                         .onnx
+  flax, nnx    .msgpack                      .msgpack
+  equinox      .eqx                          .eqx
+  paddle       .pdparams                     .pdparams
+
+.safetensors and .npz hold the arrays of any framework: of these, and of mlx, haiku, openvino, block_lstm and
+block_lstm_v2.
 
 --check builds both layers in the installed frameworks with the converted weights, runs a drawn input, and compares both
 with the reference. The file is written only if both conform; otherwise the exit code is 1, or 3 if a framework is

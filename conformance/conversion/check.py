@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+
 from conformance.adapters import Adapter, installed, registry
-from conformance.cases.case import Case
 from conformance.conversion.convert import Converted
 from conformance.conversion.framework import Framework
 from conformance.conversion.lstm import Array, Lstm
 from conformance.run import implementations
 from conformance.verdict.judge import judge
 from conformance.verdict.oracle import Oracle, RejectedCaseError
-from conformance.verdict.problem import Problem, make_problem
+from conformance.verdict.problem import Problem, round_to
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
 
@@ -55,26 +56,15 @@ def check(results: Sequence[Converted], frameworks: Sequence[Framework]) -> list
     outcomes = []
     with _Processes() as processes:
         for result in results:
-            problem = replace(make_problem(result.before.case()), parameters=_stored(result.before))
+            problem = _draw(result.before)
             for framework, lstm in zip(frameworks, (result.before, result.after), strict=True):
                 given = replace(problem, case=lstm.case(), parameters=_stored(lstm))
                 outcomes.append(_run(framework, problem, given, processes))
     return outcomes
 
 
-def choose(framework: Framework, case: Case) -> tuple[str, str]:
-    """Returns the name of the first installed implementation that supports a case; else empty and the reasons."""
-    reasons = []
-    for name in framework.implementations:
-        adapter = registry.load(name)
-        if not (reason := installed.missing(adapter) or Adapter.supports(adapter, case)):
-            return name, ""
-        reasons.append(reason)
-    return "", "; ".join(dict.fromkeys(reasons))
-
-
 def _run(framework: Framework, expected: Problem, given: Problem, processes: "_Processes") -> Outcome:
-    """Runs one implementation.
+    """Runs the first implementation of a framework that is installed and supports the case.
 
     Args:
         framework: framework of the weights.
@@ -82,20 +72,26 @@ def _run(framework: Framework, expected: Problem, given: Problem, processes: "_P
         given: the same problem with the weights as this framework stores them.
         processes: processes of implementations.
     """
-    chosen, reason = choose(framework, given.case)
-    if not chosen:
-        return Outcome(framework.implementations[0], reason=reason)
-    try:
-        adapter = processes.start(chosen)
-        if reason := adapter.supports(given.case) or "":
-            return Outcome(chosen, reason=reason)
-        dialect = adapter.dialect(given.case)
-        expectation = Oracle(None).expect(expected, adapter.profile(given.case), dialect)
-        verdict = judge(expected, adapter.solve(given), expectation)
-    except (WorkerError, RejectedCaseError) as error:
-        return Outcome(chosen, reason=str(error))
+    reasons = []
+    for name in framework.implementations:
+        adapter = registry.load(name)
+        try:
+            reason = installed.missing(adapter) or Adapter.supports(adapter, given.case)
+            if not (reason := reason or processes.start(name).supports(given.case)):
+                return _judge(processes.start(name), expected, given)
+            reasons.append(reason)
+        except (WorkerError, RejectedCaseError) as error:
+            reasons.append(f"{name}: {error}")
+    return Outcome(framework.implementations[0], reason="; ".join(dict.fromkeys(reasons)))
+
+
+def _judge(adapter: Adapter, expected: Problem, given: Problem) -> Outcome:
+    """Returns how the solution of one problem compares with the expectation of another one."""
+    dialect = adapter.dialect(given.case)
+    expectation = Oracle(None).expect(expected, adapter.profile(given.case), dialect)
+    verdict = judge(expected, adapter.solve(given), expectation)
     reasons = "; ".join(tensor.reason for tensor in verdict.tensors if tensor.reason)
-    return Outcome(chosen, verdict.error_ratio, reasons)
+    return Outcome(adapter.name, verdict.error_ratio, reasons)
 
 
 class _Processes:
@@ -119,10 +115,31 @@ class _Processes:
         return self._started[name]
 
 
+def _draw(lstm: Lstm) -> Problem:
+    """Returns a problem with the weights of an LSTM, and a drawn input and initial state.
+
+    ``make_problem`` would also draw weights, which takes long for large ones.
+    """
+    case, random = lstm.case(), np.random.default_rng(0)
+    rows, model = case.rows, case.model
+    drawn = {"input": random.normal(size=(case.seq_len, rows or 1, case.input_size))}
+    drawn |= {name: random.uniform(-1, 1, shape) for name, shape in model.state_shapes("h_0", rows).items()}
+    drawn |= {name: random.normal(size=shape) for name, shape in model.state_shapes("c_0", rows).items()}
+    given = _read_only({name: round_to(case.dtype, array) for name, array in drawn.items()})
+    x = given.pop("input")
+    outputs = {"output": (*x.shape[:-1], model.output_size())}
+    outputs |= {**model.state_shapes("h_n", rows), **model.state_shapes("c_n", rows)}
+    cotangents = _read_only({name: np.zeros(shape, x.dtype) for name, shape in outputs.items()})
+    return Problem(case, _stored(lstm), x, given, None, None, {}, cotangents)
+
+
 def _stored(lstm: Lstm) -> dict[str, Array]:
     """Returns the parameters as problems store them: bfloat16 as float32."""
-    parameters: dict[str, Array] = {}
-    for name, array in lstm.parameters.items():
-        parameters[name] = array.astype("float32") if array.dtype.name == "bfloat16" else array.copy()
-        parameters[name].flags.writeable = False
-    return parameters
+    narrow = lstm.dtype == "bfloat16"
+    return _read_only({name: array.astype("f4") if narrow else array[:] for name, array in lstm.parameters.items()})
+
+
+def _read_only(arrays: dict[str, Array]) -> dict[str, Array]:
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays

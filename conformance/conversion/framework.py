@@ -245,8 +245,29 @@ def directions(lstm: Lstm, layer: int) -> Iterator[tuple[str, dict[str, Array]]]
         yield suffix, layer_parameters(lstm.parameters, f"l{layer}{suffix}")
 
 
-@lru_cache(maxsize=64)
-def _shapes(layout: Layout, model: Model) -> Mapping[str, Shape]:
+def _shapes(layout: Layout, model: Model) -> dict[str, Shape]:
     """Returns the shapes of a layer's arrays by the layout's names."""
-    zeros = {name.removesuffix("_l0"): np.zeros(shape, np.float16) for name, shape in model.parameter_shapes().items()}
+    [hidden] = model.hidden_sizes
+    own = {
+        _INPUT: model.input_size,
+        _HIDDEN: hidden,
+        _INPUT + _HIDDEN: model.input_size + hidden,
+        3 * _HIDDEN: 3 * hidden,
+        4 * _HIDDEN: 4 * hidden,
+        _PROJECTION: model.proj_size,
+        _INPUT + _PROJECTION: model.input_size + model.proj_size,
+    }
+    small = _small_shapes(layout, model.bias, model.proj_size > 0, model.peepholes)
+    return {name: tuple(own[size] for size in shape) for name, shape in small.items()}
+
+
+_INPUT, _HIDDEN, _PROJECTION = 7, 11, 13
+"""Sizes of small arrays. All sizes that a layout makes of them are distinct: I, H, 3H, 4H, I + H, P, I + P."""
+
+
+@lru_cache(maxsize=64)
+def _small_shapes(layout: Layout, bias: bool, projection: bool, peepholes: bool) -> Mapping[str, Shape]:
+    """Returns the shapes of small arrays in a layout. Packing arrays of a model's own size would take its memory."""
+    model = Model(_INPUT, (_HIDDEN,), "forward", bias, _PROJECTION if projection else 0, peepholes=peepholes)
+    zeros = {name.removesuffix("_l0"): np.zeros(shape) for name, shape in model.parameter_shapes().items()}
     return {name: array.shape for name, array in layout.pack(zeros).items()}

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from conformance.cache import default_cache
 from conformance.environments import installer
 from conformance.environments.requirements import WORKER
 from conformance.errors import MISSING, UserError
-from conformance.verdict.oracle import default_cache
 
 _FACTS = "environment.json"
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from conformance.cases.case import Case
 from conformance.cases.features import FEATURES, features
+from conformance.cases.yamlfile import LOADER
 from conformance.errors import UserError
 from conformance.known.conditions import CONDITIONS
 
@@ -39,7 +40,7 @@ def _specifier(text: str) -> str:
 class Divergence(BaseModel):
     """One known deviation of some released versions of an implementation."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     id: str
     """Unique short name."""
@@ -152,7 +153,7 @@ def load(path: Path) -> list[Divergence]:
         UserError: The file cannot be read or contains an invalid entry.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: {error}") from error
     if not (isinstance(content, Mapping) and isinstance(content.get("divergences"), list)):

@@ -42,23 +42,40 @@ Run the JavaScript reproductions with `node --input-type=module` in a folder whe
 
 
 def markdown(entries: Sequence[Divergence]) -> str:
-    """Returns the page: counts, the findings of each severity, then each entry with its reproduction."""
-    ordered = sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
-    example = next((entry.id for entry in ordered if entry.reproduction.endswith(".py")), "ID")
-    lines = [_HEAD.format(count=len(ordered), example=example), *_counts(ordered)]
-    for each in SEVERITIES:
-        found = [entry for entry in ordered if severity(entry) == each]
-        lines += ["", f"## {_heading(each)}", ""]
-        lines += [f"- `{entry.implementation}`: [{_line(entry.what)}](#{entry.id})" for entry in found]
-    lines += [_EXPLANATION.rstrip()]
-    for package, group in groupby(ordered, key=lambda entry: entry.package):
+    """Returns the page: the overview, then each entry with its reproduction, by package."""
+    lines = [overview(entries)]
+    for package, group in groupby(_ordered(entries), key=lambda entry: entry.package):
         lines += ["", f"## {package}"]
         for entry in group:
-            lines += ["", *_entry(entry)]
+            lines += ["", f"### {entry.id}", "", *details(entry)]
     return "\n".join(lines) + "\n"
 
 
-def _counts(entries: Sequence[Divergence]) -> Iterable[str]:
+def overview(entries: Sequence[Divergence], pages: str = "") -> str:
+    """Returns the counts, the findings of each severity in one line each, and how to read the entries.
+
+    Args:
+        entries: the divergences.
+        pages: folder with a page for each entry, to which the overview links; by default, it links to the headings of
+            the same page.
+    """
+    ordered = _ordered(entries)
+    example = next((entry.id for entry in ordered if entry.reproduction.endswith(".py")), "ID")
+    lines = [_HEAD.format(count=len(ordered), example=example), *_counts(ordered, linked=not pages)]
+    for each in SEVERITIES:
+        found = [entry for entry in ordered if severity(entry) == each]
+        lines += ["", f"## {_heading(each)}", ""]
+        for entry in found:
+            address = f"{pages}/{entry.id}.md" if pages else f"#{entry.id}"
+            lines += [f"- `{entry.implementation}`: [{_line(entry.what)}]({address})"]
+    return "\n".join([*lines, _EXPLANATION.rstrip()])
+
+
+def _ordered(entries: Iterable[Divergence]) -> list[Divergence]:
+    return sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
+
+
+def _counts(entries: Sequence[Divergence], linked: bool) -> Iterable[str]:
     """Yields the table of counts by package and severity. The packages with the worst findings come first."""
     found = Counter((entry.package, severity(entry)) for entry in entries)
     rows = {package: [found[package, each] for each in SEVERITIES] for package, _ in found}
@@ -66,7 +83,7 @@ def _counts(entries: Sequence[Divergence]) -> Iterable[str]:
     yield f"| package | {' | '.join(heads)} | all |"
     yield "|---|" + "---:|" * (len(heads) + 1)
     for package, counts in sorted(rows.items(), key=lambda row: [-count for count in row[1]]):
-        yield f"| [{package}](#{_anchor(package)}) | {_cells(counts)} |"
+        yield f"| {f'[{package}](#{_anchor(package)})' if linked else package} | {_cells(counts)} |"
     yield f"| all | {_cells([sum(column) for column in zip(*rows.values(), strict=True)])} |"
 
 
@@ -87,10 +104,9 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _entry(entry: Divergence) -> Iterable[str]:
+def details(entry: Divergence) -> Iterable[str]:
+    """Yields the lines of an entry below its heading: what deviates, where, since when, why, and its reproduction."""
     path = REPRODUCTIONS / entry.reproduction
-    yield f"### {entry.id}"
-    yield ""
     yield f"**{_line(entry.what)}**"
     yield ""
     yield f"- severity: {severity(entry)}"

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from conformance import threads
+from conformance.cache import default_cache
 from conformance.cases import ON_DEMAND
 from conformance.cases.shard import Shard
 from conformance.errors import UserError
 from conformance.pytest.items import ADAPTERS, CaseFile, CaseItem, load_adapters
+from conformance.run import compiled
 
 _SECTION = re.compile(rb"^(?:defaults|matrix|exclude|also|cases)\s*:", re.MULTILINE)
 _SEARCHED_BYTES = 2**16
@@ -88,7 +90,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Reports implementations on the command line that cannot be loaded, before any worker starts."""
+    """Prepares a process before it collects tests and before any worker starts.
+
+    Makes JAX keep its compiled programs, except in the controller of pytest-xdist, which runs no tests. Reports
+    implementations on the command line that cannot be loaded.
+    """
+    if session.config.stash[_active_key] and not session.config.pluginmanager.hasplugin("dsession"):
+        process = f"pytest-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+        os.environ.update(compiled.environment(process, default_cache()))
     if session.config.getoption("--conformance-implementation"):
         try:
             load_adapters(session.config)

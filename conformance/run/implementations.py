@@ -58,7 +58,7 @@ def load_all(
         adapter = load(name)
         own_process = isolated and system.has_workers()
         if (own_process or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
-            kept = compiled.environment(adapter, cache) if cache else {}
+            kept = compiled.environment(adapter.name, cache) if cache and "jax" in adapter.requires else {}
             adapter = isolate(adapter, registry.registered().get(name, name), kept)
         if isinstance(adapter, WorkerAdapter):
             adapter.limits = limits or adapter.limits

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
+from conformance.cache import default_cache
 from conformance.cases.size import count
 from conformance.verdict import problem as problem_module
 from conformance.verdict import range as range_module
@@ -64,13 +65,6 @@ class Expectation:
     bound: Mapping[str, NDArray[np.float64]]
     condition: float
     largest: float
-
-
-def default_cache() -> Path:
-    """Returns the folder of the cache: ``$CONFORMANCE_CACHE``, else a folder in the user's cache folder."""
-    if folder := os.environ.get("CONFORMANCE_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstm-conformance"
 
 
 @dataclass

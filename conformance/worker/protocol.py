@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from conformance.cases.case import Case
+from conformance.cases.documented import Documented
 from conformance.verdict.problem import Problem, kind_of, step_mask
 from reference import Dialect, Profile
 
@@ -27,8 +28,8 @@ Arrays = Mapping[str, NDArray[Any]]
 _MASK_PREFIX = "dropout_mask."
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Message(Documented, BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Start(_Message):

@@ -54,6 +54,8 @@ def test_the_site_has_the_copied_and_generated_pages(site: Path) -> None:
     assert "Two commands" in read(".")
     assert 'id="recurrent_dropout"' in read("case-options")
     assert 'id="conformance.layer_parameters"' in read("api")
+    assert "conformance repro" in read("findings")
+    assert "is ignored" in read("findings/opencv-clip")
     assert read("report") == "a run"
 
 

@@ -86,6 +86,10 @@ def _read_h5(data: bytes, config: Mapping[str, Any], version: str) -> Contents:
         else:
             names = {place: layer["config"]["name"] for place, layer in _layers(config)}
             tensors = _named_by_keras_3(file, datasets, names)
+        for name, array in tensors.items():
+            kernel = tensors.get(name.replace("bias", "recurrent_kernel"))
+            if kernel is not None and kernel.ndim == 2 and array.shape == (8 * len(kernel),):
+                raise _cudnn(name)
         found = options(config, version)
         return Contents(tensors, found, doubts(config, version, found))
 
@@ -164,15 +168,11 @@ def options(config: Any, version: str) -> dict[str, dict[str, Any]]:
     options: dict[str, dict[str, Any]] = {}
     for _, layer in _layers(config):
         own, kind = layer["config"], layer["class_name"]
-        parts = (
-            [own[part] for part in ("layer", "backward_layer") if part in own] if kind == "Bidirectional" else [layer]
-        )
+        sides = [own[side] for side in ("layer", "backward_layer") if side in own]
+        parts = sides if kind == "Bidirectional" else [layer]
         kinds = {part["class_name"] for part in parts}
         if "CuDNNLSTM" in kinds:
-            raise UserError(
-                f"{own['name']} is a CuDNNLSTM. Load its weights into an LSTM layer of Keras 2, which converts them, "
-                "and save that layer"
-            )
+            raise _cudnn(own["name"])
         if kinds == {"LSTM"}:
             found = [_options_of_layer({**part["config"], "name": own["name"]}, version) for part in parts]
             if kind == "Bidirectional":
@@ -238,6 +238,14 @@ def doubts(config: Any, version: str, options: Mapping[str, Mapping[str, Any]]) 
             "not record the model: check the model's code"
         )
     return tuple(notes)
+
+
+def _cudnn(name: str) -> UserError:
+    """Returns the error for a layer whose weights are stored in cuDNN's layout."""
+    return UserError(
+        f"{name} is part of a CuDNNLSTM. Load the weights into an LSTM layer of Keras 2, which converts them, and save "
+        "that layer"
+    )
 
 
 def _text(value: Any) -> str:

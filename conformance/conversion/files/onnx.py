@@ -1,7 +1,6 @@
 """``.onnx``: the LSTM nodes of a model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from conformance.conversion.files.contents import Contents, library, parsing
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Array, Lstm
 from conformance.errors import UserError
-from conformance.verdict.problem import make_problem
+from conformance.verdict.problem import Problem
 from reference.activations import ACTIVATIONS
 
 _INPUTS = {"W": 1, "R": 2, "B": 3, "P": 7}
@@ -20,7 +19,7 @@ _DEFAULTS = {"HardSigmoid": (0.2, 0.5), "LeakyRelu": (0.01,), "Elu": (1.0,)}
 
 
 def read(data: bytes) -> Contents:
-    """Reads W, R, B and P of each LSTM node, named after the node: ``encoder/W``.
+    """Reads W, R, B and P of each LSTM node, also in branches and loops, named after the node: ``encoder/W``.
 
     Raises:
         UserError: the file is invalid, weights are computed at run time or stored in other files, or an activation is
@@ -30,15 +29,16 @@ def read(data: bytes) -> Contents:
     tensors: dict[str, Array] = {}
     options: dict[str, Mapping[str, Any]] = {}
     with parsing("ONNX"):
-        graph = onnx.load_model_from_string(data).graph
-        constants = _Constants(onnx, graph)
-        for number, node in enumerate(node for node in graph.node if node.op_type == "LSTM"):
+        for number, (node, constants) in enumerate(_nodes(onnx, onnx.load_model_from_string(data).graph)):
             name = node.name or f"LSTM_{number}"
+            name = f"{name}_{number}" if name in options else name
             for array, position in _INPUTS.items():
                 if position < len(node.input) and node.input[position]:
                     tensors[f"{name}/{array}"] = constants.value(node.input[position])
             given = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
             options[name] = _options(name, given)
+        if not options:
+            raise UserError("the model has no LSTM node")
     return Contents(tensors, options)
 
 
@@ -54,7 +54,8 @@ def write(lstms: Sequence[Lstm]) -> bytes:
         raise UserError(f"a model has one input, but {len(lstms)} LSTMs were found: {names}. Use --layer or --stack")
     [lstm] = lstms
     case = lstm.case().model_copy(update={"initial_state": "omitted"})
-    model = build_model(replace(make_problem(case), parameters=lstm.parameters))
+    x = np.zeros((case.seq_len, 3, case.input_size), next(iter(lstm.parameters.values())).dtype)
+    model = build_model(Problem(case, lstm.parameters, x, None, None, None, {}, {}))
     for value in (*model.graph.input, *model.graph.output):
         axes = ("time", "batch") if value.name in ("input", "output") else ("", "batch")
         for axis, dimension in zip(axes, value.type.tensor_type.shape.dim, strict=False):
@@ -69,11 +70,23 @@ def write(lstms: Sequence[Lstm]) -> bytes:
     return serialized
 
 
+def _nodes(onnx: Any, graph: Any, outer: "_Constants | None" = None) -> Iterator[tuple[Any, "_Constants"]]:
+    """Yields the LSTM nodes of a graph and of the graphs within it, each with the constants that it can refer to."""
+    constants = _Constants(onnx, graph, outer)
+    for node in graph.node:
+        if node.op_type == "LSTM":
+            yield node, constants
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _nodes(onnx, attribute.g, constants)
+
+
 class _Constants:
     """The values of a graph that do not depend on its inputs."""
 
-    def __init__(self, onnx: Any, graph: Any) -> None:
+    def __init__(self, onnx: Any, graph: Any, outer: "_Constants | None") -> None:
         self._onnx = onnx
+        self._outer = outer
         self._initializers = {entry.name: entry for entry in graph.initializer}
         self._producers = {output: node for node in graph.node for output in node.output}
 
@@ -84,6 +97,8 @@ class _Constants:
             if entry.data_location == self._onnx.TensorProto.EXTERNAL:
                 raise UserError(f"{name} is stored in another file. Save the model as one file first")
             return np.asarray(self._onnx.numpy_helper.to_array(entry))
+        if name not in self._producers and self._outer:
+            return self._outer.value(name)
         if name not in self._producers:
             raise UserError(f"{name} is computed from the model's input, so it is not a weight")
         from onnx.reference import ReferenceEvaluator

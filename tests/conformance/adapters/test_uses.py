@@ -125,3 +125,10 @@ def test_a_write_into_an_argument_is_an_error() -> None:
     given["h_0"][0, 0, 0] += 1
     with pytest.raises(RuntimeError, match="wrote into its argument h_0"):
         uses.check_unchanged(given, problem)
+
+
+@pytest.mark.parametrize("state", ["omitted", "h_0-given", "c_0-given", "zero"])
+def test_a_model_continues_a_sequence_only_with_inputs_for_both_states(state: str) -> None:
+    case = Case.model_validate(BASE | {"chunks": [2, 4], "initial_state": state})
+    assert (uses.refuse_model(case) is None) == (state == "zero")
+    assert uses.refuse_model(Case.model_validate(BASE | {"initial_state": state})) is None

@@ -66,6 +66,14 @@ def test_a_case_shrinks_to_what_the_deviation_needs(
     assert shrink(LARGE, deviates).canonical == expected.canonical
 
 
+def test_lists_have_only_the_items_that_are_needed() -> None:
+    case = LARGE.model_copy(
+        update={"lengths": None, "earlier_calls": ("same", "longer"), "frozen": ("input", "h_0_l0")}
+    )
+    shrunk = shrink(case, lambda case: "longer" in case.earlier_calls and "input" in case.frozen)
+    assert (shrunk.earlier_calls, shrunk.frozen) == (("longer",), ("input",))
+
+
 def test_every_tried_case_has_the_seed_until_the_last_one() -> None:
     tried: list[Case] = []
 

@@ -222,6 +222,33 @@ def test_onnx_weights_may_be_computed_from_constants(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, expected[name])
 
 
+def test_an_onnx_model_without_lstms_is_rejected(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "graph", [], [])
+    (tmp_path / "a.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(UserError, match="the model has no LSTM node"):
+        formats.read(tmp_path / "a.onnx")
+
+
+def test_onnx_nodes_within_branches_are_found(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    _, lstms = load("torch.safetensors")
+    path = write(tmp_path / "a.onnx", lstms, "onnx")
+    expected = formats.read(path).tensors
+    graph = onnx.load(path).graph
+    branch = onnx.helper.make_graph(list(graph.node), "branch", [], list(graph.output))
+    outputs = [output.name for output in graph.output]
+    condition = onnx.helper.make_tensor_value_info("condition", onnx.TensorProto.BOOL, [])
+    nodes = [onnx.helper.make_node("If", ["condition"], outputs, then_branch=branch, else_branch=branch)]
+    inputs = [condition, *graph.input]
+    whole = onnx.helper.make_graph(nodes, "whole", inputs, list(graph.output), list(graph.initializer))
+    path.write_bytes(onnx.helper.make_model(whole).SerializeToString())
+    found = formats.read(path).tensors
+    assert len(found) == 2 * len(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
 def test_a_missing_file_and_a_missing_library_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no\.onnx: cannot be read: No such file") as raised:
         formats.read(tmp_path / "no.onnx")
@@ -291,8 +318,18 @@ def test_options_of_other_layers_do_not_matter() -> None:
 
 
 def test_a_cudnn_layer_of_keras_is_rejected() -> None:
-    with pytest.raises(UserError, match="top is a CuDNNLSTM"):
+    with pytest.raises(UserError, match="top is part of a CuDNNLSTM"):
         keras.options({"config": {"layers": [{"class_name": "CuDNNLSTM", "config": {"name": "top"}}]}}, "2.2.4")
+
+
+def test_weights_of_a_cudnn_layer_are_rejected(tmp_path: Path) -> None:
+    with H5PY.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["layer_names"] = ["top"]
+        file.create_group("top").attrs["weight_names"] = ["top/kernel:0", "top/recurrent_kernel:0", "top/bias:0"]
+        for name, shape in {"kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (16,)}.items():
+            file[f"top/top/{name}:0"] = np.zeros(shape, np.float32)
+    with pytest.raises(UserError, match="top/bias is part of a CuDNNLSTM"):
+        formats.read(tmp_path / "a.h5")
 
 
 def test_an_unknown_activation_of_keras_is_rejected() -> None:

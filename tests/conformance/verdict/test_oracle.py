@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.verdict.oracle import (
     ChaoticCaseError,
     Oracle,
     OverflowingCaseError,
-    default_cache,
     prune,
     solve,
 )
