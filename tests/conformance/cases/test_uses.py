@@ -110,3 +110,9 @@ def test_the_documented_example_has_a_use_in_each_case(tmp_path: Path) -> None:
         word for option in (uses.EarlierCall, uses.Memory, uses.Batching, uses.Result) for word in get_args(option)
     }
     assert not [word for word in words - {"contiguous", "together"} if f"`{word}`" not in documented]
+
+
+def test_cases_are_compared_by_their_options() -> None:
+    first, second = (Case.model_validate(BASE) for _ in range(2))
+    assert first.one_call == second.one_call
+    assert first == second
