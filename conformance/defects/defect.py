@@ -61,6 +61,8 @@ class Defect:
         results: changes to the values of the same tensors, after ``writes``. Gradients do not follow.
         cotangents: changes to the cotangents of ``output``, ``h_n`` and ``c_n``. Only gradients are wrong.
         gradients: changes to the gradients, by name without ``grad.``. Only gradients are wrong.
+        gradients_as_read: whether each gradient stays in the place of the tensor that was read, instead of following
+            ``reads`` back. Only gradients are wrong.
         size: size of the error, for a defect that has one.
         with_size: function that returns the same defect with another size.
         equivalent: reason why no case can distinguish the defect from a correct LSTM; empty if a case can.
@@ -87,6 +89,7 @@ class Defect:
     results: Change | None = None
     cotangents: Change | None = None
     gradients: Change | None = None
+    gradients_as_read: bool = False
     size: float | None = None
     with_size: "Callable[[float], Defect] | None" = None
     equivalent: str = ""
@@ -181,9 +184,9 @@ class Forward:
         if found is None:
             cotangents = {name: reference.float64(array) for name, array in problem.cotangents.items()}
             found = _run_back(defect, problem, self.trace, self._writing.backward(cotangents))
-        gradients = self._reading.backward(
-            {name: found[name] * self._factors.get(name, 1.0) for name in _sources(problem)}
-        )
+        gradients = {name: found[name] * self._factors.get(name, 1.0) for name in _sources(problem)}
+        if not defect.gradients_as_read:
+            gradients = self._reading.backward(gradients)
         if defect.gradients:
             gradients = defect.gradients(gradients, problem.case)
         return {f"grad.{name}": array for name, array in gradients.items()}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from conformance.defects.diagnosis.diagnose import EXACTLY_LIKE, LIKE
 from conformance.results import when
 from conformance.results.record import Result
 from conformance.results.summary import by_implementation
@@ -46,7 +47,8 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
             together = [result for result in left if commonest in result.causes]
             first = together[0].causes
             shared = {cause: first[cause] for cause in first if all(cause in one.causes for one in together)}
-            what = "behaves exactly like an LSTM " + ", or like one ".join(shared.values())
+            like = LIKE if any(LIKE in result.diagnosis for result in together) else EXACTLY_LIKE
+            what = f"{like} an LSTM " + ", or like one ".join(shared.values())
             groups.append(Cause(name, what, tuple(shared), tuple(together), _when(together, passing)))
             left = [result for result in left if commonest not in result.causes]
         if unexplained := [result for result in diagnosed if not result.causes]:

@@ -14,7 +14,7 @@ from conformance.cases.features import features
 from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate, operations
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.diagnosis.diagnose import diagnose
+from conformance.defects.diagnosis.diagnose import diagnose, rounds_only_as
 from conformance.defects.diagnosis.locate import locate
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
@@ -213,12 +213,13 @@ class Runner:
         if variant is None and operations(judged.problem.case) > MAX_OPERATIONS:
             where = locate(adapter, judged)
             return replace(result, diagnosis=f"unexplained: {smaller.TOO_LARGE}" + (f"; {where}" if where else ""))
+        exact = rounds_only_as(adapter.profile(judged.problem.case), judged.problem.case.dtype)
         judged = variant.judged if variant else judged
         name = result.implementation
         suspects = self._suspects.setdefault(name, [])
         spent = self._unexplained_seconds.get(name, 0.0)
         start = time.process_time()
-        diagnosis = diagnose(judged, CATALOGUE, suspects, pairs=spent < UNEXPLAINED_CPU_SECONDS)
+        diagnosis = diagnose(judged, CATALOGUE, suspects, pairs=spent < UNEXPLAINED_CPU_SECONDS, exact=exact)
         if diagnosis is None:
             return result
         found = [cause.defect for cause in diagnosis.causes]

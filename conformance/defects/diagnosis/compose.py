@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.defects.defect import Arrays, Defect, Rewire, Wiring
+from conformance.defects.defect import Arrays, Defect, Rewire
 
 _DESCRIPTIVE = frozenset({"id", "what", "represents", "requires", "size", "with_size", "equivalent"})
 """Fields of a defect that do not change the computation."""
@@ -28,7 +28,7 @@ _COMPLETE = frozenset(
     }
 )
 """Mechanisms that can be applied one after the other, because each returns everything that the next one needs."""
-_BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients"})
+_BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients", "gradients_as_read"})
 """Mechanisms that change only gradients."""
 
 
@@ -75,18 +75,13 @@ def with_gradients_as_read(defect: Defect) -> Defect | None:
     A wrong weight loader has this defect. Returns None if the defect does not change ``reads``, or if it changes
     ``gradients``.
     """
-    reads = defect.reads
-    if reads is None or defect.gradients is not None:
+    if defect.reads is None or defect.gradients is not None:
         return None
-
-    def gradients(found: Arrays, case: Case) -> Arrays:
-        return Wiring.of(reads, found, case).forward(found)
-
     return replace(
         defect,
         id=f"{defect.id}-gradients-too",
         what=f"{defect.what}, with gradients left as they were read",
-        gradients=gradients,
+        gradients_as_read=True,
     )
 
 

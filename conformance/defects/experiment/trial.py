@@ -11,6 +11,7 @@ import numpy as np
 from conformance.adapters import Adapter
 from conformance.adapters.adapter import as_arrays
 from conformance.cases.case import Case
+from conformance.defects.diagnosis.diagnose import rounds_only_as
 from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import MAX_MISFIT, MAX_UNEXPLAINED_SHARE
 from conformance.errors import message_of
@@ -152,8 +153,7 @@ class Subject:
 
     def is_exact(self, case: Case) -> bool:
         """Returns whether the declared rounding is that of the case's dtype, or finer."""
-        profile = _call(self.adapter.profile, case)
-        return bool(profile.u_op == 0 and profile.u <= PROFILES[case.dtype].u)
+        return rounds_only_as(_call(self.adapter.profile, case), case.dtype)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
