@@ -79,14 +79,16 @@ def _place(judged: JudgedSolution, kind: str, names: Sequence[str]) -> str:
     parts = [(wrong_elements(name, judged), _coordinates(case, name)) for name in names]
     wrong = np.concatenate([part.ravel() for part, _ in parts])
     coordinates = {axis: np.concatenate([own[axis].ravel() for _, own in parts]) for axis in parts[0][1]}
-    considered, start = np.ones_like(wrong), ""
+    considered, start, layers = np.ones_like(wrong), "", ""
     if kind == "output" and (first := _first_steps(judged, wrong, coordinates)):
         considered, start = first
         coordinates.pop("step")
     elif kind in ("h_n", "c_n"):
-        considered = coordinates["layer"] == coordinates["layer"][wrong].min()
+        layer = coordinates.pop("layer")
+        considered = layer == layer[wrong].min()
+        layers = _describe_values("layer", np.unique(layer[wrong]), np.unique(layer), kind)
     terms = list(_terms(judged, kind, wrong & considered, coordinates))
-    words = [word for word, _ in terms] + ([start] if start else [])
+    words = [word for word in (layers, *(word for word, _ in terms), start) if word]
     chosen = considered & np.logical_and.reduce([met for _, met in terms], axis=0) if terms else considered
     is_condition = chosen.sum() >= _MIN_ELEMENTS and wrong[chosen].mean() >= _MIN_SHARE
     return ", ".join(words) if is_condition else ""
@@ -142,7 +144,6 @@ def _terms_of_rows(mask: Mask, wrong: Mask, coordinates: Coordinates) -> Iterato
     places = {
         "the padding": ~mask,
         "the last step of each row": steps == last,
-        "the valid steps": mask,
     }
     for words, place in places.items():
         met = place[coordinates["step"], coordinates["row"]]

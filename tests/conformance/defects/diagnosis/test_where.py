@@ -46,7 +46,8 @@ def place(changes: dict[str, Any], **options: Any) -> str:
             "output in row 2, the reverse direction, steps from 3 on in the order of processing",
         ),
         # Layer 1 reads the wrong states of layer 0.
-        ({"h_n": np.s_[[0, 2, 3], 1]}, TWO_WAYS, "h_n in layer 0, the forward direction, row 1"),
+        ({"h_n": np.s_[[0, 2, 3], 1]}, TWO_WAYS, "h_n in the forward direction, row 1"),
+        ({"h_n": np.s_[[2, 3], 1]}, TWO_WAYS, "h_n in layer 1, row 1"),
         ({"h_n_l1": np.s_[:, :, 2]}, {"hidden_size": [4, 3]}, "h_n in layer 1, unit 2"),
         ({"output": np.s_[:, 1::2]}, {"batch": 9, "seq_len": 2}, "output in rows 1, 3, 5, …"),
         ({"grad.input": np.s_[:, 1:, 2]}, {}, "grad.input in rows from 1 on, feature 2"),
