@@ -8,6 +8,7 @@ has no such numbers.
 ``header``         a ``Header``
 ``implementation`` the implementation's description of itself, written before its first row
 ``row``            a ``Result``
+``explanation``    an ``Explanation``, written after the rows of its implementation
 ``footer``         a ``Footer``
 =================  ====================================================================================
 """
@@ -22,6 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from conformance.errors import UserError
+from conformance.results.explanation import Explanation
 from conformance.results.footer import Footer
 from conformance.results.header import FORMAT, Header, parse_time
 from conformance.results.record import InvalidRowError, Result
@@ -38,6 +40,7 @@ class Report:
         implementations: each implementation's description of itself.
         results: rows, by implementation in the planned order, then in the order of the file.
         footer: last line; None if the run was interrupted.
+        explanations: what experiments found out about failures without a known cause.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class Report:
     implementations: Mapping[str, Mapping[str, str]]
     results: tuple[Result, ...]
     footer: Footer | None
+    explanations: tuple[Explanation, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -91,6 +95,7 @@ def read(path: Path) -> Report:
     footer = None
     implementations: dict[str, Mapping[str, str]] = {}
     results: list[Result] = []
+    explanations: list[Explanation] = []
     identities: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines[1:-1], 2):  # The part after the last newline is empty or incomplete.
         try:
@@ -109,6 +114,8 @@ def read(path: Path) -> Report:
             elif kind == "implementation":
                 described = _Description.model_validate(content)
                 implementations[described.name] = described.description
+            elif kind == "explanation":
+                explanations.append(Explanation.from_row(content))
             elif kind == "footer":
                 footer = Footer.model_validate(content)
         except InvalidRowError as error:
@@ -120,7 +127,7 @@ def read(path: Path) -> Report:
     # Implementations may have run concurrently. The sort is stable: rows of an implementation keep their order.
     places = {name: place for place, name in enumerate(header.planned)}
     results.sort(key=lambda result: places.get(result.implementation, len(places)))
-    return Report(path, header, implementations, tuple(results), footer)
+    return Report(path, header, implementations, tuple(results), footer, tuple(explanations))
 
 
 def _read_header(path: Path, line: bytes) -> Header:
