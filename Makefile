@@ -9,30 +9,63 @@ JS := harnesses/js
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints/ci.txt -e
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
-.PHONY: run test js lint-js clean
+# Hundreds of processes import the suite. Without bytecode, each compiles it again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test js lint-js vectors dist audit site clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)
 	$(BIN)/conformance run
 
-# Lint, types, import contracts, then the suite's own tests and the shipped cases.
+# Lint, types, import contracts, the workflows' security, then the suite's own tests and the shipped cases.
 test: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet --min-severity medium action.yml .github
 	$(BIN)/pytest -n auto
 
 # The page's scripts, and the harnesses in JavaScript; needs Node.js.
 lint-js:
 	npx --yes eslint@9.39.5 --config tests/eslint.config.mjs \
-	  conformance/reports/page conformance/known/reproductions harnesses/js tests/eslint.config.mjs
+	  conformance/reports/page conformance/known/reproductions harnesses/js vectors tests/eslint.config.mjs
 
 # Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
 js: $(FRAMEWORKS)
 	npm ci --ignore-scripts --prefix $(JS)
 	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' \
 	  -i 'cmd:node $(JS)/onnxruntime-node.mjs' -i 'cmd:node $(JS)/onnxruntime-web.mjs'
+
+# Writes the vectors of this repository again, after a change of cases or defects.
+vectors: $(FRAMEWORKS)
+	$(BIN)/conformance vectors export --set core --minimal --output vectors
+
+# The files of a release, byte for byte the same for the same commit, checked as the package index checks them. What the
+# suite itself needs is listed in sbom.json, in the format of CycloneDX.
+dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+dist: $(VENV)/installed-release
+	rm -rf dist build
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json build/venv
+
+# The documentation as a web site, in build/site. SITE_REPORT names the folder of a run whose page it includes.
+site: $(VENV)/installed-site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f site/mkdocs.yml
+
+# Known vulnerabilities in what the suite itself needs; asks the database of the package index.
+audit: dist
+	$(BIN)/pip-audit --strict --path build/venv/lib/python*/site-packages
+
+$(VENV)/installed-release $(VENV)/installed-site: $(VENV)/installed-%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[$*]'
+	touch $@
 
 $(FRAMEWORKS): pyproject.toml constraints/ci.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from conformance.adapters.check import check_adapter, check_adapters
     from conformance.adapters.layout import Layout, layer_parameters
     from conformance.cases.case import Case
+    from conformance.conversion.convert import convert
     from conformance.verdict.problem import Problem
     from reference import PROFILES, Dialect
 
@@ -26,6 +27,7 @@ __all__ = [
     "Solution",
     "check_adapter",
     "check_adapters",
+    "convert",
     "layer_parameters",
 ]
 
@@ -39,6 +41,7 @@ _MODULES = {
     "Solution": "conformance.adapters.adapter",
     "check_adapter": "conformance.adapters.check",
     "check_adapters": "conformance.adapters.check",
+    "convert": "conformance.conversion.convert",
     "layer_parameters": "conformance.adapters.layout",
 }
 

@@ -5,6 +5,8 @@ NumPy and frameworks read the variables when they are imported. This module must
 
 import os
 
+from conformance import system
+
 VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -29,22 +31,7 @@ def settings() -> dict[str, str]:
     return {variable: os.environ.get(variable, "") for variable in VARIABLES}
 
 
-def available_cpus() -> int:
-    """Returns the number of processors that this process may use. ``taskset`` and containers can restrict it."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def physical_memory() -> int | None:
-    """Returns the bytes of memory of the machine; None if unknown."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf, and some systems lack a name.
-        return None
-
-
 def default_jobs() -> int:
     """Returns how many frameworks to run at once: one per available processor, but no more than fit into memory."""
-    jobs, memory = available_cpus(), physical_memory()
+    jobs, memory = system.available_cpus(), system.physical_memory()
     return jobs if memory is None else max(1, min(jobs, int(memory / _BYTES_PER_JOB)))

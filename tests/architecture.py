@@ -19,7 +19,7 @@ _BOX_WIDTH = 360
 _CURVE_HEIGHT = _ROW_HEIGHT - _BOX_HEIGHT - 10
 """Height of an arrow's bend. The rest of the gap between two rows is left to the arrow's head."""
 _CHARACTERS_PER_LINE = 56
-_BASE = ("errors", "threads")
+_BASE = ("cache", "errors", "system", "threads")
 """Modules without a package. Every package may import them, so that arrows to them would say nothing."""
 
 _STYLE = """\

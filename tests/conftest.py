@@ -77,6 +77,13 @@ def pytest_collection(session):
 """
 """A ``conftest.py`` that does the same in a pytest process."""
 
+NO_DIAGNOSIS = """\
+def pytest_collection(session):
+    from conformance.run import runner
+    runner.diagnose = lambda *_, **__: None
+"""
+"""A ``conftest.py`` that turns diagnosis off in a pytest process, for tests that do not check it."""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

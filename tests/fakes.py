@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -308,6 +309,40 @@ class Hangs(Faithful):
     def solve(self, problem: Problem) -> Solution:
         if problem.case.name == "ragged":
             sum(itertools.repeat(0))
+        return super().solve(problem)
+
+
+class Remembers(Faithful):
+    """Returns a wrong final state after a case without biases has run in the same process."""
+
+    name = "remembers"
+    features = frozenset({"float64", "no bias"})
+
+    def __init__(self) -> None:
+        self._confused = False
+
+    def supports(self, case: Case) -> str | None:
+        return Adapter.supports(self, case)
+
+    def solve(self, problem: Problem) -> Solution:
+        solution = dict(super().solve(problem))
+        if self._confused and problem.case.bias and "h_n" in solution:
+            solution["h_n"] = solution["h_n"] + 1
+        self._confused |= not problem.case.bias
+        return solution
+
+
+class KillsItsParent(Declares):
+    """Kills the process that runs the suite in the seventh case, unless the environment variable RESUMED is set."""
+
+    name = "kills-its-parent"
+
+    def __init__(self) -> None:
+        self._solved = itertools.count(1)
+
+    def solve(self, problem: Problem) -> Solution:
+        if next(self._solved) == 7 and not os.environ.get("RESUMED"):
+            os.kill(os.getppid(), signal.SIGKILL)
         return super().solve(problem)
 
 

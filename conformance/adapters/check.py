@@ -38,6 +38,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "float64": {"dtype": "float64"},
     "float16": {"dtype": "float16"},
     "bfloat16": {"dtype": "bfloat16"},
+    "loss of h_n": {"cotangents": ("h_n",), "frozen": ("weight_hh_l0",)},
+    "in pieces": {"chunks": (2, 3), "num_layers": 2},
+    "after other calls": {"earlier_calls": ("longer", "fewer-rows", "error"), "initial_state": "omitted"},
+    "after training and other weights": {"earlier_calls": ("other-mode", "other-weights", "no-grad")},
+    "from a file": {"saved": True, "num_layers": 2},
+    "strided memory": {"memory": "strided", "batch_first": True},
+    "rows alone": {"batching": "alone", "lengths": "ragged"},
 }
 
 EXAMPLES = tuple(Case.model_validate({"name": name, **_SMALL, **options}) for name, options in _OPTIONS.items())

@@ -45,6 +45,7 @@ BUILT_IN = {
     "keras.layers.LSTM[torch]": "conformance.adapters.keras.torch_backend:KerasLSTMTorch",
     "keras.layers.LSTM[torch,unroll]": "conformance.adapters.keras.torch_backend:KerasLSTMTorchUnrolled",
     "keras.layers.RNN[torch,StackedRNNCells]": "conformance.adapters.keras.torch_backend:KerasStackedCellsTorch",
+    "keras.Model.export[torch,onnx]": "conformance.adapters.keras.onnx_export:KerasOnnxExport",
     "keras.layers.LSTM[numpy]": "conformance.adapters.keras.forward_only:KerasLSTMNumpy",
     "keras.layers.LSTM[openvino]": "conformance.adapters.keras.forward_only:KerasLSTMOpenVINO",
     "tf_keras.layers.LSTM": "conformance.adapters.keras.tf_keras:TfKerasLSTM",
@@ -115,7 +116,8 @@ def _unknown(name: str, names: dict[str, str]) -> str:
     return (
         f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
         f"Registered names: {', '.join(names)}\nA class: path/file.py:Class or package.module:Class\n"
-        "A process: cmd:./program or python:/path/to/python:NAME"
+        "A process: cmd:./program or python:/path/to/python:NAME\n"
+        "A registered name or class with other versions: NAME@package==version"
     )
 
 

@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from conformance.cases import uses
+from conformance.cases.documented import Documented
+from conformance.cases.uses import OTHER_GRADIENTS, RESULTS, SAME_RESULTS, Batching, EarlierCall, Memory, Result
 from reference.model import Direction, Model
 
 DType = Literal["float64", "float32", "float16", "bfloat16"]
 Check = Literal["output", "h_n", "c_n", "gradients"]
-InitialState = Literal["omitted", "zero", "random", "h_0-only", "c_0-only"]
+InitialState = Literal["omitted", "zero", "random", "h_0-only", "c_0-only", "h_0-given", "c_0-given"]
 Values = Literal["scale-1", "scale-2", "uniform"]
 Padding = Literal["random", "large", "nan"]
 Mask = Literal["right", "left", "holed"]
@@ -41,10 +44,10 @@ _ACTIVATIONS: tuple[ActivationName, ...] = ("sigmoid", "tanh", "tanh")
 _ALL_CHECKS: tuple[Check, ...] = ("output", "h_n", "c_n", "gradients")
 
 
-class Case(BaseModel):
+class Case(Documented, BaseModel):
     """One configuration to check: options of the LSTM, input shape, distribution of values, and compared results."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     input_size: Size
     """Number of input features, I."""
@@ -95,13 +98,34 @@ class Case(BaseModel):
     input_nan: bool = False
     """Whether one element of the input is NaN. Exactly the results that depend on it must be NaN."""
     initial_state: InitialState = "random"
-    """Values of h_0 and c_0: not passed, zeros, random numbers, or one of them random and the other one zero."""
+    """Values of h_0 and c_0: not passed, zeros, random numbers, or one random and the other zero or not passed."""
     dtype: DType = "float32"
     """Floating-point type of all values, in which the implementation computes."""
     values: Values = "scale-1"
     """Distribution of weights and biases: N(0, 1/fan_in) and N(0, 1/2), N(0, 4/fan_in) and N(0, 1), or U(±1/√H)."""
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """Seed of the values, which they then keep if other options change; null for a seed from all options."""
     check: Annotated[tuple[Check, ...], Field(min_length=1), _AsTuple] = _ALL_CHECKS
     """Results to compare."""
+
+    cotangents: Annotated[tuple[Result, ...], Field(min_length=1), _AsTuple] = RESULTS
+    """Results that the loss reads. The others get no cotangent, not even zeros."""
+    frozen: Annotated[tuple[str, ...], _AsTuple] = ()
+    """Names of parameters, `input`, `h_0` or `c_0` that need no gradient. They must not get one."""
+    built_seq_len: Size | None = None
+    """Number of time steps for which the implementation is built, with a dynamic time axis; null for `seq_len`."""
+    built_batch: Size | None = None
+    """Number of rows for which the implementation is built, with a dynamic batch axis; null for `batch`."""
+    chunks: Annotated[tuple[Size, ...], _AsTuple] = ()
+    """Numbers of steps of the pieces in which the sequence is passed. Each piece starts from the last one's states."""
+    earlier_calls: Annotated[tuple[EarlierCall, ...], Field(max_length=16), _AsTuple] = ()
+    """Earlier calls of the same object: the same call, or one with other sizes, mode or weights, or an error."""
+    saved: bool = False
+    """Whether the implementation is saved and loaded by its framework's own means before it runs."""
+    memory: Memory = "contiguous"
+    """Memory of input and states: contiguous, transposed, one broadcast row, one array for both states, read-only."""
+    batching: Batching = "together"
+    """Whether the rows are passed together, one at a time, or in another order."""
 
     tags: Annotated[tuple[str, ...], _AsTuple] = ()
     """Words to select cases by, with `--tag` or `-k`."""
@@ -135,7 +159,7 @@ class Case(BaseModel):
             if flag:
                 options["direction"] = "bidirectional"
         sizes = options.get("hidden_size")
-        if isinstance(sizes, list | tuple):
+        if isinstance(sizes, list | tuple) and sizes:
             options.setdefault("num_layers", len(sizes))
             if len(sizes) == options["num_layers"] and all(size == sizes[0] for size in sizes):
                 options["hidden_size"] = sizes[0]
@@ -170,8 +194,10 @@ class Case(BaseModel):
                 "input_nan requires check without gradients, no lengths, and the defaults of peepholes, coupled_gates, "
                 "activations, clip, cell_clip and forget_bias"
             )
-        if len(set(self.check)) != len(self.check):
-            raise ValueError("check lists an item twice")
+        for name in ("check", *OTHER_GRADIENTS):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"{name} lists an item twice")
+        uses.check_consistency(self)
         return self
 
     @property
@@ -185,9 +211,22 @@ class Case(BaseModel):
         return None if self.batch == "unbatched" else self.batch
 
     @property
+    def given_states(self) -> tuple[Literal["h_0", "c_0"], ...]:
+        """Names of the initial states that are passed to the implementation: ``h_0``, ``c_0``, both or none."""
+        match self.initial_state:
+            case "omitted":
+                return ()
+            case "h_0-given":
+                return ("h_0",)
+            case "c_0-given":
+                return ("c_0",)
+            case _:
+                return ("h_0", "c_0")
+
+    @property
     def gives_state(self) -> bool:
-        """Whether the initial state is passed to the implementation."""
-        return self.initial_state != "omitted"
+        """Whether an initial state is passed to the implementation."""
+        return bool(self.given_states)
 
     @property
     def drops(self) -> bool:
@@ -231,15 +270,29 @@ class Case(BaseModel):
 
     @cached_property
     def drawn_from(self) -> str:
-        """Seed of the case's values: its canonical form without ``check``."""
+        """Seed of the case's values: ``seed``, else the canonical form without what is compared and how it is used."""
+        if self.seed is not None:
+            return f"seed {self.seed}"
         options = json.loads(self.canonical)
-        options.pop("check", None)
+        for name in ("check", *OTHER_GRADIENTS, *SAME_RESULTS):
+            options.pop(name, None)
         return json.dumps(options, sort_keys=True, separators=(",", ":"))
 
     def forward_only(self) -> Self | None:
-        """Returns the case without gradients and with the same values; None if it compares only gradients."""
+        """Returns the case without gradients and with the same values; None if nothing of it is left.
+
+        This is so if it compares only gradients, or if it differs from another case in its gradients only.
+        """
         rest = tuple(check for check in self.check if check != "gradients")
-        return self.model_copy(update={"check": rest}) if rest else None
+        only_gradients = self.cotangents != RESULTS or self.frozen
+        return self.model_copy(update={"check": rest}) if rest and not only_gradients else None
+
+    @cached_property
+    def one_call(self) -> Self:
+        """The case with the same results in which a fresh implementation is called once, in the ordinary way."""
+        defaults = {name: type(self).model_fields[name].default for name in SAME_RESULTS}
+        used = any(getattr(self, name) != default for name, default in defaults.items())
+        return self.model_copy(update=defaults) if used else self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copies the case like pydantic, but without cached properties, such as the key of the original."""

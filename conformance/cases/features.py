@@ -4,8 +4,33 @@ Reports group results by feature, and adapters declare the features that they su
 """
 
 from conformance.cases.case import Case
+from conformance.cases.uses import RESULTS
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+USES = (
+    "one state given",
+    "partial loss",
+    "frozen",
+    "built for another length",
+    "built for another batch",
+    "chunks",
+    "repeated call",
+    "after other lengths",
+    "after other batches",
+    "after the other mode",
+    "after no-grad",
+    "after an error",
+    "after other weights",
+    "saved",
+    "strided memory",
+    "expanded states",
+    "aliased states",
+    "read-only memory",
+    "rows alone",
+    "rows permuted",
+)
+"""Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous arrays."""
 
 FEATURES = (
     "layers",
@@ -31,6 +56,7 @@ FEATURES = (
     "input dropout",
     "recurrent dropout",
     "gradients",
+    *USES,
     *DTYPES,
 )
 """All features, in the order of reports."""
@@ -62,9 +88,47 @@ def features(case: Case) -> list[str]:
         "input dropout": case.input_dropout > 0,
         "recurrent dropout": case.recurrent_dropout > 0,
         "gradients": "gradients" in case.check,
+        **dict.fromkeys(used(case), True),
         case.dtype: True,
     }
     return [feature for feature in FEATURES if has.get(feature)]
+
+
+_MEMORY = {
+    "strided": "strided memory",
+    "expanded": "expanded states",
+    "aliased": "aliased states",
+    "read-only": "read-only memory",
+}
+_EARLIER_CALLS = {
+    "same": "repeated call",
+    "longer": "after other lengths",
+    "shorter": "after other lengths",
+    "more-rows": "after other batches",
+    "fewer-rows": "after other batches",
+    "other-mode": "after the other mode",
+    "no-grad": "after no-grad",
+    "error": "after an error",
+    "other-weights": "after other weights",
+}
+
+
+def used(case: Case) -> list[str]:
+    """Returns the features of a case that are uses."""
+    has = {
+        "one state given": len(case.given_states) == 1,
+        "partial loss": len(case.cotangents) < len(RESULTS),
+        "frozen": bool(case.frozen),
+        "built for another length": case.built_seq_len is not None,
+        "built for another batch": case.built_batch is not None,
+        "chunks": bool(case.chunks),
+        "saved": case.saved,
+        "rows alone": case.batching == "alone",
+        "rows permuted": case.batching == "permuted",
+    }
+    words = [_EARLIER_CALLS[word] for word in case.earlier_calls]
+    memory = [_MEMORY[case.memory]] if case.memory in _MEMORY else []
+    return [*(feature for feature, present in has.items() if present), *words, *memory]
 
 
 LACKS: dict[str, str] = {
@@ -90,6 +154,26 @@ LACKS: dict[str, str] = {
     "holed mask": "has no masks",
     "input dropout": "has no dropout on a layer's input",
     "recurrent dropout": "has no recurrent dropout",
+    "one state given": "needs both h_0 and c_0, or neither",
+    "partial loss": "is not driven with a loss that reads only some results",
+    "frozen": "is not driven with frozen parameters",
+    "built for another length": "is not built for a sequence length",
+    "built for another batch": "is not built for a batch size",
+    "chunks": "is not driven in pieces",
+    "repeated call": "is not driven repeatedly",
+    "after other lengths": "is not driven with other lengths first",
+    "after other batches": "is not driven with other batches first",
+    "after the other mode": "is not driven in both modes",
+    "after no-grad": "is not driven without gradients first",
+    "after an error": "is not driven after an error",
+    "after other weights": "is not driven with other weights first",
+    "saved": "is not driven from a file",
+    "strided memory": "is not driven with strided arrays",
+    "expanded states": "is not driven with broadcast states",
+    "aliased states": "is not driven with one array for h_0 and c_0",
+    "read-only memory": "is not driven with read-only arrays",
+    "rows alone": "is not driven row by row",
+    "rows permuted": "is not driven with permuted rows",
 }
 """Descriptions of an implementation that lacks a feature, to follow the implementation's name."""
 

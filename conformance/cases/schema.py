@@ -130,14 +130,14 @@ def _must_be(schema: Schema, value: Any) -> str:
     suggestion = hint(value, _accepted_words(schema)) if isinstance(value, str) else ""
     if isinstance(value, str) and schema.get("type") == "boolean" and value.lower() in _YAML_1_1_BOOLEANS:
         suggestion = f", did you mean {_YAML_1_1_BOOLEANS[value.lower()]}?"
-    return f"must be {_describe_schema(schema)}, not {shown}{suggestion}"
+    return f"must be {describe(schema)}, not {shown}{suggestion}"
 
 
-def _describe_schema(schema: Schema) -> str:
+def describe(schema: Schema) -> str:
     """Describes in words which values a schema accepts."""
     match schema:
         case {"anyOf": choices}:
-            return " or ".join(_describe_schema(choice) for choice in choices)
+            return " or ".join(describe(choice) for choice in choices)
         case {"const": word}:
             return f"'{word}'"
         case {"enum": words}:
@@ -145,7 +145,7 @@ def _describe_schema(schema: Schema) -> str:
         case {"type": "array", "items": items}:
             few, many = schema.get("minItems"), schema.get("maxItems")
             count = f" of {few} to {many} items" if few and many and few > 1 else ""
-            return f"a list{count}, each {_describe_schema(items)}"
+            return f"a list{count}, each {describe(items)}"
         case {"type": "boolean"}:
             return "true or false"
         case {"type": ("integer" | "number") as kind}:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from conformance import threads
+from conformance import system
 from conformance.errors import UserError
 
 if TYPE_CHECKING:  # The command line must start without pydantic.
@@ -206,7 +206,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
     Args:
         root: root of the file system.
     """
-    machine = _meminfo(root) or threads.physical_memory()
+    machine = _meminfo(root) or system.physical_memory()
     return min((amount for amount in (machine, *_cgroups(root)) if amount is not None), default=None)
 
 

@@ -24,7 +24,8 @@ MAX_VALUES = 50_000
 Position = tuple[int, int]
 """Line and column, each from 1."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Safe loader for PyYAML: the one based on libyaml, which is eight times as fast, if available."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NULL = re.compile(r"null|Null|NULL|~|")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -105,7 +106,7 @@ def parse(text: str) -> tuple[Node | None, list[Mistake]]:
     if found := _UNPRINTABLE.search(text):
         line, column = _end_of(text[: found.start()])
         return None, [Mistake(line, column, f"the character U+{ord(found.group()):04X} is not allowed")]
-    parsed = _parse_with(_Reader(text, _LOADER))
+    parsed = _parse_with(_Reader(text, LOADER))
     if parsed is None:
         # libyaml reads ahead and hits its own limit on nesting first. PyYAML's parser finds the position of ours.
         parsed = _parse_with(_Reader(text, yaml.SafeLoader))

@@ -4,45 +4,29 @@ from conformance import threads
 
 threads.pin()  # Before anything imports NumPy.
 
-import argparse  # noqa: E402
 import io  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from importlib import import_module  # noqa: E402
-from pathlib import Path  # noqa: E402
 
-from conformance import __version__  # noqa: E402
-from conformance.cases.shard import Shard  # noqa: E402
-from conformance.cases.size import MAX_SECONDS as MAX_CASE_SECONDS  # noqa: E402
-from conformance.cases.size import parse_bytes  # noqa: E402
-from conformance.commands import usage  # noqa: E402
+from conformance import system  # noqa: E402
+from conformance.commands.parser import make_parser  # noqa: E402
 from conformance.errors import MISSING, UserError  # noqa: E402
 
 INTERRUPTED = 130
-MAX_SECONDS = 10**6
 BROKEN_PIPE = 141
 """Exit status after SIGPIPE (128 + 13): the reader closed the pipe."""
-
-_EXPRESSION = (
-    "select cases whose id, tags or implementation's name match an expression with and, or, not and parentheses, "
-    "such as 'bidirectional and not lengths'"
-)
-
-_POWER = (
-    "which defects the passed cases detect: auto measures a sample of the cases, expensive ones at reduced sizes; full "
-    "measures every case at its own sizes; off measures nothing; default: %(default)s"
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    args = _parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     args.typed = arguments
     try:
-        with _standard_output():
+        with _standard_output(), system.terminated_like_interrupted():
             code: int = import_module(f"conformance.commands.{args.command}").execute(args)
     except UserError as error:
         if str(error):
@@ -78,258 +62,6 @@ def _standard_output() -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             raise UserError("", BROKEN_PIPE) from error
         raise UserError(f"standard output: cannot be written: {error.strerror}", MISSING) from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _new(argparse.ArgumentParser, "Check LSTM implementations against a NumPy reference.", usage.EXAMPLES)
-    parser.prog = "conformance"
-    parser.add_argument("--version", action="version", version=f"conformance {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, about: str, text: str = "") -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=about, description=text or about, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-
-    run = command("run", "run cases on implementations", usage.RUN)
-    _add_files(run)
-    _add_implementations(run)
-    _add_selection(run)
-    run.add_argument("--json", action="store_true", help="print only the summary, as JSON")
-    run.add_argument("-x", dest="max_fail", action="store_const", const=1, help="stop at the first deviation")
-    run.add_argument("--max-fail", type=_positive, metavar="N", help="stop after N deviations")
-    text = "run the I-th of N parts; `conformance merge` combines their results"
-    run.add_argument("--shard", type=_shard, metavar="I/N", help=text)
-    run.add_argument("--resume", action="store_true", help="continue an interrupted run, keeping the results so far")
-    _add_output(run)
-    run.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
-    run.add_argument("--no-diagnosis", action="store_true", help="do not diagnose failures")
-    run.add_argument("--power", choices=["auto", "full", "off"], default="auto", help=_POWER)
-    _add_limits(run)
-    _add_workers(run)
-
-    check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
-    _add_files(check)
-    check.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
-    _add_limits(check)
-    check.add_argument(
-        "--certify",
-        action="store_true",
-        help="warn about cases that do not detect a change of 1e-3 in some part of their weights",
-    )
-
-    power = command("power", "measure which defects the cases detect", usage.POWER)
-    _add_files(power)
-    _add_selection(power)
-    _add_limits(power)
-    _add_power(power)
-
-    listing = command("list", "list cases, implementations or known divergences")
-    _add_files(listing)
-    _add_selection(listing)
-    listing.add_argument("--implementations", action="store_true", help="list the registered implementations instead")
-    listing.add_argument("--divergences", action="store_true", help="list the known divergences instead")
-    listing.add_argument("--markdown", action="store_true", help="print the list as a Markdown page")
-
-    repro = command("repro", "print the script that reproduces a known divergence", usage.REPRO)
-    repro.add_argument("id", metavar="ID", help="id of the divergence, as shown by `conformance list --divergences`")
-
-    command("schema", "print the JSON Schema of case files", "Print the JSON Schema of case files, for editors.")
-
-    doctor = command("doctor", "show what is installed and what is missing", usage.DOCTOR)
-    _add_implementations(doctor)
-    doctor.add_argument("--deep", action="store_true", help="import each implementation and let it describe itself")
-    text = "time limit for each implementation with --deep; default: %(default)s"
-    doctor.add_argument("--deadline", type=_seconds, default=120, metavar="SECONDS", help=text)
-    doctor.add_argument("--json", action="store_true", help="print everything as JSON")
-
-    smoke = command("smoke", "run ten cases from easy to hard on one implementation", usage.SMOKE)
-    smoke.add_argument("name", metavar="NAME", help="a registered name, path/file.py:Class or package.module:Class")
-    smoke.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
-
-    dissect = command(
-        "dissect", "find out by experiment what an implementation reads and returns wrongly", usage.DISSECT
-    )
-    _add_implementations(dissect, required=True)
-    dissect.add_argument("--json", action="store_true", help="print everything as JSON")
-
-    new = command("new", "write the skeleton of an adapter", usage.NEW)
-    new.add_argument("kind", choices=["adapter"], help="what to write")
-    new.add_argument("name", metavar="NAME", help="name of the implementation, such as mylib.LSTM")
-    new.add_argument("--output", type=Path, metavar="FILE", help="file to write; default: after the implementation")
-
-    _add_reports(command)
-    return parser
-
-
-def _add_reports(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
-    """Adds the commands that read results files."""
-    results = "results.jsonl of a complete or incomplete run"
-    report = command("report", "convert a results file to other formats", usage.REPORT)
-    report.add_argument("results", type=Path, help=results)
-    for option, metavar, text in (
-        ("--html", "DIR", "write the page, index.html, which needs no network and no server"),
-        ("--output", "FILE", "write the Markdown report"),
-        ("--summary", "FILE", "write Markdown for the summary of a CI job: failures and changes first, at most 900 kB"),
-        ("--baseline", "OLD", "results.jsonl of an earlier run; the summary lists what changed"),
-        ("--junit", "FILE", "write JUnit XML with a test case for each case × implementation"),
-        ("--ctrf", "FILE", "write JSON in the Common Test Report Format"),
-        ("--badges", "DIR", "write a JSON file for each implementation, for shields.io's endpoint badge"),
-        ("--csv", "FILE", "write the rows as CSV"),
-        ("--parquet", "FILE", "write the rows as Parquet; needs pyarrow"),
-    ):
-        report.add_argument(option, type=Path, metavar=metavar, help=text)
-
-    merge = command("merge", "combine results files, such as the shards of a run", usage.MERGE)
-    merge.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
-    merge.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="file to write")
-    merge.add_argument("--allow", action="append", default=[], metavar="WHAT", help="conflicts to ignore, see above")
-
-    compare = command("compare", "show what changed between two runs", usage.COMPARE)
-    compare.add_argument("old", type=Path, metavar="OLD", help=results)
-    compare.add_argument("new", type=Path, metavar="NEW", help=results)
-    text = "conditions, separated by commas, see above; default: new-fail"
-    compare.add_argument("--fail-on", action="append", default=[], metavar="CONDITIONS", help=text)
-    compare.add_argument("--markdown", type=Path, metavar="FILE", help="also write the comparison as Markdown")
-    text = "write the page of the new run, with the changes, into this folder"
-    compare.add_argument("--html", type=Path, metavar="DIR", help=text)
-    compare.add_argument("--json", action="store_true", help="print everything as JSON")
-
-    trend = command("trend", "show how implementations changed over several runs", usage.TREND)
-    trend.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help=results)
-    trend.add_argument("--json", action="store_true", help="print everything as JSON")
-    text = "write the page of the last run, with a chart of all runs, into this folder"
-    trend.add_argument("--html", type=Path, metavar="DIR", help=text)
-
-
-def _new(kind: type[argparse.ArgumentParser], text: str, epilog: str) -> argparse.ArgumentParser:
-    return kind(description=text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
-
-
-def _add_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="case files or folders; default: the shipped cases"
-    )
-
-
-def _add_implementations(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    text = (
-        "implementation to run: a registered name, path/file.py:Class, package.module:Class, 'cmd:./program args' for "
-        "a program that speaks the worker protocol, or python:/path/to/python:NAME for another environment; may be "
-        "repeated" + ("" if required else "; default: all registered")
-    )
-    parser.add_argument(
-        "-i",
-        "--implementation",
-        dest="implementations",
-        action="append",
-        default=[],
-        required=required,
-        metavar="NAME",
-        help=text,
-    )
-
-
-def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-k", dest="expression", default="", metavar="EXPR", help=_EXPRESSION)
-    parser.add_argument(
-        "--tag", dest="tags", action="append", default=[], help="select cases with this tag; may be repeated"
-    )
-    dtypes = ("float64", "float32", "float16", "bfloat16")
-    parser.add_argument(
-        "--dtype",
-        dest="dtypes",
-        action="append",
-        default=[],
-        choices=dtypes,
-        help="select cases of this dtype; may be repeated",
-    )
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("conformance-report"),
-        metavar="DIR",
-        help="folder for results.jsonl, report.md and index.html; default: %(default)s",
-    )
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    text = (
-        "memory, such as 24GB, that the reference and the budget of a case may take; larger cases are not run; "
-        "default: $CONFORMANCE_MAX_MEMORY, else the memory that is available"
-    )
-    parser.add_argument("--max-memory", type=_bytes, metavar="SIZE", help=text)
-    text = (
-        "CPU seconds that the reference and the budget of a case may take; longer cases are not run; default: "
-        f"$CONFORMANCE_MAX_CASE_SECONDS, else {MAX_CASE_SECONDS:.0f}"
-    )
-    parser.add_argument("--max-case-seconds", type=_seconds, metavar="SECONDS", help=text)
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
-    text = (
-        "run implementations in this process, one after the other, where a crash ends the run; by default each has its "
-        "own process"
-    )
-    parser.add_argument("--in-process", action="store_true", help=text)
-    parser.add_argument(
-        "-j",
-        dest="jobs",
-        type=_positive,
-        metavar="N",
-        help="implementations to run at once, each on one processor; default: all processors, if memory suffices",
-    )
-    text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"
-    parser.add_argument("--timeout", type=_seconds, default=60, metavar="SECONDS", help=text)
-    text = "memory limit for an implementation's process; default: no limit"
-    parser.add_argument("--memory-limit", type=_positive, default=0, metavar="MIB", help=text)
-
-
-def _add_power(parser: argparse.ArgumentParser) -> None:
-    text = (
-        "also measure the power of the cases that this implementation supports, and the power that its unsupported "
-        "options cost; takes the same names as run -i; may be repeated"
-    )
-    parser.add_argument("--against", action="append", default=[], metavar="NAME", help=text)
-    parser.add_argument("--published", action="store_true", help="print only a comparison with published test vectors")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--matrix", type=Path, metavar="FILE", help="write the kill matrix, .csv or .jsonl")
-    parser.add_argument("-j", dest="jobs", type=_positive, metavar="N", help="processes; default: one per processor")
-    parser.add_argument("--no-cache", action="store_true", help="compute every row again")
-    parser.add_argument(
-        "--write",
-        action="store_true",
-        help="store which defects the shipped cases detect in the package, and exit",
-    )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive whole number, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if (seconds := _positive(text)) > MAX_SECONDS:
-        raise argparse.ArgumentTypeError(f"must be at most {MAX_SECONDS} seconds, not {text}")
-    return seconds
-
-
-def _bytes(text: str) -> int:
-    try:
-        return parse_bytes(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _shard(text: str) -> Shard:
-    try:
-        return Shard.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from conformance import __version__, threads
+from conformance import __version__, system, threads
 from conformance.adapters import registry
+from conformance.cache import default_cache
 from conformance.cases.casefile import load_all, shipped_cases
+from conformance.environments import environment
+from conformance.environments.environment import Environment
 from conformance.errors import MISSING, UserError
 from conformance.results.record import plain
 from conformance.run.checkup import Checkup, check_import, check_packages
-from conformance.verdict.oracle import default_cache
 
 PACKAGES = ("numpy", "packaging", "pydantic", "pytest", "pytest-xdist", "PyYAML", "rich", "safetensors")
 """Distributions that the suite requires."""
@@ -33,7 +36,9 @@ _LABEL_WIDTH = 16
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Checks the suite and the implementations, and prints the result."""
+    """Checks the suite and the implementations, and prints the result; or removes the environments."""
+    if args.prune:
+        return _prune()
     with contextlib.redirect_stdout(sys.stderr):  # An adapter's module may print when it is imported.
         names = args.implementations or registry.registered()
         checkups = [check_import(name, args.deadline) if args.deep else check_packages(name) for name in names]
@@ -50,6 +55,19 @@ def execute(args: argparse.Namespace) -> int:
     return code
 
 
+def _prune() -> int:
+    """Removes all environments that were created on demand."""
+    found = environment.installed()
+    environment.remove_all()
+    print(f"removed {_describe(found)} from {environment.folder()}")
+    return 0
+
+
+def _describe(environments: Sequence[Environment]) -> str:
+    size = sum(each.bytes for each in environments)
+    return f"{len(environments)} environment{'s' * (len(environments) != 1)}, {size / 2**20:.1f} MiB"
+
+
 def _suite() -> dict[str, Any]:
     """Returns facts about the suite: versions, machine, threads, cases and cache."""
     try:
@@ -61,18 +79,14 @@ def _suite() -> dict[str, Any]:
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": platform.platform(),
-        "processors": _processors(),
+        "processors": system.available_cpus(),
         "blas": _blas(),
         "packages": {name: _version(name) for name in PACKAGES},
         "threads": threads.settings(),
         "cases": cases,
         "cache": _cache(default_cache()),
+        "environments": [{**asdict(each), "folder": str(each.folder)} for each in environment.installed()],
     }
-
-
-def _processors() -> int:
-    """Returns the number of processors that this process may use. In a container, the machine may have more."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
 
 
 def _blas() -> str:
@@ -114,6 +128,7 @@ def _show(content: Mapping[str, Any], checkups: Sequence[Checkup], deep: bool) -
         "threads": ", ".join(f"{name}={value or '(unset)'}" for name, value in content["threads"].items()),
         "shipped cases": content["cases"],
         "cache": f"{cache['folder']}: {state}",
+        "environments": f"{environment.folder()}: {_describe(environment.installed())}",
     }
     for name, value in rows.items():
         console.print(Text(f"{name:{_LABEL_WIDTH}}{value}"))

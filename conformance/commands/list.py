@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from conformance.adapters import Adapter, installed, registry
 from conformance.cases.casefile import load_selected
-from conformance.cases.features import DTYPES, FEATURES, features
+from conformance.cases.features import DTYPES, FEATURES, USES, features
 from conformance.cases.select import Selection
 from conformance.errors import UserError
 from conformance.known import divergences as known
@@ -18,7 +18,8 @@ The first table shows how each implementation stores the weights of a layer, and
 gates are i, f, g (the candidate) and o, in the order in which the implementation stacks them.
 
 The second table lists the features that each implementation supports and lacks. The suite reports cases with a missing
-feature as `unsupported` and never emulates it.
+feature as `unsupported` and never emulates it. The third table lists the [uses](writing-a-case.md#uses) that adapters
+drive, beyond one call of a fresh object.
 
 `conformance list --implementations --markdown` generates this page.
 
@@ -71,6 +72,8 @@ def _implementation_page() -> Iterator[str]:
     yield _PAGE_HEAD + "\n".join(map(_layout, adapters))
     yield "\n| implementation | supports | lacks | install |\n|---|---|---|---|"
     yield "\n".join(map(_options, adapters))
+    yield "\n| implementation | uses |\n|---|---|"
+    yield "\n".join(_uses(adapter) for adapter in adapters if not adapter.features.isdisjoint(USES))
 
 
 def _layout(adapter: Adapter) -> str:
@@ -86,9 +89,14 @@ def _layout(adapter: Adapter) -> str:
 
 def _options(adapter: Adapter) -> str:
     """Returns a row of the second table: supported and missing features, and the command that installs it."""
-    options = [feature for feature in FEATURES if feature not in (*DTYPES, "gradients")]
+    options = [feature for feature in FEATURES if feature not in (*DTYPES, *USES, "gradients")]
     supported = ", ".join(feature for feature in options if feature in adapter.features)
     missing = ", ".join(feature for feature in options if feature not in adapter.features)
     elsewhere = adapter.install == "see docs/other-environments.md"
     install = "[in another environment](other-environments.md)" if elsewhere else f"`{adapter.install}`"
     return f"| `{adapter.name}` | {supported} | {missing} | {install} |"
+
+
+def _uses(adapter: Adapter) -> str:
+    """Returns a row of the third table."""
+    return f"| `{adapter.name}` | {', '.join(use for use in USES if use in adapter.features)} |"

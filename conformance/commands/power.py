@@ -15,8 +15,9 @@ from typing import Any
 
 from rich.console import Console
 
-from conformance import threads
+from conformance import system
 from conformance.adapters import Adapter
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
@@ -31,7 +32,6 @@ from conformance.results import atomic
 from conformance.results.record import plain
 from conformance.run import implementations
 from conformance.run.rejection import describe, reason
-from conformance.verdict.oracle import default_cache
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -111,7 +111,7 @@ def _compute_matrix(views: Sequence[View], args: argparse.Namespace) -> list[Row
             print(f"{done} of {total} cases", file=sys.stderr)
 
     folder = None if args.no_cache else default_cache()
-    return compute_matrix(views, folder, args.jobs or threads.available_cpus(), progress)
+    return compute_matrix(views, folder, args.jobs or system.available_cpus(), progress)
 
 
 def _write_shipped(args: argparse.Namespace) -> int:

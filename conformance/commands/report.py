@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conformance.errors import UserError
-from conformance.reports import badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
+from conformance.reports import annotations, badges, csvfile, ctrf, jobsummary, junit, markdown, parquet
 from conformance.reports.explain import printable
 from conformance.reports.page import write as html
 from conformance.results.reader import Report, read
@@ -37,6 +37,9 @@ def execute(args: argparse.Namespace) -> int:
         print(f"{'report' if name == 'output' else name}: {path}")
     if args.html:
         print(f"page: {html.write(args.html, report)}")
-    if not (wanted or args.html):
+    if args.annotations:
+        for line in annotations.render(report):
+            print(line)
+    if not (wanted or args.html or args.annotations):
         print(printable(markdown.render(report)), end="")
     return 0

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from conformance import threads
 from conformance.adapters import Adapter, installed
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
@@ -36,7 +37,7 @@ from conformance.run import controls, implementations, pool
 from conformance.run.plan import Plan, digest, in_starting_order, make_plan, part, planned, without
 from conformance.run.rejection import describe, rejections
 from conformance.run.runner import Runner
-from conformance.verdict.oracle import Oracle, default_cache, prune
+from conformance.verdict.oracle import Oracle, prune
 from conformance.worker.client import Limits
 
 
@@ -49,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """The command line, with the implementations and the plan that it selects.
 
     Attributes:
@@ -83,48 +84,85 @@ class _Request:
 
 
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
-    request = _request(args, stream)
+    cache = None if args.no_cache else default_cache()
+    loaded = implementations.load_all(args.implementations, not args.in_process, limits(args), cache)
+    adapters, absent = implementations.split(loaded)
+    if absent and (args.implementations or not adapters):
+        raise UserError("\n".join(absent.values()), MISSING)
+    request = make_request(args, adapters, absent, stream)
     if request.absent:
         names = f"not run, not installed here: {', '.join(request.absent)}"
         request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
         request.print("  `conformance doctor` shows what each of them needs")
-    interrupted, interleaved = _run(request)
-    report = read(request.results)
-    summary = args.output / "report.md"
-    markdown.write(summary, report)
-    page = page_writer.write(args.output, report)
-    code = INTERRUPTED if interrupted else _exit_code(report)
+    interrupted, interleaved = run_plan(request)
+    written = write_reports(request, interrupted)
     if json_stream:
-        json_stream.write(json.dumps(_json_summary(report, summary, page, code), indent=2) + "\n")
+        json_stream.write(json.dumps(_json_summary(written), indent=2) + "\n")
         json_stream.flush()
     else:
-        summarise(report, stream, table=interleaved)
-    request.print(f"results: {request.results}\nreport: {summary}")
-    if not report.complete:
-        command = ["conformance", *(word for word in args.typed if word != "--resume"), "--resume"]
-        request.print(f"to resume: {shlex.join(command)}")
-    request.print(f"page: {page}")
-    return code
+        summarise(written.report, stream, table=interleaved)
+    print_files(request, written)
+    return written.code
 
 
-def _request(args: argparse.Namespace, stream: IO[str]) -> _Request:
-    """Loads implementations and cases, and reports every mistake before anything runs."""
-    limits = Limits(request=args.timeout, memory=args.memory_limit)
-    cache = None if args.no_cache else default_cache()
-    loaded = implementations.load_all(args.implementations, not args.in_process, limits, cache)
-    adapters, absent = implementations.split(loaded)
-    if absent and (args.implementations or not adapters):
-        raise UserError("\n".join(absent.values()), MISSING)
+def limits(args: argparse.Namespace) -> Limits:
+    """Returns the limits of the implementations' processes."""
+    return Limits(request=args.timeout, memory=args.memory_limit)
+
+
+def make_request(
+    args: argparse.Namespace, adapters: Sequence[Adapter], absent: Mapping[str, str], stream: IO[str]
+) -> Request:
+    """Loads the cases and plans the run.
+
+    Raises:
+        UserError: a case file is wrong, or no case is selected.
+    """
     cases = load_selected(args.files, args.tags)
     named = {adapter.name for adapter in adapters} if args.implementations else set()
     selection = Selection(args.expression, tuple(args.tags), tuple(args.dtypes))
     plan = make_plan(selection, cases, adapters, named)
     if not any(selected for _, selected in plan):
         raise UserError(f"none of the {len(cases)} cases is selected. `conformance list` shows them.")
-    return _Request(args, adapters, absent, plan, stream)
+    return Request(args, adapters, absent, plan, stream)
 
 
-def _run(request: _Request) -> tuple[bool, bool]:
+@dataclass(frozen=True)
+class Written:
+    """What a run has written.
+
+    Attributes:
+        report: content of the results file.
+        summary: path of the Markdown report.
+        page: path of the page.
+        code: exit code of the run.
+    """
+
+    report: Report
+    summary: Path
+    page: Path
+    code: int
+
+
+def write_reports(request: Request, interrupted: bool) -> Written:
+    """Reads the results file, and writes the Markdown report and the page."""
+    report = read(request.results)
+    summary = request.args.output / "report.md"
+    markdown.write(summary, report)
+    page = page_writer.write(request.args.output, report)
+    return Written(report, summary, page, INTERRUPTED if interrupted else _exit_code(report))
+
+
+def print_files(request: Request, written: Written) -> None:
+    """Prints the paths of the files, and the command that continues an incomplete run."""
+    request.print(f"results: {request.results}\nreport: {written.summary}")
+    if not written.report.complete:
+        command = ["conformance", *(word for word in request.args.typed if word != "--resume"), "--resume"]
+        request.print(f"to resume: {shlex.join(command)}")
+    request.print(f"page: {written.page}")
+
+
+def run_plan(request: Request) -> tuple[bool, bool]:
     """Runs the plan, or a shard of it, and writes the results file.
 
     Returns:
@@ -133,14 +171,14 @@ def _run(request: _Request) -> tuple[bool, bool]:
     args = request.args
     plan = part(request.plan, args.shard)
     oracle = Oracle(None) if args.no_cache else Oracle()
-    limits = SizeLimits.of(args.max_memory, args.max_case_seconds)
+    sizes = SizeLimits.of(args.max_memory, args.max_case_seconds)
     runner = Runner(
         oracle,
         known.shipped(),
         diagnoses=not args.no_diagnosis,
         detector=_detector(args.power, plan, oracle),
-        rejected=_reject(request, oracle, limits),
-        limits=limits,
+        rejected=_reject(request, oracle, sizes),
+        limits=sizes,
     )
     with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
         todo = without(plan, file.done)
@@ -178,7 +216,7 @@ def _detector(power: bitmasks.Mode, plan: Plan, oracle: Oracle) -> bitmasks.Dete
     return bitmasks.Detector(oracle.cache, power, planned.__getitem__)
 
 
-def _reject(request: _Request, oracle: Oracle, limits: SizeLimits) -> dict[str, str]:
+def _reject(request: Request, oracle: Oracle, limits: SizeLimits) -> dict[str, str]:
     """Prints the cases of the user's files that cannot be judged. Returns the reasons by case key.
 
     A case that takes long is judged only when it runs. A test shows that every shipped case can be judged.
@@ -190,7 +228,7 @@ def _reject(request: _Request, oracle: Oracle, limits: SizeLimits) -> dict[str, 
     return rejected
 
 
-def _header(request: _Request, plan: Plan, statuses: Mapping[str, str]) -> Header:
+def _header(request: Request, plan: Plan, statuses: Mapping[str, str]) -> Header:
     args = request.args
     pairs = zip(request.adapters, args.implementations, strict=False)
     return Header(
@@ -225,7 +263,8 @@ def _exit_code(report: Report) -> int:
     return int(bool(report.undetected_controls) or any(result.deviates for result in report.results))
 
 
-def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str, Any]:
+def _json_summary(written: Written) -> dict[str, Any]:
+    report = written.report
     largest: dict[str, dict[str, float]] = {}
     for (name, dtype), ratio in error_ratios(report.results).items():
         largest.setdefault(name, {})[dtype] = ratio
@@ -237,7 +276,7 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
 
     return {
         "complete": report.complete,
-        "exit_code": code,
+        "exit_code": written.code,
         "invalid": report.undetected_controls,
         "detects": {name: len(each.detected) for name, each in found.items()},
         "measured": {name: each.how for name, each in found.items() if each.how},
@@ -260,8 +299,8 @@ def _json_summary(report: Report, path: Path, page: Path, code: int) -> dict[str
         "rejected": rows([result for result in report.results if result.rejected]),
         "seconds": plain(phases(report.results)),
         "results": str(report.path),
-        "report": str(path),
-        "page": str(page),
+        "report": str(written.summary),
+        "page": str(written.page),
     }
 
 

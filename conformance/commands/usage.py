@@ -5,6 +5,7 @@ examples:
   conformance run                                   run every shipped case on every installed implementation
   conformance run -i torch.nn.LSTM -k bidirectional
   conformance run -i mylib.py:MyLSTM                check your own implementation
+  conformance campaign -i torch.nn.LSTM             run random cases for five minutes, and shrink what deviates
   conformance check cases/mine.yaml                 validate a case file
   conformance power                                 measure which defects the cases detect
   conformance list --implementations
@@ -14,6 +15,7 @@ examples:
   conformance dissect -i mylib.py:MyLSTM            find out what it reads and returns wrongly
   conformance report results.jsonl --junit junit.xml
   conformance compare old.jsonl new.jsonl           show what changed between two runs
+  conformance convert model.pt model.weights.h5     convert weights to another framework
 
 exit codes:
   0    every case conforms
@@ -42,6 +44,56 @@ examples:
   conformance run --shard 2/5                              the second of five parts, for conformance merge
 """
 
+VERSIONS = """\
+Run cases on several releases of a package, each in an environment that is created for it, and print a table of features
+by release and the cases that changed. All results are in one results file, so that `conformance report`, `compare` and
+the page show them like those of several implementations.
+
+Releases come from the index that pip is configured to use. Prereleases, yanked releases and those without a wheel for
+this version of Python are left out. If a release does not start with the newest dependencies, it gets those of the day
+on which it was released. `conformance doctor` shows the size of the environments, and `--prune` removes them.
+
+examples:
+  conformance versions onnxruntime                              the newest 8 releases
+  conformance versions 'keras.layers.LSTM[numpy]' --package keras --each-minor --from 3.0
+  conformance versions onnxruntime -k clip --from 1.20 --to 1.24
+  conformance versions 'keras.layers.LSTM[tensorflow]' --package keras --with 'tensorflow-cpu==2.18.*' --last 4
+  conformance versions --check                                  the range that each adapter supports
+"""
+
+BISECT = """\
+Find the first release with a deviation and the first one without it, by bisection over the releases of a package. Each
+step prints the release and its result. A release that cannot run is skipped.
+
+A known divergence is looked for with the cases that it matches: a release has it if it deviates as the entry predicts.
+A case deviates if it does not conform. The search assumes that a deviation began once and ended at most once;
+`conformance versions` shows every release.
+
+examples:
+  conformance bisect onnxruntime-clip
+  conformance bisect onnxruntime-clip --write                   write the range into the entry
+  conformance bisect cases/clip.yaml::clip-and-lengths -i onnxruntime --package onnxruntime
+"""
+
+CAMPAIGN = """\
+Run random cases on implementations, and shrink each deviation to a minimal case.
+
+The cases combine all options that an implementation supports; every pair of option values occurs. A deviation is run
+again in a fresh process before it is reported, and then shrunk: fewest options, smallest sizes, simplest values.
+Deviations with the same explanation form a group. For each group, a case file is written to the folder cases of the
+output folder. Known divergences are no deviations.
+
+results.jsonl has the same format as that of `conformance run`. Ctrl-C ends the campaign; --resume continues it. The
+exit code is 1 if a case deviates.
+
+examples:
+  conformance campaign -i torch.nn.LSTM --minutes 30
+  conformance campaign -i mylib.py:MyLSTM --cases 1000 --seed 7
+  conformance campaign --minutes 480 --keep deviations --output nightly
+  conformance campaign --minutes 480 --keep deviations --output nightly --resume
+  conformance run nightly/cases/torch.nn.LSTM-1.yaml -i torch.nn.LSTM
+"""
+
 REPORT = """\
 Convert a results file to other formats. Nothing is run or computed again. Without options, print the Markdown report.
 
@@ -50,6 +102,7 @@ examples:
   conformance report results.jsonl --html out/              write the page
   conformance report results.jsonl --junit junit.xml --ctrf ctrf.json --badges badges/
   conformance report results.jsonl --summary "$GITHUB_STEP_SUMMARY" --baseline main.jsonl
+  conformance report results.jsonl --annotations            annotate case files in a job of GitHub Actions
   conformance report results.jsonl --csv rows.csv --parquet rows.parquet
 """
 
@@ -122,12 +175,43 @@ examples:
   conformance power --published                     compare with the test vectors that others publish
 """
 
+VECTOR_SETS = {
+    "plain": "one forward layer",
+    "lengths": "one layer in any direction, rows of different lengths",
+    "core": "layers, directions, lengths, memory layouts, with and without biases and initial states",
+    "sizes": "core with sizes beyond the blocks of kernels",
+    "gradients": "sizes with gradients",
+    "torch": "gradients with projections and dropout",
+    "float32": "all options with gradients",
+    "all": "all options with gradients, any dtype",
+}
+"""Descriptions of the sets in ``conformance.vectors.sets``, which imports NumPy."""
+
+_SET_LINES = "\n".join(f"  {name:9}  {about}" for name, about in VECTOR_SETS.items())
+
+VECTORS = f"""\
+Write test vectors for a test suite in any language: cases with their numbers, expected results, the budget of each
+element, and the mistakes that each vector detects. docs/vectors.md describes the format.
+
+named sets (float32, except for the last one; the first four without gradients):
+{_SET_LINES}
+
+examples:
+  conformance vectors export --set core --minimal --output vectors/
+  conformance vectors export --features plain,bidirectional,gradients --dtype float32 --output vectors/
+  conformance vectors export mine.yaml --format safetensors --output vectors/
+  conformance vectors export --set core --minimal --format onnx --output onnx-tests/
+  conformance vectors check vectors/core.json
+"""
+
 DOCTOR = """\
 Show what is installed: the suite and its dependencies, thread settings, the cache, and for each registered
 implementation the versions found, what is missing and the command that installs it.
 
 No framework is imported. With --deep, each implementation is imported in its own process and describes itself: devices,
 threads, kernels. One that crashes or hangs is reported as broken.
+
+With --prune, remove the environments that `-i NAME@package==version`, `versions` and `bisect` created.
 
 The exit code is 0 if at least one implementation can run, and 3 if none can.
 
@@ -183,8 +267,40 @@ REPRO = """\
 Print the stand-alone script that reproduces a known divergence of a released implementation. The script needs only that
 framework and NumPy. It prints what it expects and what it got, and exits with 1 if the deviation occurs.
 
+With --issue, run the script and print a report that is ready to file: title, versions on this machine, script, its
+output, affected versions and cause. The exit code is 1 if the deviation occurs here, else 0.
+
 examples:
   conformance list --divergences
+  conformance repro onnxruntime-clip --issue > report.md
   conformance repro keras-nan-in-padding > repro.py
   conformance repro keras-nan-in-padding | python -
+"""
+
+CONVERT = """\
+Convert the weights of the LSTMs in a checkpoint: their names, the order of their gates, transposition and biases.
+
+The LSTMs are found by the names and shapes of tensors, in a checkpoint of any size, and shown before anything is
+written. What has no exact counterpart is reported, or refused with the reason. No framework is needed, except torch for
+.pt files.
+
+  framework    reads                         writes
+  torch        .pt .pth                      .pt .pth
+  keras        .weights.h5 .keras .h5        .weights.h5
+  onnx         .onnx                         .onnx
+  flax, nnx    .msgpack                      .msgpack
+  equinox      .eqx                          .eqx
+  paddle       .pdparams                     .pdparams
+
+.safetensors and .npz hold the arrays of any framework: of these, and of mlx, haiku, openvino, block_lstm and
+block_lstm_v2.
+
+--check builds both layers in the installed frameworks with the converted weights, runs a drawn input, and compares both
+with the reference. The file is written only if both conform; otherwise the exit code is 1, or 3 if a framework is
+missing.
+
+examples:
+  conformance convert model.pt model.weights.h5 --check
+  conformance convert model.keras lstm.safetensors --to torch --layer encoder
+  conformance convert cells.npz model.onnx --from haiku --stack
 """

@@ -182,7 +182,7 @@ class Forward:
         if "gradients" not in problem.case.check:
             return {}
         if found is None:
-            cotangents = {name: reference.float64(array) for name, array in problem.cotangents.items()}
+            cotangents = {name: reference.float64(array) for name, array in problem.complete_cotangents().items()}
             found = _run_back(defect, problem, self.trace, self._writing.backward(cotangents))
         gradients = {name: found[name] * self._factors.get(name, 1.0) for name in _sources(problem)}
         if not defect.gradients_as_read:
@@ -194,11 +194,7 @@ class Forward:
 
 def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:
     """Returns the tensors that an LSTM reads. An omitted initial state is 0."""
-    case, state = problem.case, problem.initial_state
-    if state is None:
-        shapes = {**case.model.state_shapes("h_0", case.rows), **case.model.state_shapes("c_0", case.rows)}
-        state = {name: np.zeros(shape) for name, shape in shapes.items()}
-    return {**problem.parameters, "input": problem.input, **state}
+    return {**problem.parameters, "input": problem.input, **problem.complete_state()}
 
 
 def _run(defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dialect) -> Trace:

@@ -1,4 +1,4 @@
-"""Named conditions on a case's problem: which steps are padding, and how many steps, rows and units there are."""
+"""Named conditions on a case's problem: padding, frozen tensors, and numbers of steps, rows and units."""
 
 from collections.abc import Callable, Mapping
 
@@ -48,6 +48,11 @@ def has_four_units(case: Case) -> bool:
     return max(case.hidden_sizes) >= 4
 
 
+def has_frozen_input(case: Case) -> bool:
+    """Returns whether the input needs no gradient."""
+    return "input" in case.frozen
+
+
 CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "padding": has_padding,
     "padded row": has_padded_row,
@@ -56,6 +61,7 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "several steps": has_several_steps,
     "several steps, rows or directions": has_several_steps_rows_or_directions,
     "four units": has_four_units,
+    "frozen input": has_frozen_input,
 }
 """Conditions by the name that entries use."""
 

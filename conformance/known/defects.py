@@ -65,12 +65,13 @@ def _initial_state_shown(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     before = ~np.stack(started, axis=2)[..., None]  # (T, B, D, 1): steps before the first valid one.
     if direction == "reverse" and dialect.reverse_output == "processing":
         before = before[::-1]
-    cotangents = output_by_direction({"output": np.asarray(problem.cotangents["output"], np.float64)}, problem.case)
+    cotangent = np.asarray(problem.complete_cotangents()["output"], np.float64)
+    cotangents = output_by_direction({"output": cotangent}, problem.case)
 
     def results(found: Arrays, case: Case) -> Arrays:
         if problem.initial_state is None:
             return found
-        h_0 = np.asarray(split_layers(dict(problem.initial_state), "h_0", case)[-1], np.float64)
+        h_0 = np.asarray(split_layers(dict(problem.complete_state()), "h_0", case)[-1], np.float64)
         output = np.where(before, h_0.swapaxes(0, 1), output_by_direction(found, case))
         return found | move_in_steps("output", lambda array, _: output.reshape(array.shape))(found, case)
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from conformance.cases.case import Case
 from conformance.cases.features import FEATURES, features
+from conformance.cases.yamlfile import LOADER
 from conformance.errors import UserError
 from conformance.known.conditions import CONDITIONS
 
@@ -39,7 +40,7 @@ def _specifier(text: str) -> str:
 class Divergence(BaseModel):
     """One known deviation of some released versions of an implementation."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     id: str
     """Unique short name."""
@@ -49,6 +50,11 @@ class Divergence(BaseModel):
     """Imported module or npm package that `versions` refers to."""
     versions: Annotated[str, AfterValidator(_specifier)]
     """Range of affected versions, such as `>=3.0,<3.16`."""
+    since: Literal["first affected", "oldest tested"] | None = None
+    """What the lower end of `versions` is: the first affected release, or the oldest one that runs here and is affected
+    already. Unset if nobody searched."""
+    history: str = ""
+    """What other releases do, such as a regression that was fixed in between."""
     cases: dict[str, Any] = Field(default_factory=dict)
     """Required options of the case. A list matches any of its values."""
     features: list[str] = Field(default_factory=list)
@@ -115,7 +121,7 @@ class Divergence(BaseModel):
             all(_matches(options[name], value) for name, value in self.cases.items())
             and set(self.features) <= set(features(case))
             and all(CONDITIONS[name](case) for name in self.problem)
-            and self._affects(version_of(self.package))
+            and self.affects(version_of(self.package))
         )
 
     def raises(self, message: str) -> bool:
@@ -126,7 +132,8 @@ class Divergence(BaseModel):
         """Returns whether a tensor is one of the deviating tensors."""
         return any(fnmatchcase(tensor, glob) for glob in self.tensors)
 
-    def _affects(self, version: str) -> bool:
+    def affects(self, version: str) -> bool:
+        """Returns whether a version is in the range of affected versions."""
         try:
             return Version(version) in SpecifierSet(self.versions, prereleases=True)
         except InvalidVersion:
@@ -146,7 +153,7 @@ def load(path: Path) -> list[Divergence]:
         UserError: The file cannot be read or contains an invalid entry.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: {error}") from error
     if not (isinstance(content, Mapping) and isinstance(content.get("divergences"), list)):

@@ -1,56 +1,119 @@
 """The page of findings: the known divergences with their reproductions, for maintainers of the implementations."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from conformance.known.conditions import describe
 from conformance.known.defects import descriptions
 from conformance.known.divergences import REPRODUCTIONS, Divergence
+from conformance.known.issue import LANGUAGES, affected
+from conformance.known.severity import SEVERITIES, severity
 
 _HEAD = """\
 # Findings
 
-Deviations of released LSTM implementations from the LSTM that they document, on x86-64 Linux. A run reports a recorded
-divergence as `known`. Any other deviation fails. An entry whose divergence no longer happens is reported as `fixed`,
-which fails too until the entry is removed. If an entry predicts the deviating tensors, a run compares them with the
-prediction, within the rounding budget. Otherwise these tensors, and no others, may have any value.
-
-Each reproduction is a script that needs only the framework and NumPy. It prints the expected and the actual result. Its
-exit code is 1 if the divergence still happens, else 0:
+{count} deviations of released LSTM implementations from the LSTM that they document, on x86-64 Linux, by package and
+severity. Each has a reproduction, a script that needs only the framework and NumPy. It prints the expected and the
+actual result, and exits with 1 if the deviation occurs, else with 0:
 
     conformance repro {example} | python -
+    conformance repro {example} --issue                    a report that is ready to file
+    conformance bisect {example}                           since when
+"""
 
-Run the JavaScript ones with `node --input-type=module` in a folder where npm has installed the package.
+_EXPLANATION = """
+## How to read the entries
+
+A run reports a recorded divergence as `known`. Any other deviation fails. An entry whose divergence no longer happens
+is reported as `fixed`, which fails too until the entry is removed. If an entry predicts the deviating tensors, a run
+compares them with the prediction, within the rounding budget. Otherwise these tensors, and no others, may have any
+value.
+
+`affected` is the range of versions in which the deviation was found. *The oldest release tested* is the oldest one that
+the suite can run here. *Or earlier* means that nobody searched. [Releases](releases.md) describes the search.
+
+Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package.
 
 `conformance list --divergences --markdown` writes this page.
 """
 
 
 def markdown(entries: Sequence[Divergence]) -> str:
-    """Returns the page: a table of all entries, then each entry with its reproduction, grouped by package."""
-    ordered = sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
-    example = next((entry.id for entry in ordered if entry.reproduction.endswith(".py")), "ID")
-    lines = [_HEAD.format(example=example)]
-    lines += ["| module | versions | divergence |", "|---|---|---|"]
-    lines += [
-        f"| {entry.package} | {_cell(entry.versions)} | [{_cell(entry.what)}](#{entry.id}) |" for entry in ordered
-    ]
-    for package, group in groupby(ordered, key=lambda entry: entry.package):
+    """Returns the page: the overview, then each entry with its reproduction, by package."""
+    lines = [overview(entries)]
+    for package, group in groupby(_ordered(entries), key=lambda entry: entry.package):
         lines += ["", f"## {package}"]
         for entry in group:
-            lines += ["", *_entry(entry)]
+            lines += ["", f"### {entry.id}", "", *details(entry)]
     return "\n".join(lines) + "\n"
 
 
-def _entry(entry: Divergence) -> Iterable[str]:
+def overview(entries: Sequence[Divergence], pages: str = "") -> str:
+    """Returns the counts, the findings of each severity in one line each, and how to read the entries.
+
+    Args:
+        entries: the divergences.
+        pages: folder with a page for each entry, to which the overview links; by default, it links to the headings of
+            the same page.
+    """
+    ordered = _ordered(entries)
+    example = next((entry.id for entry in ordered if entry.reproduction.endswith(".py")), "ID")
+    lines = [_HEAD.format(count=len(ordered), example=example), *_counts(ordered, linked=not pages)]
+    for each in SEVERITIES:
+        found = [entry for entry in ordered if severity(entry) == each]
+        lines += ["", f"## {_heading(each)}", ""]
+        for entry in found:
+            address = f"{pages}/{entry.id}.md" if pages else f"#{entry.id}"
+            lines += [f"- `{entry.implementation}`: [{_line(entry.what)}]({address})"]
+    return "\n".join([*lines, _EXPLANATION.rstrip()])
+
+
+def _ordered(entries: Iterable[Divergence]) -> list[Divergence]:
+    return sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
+
+
+def _counts(entries: Sequence[Divergence], linked: bool) -> Iterable[str]:
+    """Yields the table of counts by package and severity. The packages with the worst findings come first."""
+    found = Counter((entry.package, severity(entry)) for entry in entries)
+    rows = {package: [found[package, each] for each in SEVERITIES] for package, _ in found}
+    heads = [f"[{each}](#{each.lower().replace(' ', '-')})" for each in SEVERITIES]
+    yield f"| package | {' | '.join(heads)} | all |"
+    yield "|---|" + "---:|" * (len(heads) + 1)
+    for package, counts in sorted(rows.items(), key=lambda row: [-count for count in row[1]]):
+        yield f"| {f'[{package}](#{_anchor(package)})' if linked else package} | {_cells(counts)} |"
+    yield f"| all | {_cells([sum(column) for column in zip(*rows.values(), strict=True)])} |"
+
+
+def _cells(counts: Sequence[int]) -> str:
+    return " | ".join(str(count or "") for count in [*counts, sum(counts)])
+
+
+def _heading(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _anchor(heading: str) -> str:
+    """Returns the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def details(entry: Divergence) -> Iterable[str]:
+    """Yields the lines of an entry below its heading: what deviates, where, since when, why, and its reproduction."""
     path = REPRODUCTIONS / entry.reproduction
-    language = {"py": "python", "mjs": "javascript"}[path.suffix[1:]]
-    yield f"### {entry.id}"
+    yield f"**{_line(entry.what)}**"
     yield ""
-    yield f"**{' '.join(entry.what.split())}**"
-    yield ""
-    yield f"- implementation: `{entry.implementation}`, {entry.package} {entry.versions}"
+    yield f"- severity: {severity(entry)}"
+    yield f"- implementation: `{entry.implementation}`"
+    yield f"- affected: {entry.package} {affected(entry)}"
+    if entry.history:
+        yield f"- history: {_line(entry.history)}"
     if required := [*entry.features, *_options(entry.cases)]:
         yield f"- cases with {', '.join(required)}"
     if entry.problem:
@@ -61,10 +124,10 @@ def _entry(entry: Divergence) -> Iterable[str]:
         yield f"- deviates: {', '.join(f'`{name}`' for name in entry.tensors)}{_prediction(entry)}"
     if entry.error:
         yield f"- raises: {_code(entry.error)}"
-    yield f"- reason: {' '.join(entry.reason.split())}"
+    yield f"- reason: {_line(entry.reason)}"
     yield f"- upstream: {entry.upstream}"
     yield ""
-    yield f"```{language}"
+    yield f"```{LANGUAGES[path.suffix]}"
     yield path.read_text(encoding="utf-8").rstrip()
     yield "```"
 
@@ -91,7 +154,3 @@ def _value(value: object) -> str:
 
 def _code(text: str) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

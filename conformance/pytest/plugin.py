@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from conformance import threads
+from conformance.cache import default_cache
 from conformance.cases import ON_DEMAND
 from conformance.cases.shard import Shard
 from conformance.errors import UserError
 from conformance.pytest.items import ADAPTERS, CaseFile, CaseItem, load_adapters
+from conformance.run import compiled
 
 _SECTION = re.compile(rb"^(?:defaults|matrix|exclude|also|cases)\s*:", re.MULTILINE)
 _SEARCHED_BYTES = 2**16
@@ -56,6 +58,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="with --conformance-report: which defects the passed cases detect, measured on a sample of the cases at "
         "reduced sizes, on every case at its own sizes, or not at all (default: %(default)s)",
     )
+    group.addoption(
+        "--conformance-campaign",
+        type=_time,
+        metavar="TIME",
+        help="also run random cases on each implementation for this time, such as 60s, 10m or 2h; minimal cases of "
+        "deviations are written to the folder conformance-campaign",
+    )
+    group.addoption(
+        "--conformance-campaign-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the random cases (default: %(default)s)",
+    )
     parser.addini("conformance_cases", "folders in which every *.yaml is a case file (default: cases)", "paths", [])
 
 
@@ -74,7 +90,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Reports implementations on the command line that cannot be loaded, before any worker starts."""
+    """Prepares a process before it collects tests and before any worker starts.
+
+    Makes JAX keep its compiled programs, except in the controller of pytest-xdist, which runs no tests. Reports
+    implementations on the command line that cannot be loaded.
+    """
+    if session.config.stash[_active_key] and not session.config.pluginmanager.hasplugin("dsession"):
+        process = f"pytest-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+        os.environ.update(compiled.environment(process, default_cache()))
     if session.config.getoption("--conformance-implementation"):
         try:
             load_adapters(session.config)
@@ -124,11 +147,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile 
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the cases of other shards, and sorts the cases by implementation and shape.
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Adds campaigns, deselects the cases of other shards, and sorts the cases by implementation and shape.
 
     Other tests keep their places and run in every shard.
     """
+    if config.getoption("--conformance-campaign"):
+        from conformance.pytest.campaign import items as campaign_items
+
+        items += campaign_items(session)
     if config.getoption("--conformance-shard"):
         from conformance.pytest.order import keep_shard
 
@@ -149,12 +176,21 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _time(text: str) -> float:
+    from conformance.pytest.campaign import parse_seconds
+
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _is_active(config: pytest.Config) -> bool:
     """Returns whether the session has an option or a case file of this plug-in.
 
     The plug-in is also loaded in the tests of other projects in the same environment, and must not affect them.
     """
-    options = ("--conformance-report", "--conformance-implementation")
+    options = ("--conformance-report", "--conformance-implementation", "--conformance-campaign")
     if any(config.getoption(option) for option in options) or config.getini("conformance_cases"):
         return True
     folder = config.rootpath / "cases"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from conformance.adapters import installed
+from conformance.cache import default_cache
 from conformance.cases.casefile import load
 from conformance.defects.power import bitmasks
 from conformance.errors import UserError
@@ -21,7 +22,6 @@ from conformance.results.summary import controls_warning
 from conformance.results.writer import ResultsFile
 from conformance.run import controls, implementations
 from conformance.run.runner import blank
-from conformance.verdict.oracle import default_cache
 
 _CLOCK_SKEW_SECONDS = 1.0
 """Maximum delay between the start of an item on a worker and the moment when the controller learns of it."""

@@ -33,5 +33,18 @@ class Footer(BaseModel):
             other_seconds: CPU seconds of the run that belong to no row; None if unknown.
         """
         results = tuple(results)
+        return cls.of_totals(counts(results), phases(results), other_seconds)
+
+    @classmethod
+    def of_totals(
+        cls, counts: Mapping[str, int], seconds: Mapping[str, float], other_seconds: float | None = None
+    ) -> Self:
+        """Creates the footer of rows that were counted before, with the current time as end time.
+
+        Args:
+            counts: number of rows by status.
+            seconds: CPU seconds of the rows by phase.
+            other_seconds: CPU seconds of the run that belong to no row; None if unknown.
+        """
         other = {} if other_seconds is None else {"other": max(0.0, other_seconds)}
-        return cls(counts=counts(results), seconds=plain(phases(results) | other), ended=now())
+        return cls(counts=counts, seconds=plain({**seconds, **other}), ended=now())

@@ -10,10 +10,12 @@ has no such numbers.
 ``row``            a ``Result``
 ``explanation``    an ``Explanation``, written after the rows of its implementation
 ``footer``         a ``Footer``
+``drawn``          a case of a campaign, see ``conformance.campaign.journal``; reports do not need it
 =================  ====================================================================================
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,8 +64,9 @@ class Report:
 
     @property
     def planned(self) -> dict[str, int]:
-        """Number of planned rows, by implementation."""
-        return dict(self.header.planned)
+        """Number of planned rows, by implementation; of a campaign, which plans none, the number of its rows."""
+        rows = Counter(result.implementation for result in self.results)
+        return {name: max(number, rows[name]) for name, number in self.header.planned.items()}
 
     @property
     def began(self) -> datetime | None:

@@ -2,21 +2,18 @@
 
 import io
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from conformance import system
 from conformance.errors import MISSING, UserError
 from conformance.results.explanation import Explanation
 from conformance.results.footer import Footer
 from conformance.results.header import Header
 from conformance.results.reader import Report, read
 from conformance.results.record import Result, plain
-
-if sys.platform != "win32":
-    import fcntl
 
 _SAME_RUN = ("suite", "machine", "threads", "packages", "selection", "cases", "planned")
 """Fields of the header that must be equal to resume a run."""
@@ -105,7 +102,15 @@ class ResultsFile:
             results: all rows of the file.
             other_seconds: CPU seconds of the run that belong to no row.
         """
-        self._write("footer", Footer.of(results, other_seconds).model_dump())
+        self.close_with(Footer.of(results, other_seconds))
+
+    def close_with(self, footer: Footer) -> None:
+        """Writes a footer, which must be the last line."""
+        self._write("footer", footer.model_dump())
+
+    def note(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Writes a line of another kind, which readers of rows ignore."""
+        self._write(kind, plain(content))
 
     def _resume(self, header: Header) -> None:
         report = read(self.path)
@@ -125,15 +130,9 @@ class ResultsFile:
 
 
 def _lock(file: io.FileIO, path: Path) -> None:
-    """Locks a file until it is closed, if the operating system and the file system support locks."""
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"{path}: another run is writing this file. Choose another path.", MISSING) from error
-    except OSError:
-        return
+    """Locks a file until it is closed."""
+    if not system.lock(file):
+        raise UserError(f"{path}: another run is writing this file. Choose another path.", MISSING)
 
 
 def _refuse_other_run(report: Report, header: Header) -> None:

@@ -1,8 +1,6 @@
 """Checks whether implementations can run: from package metadata, or by importing them in another process."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -10,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from conformance import system
 from conformance.adapters import installed
 from conformance.errors import UserError
 from conformance.run import implementations
@@ -138,9 +137,5 @@ def _run(command: list[str], errors: int, deadline: float) -> int | None:
     except subprocess.TimeoutExpired:
         return None
     finally:
-        if process.poll() is None:
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-            process.wait()
+        system.kill_group(process)
+        process.wait()

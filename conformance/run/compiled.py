@@ -2,38 +2,27 @@
 
 import hashlib
 import os
-import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from conformance.adapters import Adapter
+from conformance import system
 
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"
 
 
-def environment(adapter: Adapter, cache: Path) -> Mapping[str, str]:
+def environment(process: str, cache: Path) -> Mapping[str, str]:
     """Returns environment variables that make JAX keep its compiled programs; none if the user has chosen a folder.
 
-    Each implementation has its own folder, because JAX does not lock files that several processes write. The programs
-    use all instructions of the processor, so each kind of processor has its own folder, too.
+    Processes that run at the same time have different folders, because JAX does not lock files that several processes
+    write. The programs use all instructions of the processor, so each kind of processor has its own folder, too.
 
     Args:
-        adapter: adapter of the implementation. Only implementations that require JAX get variables.
+        process: name of the process, such as the implementation that it runs.
         cache: folder of the suite's cache.
     """
-    if "jax" not in adapter.requires or _FOLDER in os.environ:
+    if _FOLDER in os.environ:
         return {}
-    folder = cache / "jax" / _processor() / re.sub(r"[^\w.]+", "-", adapter.name)
+    processor = hashlib.sha256(system.processor().encode()).hexdigest()[:8]
+    folder = cache / "jax" / processor / re.sub(r"[^\w.]+", "-", process)
     return {_FOLDER: str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-
-
-def _processor() -> str:
-    """Returns a hash of the processor's model and instruction sets, as far as the system reports them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    facts = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
-    text = "\n".join([platform.machine(), platform.processor(), *sorted(facts)])
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

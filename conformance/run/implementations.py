@@ -1,16 +1,19 @@
 """Loads implementations by their names on the command line.
 
 ``cmd:./program args`` is a program that speaks the worker protocol. ``python:/path/to/python:NAME`` is an adapter that
-runs with the interpreter of another environment. ``conformance.adapters.registry`` loads all other names.
+runs with the interpreter of another environment, and ``NAME@package==version`` one that runs in an environment that is
+created for it. ``conformance.adapters.registry`` loads all other names.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from conformance import system
 from conformance.adapters import Adapter, registry
 from conformance.adapters.installed import missing
+from conformance.environments import requirements
 from conformance.errors import UserError
-from conformance.run import compiled
+from conformance.run import compiled, on_demand
 from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
 
 
@@ -18,8 +21,9 @@ def load(name: str) -> Adapter:
     """Loads an implementation.
 
     Args:
-        name: a registered name, ``path/file.py:Class``, ``package.module:Class``, ``cmd:./program args`` or
-            ``python:/path/to/python:NAME``. The last two start a process and ask it for its name.
+        name: a registered name, ``path/file.py:Class``, ``package.module:Class``, ``cmd:./program args``,
+            ``python:/path/to/python:NAME`` or ``NAME@package==version``. The last three start a process and ask it for
+            its name.
 
     Raises:
         UserError: no implementation has that name, or the named object is not a valid adapter.
@@ -30,6 +34,8 @@ def load(name: str) -> Adapter:
     if kind == "python":
         python, _, served = rest.partition(":")
         return start_in_environment(python, served)
+    if spec := requirements.parse(name):
+        return on_demand.start(spec)
     return registry.load(name)
 
 
@@ -50,8 +56,9 @@ def load_all(
     adapters: dict[str, Adapter] = {}
     for name in names or registry.registered():
         adapter = load(name)
-        if (isolated or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
-            kept = compiled.environment(adapter, cache) if cache else {}
+        own_process = isolated and system.has_workers()
+        if (own_process or adapter.own_process or adapter.environment) and not isinstance(adapter, WorkerAdapter):
+            kept = compiled.environment(adapter.name, cache) if cache and "jax" in adapter.requires else {}
             adapter = isolate(adapter, registry.registered().get(name, name), kept)
         if isinstance(adapter, WorkerAdapter):
             adapter.limits = limits or adapter.limits

@@ -8,19 +8,28 @@ import contextlib
 import queue
 import threading
 from collections.abc import Generator, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
-from conformance.results.record import Result
 from conformance.run.plan import Plan
-from conformance.run.runner import Runner
 from conformance.worker.client import WorkerAdapter
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 _JOIN_SECONDS = 1.0
 """Time to wait for a thread after an interrupt or an error."""
 
 
-def run(runner: Runner, plan: Plan, jobs: int = 1) -> Generator[Result, None, None]:
+class Runs(Protocol[_T_co]):
+    """Anything that runs a plan, such as a ``Runner``."""
+
+    def run(self, plan: Plan) -> Iterator[_T_co]:
+        """Yields results, one implementation after the other."""
+
+
+def run(runner: Runs[_T], plan: Plan, jobs: int = 1) -> Generator[_T, None, None]:
     """Yields the results of a plan, with up to ``jobs`` implementations running at once.
 
     The results of each implementation have the same order as with one job. The process of each worker is stopped after
@@ -43,8 +52,8 @@ def run(runner: Runner, plan: Plan, jobs: int = 1) -> Generator[Result, None, No
             worker.close()
 
 
-def _run_in_threads(runner: Runner, plan: Plan, jobs: int) -> Iterator[Result]:
-    found: queue.Queue[Result | BaseException | None] = queue.Queue()
+def _run_in_threads(runner: Runs[_T], plan: Plan, jobs: int) -> Iterator[_T]:
+    found: queue.Queue[_T | BaseException | None] = queue.Queue()
     todo: queue.SimpleQueue[tuple[Adapter, Sequence[Case]]] = queue.SimpleQueue()
     lock, stopped = threading.Lock(), threading.Event()
     for adapter, cases in plan:

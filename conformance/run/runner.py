@@ -152,8 +152,9 @@ class Runner:
         if reason := attempt.call(adapter.supports, case):
             # The forward half is worth checking on an implementation without gradients.
             forward = case.forward_only() if "gradients" in case.check else None
-            if forward is None or attempt.call(adapter.supports, forward) is not None:
-                return replace(blank_result, status="unsupported", reason=reason), None, None
+            unsupported = attempt.call(adapter.supports, forward) if forward else reason
+            if forward is None or unsupported is not None:
+                return replace(blank_result, status="unsupported", reason=unsupported), None, None
             case, blank_result = forward, replace(blank_result, unchecked={"gradients": reason})
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
+from conformance.cache import default_cache
 from conformance.cases.size import count
 from conformance.verdict import problem as problem_module
 from conformance.verdict import range as range_module
@@ -64,13 +65,6 @@ class Expectation:
     bound: Mapping[str, NDArray[np.float64]]
     condition: float
     largest: float
-
-
-def default_cache() -> Path:
-    """Returns the folder of the cache: ``$CONFORMANCE_CACHE``, else a folder in the user's cache folder."""
-    if folder := os.environ.get("CONFORMANCE_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstm-conformance"
 
 
 @dataclass
@@ -196,7 +190,7 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
         problem.case.model,
         problem.parameters,
         problem.input,
-        problem.initial_state,
+        problem.complete_state() if problem.initial_state else None,
         mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
@@ -205,7 +199,7 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
     )
     if "gradients" not in problem.case.check:
         return trace.outputs
-    return trace.outputs | reference.backward(trace, problem.cotangents)
+    return trace.outputs | reference.backward(trace, problem.complete_cotangents())
 
 
 def prune(cache: Path) -> None:
@@ -262,7 +256,7 @@ def _check_range(problem: Problem, profile: Profile, dialect: Dialect, expectati
 def _key(problem: Problem, profile: Profile, dialect: Dialect) -> str:
     """Returns a hash of everything that determines an expectation: problem, profile, dialect and code."""
     digest = hashlib.sha256(_code())
-    digest.update(repr((problem.case.canonical, problem.draw, astuple(profile), astuple(dialect))).encode())
+    digest.update(repr((problem.case.one_call.canonical, problem.draw, astuple(profile), astuple(dialect))).encode())
     for name, array in problem.arrays().items():
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -34,14 +34,15 @@ class Problem:
         parameters: parameters by canonical name, with the gates in the order i, f, g, o (see ``reference.model``).
         input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
         initial_state: ``h_0`` and ``c_0`` (L · D, B, ·), or ``h_0_l0`` … (D, B, ·) if hidden sizes differ; None if the
-            case omits them.
+            case omits them. One of them is missing if the case gives only the other.
         mask: valid steps, time-major (T, B); None if all steps are valid.
         lengths: number of valid steps of each row (B,), if the padding follows them; else None.
         dropout_masks: float64 factors 0 or 1 / (1 - p); empty without dropout. ``l0``, ``l1`` … multiply the output of
             a layer before the next layer reads it, time-major (T, B, ·). ``input_l0``, ``input_l0_reverse`` … multiply
             the input of one direction of a layer at every step (B, ·). ``recurrent_l0`` … multiply its hidden state
             before the recurrent weights at every step (B, ·).
-        cotangents: cotangents of ``output``, ``h_n`` and ``c_n``, with their shapes.
+        cotangents: cotangents of the results that the loss reads, by default of ``output``, ``h_n`` and ``c_n``, with
+            their shapes.
         draw: number of the draw: 0 for the case's own values, others for further independent draws.
     """
 
@@ -61,10 +62,27 @@ class Problem:
         If the dialect leaves the output in the padding unspecified, its cotangent there is 0.
         """
         specified = self.specified_steps(dialect)
-        if specified is None:
+        if specified is None or "output" not in self.cotangents:
             return self
         output = self.cotangents["output"] * specified[..., None].astype(self.cotangents["output"].dtype)
         return replace(self, cotangents={**self.cotangents, "output": output})
+
+    def complete_state(self) -> Tensors:
+        """Returns h_0 and c_0, with zeros in place of those that are not given."""
+        case, given = self.case, self.initial_state or {}
+        shapes = {**case.model.state_shapes("h_0", case.rows), **case.model.state_shapes("c_0", case.rows)}
+        return {name: given[name] if name in given else np.zeros(shape) for name, shape in shapes.items()}
+
+    def complete_cotangents(self) -> Tensors:
+        """Returns the cotangents of all results, with zeros for those that the loss does not read."""
+        shapes = self.result_shapes()
+        return {name: self.cotangents.get(name, np.zeros(shape)) for name, shape in shapes.items()}
+
+    def result_shapes(self) -> dict[str, Shape]:
+        """Returns the shapes of ``output``, ``h_n`` and ``c_n``."""
+        case, model = self.case, self.case.model
+        states = {**model.state_shapes("h_n", case.rows), **model.state_shapes("c_n", case.rows)}
+        return {"output": self.output_shape, **states}
 
     def specified_steps(self, dialect: Dialect) -> NDArray[np.bool_] | None:
         """Returns the rows and steps of ``output`` that a dialect specifies, as a mask; None if it specifies all."""
@@ -93,21 +111,17 @@ class Problem:
 
     def expected_shapes(self) -> dict[str, Shape]:
         """Returns the shapes of the tensors that a solution must contain, in the order of comparison."""
-        case, model = self.case, self.case.model
-        shapes: dict[str, Shape] = {}
-        if "output" in case.check:
-            shapes["output"] = self.output_shape
-        if "h_n" in case.check:
-            shapes |= model.state_shapes("h_n", case.rows)
-        if "c_n" in case.check:
-            shapes |= model.state_shapes("c_n", case.rows)
+        case = self.case
+        shapes = {name: shape for name, shape in self.result_shapes().items() if kind_of(name) in case.check}
         if "gradients" in case.check:
-            shapes["grad.input"] = self.input.shape
-            for name, array in (self.initial_state or {}).items():
-                shapes[f"grad.{name}"] = array.shape
-            for name, array in self.parameters.items():
-                shapes[f"grad.{name}"] = array.shape
+            leaves = {"input": self.input, **(self.initial_state or {}), **self.parameters}
+            shapes |= {f"grad.{name}": array.shape for name, array in leaves.items() if name not in case.frozen}
         return shapes
+
+
+def kind_of(name: str) -> str:
+    """Returns the result to which a tensor belongs: ``h_n`` for ``h_n_l1``."""
+    return name if name == "output" else name[:3]
 
 
 def make_problem(case: Case, draw: int = 0) -> Problem:
@@ -122,7 +136,11 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
     weights = {name: _draw_parameter(random, case, name, shape) for name, shape in model.parameter_shapes().items()}
     mask = step_mask(case)
     steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
-    output_shape = (*_leading_axes(case, steps), model.output_size())
+    result_shapes = {
+        "output": (*_leading_axes(case, steps), model.output_size()),
+        **model.state_shapes("h_n", case.rows),
+        **model.state_shapes("c_n", case.rows),
+    }
     return Problem(
         case=case,
         parameters=weights,
@@ -132,12 +150,9 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
         lengths=valid_steps(case) if case.mask == "right" else None,
         dropout_masks=_draw_dropout_masks(random, case),
         cotangents={
-            "output": random.normal("cotangent.output", output_shape),
-            **{
-                name: random.normal(f"cotangent.{name}", shape)
-                for state in ("h_n", "c_n")
-                for name, shape in model.state_shapes(state, case.rows).items()
-            },
+            name: random.normal(f"cotangent.{name}", shape)
+            for name, shape in result_shapes.items()
+            if kind_of(name) in case.cotangents
         },
         draw=draw,
     )
@@ -305,12 +320,15 @@ def _draw_input(random: _Random, case: Case, mask: NDArray[np.bool_] | None, sha
 
 
 def _draw_initial_state(random: _Random, case: Case) -> Tensors | None:
-    """Draws h_0 from U(-1, 1), the range of hidden states, and c_0 from N(0, 1), or N(0, 9) in every other row."""
-    if case.initial_state == "omitted":
+    """Draws h_0 from U(-1, 1), the range of hidden states, and c_0 from N(0, 1), or N(0, 9) in every other row.
+
+    States that share memory share their values.
+    """
+    if not case.gives_state:
         return None
     states: dict[str, Array] = {}
-    for name in ("h_0", "c_0"):
-        zero = case.initial_state not in ("random", f"{name}-only")
+    for name in case.given_states:
+        zero = case.initial_state not in ("random", f"{name}-only", f"{name}-given")
         for tensor, shape in case.model.state_shapes(name, case.rows).items():
             if zero:
                 states[tensor] = random.uniform(tensor, shape, 0.0)
@@ -319,7 +337,17 @@ def _draw_initial_state(random: _Random, case: Case) -> Tensors | None:
             else:
                 wide = 1.0 + 2.0 * (np.arange(shape[-2] if case.rows else 1) % 2)
                 states[tensor] = random.normal(tensor, shape, rows=wide[:, None] if case.rows else None)
+    if case.memory == "expanded":
+        states = {name: _frozen(np.repeat(state[:, :1], state.shape[1], axis=1)) for name, state in states.items()}
+    elif case.memory == "aliased":
+        states = {name: states[f"h_0{name[3:]}"] for name in states}
     return states
+
+
+def _frozen(array: Array) -> Array:
+    """Makes an array read-only."""
+    array.flags.writeable = False
+    return array
 
 
 def _draw_dropout_masks(random: _Random, case: Case) -> Tensors:

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from conformance.adapters import Adapter, Solution
+from conformance.adapters import Adapter, Solution, registry
 from conformance.cases.case import Case
-from conformance.cases.features import features, lack
+from conformance.cases.features import features, lack, used
 from conformance.errors import MISSING, UserError
 from conformance.verdict import tensors
 from conformance.verdict.problem import Problem, Tensors
@@ -77,6 +77,7 @@ class WorkerAdapter(Adapter):
         if like:
             self.name, self.requires = like.name, like.requires
             self.install, self.default_tag = like.install, like.default_tag
+        self._features = like.features if like else frozenset[str]()
         self.limits = Limits()
         self.seconds = 0.0
         self.warnings: list[str] = []
@@ -92,14 +93,28 @@ class WorkerAdapter(Adapter):
         self._warm_memory = 0
         self._last: tuple[Case, Supported] | None = None
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the process has failed to start so often that it is not started again."""
+        return len(self._failed_starts) >= MAX_FAILED_STARTS
+
     def describe(self) -> dict[str, str]:
         """Returns the implementation's description of itself. Starts the process."""
         return dict(self.start().describe)
 
+    def declared_features(self) -> Set[str] | None:
+        """Returns the features that the implementation declares, without starting the process; None if unknown."""
+        listed = self._started.features if self._started else None
+        return frozenset(listed) if listed is not None else self._features or None
+
     def supports(self, case: Case) -> str | None:
-        """Returns the first feature that the process did not list, or else the process's own answer."""
-        listed = self.start().features
-        if listed is not None and (lacking := [feature for feature in features(case) if feature not in listed]):
+        """Returns the first feature that the process did not list, or else the process's own answer.
+
+        A process that lists no features is asked about every case, but about uses only if it knows them.
+        """
+        started = self.start()
+        required = features(case) if started.features is not None else [] if started.uses else used(case)
+        if lacking := [feature for feature in required if feature not in (started.features or [])]:
             return f"{self.name} {lack(lacking[0])}"
         return self._ask_support(case).reason
 
@@ -142,7 +157,7 @@ class WorkerAdapter(Adapter):
         self.close()
         if self._abandoned:
             raise WorkerCrash("the run was stopped")
-        if len(self._failed_starts) >= MAX_FAILED_STARTS:
+        if self.gave_up:
             raise self._failed_starts[-1]
         try:
             self._process = Process(self._command, self._environment)
@@ -281,7 +296,10 @@ def start_in_environment(python: str, name: str) -> WorkerAdapter:
     """
     if not name:
         raise UserError(f"python:{python} needs an implementation, such as python:{python}:torch.nn.LSTM")
-    worker = _start(WorkerAdapter([python, str(MAIN), name]), f"python:{python}:{name}")
+    # A registered adapter can be loaded without its framework. A file of another environment perhaps cannot.
+    variables = registry.load(name).environment if name in registry.registered() else {}
+    worker = WorkerAdapter([python, str(MAIN), name], {**os.environ, **variables})
+    _start(worker, f"python:{python}:{name}")
     version = next(iter(worker.packages.values()), "").partition("+")[0].removesuffix(".0")
     worker.name += f"@{version}" if version else ""
     return worker

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from conformance import system
 from conformance.worker.failures import WorkerCrash, WorkerTimeout
 from conformance.worker.protocol import MAX_LINE_BYTES
 
@@ -40,6 +41,8 @@ class Process:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        if not system.has_workers():
+            raise WorkerCrash("this system cannot give an implementation its own process; Linux and macOS can")
         self._asked = False
         self._memory_limit = 0
         self._deadline = 0.0
@@ -118,11 +121,7 @@ class Process:
 
     def resident(self) -> int:
         """Returns the resident memory in MiB; 0 if the system does not report it."""
-        try:
-            with open(f"/proc/{self._process.pid}/statm", "rb") as file:  # noqa: PTH123 (called 50 times a second)
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // _MIB
-        except (OSError, IndexError):
-            return 0
+        return system.resident_memory(self._process.pid) // _MIB
 
     def stop(self) -> None:
         """Asks the process to stop, and kills it if it does not."""
@@ -140,9 +139,7 @@ class Process:
 
         A thread that waits for an answer then raises WorkerCrash.
         """
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        system.kill_group(self._process)
 
     def kill(self) -> None:
         """Kills the process and its children, waits for the process and releases its pipes."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import Problem, step_mask
+from conformance.cases.documented import Documented
+from conformance.verdict.problem import Problem, kind_of, step_mask
 from reference import Dialect, Profile
 
 MAX_LINE_BYTES = 2**20
@@ -27,8 +28,8 @@ Arrays = Mapping[str, NDArray[Any]]
 _MASK_PREFIX = "dropout_mask."
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Message(Documented, BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Start(_Message):
@@ -102,7 +103,10 @@ class Started(_Answer):
     """Sentence that says which required packages are not installed; empty if the implementation can run."""
     features: list[str] | None = None
     """Supported features, by their names in ``conformance.cases.features``. A case with any other feature is
-    unsupported without a request. If null, the worker receives a request for every case."""
+    unsupported without a request. If null, the worker receives a request for every case, except as ``uses`` says."""
+    uses: bool = False
+    """Whether the worker wants requests for cases with uses that are not in ``features``. It must know every option
+    of a case then. Otherwise such a case is unsupported."""
     draws_dropout: bool = False
     """Whether the implementation draws its own dropout masks. The worker must then answer ``masks``."""
 
@@ -227,10 +231,9 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
     Raises:
         KeyError: an array is missing.
     """
-    initial, final = (
-        [name for state in states for name in case.model.state_shapes(state, case.rows)]
-        for states in (("h_0", "c_0"), ("h_n", "c_n"))
-    )
+    initial = [name for state in case.given_states for name in case.model.state_shapes(state, case.rows)]
+    final = {**case.model.state_shapes("h_n", case.rows), **case.model.state_shapes("c_n", case.rows)}
+    read = [name for name in ("output", *final) if kind_of(name) in case.cotangents]
     lengths = tensors["lengths"] if case.lengths is not None and case.mask == "right" else None
     return Problem(
         case=case,
@@ -242,7 +245,7 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
         dropout_masks={
             name.removeprefix(_MASK_PREFIX): mask for name, mask in tensors.items() if name.startswith(_MASK_PREFIX)
         },
-        cotangents={name: tensors[f"cotangent.{name}"] for name in ("output", *final)},
+        cotangents={name: tensors[f"cotangent.{name}"] for name in read},
         draw=draw,
     )
 

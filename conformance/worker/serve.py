@@ -1,8 +1,6 @@
 """Server side of the worker protocol: drives one adapter with requests from standard input."""
 
-import ctypes
 import os
-import signal
 import sys
 import time
 import warnings
@@ -11,6 +9,7 @@ from typing import IO, Any, TypeVar
 
 from numpy.typing import NDArray
 
+from conformance import system
 from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
 from conformance.errors import UserError, message_of, short_traceback
@@ -35,7 +34,6 @@ MAX_WARNINGS = 20
 """Maximum number of warnings in an answer."""
 MAX_MESSAGE_CHARACTERS = 4000
 """Maximum length of an error message and of a warning. Longer ones are truncated."""
-_PR_SET_PDEATHSIG = 1
 _BUFFER_BYTES = 2**18
 """Size of the stream buffers. Larger than most messages, so that the other side wakes up once for each message."""
 _T = TypeVar("_T")
@@ -55,7 +53,7 @@ def serve(arguments: Sequence[str]) -> int:
         usage = "usage: python -m conformance.worker NAME (registered, path/file.py:Class or package.module:Class)"
         print(usage, file=sys.stderr)
         return 2
-    _die_with_parent()
+    system.exit_with_parent()
     requests, answers = _take_over_streams()
     try:
         adapter: Adapter | str = registry.load(arguments[0])
@@ -75,12 +73,6 @@ def serve(arguments: Sequence[str]) -> int:
         answers.write(solution)
         answers.flush()
     return 0
-
-
-def _die_with_parent() -> None:
-    """Makes Linux kill this process when its parent dies, even during a call that never returns."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _take_over_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -165,5 +157,6 @@ def _started(adapter: Adapter) -> Started:
         describe={} if installed.missing(adapter) else dict(adapter.describe()),
         packages=installed.versions(adapter),
         missing=installed.not_installed(adapter) or "",
+        uses=True,
         draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
     )

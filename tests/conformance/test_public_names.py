@@ -26,7 +26,8 @@ def test_the_page_documents_exactly_the_public_names() -> None:
 
 
 def test_the_page_lists_all_features() -> None:
-    assert re.findall(r"`(.+?)`", section("Features").replace("\n", " ")) == list(FEATURES)
+    listed = [name for name in re.findall(r"`(.+?)`", section("Features").replace("\n", " ")) if "/" not in name]
+    assert sorted(listed) == sorted(FEATURES)
 
 
 @pytest.mark.parametrize("name", conformance.__all__)

@@ -17,7 +17,7 @@ class KerasLSTMTorch(KerasAdapter):
     """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on PyTorch, called as modules."""
 
     name = "keras.layers.LSTM[torch]"
-    requires = ("keras", "torch")
+    requires: tuple[str, ...] = ("keras", "torch")
     install = "pip install keras torch"
     own_process = True
     environment = {"KERAS_BACKEND": "torch"}  # noqa: RUF012

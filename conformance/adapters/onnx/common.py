@@ -1,23 +1,26 @@
 """ONNX models of problems, and the base class of adapters for ONNX runtimes."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import ONNX, Layout
 from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.verdict.problem import Problem, make_problem
-from reference import Dialect
+from reference import Dialect, Model
 from reference.activations import ACTIVATIONS, Activation
 
 Array = NDArray[Any]
+
+Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+"""Function that maps a model's inputs to its outputs, both by name."""
 
 NAMES = {
     "sigmoid": "Sigmoid",
@@ -34,11 +37,11 @@ NAMES = {
 """Names of activations in ONNX."""
 
 OPSET = 22
-"""Newest opset that changed the LSTM operator."""
+"""Newest opset that changed the LSTM operator. It only added bfloat16 to opset 14."""
 
 
 class OnnxAdapter(Adapter):
-    """Base class of adapters for ONNX runtimes, forward only. Subclasses implement ``run``."""
+    """Base class of adapters for ONNX runtimes, forward only. Subclasses implement ``load``."""
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first",
@@ -63,12 +66,23 @@ class OnnxAdapter(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Builds the problem's model and runs it."""
-        outputs = self.run(build_model(problem, self.batchwise), build_feeds(problem, self.batchwise), problem.case)
-        return read_solution(problem, outputs, self.batchwise)
+        case = problem.case
+        run = self.load(build_model(problem, self.batchwise, self.opset()), case)
+
+        def call(given: uses.Named) -> dict[str, Array]:
+            return read_results(case, run(build_feeds(case, given, self.batchwise)), self.batchwise)
+
+        return uses.run_model(problem, call)
 
     @abstractmethod
-    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Returns the outputs of an ``onnx.ModelProto`` by name."""
+    def load(self, model: Any, case: Case) -> Run:
+        """Loads an ``onnx.ModelProto``. Returns a function that maps its inputs to its outputs, both by name."""
+
+    def opset(self) -> int:
+        """Returns the opset of the models: ``OPSET``, or the newest one of an older release of ONNX."""
+        import onnx
+
+        return min(OPSET, int(onnx.defs.onnx_opset_version()))
 
     def describe(self) -> dict[str, str]:
         """Returns versions and the structure of the models."""
@@ -78,7 +92,7 @@ class OnnxAdapter(Adapter):
         return {
             "onnx": onnx.__version__,
             "device": "cpu",
-            "model": f"opset {OPSET}, one LSTM node per layer with Transpose and Reshape in between",
+            "model": f"opset {self.opset()}, one LSTM node per layer with Transpose and Reshape in between",
             "batch first": "layout=1" if self.batchwise else transposed,
             "lengths": "sequence_lens",
         }
@@ -114,7 +128,7 @@ def _try_activations(adapter: Adapter, activations: Sequence[str], direction: st
     return None
 
 
-def build_model(problem: Problem, batchwise: bool = False) -> Any:
+def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -> Any:
     """Returns a problem as an ``onnx.ModelProto`` with its weights as initializers.
 
     Inputs: ``input``, and if the problem has them ``sequence_lens`` (B,) and ``h_0_l0``, ``c_0_l0`` … (D, B, H).
@@ -123,6 +137,7 @@ def build_model(problem: Problem, batchwise: bool = False) -> Any:
     Args:
         problem: options, shapes and weights.
         batchwise: whether batch-first cases set ``layout=1``. States are then (B, D, H).
+        opset: version of ONNX's operators. The version of the file format is the first that has this opset.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -131,13 +146,18 @@ def build_model(problem: Problem, batchwise: bool = False) -> Any:
     kind = helper.np_dtype_to_tensor_dtype(problem.input.dtype)
     directions = lstm.num_directions
 
-    def declared(name: str, *shape: int) -> Any:
-        return helper.make_tensor_value_info(name, kind, shape)
+    dynamic = uses.dynamic_axes(case, ["input", "output", "h_0", "c_0", "h_n", "c_n", "lengths"])
+
+    def declared(name: str, *shape: int, dtype: int = kind) -> Any:
+        axes = dynamic["lengths" if name == "sequence_lens" else name.partition("_l")[0]]
+        if batch_first and name[:3] in ("h_0", "c_0", "h_n", "c_n"):
+            axes = {axis - 1: symbol for axis, symbol in axes.items()}
+        return helper.make_tensor_value_info(name, dtype, [axes.get(axis, size) for axis, size in enumerate(shape)])
 
     inputs = [declared("input", *problem.input.shape)]
     outputs = [declared("output", *problem.output_shape)]
     if problem.lengths is not None:
-        inputs.append(helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, problem.lengths.shape))
+        inputs.append(declared("sequence_lens", *problem.lengths.shape, dtype=TensorProto.INT32))
     weights = {"merged": np.array([0, 0, -1])}
     nodes = []
     sequence = "input"
@@ -148,7 +168,7 @@ def build_model(problem: Problem, batchwise: bool = False) -> Any:
         shape = (case.rows or 1, directions, hidden) if batch_first else (directions, case.rows or 1, hidden)
         own = _weights(problem, layer)
         weights |= {f"{name}_l{layer}": array for name, array in own.items()}
-        states = [f"{name}_l{layer}" if case.gives_state else "" for name in ("h_0", "c_0")]
+        states = [f"{name}_l{layer}" if name in case.given_states else "" for name in ("h_0", "c_0")]
         inputs += [declared(name, *shape) for name in states if name]
         outputs += [declared(f"{name}_l{layer}", *shape) for name in ("h_n", "c_n")]
         given = [sequence, *(f"{name}_l{layer}" if name in own else "" for name in ("W", "R", "B"))]
@@ -171,32 +191,47 @@ def build_model(problem: Problem, batchwise: bool = False) -> Any:
         nodes.append(helper.make_node("Transpose", [sequence], ["output"], perm=[1, 0, 2]))
     initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
     graph = helper.make_graph(nodes, "lstm", inputs, outputs, initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    return make_model(graph, opset)
 
 
-def build_feeds(problem: Problem, batchwise: bool = False) -> dict[str, Array]:
-    """Returns the inputs of a problem's model by name. ``batchwise`` as in ``build_model``."""
-    case, lstm = problem.case, problem.case.model
-    given: dict[str, Array] = {"input": problem.input.copy()}
-    if problem.lengths is not None:
-        given["sequence_lens"] = problem.lengths.astype(np.int32)
-    for layer in range(lstm.num_layers) if problem.initial_state is not None else ():
+def make_model(graph: Any, opset: int) -> Any:
+    """Returns a graph as an ``onnx.ModelProto`` of an opset, in the first version of the file format that has it."""
+    from onnx import helper
+
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets))
+
+
+def build_feeds(case: Case, given: uses.Named, batchwise: bool = False) -> dict[str, Array]:
+    """Returns the inputs of a case's model by name. ``batchwise`` as in ``build_model``."""
+    lstm = case.model
+    feeds: dict[str, Array] = {"input": given["input"]}
+    if "lengths" in given:
+        feeds["sequence_lens"] = given["lengths"].astype(np.int32)
+    for layer in range(lstm.num_layers):
         for name in ("h_0", "c_0"):
-            both = np.stack(arrays.states(problem.initial_state, lstm, layer, (name,)))
-            given[f"{name}_l{layer}"] = both.swapaxes(0, 1).copy() if case.batch_first and batchwise else both
-    return given
+            if not any(state.startswith(name) for state in given):
+                continue
+            both = given[f"{name}_l{layer}"] if not lstm.is_uniform else _layer(given[name], lstm, layer)
+            feeds[f"{name}_l{layer}"] = both.swapaxes(0, 1) if case.batch_first and batchwise else both
+    return feeds
 
 
-def read_solution(problem: Problem, outputs: Mapping[str, Array], batchwise: bool = False) -> Solution:
+def _layer(state: Array, lstm: Model, layer: int) -> Array:
+    """Returns one layer's part (D, B, ·) of a state, as a view."""
+    return state[layer * lstm.num_directions : (layer + 1) * lstm.num_directions]
+
+
+def read_results(case: Case, outputs: Mapping[str, Array], batchwise: bool = False) -> dict[str, Array]:
     """Returns a model's outputs under their canonical names and in their canonical shapes."""
-    case, lstm = problem.case, problem.case.model
+    lstm = case.model
     results = {"output": np.array(outputs["output"], order="C")}
     for name in ("h_n", "c_n"):
         layers = [outputs[f"{name}_l{layer}"] for layer in range(lstm.num_layers)]
         results |= arrays.stacked(
             lstm, name, [list(both.swapaxes(0, 1) if case.batch_first and batchwise else both) for both in layers]
         )
-    return {name: results[name] for name in problem.expected_shapes()}
+    return results
 
 
 def _attributes(case: Case) -> dict[str, Any]:

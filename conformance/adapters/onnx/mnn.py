@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters.onnx.common import Array, OnnxAdapter
+from conformance.adapters.onnx.common import Array, OnnxAdapter, Run
 from conformance.cases.case import Case
 
 
@@ -28,8 +28,8 @@ class Mnn(OnnxAdapter):
     options: ClassVar[tuple[str, ...]] = ()
     """Additional command-line options of ``mnnconvert``."""
 
-    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Converts a model through temporary files, which the converter requires, and runs it."""
+    def load(self, model: Any, case: Case) -> Run:
+        """Converts a model through temporary files, which the converter requires, and loads it."""
         # MNN.tools.mnnconvert only wraps this module, but runs pip when it is imported.
         import _tools
         import MNN.expr
@@ -44,13 +44,17 @@ class Mnn(OnnxAdapter):
             _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "lstm", *self.options])
             if not target.exists():
                 raise RuntimeError("mnnconvert cannot convert this model")
-            module = MNN.nn.load_module_from_file(str(target), list(feeds), names)
+            module = MNN.nn.load_module_from_file(str(target), [value.name for value in model.graph.input], names)
         kinds = {np.dtype(np.float32): MNN.expr.float, np.dtype(np.int32): MNN.expr.int}
-        inputs = [
-            MNN.expr.const(array, array.shape, MNN.expr.NCHW, kinds[array.dtype]) for array in feeds.values()
-        ]  # fmt: skip
-        # The memory behind read() is freed with the module.
-        return {name: np.array(output.read()) for name, output in zip(names, module.forward(inputs), strict=True)}
+
+        def run(feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+            inputs = [
+                MNN.expr.const(array, array.shape, MNN.expr.NCHW, kinds[array.dtype]) for array in feeds.values()
+            ]  # fmt: skip
+            # The memory behind read() is freed with the module.
+            return {name: np.array(output.read()) for name, output in zip(names, module.forward(inputs), strict=True)}
+
+        return run
 
     def describe(self) -> dict[str, str]:
         """Returns versions, threads, and the command that converts the models."""

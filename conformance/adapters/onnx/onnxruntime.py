@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from conformance.adapters import uses
 from conformance.adapters.onnx import session as _onnxruntime
-from conformance.adapters.onnx.common import Array, ZeroStateOnnxAdapter
+from conformance.adapters.onnx.common import Run, ZeroStateOnnxAdapter
 from conformance.cases.case import Case
 
 
@@ -15,17 +16,24 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     requires = ("onnxruntime", "onnx")
     install = "pip install 'lstm-conformance[onnx]'"
 
-    features = ZeroStateOnnxAdapter.features | {"float16"}
+    features = ZeroStateOnnxAdapter.features | {"float16", "one state given"} | uses.MODEL_USES - uses.BUILT
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
         "float64": _onnxruntime.NO_DOUBLE,
         "bfloat16": _onnxruntime.NO_BFLOAT16,
-    }
+    } | dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size")
 
-    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Runs a model in a new session."""
-        del case
-        return _onnxruntime.run(model.SerializeToString(), feeds)
+    def supports(self, case: Case) -> str | None:
+        """Also refuses pieces without initial states."""
+        return super().supports(case) or uses.refuse_model(case)
+
+    def load(self, model: Any, case: Case) -> Run:
+        """Loads a model into a new session."""
+        return _onnxruntime.load(model.SerializeToString(), case.saved)
+
+    def opset(self) -> int:
+        """Returns the newest opset that this release of ONNX Runtime accepts."""
+        return _onnxruntime.newest_opset(super().opset())
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, and how float16 is computed."""

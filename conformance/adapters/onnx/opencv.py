@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters.onnx.common import Array, OnnxAdapter
+from conformance.adapters.onnx.common import Array, OnnxAdapter, Run
 from conformance.cases.case import Case
 
 
@@ -23,16 +23,20 @@ class OpenCvDnn(OnnxAdapter):
         "activations": 'OpenCV: "Activation function [Relu] for layer LSTM is not supported", nor is any other',
     }
 
-    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Imports a model and runs it."""
+    def load(self, model: Any, case: Case) -> Run:
+        """Imports a model."""
         import cv2
 
         del case
         net = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
-        for name, array in feeds.items():
-            net.setInput(array, name)
         names = [output.name for output in model.graph.output]
-        return {name: array.copy() for name, array in zip(names, net.forward(names), strict=True)}
+
+        def run(feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+            for name, array in feeds.items():
+                net.setInput(array, name)
+            return {name: array.copy() for name, array in zip(names, net.forward(names), strict=True)}
+
+        return run
 
     def describe(self) -> dict[str, str]:
         """Returns versions and threads."""

@@ -1,9 +1,8 @@
 """Adapter for ``onnx.reference``, ONNX's own evaluator in NumPy."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from conformance.adapters.onnx.common import Array, OnnxAdapter
+from conformance.adapters.onnx.common import OnnxAdapter, Run
 from conformance.cases.case import Case
 
 
@@ -17,10 +16,10 @@ class OnnxReference(OnnxAdapter):
     features = OnnxAdapter.features | {"float64", "float16"}
     batchwise = True
 
-    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Runs a model in a new evaluator."""
+    def load(self, model: Any, case: Case) -> Run:
+        """Loads a model into a new evaluator."""
         from onnx.reference import ReferenceEvaluator
 
         del case
         evaluator = ReferenceEvaluator(model)
-        return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))
+        return lambda feeds: dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.adapters.onnx.common import Array, ZeroStateOnnxAdapter
+from conformance.adapters.onnx.common import Array, Run, ZeroStateOnnxAdapter
 from conformance.adapters.openvino import common as _openvino
 from conformance.cases.case import Case
 from reference import PROFILES, Profile
@@ -20,13 +20,17 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
 
     features = ZeroStateOnnxAdapter.features | {"float64", "float16", "bfloat16"}
 
-    def run(self, model: Any, feeds: Mapping[str, Array], case: Case) -> Mapping[str, Array]:
-        """Imports, compiles and runs a model."""
+    def load(self, model: Any, case: Case) -> Run:
+        """Imports a model. It is compiled when it runs."""
         import openvino
 
         read = openvino.Core().read_model(model.SerializeToString())
-        outputs = _openvino.run(read, list(feeds.values()), self.precision(case))
-        return {output.name: array for output, array in zip(model.graph.output, outputs, strict=True)}
+
+        def run(feeds: Mapping[str, Array]) -> Mapping[str, Array]:
+            outputs = _openvino.run(read, list(feeds.values()), self.precision(case))
+            return {output.name: array for output, array in zip(model.graph.output, outputs, strict=True)}
+
+        return run
 
     def precision(self, case: Case) -> str:
         """Returns the dtype whose precision is requested; empty for the plug-in's default precision."""

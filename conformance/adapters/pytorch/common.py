@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import HALF
-from conformance.verdict.problem import Tensors
+from conformance.verdict.problem import Problem, Tensors
 
 Array = NDArray[np.floating]
 
@@ -23,6 +24,31 @@ def to_tensors(arrays: Tensors, dtype: str, grad: bool = False) -> dict[str, Any
     return {
         name: torch.from_numpy(array.copy()).to(kind).requires_grad_(grad) for name, array in arrays.items()
     }  # fmt: skip
+
+
+def to_arguments(problem: Problem, dtype: str, grad: bool = False) -> dict[str, Any]:
+    """Copies the arguments of a call to torch tensors, laid out in memory as the case requires.
+
+    Lengths stay a NumPy array. Tensors that share memory are separate leaves of the graph.
+    """
+    import torch
+
+    case, kind = problem.case, getattr(torch, dtype)
+    given: dict[str, Any] = {}
+    for name, array in uses.arguments(problem).items():
+        if name == "lengths":
+            given[name] = array.copy()
+            continue
+        tensor = torch.from_numpy(array.copy()).to(kind)
+        if case.memory == "strided":
+            backwards = tuple(reversed(range(tensor.ndim)))
+            tensor = tensor.permute(backwards).contiguous().permute(backwards)
+        elif case.memory == "expanded" and name != "input":
+            tensor = tensor[:, :1].contiguous().expand(tensor.shape)
+        elif case.memory == "aliased" and name == "c_0":
+            tensor = given["h_0"].detach()
+        given[name] = tensor.detach().requires_grad_(grad)
+    return given
 
 
 def to_array(tensor: Any) -> Array:
@@ -39,7 +65,7 @@ def solve(
 ) -> dict[str, Array]:
     """Runs a model forward and, if a gradient is wanted, backward.
 
-    The gradients are those of the sum of all outputs, each multiplied by its cotangent.
+    The gradients are those of the sum of the outputs that have a cotangent, each multiplied by it.
 
     Args:
         outputs: function that runs the model and returns its outputs by name.
@@ -50,13 +76,16 @@ def solve(
     import torch
 
     names = list(wanted)
-    differentiates = any(name.startswith("grad.") for name in names)
-    with torch.set_grad_enabled(differentiates), quietly():
+    differentiated = [name.removeprefix("grad.") for name in names if name.startswith("grad.")]
+    with torch.set_grad_enabled(bool(differentiated)), quietly():
         results = dict(outputs())
-    if differentiates:
-        weights = [torch.from_numpy(cotangents[name].copy()).to(result.dtype) for name, result in results.items()]
-        gradients = torch.autograd.grad(list(results.values()), list(leaves.values()), weights)
-        results |= {f"grad.{name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
+    if differentiated:
+        read = {name: result for name, result in results.items() if name in cotangents}
+        weights = [torch.from_numpy(cotangents[name].copy()).to(result.dtype) for name, result in read.items()]
+        inputs = [leaves[name] for name in differentiated]
+        # A tensor that the loss does not depend on, such as W_hr with only c_n read, has a gradient of zeros.
+        gradients = torch.autograd.grad(list(read.values()), inputs, weights, materialize_grads=True)
+        results |= {f"grad.{name}": gradient for name, gradient in zip(differentiated, gradients, strict=True)}
     return {name: to_array(results[name]) for name in names}
 
 

@@ -1,12 +1,15 @@
 """``torch.nn.LSTM`` captured as a graph by ``torch.export`` and ``torch.compile``."""
 
+import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
-from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch.lstm import TorchLSTM, run
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -18,25 +21,56 @@ class TorchLSTMExport(TorchLSTM):
     path = "torch.export.export(…).module()"
     default_tag = "core"
 
-    features = TorchLSTM.features - {"lengths"}
+    features = (TorchLSTM.features | uses.BUILT) - {"lengths", "after the other mode"}
     lacks: ClassVar[Mapping[str, str]] = {
-        "lengths": "torch.export cannot guard on the batch sizes of a packed sequence: they depend on data"
+        **TorchLSTM.lacks,
+        "lengths": "torch.export cannot guard on the batch sizes of a packed sequence: they depend on data",
+        "after the other mode": "an exported program has the mode in which it was exported",
     }
 
-    def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
-        del case
+    def supports(self, case: Case) -> str | None:
+        """Also refuses what torch.export refuses: a dynamic time axis, and a dynamic batch axis of size 1."""
+        if uses.is_time_dynamic(case):
+            return 'torch.export with a dynamic time axis: "your code specialized it to be a constant"'
+        if uses.is_batch_dynamic(case) and (case.built_batch or case.rows) == 1:
+            return 'torch.export with a dynamic batch axis: "export 0/1 specialized due to hint of 1"'
+        return super().supports(case)
 
-        def call(inputs: Any, state: Any) -> Any:
-            return self.export(module, inputs, state).module()(inputs, state)
+    def _load(self, problem: Problem) -> tuple[Any, Callable[..., Any]]:
+        """Exports a program for the built shape, saves and loads it if the case says so, and returns it twice."""
+        import torch
 
-        return call
+        case, dtype = problem.case, self._dtype(problem.case)
+        module = self._module(case)
+        module.load_state_dict(_torch.to_tensors(problem.parameters, dtype), strict=True)
+        built = _torch.to_arguments(uses.built_problem(problem), dtype)
+        state = tuple(built[name] for name in case.given_states) or None
+        of_input, *of_state = (
+            dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in uses.dynamic_axes(case, list(built)).values()
+        )
+        with torch.set_grad_enabled("gradients" in case.check):
+            program = self.export(module, built["input"], state, (of_input, tuple(of_state) or None))
+        if case.saved:
+            file = io.BytesIO()
+            torch.export.save(program, file)
+            file.seek(0)
+            program = torch.export.load(file)
+        run = program.module()
+        return run, run
 
-    def export(self, module: Any, inputs: Any, state: Any) -> Any:
-        """Returns the exported program for the shapes of an input and a state. It shares the module's parameters."""
+    def export(self, module: Any, inputs: Any, state: Any, shapes: Any = None) -> Any:
+        """Returns the exported program for the shapes of an input and a state. It shares the module's parameters.
+
+        Args:
+            module: module to export.
+            inputs: example input.
+            state: example (h_0, c_0), or None.
+            shapes: dynamic axes of both; None if all are static.
+        """
         import torch
 
         with _quietly():
-            return torch.export.export(module, (inputs, state))
+            return torch.export.export(module, (inputs, state), dynamic_shapes=shapes)
 
 
 class TorchLSTMDecomposed(TorchLSTMExport):
@@ -48,10 +82,10 @@ class TorchLSTMDecomposed(TorchLSTMExport):
     name = "torch.nn.LSTM[export,decomposed]"
     path = "torch.export.export(…).run_decompositions().module()"
 
-    def export(self, module: Any, inputs: Any, state: Any) -> Any:
+    def export(self, module: Any, inputs: Any, state: Any, shapes: Any = None) -> Any:
         """Returns the program of core ATen operators."""
         with _quietly():
-            return super().export(module, inputs, state).run_decompositions()
+            return super().export(module, inputs, state, shapes).run_decompositions()
 
 
 class TorchLSTMCompiled(TorchLSTM):
@@ -63,13 +97,17 @@ class TorchLSTMCompiled(TorchLSTM):
 
     name = "torch.nn.LSTM[compile,aot_eager]"
     backend = "aot_eager"
-    path = "torch.compile(backend='aot_eager', fullgraph=True, dynamic=False), torch._dynamo.config.allow_rnn"
+    path = (
+        "torch.compile(backend='aot_eager', fullgraph=True), dynamic=True if calls differ in shape, "
+        "torch._dynamo.config.allow_rnn"
+    )
     default_tag = "core"
 
-    features = TorchLSTM.features - {"lengths"}
+    features = (TorchLSTM.features | uses.BUILT) - {"lengths"}
     lacks: ClassVar[Mapping[str, str]] = {
+        **TorchLSTM.lacks,
         "lengths": "torch.compile(fullgraph=True) cannot guard on the batch sizes of a packed sequence: they depend on "
-        "data"
+        "data",
     }
 
     def solve(self, problem: Problem) -> Solution:
@@ -80,8 +118,17 @@ class TorchLSTMCompiled(TorchLSTM):
     def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
         import torch
 
-        del case
-        return torch.compile(module, backend=self.backend, fullgraph=True, dynamic=False)  # type: ignore[no-any-return]
+        dynamic = uses.is_time_dynamic(case) or uses.is_batch_dynamic(case)
+        return torch.compile(module, backend=self.backend, fullgraph=True, dynamic=dynamic)  # type: ignore[no-any-return]
+
+    def _load(self, problem: Problem) -> tuple[Any, Callable[..., Any]]:
+        """Compiles the module. If the case has a built shape, the first call has that shape."""
+        module, compiled = super()._load(problem)
+        if problem.case.built_seq_len or problem.case.built_batch:
+            built = uses.built_problem(problem)
+            with _torch.quietly():
+                run(compiled, built.case, _torch.to_arguments(built, problem.case.dtype, grad=True))
+        return module, compiled
 
 
 class TorchLSTMInductor(TorchLSTMCompiled):

@@ -1,19 +1,38 @@
 """``torch.nn.LSTM``, called eagerly on the CPU."""
 
+import io
 import warnings
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch.earlier import make_calls
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, Tensors
 
 Options = tuple[tuple[str, Any], ...]
+
+USES = frozenset(
+    {"partial loss", "frozen", "chunks", "repeated call", "after other lengths", "after other batches",
+     "after the other mode", "after no-grad", "after an error", "after other weights", "saved", "strided memory",
+     "expanded states", "aliased states", "rows alone", "rows permuted"}
+)  # fmt: skip
+"""Uses of a module that is called eagerly."""
+
+LACKS = {
+    "one state given": "torch.nn.LSTM takes h_0 and c_0 together",
+    "built for another length": "torch.nn.LSTM is not built for a length",
+    "built for another batch": "torch.nn.LSTM is not built for a batch size",
+    "read-only memory": "torch has no read-only tensors",
+}
+"""Reasons why torch does not support other uses."""
 
 
 class TorchLSTM(Adapter):
@@ -27,7 +46,8 @@ class TorchLSTM(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "unbatched", "batch first",
          "state omitted", "gradients", "float64", "float32", "float16", "bfloat16"}
-    )  # fmt: skip
+    ) | USES  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = LACKS
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
@@ -40,17 +60,24 @@ class TorchLSTM(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Loads the problem's parameters into a module and runs it."""
+        import torch
+
         case, dtype = problem.case, self._dtype(problem.case)
-        module = self._module(case)
-        module.load_state_dict(_torch.to_tensors(problem.parameters, dtype), strict=True)
-        given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, dtype, grad=True)
-        leaves = given | {name: getattr(module, name) for name in problem.parameters}
-        state = (given["h_0"], given["c_0"]) if case.gives_state else None
+        module, function = self._load(problem)
+        given = _torch.to_arguments(problem, dtype, grad=True)
+        tensors = {name: tensor for name, tensor in given.items() if name != "lengths"}
+        leaves = tensors | {name: getattr(module, name) for name in problem.parameters}
+        for name, leaf in leaves.items():
+            leaf.requires_grad_(name not in case.frozen)
+        call = partial(run, function)
+        make_calls(module, call, problem, dtype)
 
         def outputs() -> dict[str, Any]:
-            return run(self._callable(module, case), given["input"], state, problem)
+            return uses.run(case, partial(call, case), given, torch.cat)
 
-        return _torch.solve(outputs, problem.expected_shapes(), leaves, problem.cotangents)
+        results = _torch.solve(outputs, problem.expected_shapes(), leaves, problem.cotangents)
+        uses.check_unchanged({name: _torch.to_array(tensor) for name, tensor in tensors.items()}, problem)
+        return results
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads and kernels, and how lengths and dropout are handled."""
@@ -73,6 +100,26 @@ class TorchLSTM(Adapter):
         if not case.drops or case.dropout == 1:
             return problem.dropout_masks
         return {f"l{layer}": _recover_mask(problem, layer) for layer in range(case.num_layers - 1)}
+
+    def _load(self, problem: Problem) -> tuple[Any, Callable[..., Any]]:
+        """Returns the module that holds the problem's parameters, and the function to call."""
+        case = problem.case
+        module = self._module(case)
+        module.load_state_dict(_torch.to_tensors(problem.parameters, self._dtype(case)), strict=True)
+        if case.saved:
+            module = self._saved(module, case)
+        return module, self._callable(module, case)
+
+    def _saved(self, module: Any, case: Case) -> Any:
+        """Saves a module and loads it into a new one."""
+        import torch
+
+        file = io.BytesIO()
+        torch.save(module.state_dict(), file)
+        file.seek(0)
+        loaded = self._module(case)
+        loaded.load_state_dict(torch.load(file, weights_only=True), strict=True)
+        return loaded
 
     def _dtype(self, case: Case) -> str:
         """Returns the dtype of parameters and input."""
@@ -119,28 +166,28 @@ def build_lstm(options: Options, dtype: str) -> Any:
         return _torch.build("LSTM", dict(options), dtype)
 
 
-def run(module: Callable[..., Any], inputs: Any, state: Any, problem: Problem) -> dict[str, Any]:
-    """Calls a module on a problem's input, packed if the case has lengths, and returns its outputs by name.
+def run(module: Callable[..., Any], case: Case, given: uses.Named) -> dict[str, Any]:
+    """Calls a module once, with a packed sequence if there are lengths, and returns its results by name.
 
     Dropout draws the same masks each time a case runs. Torch's global random state is restored.
 
     Args:
         module: module or function that takes the input and the state.
-        inputs: the problem's input as a tensor.
-        state: (h_0, c_0), or None if the case omits it.
-        problem: the problem; only its case and lengths are used.
+        case: the case.
+        given: the arguments: ``input``, ``h_0`` and ``c_0`` as tensors, ``lengths`` as an array.
     """
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-    case = problem.case
+    inputs, lengths = given["input"], given.get("lengths")
+    state = (given["h_0"], given["c_0"]) if "h_0" in given else None
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(int(case.key, 16) >> 1)
-        if problem.lengths is None:
+        if lengths is None:
             output, (h_n, c_n) = module(inputs, state)
             return {"output": output, "h_n": h_n, "c_n": c_n}
-        lengths = torch.from_numpy(problem.lengths.copy())
-        packed = pack_padded_sequence(inputs, lengths, batch_first=case.batch_first, enforce_sorted=False)
+        counts = torch.from_numpy(lengths.copy())
+        packed = pack_padded_sequence(inputs, counts, batch_first=case.batch_first, enforce_sorted=False)
         output, (h_n, c_n) = module(packed, state)
     padded, _ = pad_packed_sequence(output, batch_first=case.batch_first, total_length=case.seq_len)
     return {"output": padded, "h_n": h_n, "c_n": c_n}
@@ -179,8 +226,9 @@ def _recover_mask(problem: Problem, boundary: int) -> NDArray[np.floating]:
                 for unit in range(width):
                     parameter[2 * hidden + unit, offset + unit] = 1
         probe.train()
+        lengths = {} if problem.lengths is None else {"lengths": problem.lengths}
         inputs = torch.zeros(problem.input.shape, dtype=getattr(torch, case.dtype))
-        output = run(probe, inputs, None, problem)["output"]
+        output = run(probe, case, {"input": inputs, **lengths})["output"]
     kept = _torch.to_array(output) > 0.25
     if case.rows is None:
         kept = kept[:, None]

@@ -1,5 +1,6 @@
 """``torch.nn.LSTM`` in other modes of execution: without oneDNN, as TorchScript, and under ``torch.func``."""
 
+import io
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -7,7 +8,7 @@ from typing import Any, ClassVar
 
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import Options, TorchLSTM, build_lstm, lstm_options, run
+from conformance.adapters.pytorch.lstm import USES, Options, TorchLSTM, build_lstm, lstm_options, run
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -42,12 +43,19 @@ class TorchLSTMScript(TorchLSTM):
     name = "torch.nn.LSTM[script]"
     path = "torch.jit.script of a module that holds and calls the LSTM"
 
-    def _module(self, case: Case) -> Any:
-        return _scripted_for(case).lstm
+    def _load(self, problem: Problem) -> tuple[Any, Callable[..., Any]]:
+        """Returns the LSTM that holds the parameters, and the scripted module that calls it."""
+        import torch
 
-    def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
-        del module
-        return _scripted_for(case)  # type: ignore[no-any-return]
+        case = problem.case
+        wrapper = _scripted_for(case)
+        wrapper.lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+        if case.saved:
+            file = io.BytesIO()
+            torch.jit.save(wrapper, file)
+            file.seek(0)
+            wrapper = torch.jit.load(file)
+        return wrapper.lstm, wrapper
 
 
 class TorchLSTMFunctionalCall(TorchLSTM):
@@ -55,6 +63,7 @@ class TorchLSTMFunctionalCall(TorchLSTM):
 
     name = "torch.nn.LSTM[functional_call]"
     path = "torch.func.functional_call with every parameter given"
+    features = TorchLSTM.features - USES
 
     def solve(self, problem: Problem) -> Solution:
         """Runs the module on parameters passed as arguments."""
@@ -63,8 +72,12 @@ class TorchLSTMFunctionalCall(TorchLSTM):
         case = problem.case
         module, arguments = self._module(case), _arguments(problem)
 
-        def outputs(parameters: Any, inputs: Any, *state: Any) -> dict[str, Any]:
-            return run(partial(_functional_call, module, parameters), inputs, state or None, problem)
+        names = ["input", *(problem.initial_state or {})]
+        lengths = {} if problem.lengths is None else {"lengths": problem.lengths}
+
+        def outputs(parameters: Any, *given: Any) -> dict[str, Any]:
+            named = dict(zip(names, given, strict=True))
+            return run(partial(_functional_call, module, parameters), case, named | lengths)
 
         with _torch.quietly():
             if "gradients" not in case.check:
@@ -86,7 +99,7 @@ class TorchLSTMVmap(TorchLSTM):
     name = "torch.nn.LSTM[vmap]"
     path = "torch.func.vmap over unbatched rows, around torch.func.grad, around torch.func.functional_call"
 
-    features = TorchLSTM.features - {"lengths", "dropout", "unbatched"}
+    features = TorchLSTM.features - USES - {"lengths", "dropout", "unbatched"}
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "torch.func.vmap needs rows of equal length",
         "dropout": "under torch.func.vmap, dropout draws a mask for each row, in another order",

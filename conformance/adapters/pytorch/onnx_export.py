@@ -3,9 +3,10 @@
 import io
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx import session as _onnxruntime
@@ -25,47 +26,48 @@ class TorchOnnx(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "dropout", "no bias", "unbatched", "batch first", "state omitted", "float32",
          "float16"}
-    )  # fmt: skip
+    ) | uses.MODEL_USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "float64": _onnxruntime.NO_DOUBLE,
         "bfloat16": _onnxruntime.NO_BFLOAT16,
         "gradients": "onnxruntime has no gradients",
+        "one state given": "torch.nn.LSTM takes h_0 and c_0 together",
     }
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Also refuses active dropout, since export is in eval mode, and rows of length 0."""
+        """Also refuses active dropout, since export is in eval mode, rows of length 0, and pieces without states."""
         if case.drops:
             return "torch.onnx.export exports in eval mode, where dropout is inactive"
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
-        return super().supports(case)
+        return super().supports(case) or uses.refuse_model(case)
 
     def solve(self, problem: Problem) -> Solution:
-        """Exports the module with the problem's arrays as example inputs, then runs the model on them."""
+        """Exports the module with arrays of the built shape as example inputs, then runs the model."""
         import torch
 
         case = problem.case
         lstm = build_module(case, case.dtype)
         lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype))
-        given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype)
-        if problem.lengths is not None:
-            given["lengths"] = torch.from_numpy(problem.lengths.copy())
+        built = _torch.to_arguments(uses.built_problem(problem), case.dtype)
+        if "lengths" in built:
+            built["lengths"] = torch.from_numpy(built["lengths"])
+        axes = uses.dynamic_axes(case, [*built, *OUTPUTS])
         with torch.no_grad(), warnings.catch_warnings():
             # For every LSTM, torch warns about its deprecated exporter, constants in the trace and fixed batch sizes.
             warnings.simplefilter("ignore")
-            exported = self.export(_wrap(lstm, case).eval(), list(given.values()), list(given))
-        outputs = _onnxruntime.run(exported, {name: tensor.numpy() for name, tensor in given.items()})
-        return {name: outputs[name] for name in problem.expected_shapes()}
+            exported = self.export(_wrap(lstm, case).eval(), built, axes)
+        return uses.run_model(problem, _onnxruntime.load(exported, case.saved))
 
     @abstractmethod
-    def export(self, module: Any, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
+    def export(self, module: Any, inputs: Mapping[str, Any], axes: Mapping[str, Mapping[int, str]]) -> bytes:
         """Exports a module.
 
         Args:
             module: module that takes tensors only.
-            inputs: example inputs.
-            names: names of the model's inputs.
+            inputs: example inputs by name.
+            axes: names of the dynamic axes of each input and output.
 
         Returns:
             The serialized ONNX model.
@@ -75,7 +77,7 @@ class TorchOnnx(Adapter):
         """Returns versions, and how the module is exported."""
         import torch
 
-        export = {"export": "in eval mode, weights as initializers, all shapes static"}
+        export = {"export": "in eval mode, weights as initializers, shapes static unless calls differ in them"}
         return {"torch": torch.__version__} | _onnxruntime.describe() | export
 
 
@@ -92,12 +94,26 @@ class TorchOnnxDynamo(TorchOnnx):
         "lengths": "torch.export cannot export pack_padded_sequence",
     }
 
-    def export(self, module: Any, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
+    def supports(self, case: Case) -> str | None:
+        """Also refuses a dynamic time axis. torch.export does so unless the example has a single step."""
+        if uses.is_time_dynamic(case) and (case.built_seq_len or case.seq_len) > 1:
+            return 'torch.export with a dynamic time axis: "tracing inferred a static shape"'
+        return super().supports(case)
+
+    def export(self, module: Any, inputs: Mapping[str, Any], axes: Mapping[str, Mapping[int, str]]) -> bytes:
         """Exports by ``torch.export``."""
         import torch
 
+        first, *rest = (dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in inputs)
+        shapes: dict[str, Any] = {"sequence": first, **({"rest": tuple(rest)} if rest else {})}
         program = torch.onnx.export(
-            module, tuple(inputs), dynamo=True, verbose=False, input_names=names, output_names=OUTPUTS
+            module,
+            tuple(inputs.values()),
+            dynamo=True,
+            verbose=False,
+            input_names=list(inputs),
+            output_names=list(OUTPUTS),
+            dynamic_shapes=shapes if any(axes.values()) else None,
         )
         return program.model_proto.SerializeToString()  # type: ignore[no-any-return]
 
@@ -114,13 +130,20 @@ class TorchOnnxLegacy(TorchOnnx):
         "projection": "torch.onnx.export(dynamo=False) refuses LSTMs with projections",
     }
 
-    def export(self, module: Any, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
+    def export(self, module: Any, inputs: Mapping[str, Any], axes: Mapping[str, Mapping[int, str]]) -> bytes:
         """Exports by TorchScript tracing."""
         import torch
 
         file = io.BytesIO()
         torch.onnx.export(
-            module, tuple(inputs), file, dynamo=False, verbose=False, input_names=names, output_names=OUTPUTS
+            module,
+            tuple(inputs.values()),
+            file,
+            dynamo=False,
+            verbose=False,
+            input_names=list(inputs),
+            output_names=list(OUTPUTS),
+            dynamic_axes=axes,
         )
         return file.getvalue()
 
@@ -143,7 +166,8 @@ def _wrap(lstm: Any, case: Case) -> Any:
                 return output, h_n, c_n
             packed = pack_padded_sequence(sequence, lengths, batch_first=case.batch_first, enforce_sorted=False)
             packed, (h_n, c_n) = self.lstm(packed, states)
-            output, _ = pad_packed_sequence(packed, batch_first=case.batch_first, total_length=case.seq_len)
+            steps = sequence.shape[1 if case.batch_first else 0]
+            output, _ = pad_packed_sequence(packed, batch_first=case.batch_first, total_length=steps)
             return output, h_n, c_n
 
     return Exported()

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.adapters.pytorch.lstm import USES, TorchLSTM
 from conformance.cases.case import Case
 from reference import Profile
 
@@ -20,7 +20,7 @@ class TorchLSTMAutocast(TorchLSTM):
     name = "torch.nn.LSTM[autocast]"
     path = "a float32 module called in torch.autocast('cpu'), which leaves packed sequences in float32"
 
-    features = TorchLSTM.features - {"float64", "float32"}
+    features = TorchLSTM.features - USES - {"float64", "float32"}
     lacks: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("float64", "float32"), "torch.autocast('cpu') computes in bfloat16 or float16"
     )
@@ -43,7 +43,7 @@ class TorchDynamicLSTM(TorchLSTM):
     name = "torch.ao.nn.quantized.dynamic.LSTM[float16]"
     path = "torch.ao.quantization.quantize_dynamic(…, dtype=torch.float16)"
 
-    features = TorchLSTM.features - {
+    features = TorchLSTM.features - USES - {
         "gradients", "projection", "dropout", "no bias", "unbatched", "float64", "float16", "bfloat16"
     }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {

@@ -27,7 +27,9 @@ from conformance.defects.catalogue import (
     state_layout,
     states,
     steps,
+    thresholds,
     through_time,
+    uses,
     weights,
 )
 from conformance.defects.defect import Defect
@@ -42,6 +44,7 @@ CATALOGUE: tuple[Defect, ...] = (
     *rows.DEFECTS,
     *directions.DEFECTS,
     *steps.DEFECTS,
+    *thresholds.DEFECTS,
     *lengths.DEFECTS,
     *padding.DEFECTS,
     *masks.DEFECTS,
@@ -61,5 +64,6 @@ CATALOGUE: tuple[Defect, ...] = (
     *through_time.DEFECTS,
     *cotangents.DEFECTS,
     *gradients.DEFECTS,
+    *uses.DEFECTS,
 )
 """All defects, in the order in which they are reported."""

@@ -156,7 +156,8 @@ def several_rows(case: Case) -> bool:
 
 def initial_state_of(*names: str) -> Condition:
     """Returns the condition that one of these initial states, ``h_0`` or ``c_0``, is not 0."""
-    return lambda case: case.initial_state == "random" or case.initial_state in {f"{name}-only" for name in names}
+    one = {f"{name}-{how}" for name in names for how in ("only", "given")}
+    return lambda case: case.initial_state == "random" or case.initial_state in one
 
 
 has_initial_state = initial_state_of("h_0", "c_0")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters import Adapter
 from conformance.cases.size import operations
+from conformance.cases.uses import RESULTS
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.diagnosis.where import comparable_tensors, where, wrong_elements
 from conformance.verdict.error_ratio import elementwise_error_ratios
@@ -136,14 +137,14 @@ class _SingleSteps:
 
     def __init__(self, adapter: Adapter, problem: Problem, dialect: Dialect) -> None:
         changes = {"seq_len": 1, "lengths": None, "mask": "right", "initial_state": "random", "check": ("h_n", "c_n")}
-        self.case = problem.case.model_copy(update=changes)
+        self.case = problem.case.one_call.model_copy(update={**changes, "cotangents": RESULTS, "frozen": ()})
         self._adapter, self._problem, self._dialect = adapter, problem, dialect
         self._axis = 1 if self.case.batch_first and self.case.rows else 0
 
     def __iter__(self) -> Iterator[_SingleStep]:
         """Yields the steps in the order of processing."""
         problem, case = self._problem, self._problem.case
-        state = self._initial_state()
+        state = problem.complete_state()
         for number in range(case.seq_len) if case.model.suffixes == ("",) else reversed(range(case.seq_len)):
             rows = np.ones(case.rows or 1, bool) if problem.mask is None else problem.mask[number]
             single = self._problem_of_step(number, rows, state)
@@ -153,18 +154,10 @@ class _SingleSteps:
             kept = rows[:, None] if case.rows else rows
             state = {name: np.where(kept, got[_final(name)], array) for name, array in state.items()}
 
-    def _initial_state(self) -> Tensors:
-        model, given = self._problem.case.model, self._problem.initial_state
-        shapes = {
-            name: shape
-            for part in ("h_0", "c_0")
-            for name, shape in model.state_shapes(part, self._problem.case.rows).items()
-        }
-        return {name: np.zeros(shape) if given is None else np.asarray(given[name]) for name, shape in shapes.items()}
-
     def _problem_of_step(self, number: int, rows: NDArray[np.bool_], state: Tensors) -> Problem:
         """Returns a problem that consists of one step; its input is zero in rows where the step is padding."""
         problem, axis = self._problem, self._axis
+        cotangents = problem.complete_cotangents()
         x = np.take(problem.input, [number], axis=axis)
         if problem.case.rows:
             x = np.where(np.expand_dims(rows, (axis, 2)), x, np.zeros((), x.dtype))
@@ -177,7 +170,7 @@ class _SingleSteps:
             initial_state={
                 name: np.ascontiguousarray(round_to(self.case.dtype, array)) for name, array in state.items()
             },
-            cotangents={**problem.cotangents, "output": np.take(problem.cotangents["output"], [number], axis=axis)},
+            cotangents={**cotangents, "output": np.take(cotangents["output"], [number], axis=axis)},
         )
 
 

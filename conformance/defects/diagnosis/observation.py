@@ -82,7 +82,7 @@ class Observation:
         if tolerance and size:
             tolerance *= max(1.0, predicted_size / size)
         else:
-            tolerance = self._relative_tolerance * predicted_size
+            tolerance = max(tolerance, self._relative_tolerance * predicted_size)
         return deviation / tolerance if tolerance else np.inf
 
     def scaled_deviations(self, tensors: Mapping[str, Any], names: Iterable[str]) -> NDArray[np.float64]:

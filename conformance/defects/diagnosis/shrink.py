@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 
+from conformance.cases import uses
 from conformance.cases.case import Case
 from conformance.cases.size import operations
 
@@ -109,7 +110,8 @@ def resized(case: Case, caps: Caps) -> Case:
     if isinstance(case.lengths, tuple):
         rows = _kept_rows(case.lengths, min(len(case.lengths), caps["batch"]))
         changes["lengths"] = tuple(_scaled(case.lengths[row], case.seq_len, steps) for row in rows)
-    return case.model_copy(update=changes)
+    rows_left = min(case.rows, caps["batch"]) if case.rows else None
+    return case.model_copy(update=changes | uses.fit(case, steps, rows_left))
 
 
 def describe_sizes(case: Case) -> str:

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 
@@ -75,8 +76,27 @@ class Block:
         return (case.input_size,) if bare == "input" else (hidden,)
 
 
-Term = tuple[Block, float]
-"""A block and a factor."""
+@dataclass(frozen=True, eq=False)
+class UnitMap:
+    """A linear map of the units of a block, which are its first axis.
+
+    Attributes:
+        matrix: the matrix of the map.
+    """
+
+    matrix: NDArray[np.float64]
+
+    def __mul__(self, block: Any) -> Any:
+        return self.matrix @ block
+
+    @property
+    def T(self) -> "UnitMap":  # noqa: N802 - NumPy's name for it
+        """The adjoint of the map."""
+        return UnitMap(self.matrix.T)
+
+
+Term = tuple[Block, float | UnitMap]
+"""A block, and a factor or a map of its units."""
 BlockMap = Mapping[Block, tuple[Term, ...]]
 """For each block that changes, the terms whose sum takes its place. No terms mean 0."""
 
@@ -94,8 +114,9 @@ def describe_block(block: Block) -> str:
 
 
 def has_blocks(case: Case) -> bool:
-    """Returns whether a case has blocks: all layers have the same size, so that their states form one tensor."""
-    return case.model.is_uniform
+    """Returns whether a case has blocks: its tensors are complete, and all layers share those of the states."""
+    one_state = case.initial_state in ("h_0-only", "c_0-only")
+    return case.model.is_uniform and case.cotangents == RESULTS and not (case.frozen or one_state)
 
 
 def bare_kind(kind: str) -> str:
@@ -155,5 +176,6 @@ def apply_adjoint(block_map: BlockMap, gradients: Mapping[str, Any], case: Case)
         target.select(changed, case)[...] = 0.0
     for target, terms in block_map.items():
         for source, factor in terms:
-            source.select(changed, case)[...] += factor * target.select(gradients, case)
+            adjoint = factor.T if isinstance(factor, UnitMap) else factor
+            source.select(changed, case)[...] += adjoint * target.select(gradients, case)
     return changed

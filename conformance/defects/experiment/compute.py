@@ -38,7 +38,7 @@ def run(
         problem.case.model,
         problem.parameters,
         problem.input,
-        problem.initial_state,
+        problem.complete_state() if problem.initial_state else None,
         mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
@@ -48,7 +48,7 @@ def run(
     found = dict(trace.outputs)
     after_forward()
     if "gradients" in problem.case.check:
-        found |= reference.backward(trace, problem.cotangents)
+        found |= reference.backward(trace, problem.complete_cotangents())
     return {name: _values(array) for name, array in found.items()}
 
 

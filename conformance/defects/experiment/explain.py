@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.defects.experiment.activations import activation_rules
 from conformance.defects.experiment.blocks import RESULTS, read_kinds, tensors_of
+from conformance.defects.experiment.factors import scaling_rules
 from conformance.defects.experiment.inputs import (
     Response,
     cotangent_rules,
@@ -136,8 +137,9 @@ class _Search:
         case = self._trial.case
         if self._trial.problem.lengths is not None:
             yield from ((rule,) for rule in length_rules())
-        # Two mistakes that the responses suggest are more likely than one that they do not.
         yield from ((rule,) for rule in suggested_rules(case, self._responses()))
+        yield from ((rule,) for rule in scaling_rules(self._trial, self._predict_results))
+        # Two mistakes that the responses suggest are more likely than one that they do not.
         yield from pairs_of_read_rules(case, self._responses())
         yield from ((rule,) for rule in read_rules(case))
 

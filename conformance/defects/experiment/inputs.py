@@ -9,8 +9,8 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, values
-from conformance.defects.experiment.move import Move
-from conformance.defects.experiment.moves import moves
+from conformance.defects.experiment.move import Move, in_units, unit_moves
+from conformance.defects.experiment.moves import ZEROS, moves
 from conformance.defects.experiment.outputs import scopes_of
 from conformance.defects.experiment.rule import Role, Rule, Scope, axes_of
 from conformance.defects.experiment.trial import Subject, Trial, with_block
@@ -89,8 +89,9 @@ def suggested_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]
 
 
 def read_rules(case: Case) -> Iterator[Rule]:
-    """Yields the ways in which tensors may be read wrongly, those of all blocks of a tensor first."""
-    return _rules("reads", read_kinds(case), case, ())
+    """Yields the ways in which tensors may be read wrongly: those of whole tensors, of blocks, and of units."""
+    yield from _rules("reads", read_kinds(case), case, ())
+    yield from _rules_about_units("reads", read_kinds(case), case)
 
 
 def pairs_of_read_rules(case: Case, responses: Sequence[Response]) -> Iterator[tuple[Rule, Rule]]:
@@ -109,7 +110,8 @@ def pairs_of_read_rules(case: Case, responses: Sequence[Response]) -> Iterator[t
 
 def cotangent_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
     """Yields the ways in which cotangents may be read wrongly, as the responses suggest."""
-    return _rules("cotangents", RESULTS, case, [each for each in responses if each.is_cotangent])
+    yield from _rules("cotangents", RESULTS, case, [each for each in responses if each.is_cotangent])
+    yield from _rules_about_units("cotangents", RESULTS, case)
 
 
 def _response(subject: Subject, trial: Trial, block: Block, is_cotangent: bool) -> Response:
@@ -157,6 +159,14 @@ def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Res
                 if rule not in tried and rule.applies_to(case):
                     tried.add(rule)
                     yield rule
+
+
+def _rules_about_units(role: Role, kinds: Sequence[str], case: Case) -> Iterator[Rule]:
+    """Yields rules about the units within all blocks of one kind."""
+    for kind in kinds:
+        count = next(blocks(kind, case)).width(case)[0]
+        ignored = (in_units(Move(ZEROS, lambda *_: ()), [unit]) for unit in range(count))
+        yield from (Rule(role, (kind,), move) for move in (*unit_moves(count), *ignored))
 
 
 def _groups(kinds: Sequence[str]) -> list[tuple[str, ...]]:

@@ -1,10 +1,12 @@
-"""A move: a way in which blocks can be taken from elsewhere, with those that exchange axes in memory."""
+"""A move: a way in which blocks can be taken from elsewhere, with those along axes in memory and along units."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from conformance.cases.case import Case
-from conformance.defects.experiment.blocks import Block, Term, axes, values
+from conformance.defects.experiment.blocks import Block, Term, UnitMap, axes, values
 
 Terms = tuple[Term, ...]
 
@@ -52,3 +54,35 @@ def _direction_order(block: Block, case: Case) -> Terms | None:
         return None
     direction, layer = divmod((block.layer or 0) * 2 + (block.direction or 0), case.num_layers)
     return ((replace(block, layer=layer, direction=direction), 1.0),)
+
+
+def unit_moves(count: int) -> Iterator[Move]:
+    """Yields moves that take each unit of a block from another unit of it, given the number of units."""
+    every = np.eye(count)
+    yield _of_units("with the units in reverse order", every[::-1])
+    yield _of_units("from the unit before, around the ends", np.roll(every, 1, axis=0))
+    yield _of_units("from the unit after, around the ends", np.roll(every, -1, axis=0))
+    for unit in range(count):
+        yield _of_units(f"from unit {unit}", np.tile(every[unit], (count, 1)))
+
+
+def in_units(move: Move, units: Sequence[int]) -> Move:
+    """Returns a move that changes only some units of each block."""
+
+    def terms(block: Block, case: Case) -> Terms | None:
+        found, count = move.terms(block, case), block.width(case)[0]
+        if found is None or max(units) >= count:
+            return None
+        chosen = np.diag(np.isin(np.arange(count), units) * 1.0)
+        own = (block, UnitMap(np.eye(count) - chosen))
+        return (own, *((source, UnitMap(chosen * factor)) for source, factor in found if isinstance(factor, float)))
+
+    listed = f"unit {units[0]}" if len(units) == 1 else f"units {', '.join(map(str, units))}"
+    return Move(f"in {listed} {move.words}", terms)
+
+
+def _of_units(words: str, matrix: np.typing.NDArray[np.float64]) -> Move:
+    def terms(block: Block, case: Case) -> Terms | None:
+        return ((block, UnitMap(matrix)),) if block.width(case)[0] == len(matrix) else None
+
+    return Move(words, terms)

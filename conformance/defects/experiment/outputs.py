@@ -1,13 +1,13 @@
 """Looks for wrong blocks of the results among the correct values."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, tensors_of
-from conformance.defects.experiment.move import Move, Terms
+from conformance.defects.experiment.move import Move, Terms, in_units, unit_moves
 from conformance.defects.experiment.moves import moves
 from conformance.defects.experiment.rule import Rule, Scope
 from conformance.defects.experiment.trial import Trial
@@ -26,27 +26,62 @@ def find_returned(trial: Trial, kind: str, expected: Mapping[str, Any]) -> Rule 
         kind: kind of the wrong tensors.
         expected: the correct values of all tensors.
     """
-    case, got = trial.case, trial.observation.got
+    case = trial.case
     wrong = wrong_blocks(trial, kind, expected)
     for scope in scopes_of(wrong):
-        for move in moves(kind, case):
-            rule = Rule("returns", (kind,), move, scope)
-            block_map = rule.block_map(case)
-            if not wrong <= block_map.keys():
-                continue
-            if any(source.tensor not in expected for terms in block_map.values() for source, _ in terms):
-                continue
-            if all(
-                _is_near(
-                    trial,
-                    target,
-                    target.select(got, case),
-                    sum(f * source.select(expected, case) for source, f in terms),
-                )
-                for target, terms in block_map.items()
-            ):
-                return rule
-    return _from_table(trial, kind, wrong, expected)
+        rules = (Rule("returns", (kind,), move, scope) for move in moves(kind, case))
+        if found := next((rule for rule in rules if _is_returned(trial, rule, wrong, expected)), None):
+            return found
+    return _from_units(trial, kind, wrong, expected) or _from_table(trial, kind, wrong, expected)
+
+
+def _is_returned(trial: Trial, rule: Rule, wrong: set[Block], expected: Mapping[str, Any]) -> bool:
+    """Returns whether a rule changes all wrong blocks, and predicts the values of all blocks that it changes."""
+    case, got = trial.case, trial.observation.got
+    block_map = rule.block_map(case)
+    if not wrong <= block_map.keys():
+        return False
+    if any(source.tensor not in expected for terms in block_map.values() for source, _ in terms):
+        return False
+    return all(
+        _is_near(trial, target, target.select(got, case), sum(f * source.select(expected, case) for source, f in terms))
+        for target, terms in block_map.items()
+    )
+
+
+def _from_units(trial: Trial, kind: str, wrong: set[Block], expected: Mapping[str, Any]) -> Rule | None:
+    """Returns a rule about units within blocks, or with a factor that fits the values."""
+    case, got = trial.case, trial.observation.got
+    if not wrong:
+        return None
+    one = max(wrong, key=describe_block)
+    count = one.width(case)[0]
+    differing = [
+        unit
+        for unit in range(count)
+        if any(
+            block.width(case)[0] == count
+            and not _is_near(trial, block, block.select(got, case)[unit], block.select(expected, case)[unit])
+            for block in wrong
+        )
+    ]
+    factor = _fitted_factor(trial, one, differing, expected)
+    scaled = Move(f"multiplied by {factor:.6g}", lambda block, _: ((block, factor),))
+    candidates = [scaled, *unit_moves(count)]
+    if len(differing) < count:
+        candidates += [in_units(move, differing) for move in (*moves(kind, case), scaled)]
+    for scope in scopes_of(wrong):
+        rules = (Rule("returns", (kind,), move, scope) for move in candidates)
+        if found := next((rule for rule in rules if _is_returned(trial, rule, wrong, expected)), None):
+            return found
+    return None
+
+
+def _fitted_factor(trial: Trial, block: Block, units: Sequence[int], expected: Mapping[str, Any]) -> float:
+    """Returns the factor, to six digits, by which the expected values of a block are multiplied."""
+    value, got = (block.select(tensors, trial.case)[units] for tensors in (expected, trial.observation.got))
+    size = float(np.square(value).sum())
+    return float(f"{float((got * value).sum()) / size:.6g}") if size else 0.0
 
 
 def _from_table(trial: Trial, kind: str, wrong: set[Block], expected: Mapping[str, Any]) -> Rule | None:

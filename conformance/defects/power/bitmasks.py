@@ -78,13 +78,9 @@ class Detector:
                 return None
             smaller = replace(view, case=sizes.reduce(case))
         try:
-            return Measured(self._mask(smaller), sizes.changed_sizes(case, smaller.case))
+            return Measured(mask_of(smaller, self.folder), sizes.changed_sizes(case, smaller.case))
         except RejectedCaseError:
             return None
-
-    def _mask(self, view: View) -> int:
-        shipped = shipped_masks().get(view.key)
-        return _to_mask(screening.compute(view, self.folder)) if shipped is None else shipped
 
     def _sample(self, adapter: Adapter, planned: Callable[[str], Sequence[Case]]) -> frozenset[str]:
         """Returns the keys of the cases to measure, chosen when the implementation's first case passes."""
@@ -101,6 +97,20 @@ def _supports(adapter: Adapter, case: Case) -> bool:
         return any(adapter.supports(run) is None for run in runs)
     except Exception:
         return False  # The case's own result reports the error.
+
+
+def mask_of(view: View, folder: Path | None) -> int:
+    """Returns the mask of the defects that a case detects: that of the shipped case, else computes it.
+
+    Args:
+        view: the case and how it is judged.
+        folder: cache folder for computed masks; None to compute without a cache.
+
+    Raises:
+        RejectedCaseError: the case cannot be judged.
+    """
+    shipped = shipped_masks().get(view.key)
+    return _to_mask(screening.compute(view, folder)) if shipped is None else shipped
 
 
 def mask(row: Row) -> int:

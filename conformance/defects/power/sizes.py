@@ -8,6 +8,7 @@ and steps, and full, short and empty rows.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from conformance.cases import uses
 from conformance.cases.case import Case
 from conformance.cases.size import operations
 
@@ -57,7 +58,7 @@ def _reduced_sizes(case: Case, limits: _Limits) -> dict[str, Any]:
         sizes["batch"] = rows = _reduced(case.rows, limits.rows, mapped)
         if isinstance(case.lengths, tuple):
             sizes["lengths"] = _reduced_lengths(case.lengths, case.seq_len, steps, rows)
-    return sizes
+    return sizes | uses.fit(case, steps, sizes.get("batch"))
 
 
 def _reduced(size: int, limit: int, mapped: Mapping[int, int]) -> int:

@@ -46,6 +46,7 @@ def test_the_model_has_every_option_of_the_architecture() -> None:
         ({"bidirectional": 1}, "bidirectional must be true or false"),
         ({"bidirectional": True, "direction": "reverse"}, "contradicts direction: reverse"),
         ({"bidirectional": False, "direction": "bidirectional"}, "contradicts direction: bidirectional"),
+        ({"hidden_size": []}, "at least 1 item"),
         ({"seq_len": 10**12}, "less than or equal to 65536"),
         ({"num_layers": 65}, "less than or equal to 64"),
         ({"dropout": float("nan")}, "dropout"),

@@ -118,7 +118,7 @@ def test_most_cases_have_single_or_double_precision() -> None:
 
 def test_a_few_core_cases_cover_every_feature() -> None:
     core = [case for case in shipped() if "core" in case.tags]
-    assert 10 <= len(core) <= 16
+    assert 10 <= len(core) <= 20
     assert {case.dtype for case in core} == FLOATS
     for setting in ("direction", "layers", "bias", "batch_first", "projection"):
         assert {settings_of(case)[setting] for case in core} == set(SETTINGS[setting]), setting
@@ -160,7 +160,7 @@ def trace_kinds(cases: list[Case]) -> Iterator[tuple[Any, ...]]:
 
 
 def test_cases_use_few_kinds_of_layers_so_that_compiled_functions_are_reused() -> None:
-    assert len(set(trace_kinds(shipped()))) <= 70
+    assert len(set(trace_kinds(shipped()))) <= 75
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))

@@ -371,6 +371,36 @@ def test_repro_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
     compile(capsys.readouterr().out, "repro.py", "exec")
 
 
+def test_repro_prints_a_report_of_what_happens_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("conformance.known.divergences.REPRODUCTIONS", tmp_path)
+    monkeypatch.setattr("conformance.known.issue.REPRODUCTIONS", tmp_path)
+    monkeypatch.setattr(
+        "conformance.adapters.installed.version", lambda name: {"onnxruntime": "1.30", "numpy": "2"}[name]
+    )
+    script = tmp_path / "onnxruntime_clip.py"
+    for code in (1, 0):
+        script.write_text(f"import sys\nprint('clipped: False')\nprint('log', file=sys.stderr)\nsys.exit({code})\n")
+        assert main(["repro", "onnxruntime-clip", "--issue"]) == code
+        printed = capsys.readouterr()
+        assert "- onnxruntime 1.30\n- numpy 2\n" in printed.out
+        assert "```text\nclipped: False\n```" in printed.out
+        assert ("does not happen here" in printed.err) == (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [("tfjs-one-step", 2, "runs only Python scripts"), ("mnn-clip", 3, "MNN is not installed")],
+)
+def test_a_report_needs_a_script_that_runs_here(
+    name: str, code: int, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conformance.adapters.installed.version", lambda _: "")
+    assert main(["repro", name, "--issue"]) == code
+    assert message in capsys.readouterr().err
+
+
 def test_an_unknown_divergence_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["repro", "keras-nan-in-paddin"]) == 2
     assert "did you mean 'keras-nan-in-padding'" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 
 import reference
 from conformance.cases.case import Case
-from conformance.defects.catalogue import CATALOGUE, nan, precision
+from conformance.defects.catalogue import CATALOGUE, nan, precision, thresholds
+from conformance.defects.catalogue.tensors import first_layer, read_parameters
 from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
 from conformance.verdict.oracle import solve as solve_correctly
 from conformance.verdict.problem import Problem, make_problem
@@ -35,7 +36,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 NO_DEFECT = Defect(id="none", what="")
 BACKWARD = {"cotangents", "gradients", "backward_masks", "saved"}
-NOT_DIFFERENTIATED = {*BACKWARD, "results", "cell", "cells", "mask", "lift"}
+NOT_DIFFERENTIATED = {*BACKWARD, "gradients_as_read", "results", "cell", "cells", "mask", "lift"}
 FIELDS = {field.name for field in fields(Defect)} - {
     "id", "what", "represents", "requires", "size", "with_size", "equivalent",
 }  # fmt: skip
@@ -138,8 +139,8 @@ def directional_derivative(defect: Defect, problem: Problem, towards: Mapping[st
 
 
 NOT_SMOOTH = {"dropout-of-all-is-nan", *(defect.id for defect in precision.DEFECTS)}
-# These need cases with options, see ``test_option_defects``, or with NaN.
-TESTED_ELSEWHERE = {defect.id for defect in (*OPTION_DEFECTS, *nan.DEFECTS)}
+# These need cases with options, see ``test_option_defects``, with NaN, or with larger sizes, see ``test_thresholds``.
+TESTED_ELSEWHERE = {defect.id for defect in (*OPTION_DEFECTS, *nan.DEFECTS, *thresholds.DEFECTS)}
 DIFFERENTIATED = [
     defect
     for defect in CATALOGUE
@@ -204,6 +205,17 @@ def test_gradients_follow_scales_but_not_shifts() -> None:
     np.testing.assert_array_equal(scaled["grad.input"], 2 * twice["grad.input"])
     shifted = solve(replace(NO_DEFECT, shifts=double("input")), problem, Dialect())
     np.testing.assert_array_equal(shifted["grad.input"], twice["grad.input"])
+
+
+def test_a_wrong_loader_leaves_the_gradients_of_copies_apart() -> None:
+    problem = make_problem(case(num_layers=3))
+    loader = replace(NO_DEFECT, reads=read_parameters("weight_hh", source=first_layer), gradients_as_read=True)
+    actual = solve(loader, problem, Dialect())
+    first = problem.parameters["weight_hh_l0"]
+    loaded = {name: first if name.startswith("weight_hh") else array for name, array in problem.parameters.items()}
+    expected = solve_correctly(replace(problem, parameters=loaded), Dialect())
+    for name, array in actual.items():
+        np.testing.assert_array_equal(array, expected[name], name)
 
 
 def test_an_omitted_initial_state_can_be_shifted_and_has_no_gradient() -> None:

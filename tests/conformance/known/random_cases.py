@@ -56,6 +56,8 @@ def _options(source: random.Random, rate: float) -> dict[str, Any]:
         "input_nan": lambda: True,
     }
     options |= {name: draw() for name, draw in drawn.items() if source.random() < rate}
+    if "gradients" in options["check"] and source.random() < rate / 4:
+        options["frozen"] = ("input",)
     if source.random() < 2 * rate:
         options["mode"] = "train"
         names = ("dropout", "input_dropout", "recurrent_dropout")

@@ -37,6 +37,7 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     ),
     "several steps": lambda case: case.seq_len >= 2,
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
+    "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
     "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
 }
 

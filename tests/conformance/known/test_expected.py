@@ -190,9 +190,21 @@ def test_a_row_that_only_a_divergence_computes_has_a_budget() -> None:
     name = "empty-rows-run-on-with-zero-output"
     found = judged(name, dtype="bfloat16", lengths=(0, 0), initial_state="zero")
     entries = (entry("runs-on", defects=[name]),)
-    for roundings, wanted in ((4, "known runs-on"), (4000, "")):
+    for roundings, wanted in ((20, "known runs-on"), (4000, "")):
         noise = 1 + roundings * PROFILES["bfloat16"].u
         noisy = {name: array * noise for name, array in found.solution.items()}
+        assert outcome(found._replace(solution=noisy), *entries) == wanted
+
+
+def test_a_result_that_only_a_divergence_does_not_clip_has_a_budget() -> None:
+    """The reference clips the cell state and has no rounding errors after that."""
+    name = "clip-not-of-cell-state-activation"
+    options: dict[str, Any] = {"clip": 0.001, "activations": ["hard_sigmoid", "sigmoid", "hard_sigmoid"], "seq_len": 1}
+    found = judged(name, check=("output", "h_n", "c_n"), **options)
+    entries = (entry("keeps-the-cell-state", defects=[name]),)
+    for roundings, wanted in ((4, "known keeps-the-cell-state"), (80, "")):
+        noise = 1 + roundings * PROFILES["float32"].u
+        noisy = {**found.solution, **{each: found.solution[each] * noise for each in ("h_n", "output")}}
         assert outcome(found._replace(solution=noisy), *entries) == wanted
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.results.merge import merge
 from conformance.results.reader import Report, read
-from tests.conftest import CASES, FAKES, FEW_PLUGINS, REJECTED_CASES, UNLIMITED_DIAGNOSIS
+from tests.conftest import CASES, FAKES, FEW_PLUGINS, NO_DIAGNOSIS, REJECTED_CASES, UNLIMITED_DIAGNOSIS
 
 INI = f"""\
 [pytest]
@@ -32,6 +32,7 @@ def report(pytester: pytest.Pytester) -> Report:
 
 
 def test_each_fault_has_one_status_under_xdist(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NO_DIAGNOSIS)
     fakes = "Faithful Wrong NotANumber Raises CallsExit Mutates Prints Views Picky OnceBorderline Dies"
     done = run(pytester, "-n2", "--conformance-report=r.jsonl", fakes=fakes)
     found: dict[str, dict[str, str]] = {}
@@ -161,15 +162,29 @@ def test_no_framework_is_imported_at_collection(pytester: pytest.Pytester) -> No
     assert run(pytester, "--collect-only", "-q").ret == 0
 
 
+@pytest.mark.parametrize(("workers", "folder"), [("-n0", "pytest-main"), ("-n1", "pytest-gw0")])
+def test_each_process_keeps_its_compiled_programs(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str, folder: str
+) -> None:
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    pytester.makepyfile(
+        test_folder="import os, pathlib\ndef test_folder():\n"
+        f"    assert pathlib.Path(os.environ['JAX_COMPILATION_CACHE_DIR']).name == '{folder}'\n"
+    )
+    run(pytester, workers, "test_folder.py").assert_outcomes(passed=1)
+
+
 def test_the_plugin_does_not_affect_other_projects(pytester: pytest.Pytester) -> None:
     (pytester.path / "cases" / "small.yaml").write_text("services: {web: {image: nginx}}\n")
     pytester.makepyfile(
         "import os, sys\ndef test_nothing_changed():\n"
         "    assert not {'numpy', 'pydantic', 'yaml', 'rich'} & set(sys.modules)\n"
-        "    assert 'OMP_NUM_THREADS' not in os.environ\n"
+        "    assert not {'OMP_NUM_THREADS', 'JAX_COMPILATION_CACHE_DIR'} & set(os.environ)\n"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("OMP_NUM_THREADS", raising=False)
+        for variable in ("OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
+            patch.delenv(variable, raising=False)
         run(pytester).assert_outcomes(passed=1)
 
 

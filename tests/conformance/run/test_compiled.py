@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from conformance.adapters import registry
 from conformance.run import compiled, implementations
 from conformance.worker.client import WorkerAdapter
-from tests import fakes
+from tests.conftest import FAKES
 
 
 def test_each_implementation_has_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     names = ["flax.linen.LSTMCell", "keras.layers.LSTM[jax]", "keras.layers.LSTM[jax,unroll]"]
-    found = [compiled.environment(registry.load(name), tmp_path)["JAX_COMPILATION_CACHE_DIR"] for name in names]
+    workers = implementations.load_all(names, isolated=True, cache=tmp_path)
+    found = [
+        worker._environment["JAX_COMPILATION_CACHE_DIR"] for worker in workers if isinstance(worker, WorkerAdapter)
+    ]
     assert [Path(folder).name for folder in found] == [
         "flax.linen.LSTMCell",
         "keras.layers.LSTM-jax-",
@@ -27,9 +29,12 @@ def test_each_implementation_has_its_own_folder(tmp_path: Path, monkeypatch: pyt
 def test_the_folder_of_the_user_and_other_frameworks_are_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert compiled.environment(fakes.Faithful(), tmp_path) == {}
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    [worker] = implementations.load_all([f"{FAKES}:Faithful"], isolated=True, cache=tmp_path)
+    assert isinstance(worker, WorkerAdapter)
+    assert "JAX_COMPILATION_CACHE_DIR" not in worker._environment
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
-    assert compiled.environment(registry.load("flax.linen.LSTMCell"), tmp_path) == {}
+    assert compiled.environment("flax.linen.LSTMCell", tmp_path) == {}
 
 
 @pytest.mark.parametrize("cached", [True, False])
@@ -42,9 +47,10 @@ def test_the_process_of_an_implementation_gets_the_variables(
     assert ("JAX_COMPILATION_CACHE_DIR" in worker._environment) == cached
 
 
-def test_jax_understands_the_variables(tmp_path: Path) -> None:
+def test_jax_understands_the_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jax")
-    variables = compiled.environment(registry.load("haiku.LSTM"), tmp_path)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    variables = compiled.environment("haiku.LSTM", tmp_path)
     code = (
         "import json, jax; jax.jit(lambda x: x + 1)(2.0); config = jax.config; "
         "print(json.dumps([config.jax_compilation_cache_dir, config.jax_persistent_cache_min_compile_time_secs]))"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance import threads
+from conformance import system
 from conformance.adapters import Adapter, Solution, installed
 from conformance.cases.case import Case
 from conformance.commands.cli import main
@@ -236,7 +236,7 @@ def test_by_default_a_run_uses_the_available_processors(
         jobs.append(count)
         yield from ()
 
-    monkeypatch.setattr(threads, "available_cpus", lambda: 3)
+    monkeypatch.setattr(system, "available_cpus", lambda: 3)
     monkeypatch.setattr(pool, "run", run)
     assert main(["run", "cases", "-i", f"{FAKES}:Faithful", *options]) == 0
     assert jobs == [expected]
@@ -256,9 +256,9 @@ def test_results_are_reported_in_the_order_of_the_plan(
     assert jobs > 1 or rows == ["torch.nn.LSTM", "expensive", "faithful"]
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupt_kills_the_processes(project: Path, jobs: str) -> None:
-    names = ["-i", f"{HOSTILE}:InterruptsTheRun", "-i", f"{HOSTILE}:ReturnsProcessId"]
+@pytest.mark.parametrize(("implementation", "jobs"), [("InterruptsTheRun", "1"), ("TerminatesTheRun", "2")])
+def test_an_interrupt_kills_the_processes(project: Path, implementation: str, jobs: str) -> None:
+    names = ["-i", f"{HOSTILE}:{implementation}", "-i", f"{HOSTILE}:ReturnsProcessId"]
     # Handles SIGINT even if this process was started to ignore it.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -266,10 +266,12 @@ def test_an_interrupt_kills_the_processes(project: Path, jobs: str) -> None:
     )
     command = [sys.executable, "-c", code, "run", "cases", *names, "-j", jobs, "--no-diagnosis"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    assert subprocess.run(command, cwd=project, env=environment, capture_output=True, check=False).returncode == 130
+    run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 130
+    assert "\nto resume: conformance run cases" in run.stdout
     report = read(project / "conformance-report" / "results.jsonl")
     assert not report.complete
-    assert not [row for row in report.results if row.implementation == "interrupts-the-run"]
+    assert not [row for row in report.results if row.implementation.endswith("s-the-run")]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.verdict.oracle import (
     ChaoticCaseError,
     Oracle,
     OverflowingCaseError,
-    default_cache,
     prune,
     solve,
 )
@@ -201,3 +201,30 @@ def test_pruning_removes_the_oldest_entries_first(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("conformance.verdict.oracle._MAX_CACHE_BYTES", 150)
     prune(tmp_path)
     assert [path.name for path in entries(tmp_path)] == ["new"]
+
+
+def test_a_use_that_changes_no_result_shares_its_expectation(tmp_path: Path) -> None:
+    first, second = Oracle(tmp_path), Oracle(tmp_path)
+    expected = first.expect(make_problem(CASE), *PLAIN)
+    found = second.expect(make_problem(Case(**OPTIONS, chunks=(2, 3), saved=True, earlier_calls=("longer",))), *PLAIN)
+    assert second.seconds["reference"] == 0
+    for name, array in expected.values.items():
+        np.testing.assert_array_equal(found.values[name], array)
+
+
+def test_the_gradients_of_partial_losses_add_up_to_those_of_the_whole_loss() -> None:
+    options = OPTIONS | {"dtype": "float64", "num_layers": 2}
+    losses = [make_problem(Case(**options, cotangents=(name,))) for name in ("output", "h_n", "c_n")]
+    parts = [Oracle(None).expect(loss, PROFILES["float64"], Dialect()).values for loss in losses]
+    whole = Oracle(None).expect(make_problem(Case(**options)), PROFILES["float64"], Dialect()).values
+    for name in (name for name in whole if name.startswith("grad.")):
+        np.testing.assert_allclose(sum(part[name] for part in parts), whole[name], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("given", ["h_0", "c_0"])
+def test_an_absent_state_is_zero(given: str) -> None:
+    absent = make_problem(Case.model_validate(OPTIONS | {"initial_state": f"{given}-given"}))
+    complete = replace(absent, case=Case(**OPTIONS), initial_state=absent.complete_state())
+    expected = solve(complete, Dialect())
+    for name, array in solve(absent, Dialect()).items():
+        np.testing.assert_array_equal(array, expected[name])

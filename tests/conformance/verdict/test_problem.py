@@ -27,6 +27,16 @@ def tensors(problem: Problem) -> dict[str, Any]:
     return {**problem.parameters, "input": problem.input, **state, **cotangents, **problem.dropout_masks}
 
 
+def test_a_seed_keeps_the_values_if_other_options_change() -> None:
+    case = make_problem(Case(**BASE, seed=3))
+    without = make_problem(Case(**BASE, seed=3, initial_state="omitted", batch_first=True))
+    other = make_problem(Case(**BASE, seed=4))
+    for name, parameter in case.parameters.items():
+        np.testing.assert_array_equal(parameter, without.parameters[name])
+        assert (parameter != other.parameters[name]).any()
+    np.testing.assert_array_equal(case.input, np.moveaxis(without.input, 0, 1))
+
+
 def test_a_case_without_gradients_has_the_same_values() -> None:
     case = Case(**BASE)
     whole = case.key
@@ -283,3 +293,37 @@ def test_clip_bounds_are_rounded_to_the_dtype() -> None:
     for dtype, bound in (("float64", 0.7), ("float32", float(np.float32(0.7))), ("bfloat16", 0.69921875)):
         [cell] = cells(Case.model_validate(small | {"dtype": dtype}), Dialect()).values()
         assert getattr(cell, "cell_clip") == bound  # noqa: B009 - only some cells have one
+
+
+def test_the_loss_reads_only_results_with_a_cotangent() -> None:
+    problem, whole = problem_of(cotangents=["h_n"], hidden_size=[5, 3]), problem_of(hidden_size=[5, 3])
+    assert list(problem.cotangents) == ["h_n_l0", "h_n_l1"]
+    complete = problem.complete_cotangents()
+    assert complete.keys() == whole.cotangents.keys()
+    np.testing.assert_array_equal(complete["h_n_l1"], whole.cotangents["h_n_l1"])
+    assert not complete["output"].any()
+    assert problem.expected_shapes() == whole.expected_shapes()
+
+
+def test_frozen_tensors_have_no_gradient() -> None:
+    expected = problem_of().expected_shapes().keys()
+    assert expected - problem_of(frozen=["weight_hh_l0", "h_0"]).expected_shapes().keys() == {
+        "grad.weight_hh_l0",
+        "grad.h_0",
+    }
+
+
+def test_a_state_that_is_not_given_is_absent() -> None:
+    problem = problem_of(initial_state="c_0-given")
+    assert list(problem.initial_state or {}) == ["c_0"]
+    assert "grad.h_0" not in problem.expected_shapes()
+    assert not problem.complete_state()["h_0"].any()
+    assert problem.complete_state()["c_0"].any()
+
+
+def test_states_that_share_memory_share_values() -> None:
+    expanded, aliased = problem_of(memory="expanded").complete_state(), problem_of(memory="aliased").complete_state()
+    for state in expanded.values():
+        assert np.array_equal(state, np.broadcast_to(state[:, :1], state.shape))
+    assert np.array_equal(aliased["h_0"], aliased["c_0"])
+    assert not np.array_equal(expanded["h_0"], expanded["c_0"])

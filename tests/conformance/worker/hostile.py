@@ -121,11 +121,19 @@ class InterruptsTheRun(Zeros):
     """Interrupts its parent process, as Ctrl-C does, and loops for hours."""
 
     name = "interrupts-the-run"
+    number = signal.SIGINT
 
     def solve(self, problem: Problem) -> Solution:
-        os.kill(os.getppid(), signal.SIGINT)
+        os.kill(os.getppid(), self.number)
         _loop_in_c()
         return super().solve(problem)
+
+
+class TerminatesTheRun(InterruptsTheRun):
+    """Terminates its parent process, as a CI server does with a cancelled job, and loops for hours."""
+
+    name = "terminates-the-run"
+    number = signal.SIGTERM
 
 
 class DiesOnSupports(Zeros):

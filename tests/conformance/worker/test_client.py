@@ -22,6 +22,7 @@ from conformance.run import implementations
 from conformance.verdict.problem import make_problem
 from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
 from conformance.worker.failures import Raised, WorkerCrash, WorkerTimeout
+from conformance.worker.protocol import Started, Supported
 from tests.conformance.worker.hostile import FAULTS
 from tests.conftest import FAKES, ROOT
 
@@ -365,3 +366,28 @@ def _other_python(folder: Path, search_path: Path | None = None) -> str:
 def test_a_failed_start_is_a_user_error(load: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         load()
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [({}, False), ({"uses": True}, True), ({"features": ["gradients", "float32"]}, False)],
+)
+def test_a_program_is_asked_about_uses_only_if_it_knows_them(
+    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], *, asked: bool
+) -> None:
+    worker = WorkerAdapter(["program"])
+    worker.name = "program"
+    monkeypatch.setattr(worker, "start", lambda: Started(name="program", **answer))
+    monkeypatch.setattr(worker, "_ask_support", lambda _: Supported(reason=None))
+    assert worker.supports(make_case()) is None
+    reason = worker.supports(make_case(chunks=(2, 3)))
+    assert reason == (None if asked else "program is not driven in pieces")
+
+
+def test_another_environment_gets_the_variables_of_the_adapter(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\necho "$KERAS_BACKEND" > {shlex.quote(str(tmp_path / "backend"))}\nexit 1\n')
+    script.chmod(0o755)
+    with pytest.raises(UserError):
+        start_in_environment(str(script), "keras.layers.LSTM[jax]")
+    assert (tmp_path / "backend").read_text() == "jax\n"

@@ -24,6 +24,8 @@ OPTIONS = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3}
         {"num_layers": 3, "dropout": 0.25, "mode": "train"},
         {"initial_state": "omitted", "dtype": "bfloat16"},
         {"proj_size": 2, "bias": False, "dtype": "float16"},
+        {"initial_state": "c_0-given", "cotangents": ("output", "c_n"), "frozen": ("input",)},
+        {"chunks": (2, 3), "earlier_calls": ("longer", "error"), "built_seq_len": 1, "memory": "aliased"},
     ],
 )
 def test_a_problem_survives_a_round_trip(options: dict[str, Any]) -> None:

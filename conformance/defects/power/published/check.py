@@ -26,12 +26,14 @@ class Check:
         compared: names or prefixes of the names of the compared tensors.
         dialect: conventions of the suite's LSTM.
         cell: cell of the LSTM; None for the standard cell.
+        within: tolerance of this check; None for that of the suite.
     """
 
     problem: Problem
     compared: tuple[str, ...]
     dialect: Dialect = field(default_factory=Dialect)
     cell: Cell | None = None
+    within: Tolerance | None = None
 
 
 @dataclass(frozen=True)

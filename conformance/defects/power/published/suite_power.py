@@ -75,10 +75,16 @@ def measure_cases(rows: Sequence[Row]) -> SuitePower:
 
 
 def detects(check: Check, within: Tolerance, defect: Defect) -> bool:
-    """Returns whether a check of a published suite would fail an LSTM with a defect."""
+    """Returns whether a check of a published suite would fail an LSTM with a defect.
+
+    Args:
+        check: the check.
+        within: the suite's tolerance, for a check without its own.
+        defect: the defect.
+    """
     if not defect.applies_to(check.problem.case):
         return False
-    cell = check.cell
+    cell, within = check.cell, check.within or within
     right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)
     wrong = replace(defect, cell=_with_activations_of(cell, defect)) if cell else defect
     with np.errstate(all="ignore"):

@@ -16,6 +16,7 @@ import numpy as np
 from conformance.adapters.layout import ONNX
 from conformance.cases.case import Case
 from conformance.defects.power.published.check import Check, Suite, allclose, problem_with_values, ulps
+from conformance.defects.power.published.engines import ENGINES
 from conformance.verdict.problem import make_problem
 from reference import Dialect
 from reference.activations import ACTIVATIONS
@@ -198,6 +199,7 @@ SUITES = (
     Suite("ONNX node tests", "rtol 1e-3, atol 1e-7", allclose(1e-3, 1e-7), _onnx_checks),
     Suite("WebNN lstm", "1 ULP", ulps(1), _webnn_checks),
     Suite("Keras lstm_test", "rtol 1e-5, atol 1e-5", allclose(1e-5, 1e-5), _keras_checks),
+    *ENGINES,
     Suite("torch against Keras, sum(output)", "rtol 1e-5, atol 1e-5", allclose(1e-5, 1e-5), _port_checks),
 )
 """Published suites in the order in which ``conformance power --published`` prints them."""

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.adapters import Adapter, installed
+from conformance.adapters import Adapter, installed, uses
 from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.adapters.onnx import common as _onnx
+from conformance.adapters.onnx import session
 from conformance.cases.case import Case
 from conformance.run import implementations
 from conformance.verdict.problem import make_problem
@@ -38,6 +39,12 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"clip": 100.0},
         {"activations": ("hard_sigmoid_6", "scaled_tanh", "elu")},
         {"activations": ("hard_sigmoid", "affine", "tanh", "sigmoid", "leaky_relu", "softsign"), **BOTH_WAYS},
+        {"chunks": (1, 3), "num_layers": 2},
+        {"initial_state": "h_0-given", "hidden_size": (4, 2)},
+        {"initial_state": "c_0-given", "memory": "expanded"},
+        {"earlier_calls": ("longer", "fewer-rows", "error"), "lengths": "ragged", **BOTH_WAYS},
+        {"saved": True, "memory": "strided", "batch_first": True},
+        {"batching": "alone", "memory": "read-only"},
     ],
     "onnx.reference": [{"direction": "reverse"}, {"peepholes": True, **BOTH_WAYS}],
     "openvino[onnx]": [
@@ -133,11 +140,14 @@ TRANSPOSED = "Transpose nodes around the stack, as exporters write them"
     ],
 )
 @pytest.mark.parametrize("batchwise", [False, True])
-def test_models_are_well_formed(case: Callable[..., Case], options: dict[str, Any], batchwise: bool) -> None:
+@pytest.mark.parametrize("opset", [14, _onnx.OPSET])
+def test_models_are_well_formed(
+    case: Callable[..., Case], options: dict[str, Any], batchwise: bool, opset: int
+) -> None:
     problem = make_problem(case(**options))
-    model = _onnx.build_model(problem, batchwise)
+    model = _onnx.build_model(problem, batchwise, opset)
     onnx.checker.check_model(model, full_check=True)
-    feeds = _onnx.build_feeds(problem, batchwise)
+    feeds = _onnx.build_feeds(problem.case, uses.arguments(problem), batchwise)
     declared = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in model.graph.input
     }
@@ -152,3 +162,16 @@ def test_constants_of_activations_are_concatenated(case: Callable[..., Case]) ->
     assert attributes["activations"] == [b"HardSigmoid", b"Tanh", b"Elu"] * 2
     np.testing.assert_allclose(attributes["activation_alpha"], [0.2, 1.0] * 2)
     np.testing.assert_allclose(attributes["activation_beta"], [0.5] * 2)
+
+
+def test_models_have_the_newest_opset_that_onnxruntime_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(model: bytes) -> None:
+        if onnx.load_from_string(model).opset_import[0].version > 21:
+            raise RuntimeError("Current official support for domain ai.onnx is till opset 21.")
+
+    monkeypatch.setattr(session, "load", load)
+    session.newest_opset.cache_clear()
+    try:
+        assert session.newest_opset(_onnx.OPSET) == 21
+    finally:
+        session.newest_opset.cache_clear()

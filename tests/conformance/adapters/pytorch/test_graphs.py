@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch._dynamo.utils import counters
 
 from conformance.adapters import Adapter
 from conformance.adapters.check import check_adapter
@@ -35,6 +34,40 @@ by_name = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapt
 )
 def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter, options: dict[str, Any]) -> None:
     assert deviation(adapter, SHORT | options) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("adapter", "use"),
+    [
+        (TorchLSTMExport(), {"built_batch": 3, "saved": True, "frozen": ("weight_hh_l0",)}),
+        (
+            TorchLSTMExport(),
+            {"memory": "strided", "initial_state": "omitted", "earlier_calls": ("more-rows", "no-grad")},
+        ),
+        (TorchLSTMDecomposed(), {"built_batch": 3, "saved": True, "cotangents": ("h_n",)}),
+        (TorchLSTMCompiled(), {"built_seq_len": 1, "earlier_calls": ("other-mode",)}),
+    ],
+    ids=str,
+)
+def test_equals_the_reference_in_each_use(
+    deviation: Callable[..., float], adapter: Adapter, use: dict[str, Any]
+) -> None:
+    assert deviation(adapter, SHORT | use) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        ({"built_seq_len": 3}, "your code specialized it to be a constant"),
+        ({"built_batch": 1}, "export 0/1 specialized due to hint of 1"),
+    ],
+)
+def test_torch_export_refuses_what_is_reported_as_unsupported(
+    case: Callable[..., Case], use: dict[str, Any], words: str
+) -> None:
+    assert "torch.export" in (TorchLSTMExport().supports(case(**SHORT | use)) or "")
+    with pytest.raises((ValueError, AssertionError, RuntimeError), match=words):
+        TorchLSTMExport().solve(make_problem(case(**SHORT | use)))
 
 
 @by_name
@@ -70,6 +103,7 @@ def test_an_exported_program_has_one_lstm_and_a_decomposed_one_has_none(case: Ca
 
 
 def test_everything_is_compiled_to_one_graph(case: Callable[..., Case]) -> None:
+    counters = torch._dynamo.utils.counters
     counters.clear()
     TorchLSTMCompiled().solve(make_problem(case(**SHORT)))
     assert counters["stats"]["unique_graphs"] == 1

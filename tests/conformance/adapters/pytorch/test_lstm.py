@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from conformance.adapters.check import check_adapter
+from conformance.adapters.pytorch.common import to_arguments
 from conformance.adapters.pytorch.lstm import TorchLSTM
 from conformance.cases.case import Case
 from conformance.verdict.problem import make_problem, round_to
@@ -56,6 +57,66 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
 )
 def test_reports_unsupported_options(case: Callable[..., Case], options: dict[str, Any], words: str) -> None:
     assert words in (TorchLSTM().supports(case(**options)) or "")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        {"cotangents": ("c_n",), "proj_size": 2, "seq_len": 1},
+        {"cotangents": ("h_n",), "lengths": "ragged"},
+        {"frozen": ("input", "weight_ih_l1"), "num_layers": 2},
+        {"chunks": (1, 3), "initial_state": "omitted", "batch_first": True, "num_layers": 2},
+        {"chunks": (1, 3), "batch": "unbatched"},
+        {"earlier_calls": ("same", "shorter", "more-rows", "error"), "lengths": "ragged", **DEEP},
+        {"earlier_calls": ("other-mode", "other-weights", "no-grad"), "dropout": 0.5, "num_layers": 2},
+        {"saved": True, **DEEP},
+        {"memory": "strided", "lengths": "ragged", "dtype": "bfloat16", "check": ("output",)},
+        {"memory": "expanded", **DEEP},
+        {"memory": "aliased", "batch_first": True},
+        {"batching": "alone", "lengths": "ragged", "initial_state": "omitted"},
+        {"batching": "permuted", "chunks": (2, 2)},
+    ],
+    ids=str,
+)
+def test_equals_the_reference_in_each_use(deviation: Callable[..., float], use: dict[str, Any]) -> None:
+    assert deviation(TorchLSTM(), use) < (0.1 if use.get("dtype") else 1e-12)
+
+
+def test_frozen_parameters_have_no_gradient(case: Callable[..., Case]) -> None:
+    solution = TorchLSTM().solve(make_problem(case(frozen=("weight_hh_l0", "h_0"))))
+    assert {"grad.weight_hh_l0", "grad.h_0"}.isdisjoint(solution)
+    assert {"grad.weight_ih_l0", "grad.c_0"} <= solution.keys()
+
+
+@pytest.mark.parametrize(
+    ("memory", "is_as_required"),
+    [
+        ("strided", lambda given: not given["input"].is_contiguous() and not given["h_0"].is_contiguous()),
+        ("expanded", lambda given: given["h_0"].stride()[1] == 0),
+        ("aliased", lambda given: given["h_0"].data_ptr() == given["c_0"].data_ptr()),
+        ("contiguous", lambda given: given["input"].is_contiguous()),
+    ],
+)
+def test_tensors_have_the_required_memory(
+    case: Callable[..., Case], memory: str, is_as_required: Callable[[dict[str, Any]], bool]
+) -> None:
+    problem = make_problem(case(memory=memory))
+    given = to_arguments(problem, "float64", grad=True)
+    assert is_as_required(given)
+    assert all(tensor.is_leaf for tensor in given.values())
+
+
+def test_a_write_into_the_input_is_an_error(case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.nn.LSTM.forward
+
+    def forward(self: Any, inputs: Any, state: Any = None) -> Any:
+        results = original(self, inputs, state)
+        inputs.detach().add_(1)
+        return results
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", forward)
+    with pytest.raises(RuntimeError, match="wrote into its argument input"):
+        TorchLSTM().solve(make_problem(case(check=("output",))))
 
 
 def test_torch_cannot_pack_rows_of_length_0() -> None:

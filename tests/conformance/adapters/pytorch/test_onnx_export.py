@@ -8,6 +8,7 @@ import pytest
 from conformance.adapters.check import check_adapter
 from conformance.adapters.pytorch.onnx_export import TorchOnnx, TorchOnnxDynamo, TorchOnnxLegacy
 from conformance.cases.case import Case
+from conformance.verdict.problem import make_problem
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
@@ -25,6 +26,11 @@ BOTH_WAYS = {"direction": "bidirectional"}
         {"batch": "unbatched", **BOTH_WAYS},
         {"lengths": "ragged", "padding": "nan", "num_layers": 2, **BOTH_WAYS},
         {"lengths": "ragged", "batch_first": True, "initial_state": "omitted"},
+        {"built_seq_len": 1, "built_batch": 2, "batch_first": True, "num_layers": 2},
+        {"built_seq_len": 6, "built_batch": 1, "lengths": "ragged"},
+        {"chunks": (1, 3), "memory": "read-only"},
+        {"earlier_calls": ("longer", "error"), "saved": True, "initial_state": "omitted"},
+        {"batching": "alone", "memory": "strided"},
     ],
     ids=str,
 )
@@ -38,9 +44,18 @@ def test_dynamo_equals_the_reference(deviation: Callable[..., float]) -> None:
     assert deviation(TorchOnnxDynamo(), SINGLE | options) < 2e-6
 
 
+def test_dynamo_joins_steps_and_rows_if_it_exports_a_single_step(case: Callable[..., Case]) -> None:
+    pytest.importorskip("onnxscript")
+    problem = make_problem(case(**SINGLE, seq_len=4, batch=3, built_seq_len=1, built_batch=3))
+    steps, rows, width = problem.output_shape
+    assert TorchOnnxDynamo().solve(problem)["output"].shape == (1, steps * rows, width)
+
+
 @pytest.mark.parametrize(
     ("adapter", "options", "words"),
     [
+        (TorchOnnxLegacy(), {"chunks": (1, 3), "initial_state": "omitted"}, "cannot continue a sequence"),
+        (TorchOnnxDynamo(), {"built_seq_len": 3}, "tracing inferred a static shape"),
         (TorchOnnxLegacy(), {"proj_size": 2}, "refuses LSTMs with projections"),
         (TorchOnnxLegacy(), {"lengths": (4, 0, 1, 2)}, "pack_padded_sequence refuses lengths of 0"),
         (TorchOnnxLegacy(), {"dropout": 0.5, "num_layers": 2, "mode": "train"}, "dropout is inactive"),

@@ -158,6 +158,25 @@ def double_bias_gradients(found: Arrays, problem: Problem) -> Arrays:
     return {name: array * (2 if name.startswith("grad.bias") else 1) for name, array in found.items()}
 
 
+def reverse_units_of_output(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return found | {"output": found["output"][..., ::-1]}
+
+
+def scale_units_of_c_n(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return found | {"c_n": found["c_n"] * np.array([1.0, 1.25, 1.0, 1.25])}
+
+
+def scale_c_0(problem: Problem) -> Problem:
+    return states(problem, lambda name, arrays: arrays[name] * (0.7 if name == "c_0" else 1.0))
+
+
+def one_unit_of_h_n_cotangent(problem: Problem) -> Problem:
+    h_n = problem.cotangents["h_n"]
+    return replace(problem, cotangents={**problem.cotangents, "h_n": h_n[..., [0] * h_n.shape[-1]]})
+
+
 def add_sine(found: Arrays, problem: Problem) -> Arrays:
     del problem
     return found | {"c_n": found["c_n"] + 0.01 * np.sin(50 * found["c_n"])}

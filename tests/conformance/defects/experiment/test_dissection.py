@@ -105,6 +105,26 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
     assert verified(adapter) == {what: probes}
 
 
+@pytest.mark.parametrize(
+    ("adapter", "what"),
+    [
+        (
+            Altered("units", after=broken.reverse_units_of_output),
+            "returns output with the units in reverse order" + CORRECT,
+        ),
+        (
+            Altered("some-units", after=broken.scale_units_of_c_n),
+            "returns c_n in units 1, 3 multiplied by 1.25" + CORRECT,
+        ),
+        (Altered("factor", broken.scale_c_0), "reads c_0 multiplied by 0.7" + FOLLOW),
+        (Altered("unit", broken.one_unit_of_h_n_cotangent), "reads the cotangents of h_n from unit 0"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Adapter) else "",
+)
+def test_units_and_factors_are_found(adapter: Adapter, what: str) -> None:
+    assert verified(adapter, ("one layer",)) == {what: ("one layer",)}
+
+
 def test_the_same_mistake_in_two_tensors_is_one_finding() -> None:
     assert verified(Altered("double", after=broken.double_bias_gradients), ("one layer", BOTH)) == {
         "returns grad.bias_ih and grad.bias_hh multiplied by 2": ("one layer", BOTH)

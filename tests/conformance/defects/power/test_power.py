@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.catalogue import CATALOGUE
@@ -13,7 +14,6 @@ from conformance.defects.power import bitmasks, kill_matrix
 from conformance.defects.power.kill_matrix import REQUIRED, Row, View
 from conformance.defects.power.power import Power, find_undetected
 from conformance.reports.power import as_json
-from conformance.verdict.oracle import default_cache
 from reference import PROFILES, Profile
 from tests.fakes import Faithful
 

@@ -1,5 +1,7 @@
 """Published suites: the restated checks reproduce the published numbers, and their power is measured correctly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -60,6 +62,54 @@ def test_webnn_checks_reproduce_the_published_numbers() -> None:
             np.testing.assert_allclose(got[name].ravel(), expected, rtol=2e-7)
 
 
+# First published numbers of each comparison.
+ENGINES: dict[str, list[dict[str, list[float]]]] = {
+    "rten lstm": [
+        {"output": [0.016230711713433266, 0.1193385124206543, -0.006369756534695625]},
+        {"output": [-0.11026996374130249, -0.1699342578649521, -0.10035926848649979]},
+        {"output": [0.16531212627887726, 0.2940082550048828, -0.029355088248848915]},
+    ],
+    "candle lstm": [{"h_n": [0.9919, 0.1738, -0.1451], "c_n": [5.725, 0.4458, -0.2908]}],
+    "burn lstm": [
+        {"h_n": [0.0242], "c_n": [0.046]},
+        {"output": [0.23764, -0.03442, 0.04414], "c_n": [-0.13593, 0.17125, -0.22395, -0.45425, -0.11206, -0.12908]},
+        {"output": [0.08679, -0.08776, -0.00528], "h_n": [-0.04026, 0.07178, -0.10189, -0.15969, -0.05322, -0.08863]},
+    ],
+    "OpenVINO lstm_cell": [
+        {"h_n": [0.81457126, 0.61109227, 0.769522], "c_n": [1.4444952, 0.9635685, 1.2875274]},
+        {},  # See below.
+        {"h_n": [0.81014400720596313, 0.76665538549423218, 0.82387429475784302], "c_n": [1.6800162792205811]},
+    ],
+    "TensorFlow Lite lstm_test": [
+        {"output": [-0.02973187, 0.1229473, 0.20885126, -0.15358765, -0.03716109, 0.12507336]},
+        {"output": [-0.36444446, -0.00352185, 0.12886585, -0.05163646, -0.42312205, -0.01218222]},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_checks_reproduce_the_published_numbers(name: str) -> None:
+    if name == "rten lstm":
+        pytest.importorskip("torch")
+    for check, published in zip(BY_NAME[name].checks(), ENGINES[name], strict=True):
+        got = solution_of(check)
+        assert set(published) <= set(check.compared)
+        for tensor, expected in published.items():
+            decimals = 1e-4 if name == "candle lstm" else 5e-5 if name == "burn lstm" else 2e-7
+            np.testing.assert_allclose(got[tensor].ravel()[: len(expected)], expected, rtol=3e-7, atol=decimals)
+
+
+def test_an_openvino_test_accepts_the_results_of_another_gate_order() -> None:
+    _, loose, clipped = BY_NAME["OpenVINO lstm_cell"].checks()
+    published = [0.81014400720596313, 0.76665538549423218, 0.82509011030197144, 0.6479143500328064]
+    published += [0.66586339473724365, 0.74838578701019287]
+    unclipped = replace(clipped.problem, case=clipped.problem.case.model_copy(update={"clip": None}))
+    np.testing.assert_allclose(solution_of(replace(clipped, problem=unclipped))["h_n"].ravel(), published, rtol=3e-7)
+    right = solution_of(loose)["h_n"].ravel()
+    largest = float(np.max(np.abs(right - published) / np.maximum(np.abs(right), np.abs(published))))
+    assert 0.09 < largest < 0.1
+
+
 def test_onnx_checks_reproduce_the_published_numbers() -> None:
     pytest.importorskip("onnx")
     tests, checks = onnx_tests(), BY_NAME["ONNX node tests"].checks()
@@ -79,6 +129,10 @@ def test_onnx_checks_reproduce_the_published_numbers() -> None:
         ("Keras lstm_test", "gates-read-iofg", True),
         ("Keras lstm_test", "gates-read-ifog", False),
         ("Keras lstm_test", "grad-ignores-h_n", False),
+        ("candle lstm", "gates-read-iofg", True),
+        ("candle lstm", "output-of-first-step-never-written", False),
+        ("burn lstm", "sigmoid-off-by-1e-04", False),
+        ("TensorFlow Lite lstm_test", "forget-gate-is-input-gate", True),
         ("torch against Keras, sum(output)", "gates-read-ifog", True),
         ("torch against Keras, sum(output)", "grad-ignores-h_n", False),
         ("torch against Keras, sum(output)", "grad-parameters-doubled", True),
@@ -92,6 +146,8 @@ def test_a_suite_detects_only_some_defects(suite: str, defect: str, detected: bo
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.name != "ONNX node tests"], ids=lambda s: s.name)
 def test_a_suite_passes_a_correct_lstm(suite: Suite) -> None:
+    if suite.name == "rten lstm":
+        pytest.importorskip("torch")
     assert not any(suite_power.detects(check, suite.within, RIGHT) for check in suite.checks())
 
 

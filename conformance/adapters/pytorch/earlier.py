@@ -1,0 +1,55 @@
+"""Earlier calls of a torch module, before the one that counts."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from conformance.adapters import uses
+from conformance.adapters.pytorch import common as _torch
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, Tensors
+
+
+def make_calls(module: Any, call: Callable[[Case, uses.Named], dict[str, Any]], problem: Problem, dtype: str) -> None:
+    """Makes the earlier calls of a problem's case, each forward and, if the case compares gradients, backward.
+
+    Args:
+        module: module that holds the parameters, by their canonical names.
+        call: function that calls the module with the arguments of a case.
+        problem: the problem.
+        dtype: dtype of the arguments.
+    """
+    import torch
+
+    for word, earlier in uses.earlier_problems(problem):
+        differentiates = "gradients" in problem.case.check and word not in ("no-grad", "error")
+        given = _torch.to_arguments(earlier, dtype, grad=differentiates and "input" not in problem.case.frozen)
+        with torch.set_grad_enabled(differentiates), _torch.quietly():
+            if word == "error":
+                with suppress(Exception):
+                    call(earlier.case, given)
+                continue
+            if word == "other-mode":
+                module.train(not module.training)
+            elif word == "other-weights":
+                _copy_into(module, earlier.parameters)
+            output = call(earlier.case, given)["output"]
+            if differentiates:
+                torch.autograd.grad(output.float().sum(), _differentiable(module), allow_unused=True)
+            if word == "other-mode":
+                module.train(not module.training)
+            elif word == "other-weights":
+                _copy_into(module, problem.parameters)
+
+
+def _differentiable(module: Any) -> list[Any]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def _copy_into(module: Any, parameters: Tensors) -> None:
+    """Replaces the values of a module's parameters in place, as optimizers do."""
+    import torch
+
+    with torch.no_grad():
+        for name, array in parameters.items():
+            getattr(module, name).copy_(torch.from_numpy(array.copy()))

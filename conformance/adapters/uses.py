@@ -1,0 +1,247 @@
+"""Uses of an object that adapters share: pieces of a sequence, rows, earlier calls, and memory.
+
+The functions slice, join and lay out arrays, as users do. They compute nothing that the implementation should compute.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.cases.uses import EarlierCall
+from conformance.verdict.problem import Array, Problem, Tensors, step_mask
+
+Named = Mapping[str, Any]
+"""Arrays of any framework by name: ``input``, ``h_0``, ``c_0`` and ``lengths``, or ``output``, ``h_n`` and ``c_n``. If
+hidden sizes differ, ``h_0_l0``, ``h_0_l1``, … replace ``h_0``, and so on. What is not given is missing."""
+Call = Callable[[Named], Named]
+"""Function that calls the implementation once: it takes arguments and returns results."""
+Join = Callable[[Sequence[Any], int], Any]
+"""Function that concatenates arrays along an axis."""
+
+BUILT = frozenset({"built for another length", "built for another batch"})
+"""Uses of a model that is built for a shape."""
+MODEL_USES = BUILT | frozenset(
+    {"chunks", "repeated call", "after other lengths", "after other batches", "after an error", "saved",
+     "strided memory", "expanded states", "aliased states", "read-only memory", "rows alone", "rows permuted"}
+)  # fmt: skip
+"""Uses of a converted model: a file with fixed weights that takes NumPy arrays, for inference only."""
+
+_MORE_STEPS, _MORE_ROWS = 3, 2
+"""Numbers of steps and rows by which a longer or a larger earlier call exceeds the case."""
+
+
+def arguments(problem: Problem) -> dict[str, NDArray[Any]]:
+    """Returns the arrays of a problem that a call takes."""
+    given: dict[str, NDArray[Any]] = {"input": problem.input, **(problem.initial_state or {})}
+    return given if problem.lengths is None else given | {"lengths": problem.lengths}
+
+
+def run(case: Case, call: Call, given: Named, join: Join) -> dict[str, Any]:
+    """Calls an object as often as a case says, for pieces of the sequence or of the batch, and joins the results.
+
+    Args:
+        case: the case.
+        call: function that calls the implementation once.
+        given: arguments for the whole sequence and batch.
+        join: function that concatenates arrays of the framework.
+    """
+    if case.batching == "together":
+        return _run_pieces(case, call, given, join)
+    count = case.rows or 1
+    # Rows in another order start with the second one.
+    order = list(range(count)) if case.batching == "alone" else [*range(1, count), 0]
+    rows = [_row(case, given, row) for row in order]
+    batches = rows if case.batching == "alone" else [_join_rows(case, rows, join)]
+    results = _join_rows(case, [_run_pieces(case, call, batch, join) for batch in batches], join)
+    return _join_rows(case, [_row(case, results, order.index(row)) for row in range(count)], join)
+
+
+def _run_pieces(case: Case, call: Call, given: Named, join: Join) -> dict[str, Any]:
+    """Passes the sequence in pieces. The final states of a piece are the initial states of the next."""
+    if not case.chunks:
+        return dict(call(given))
+    axis = 1 if case.batch_first and case.rows else 0
+    outputs: list[Any] = []
+    results: dict[str, Any] = {}
+    state = {name: array for name, array in given.items() if name != "input"}
+    for end, steps in zip(accumulate(case.chunks), case.chunks, strict=True):
+        results = dict(call({"input": _slice(given["input"], axis, end - steps, end), **state}))
+        outputs.append(results["output"])
+        state = {f"{name[0]}_0{name[3:]}": array for name, array in results.items() if name != "output"}
+    return results | {"output": join(outputs, axis)}
+
+
+def _slice(array: Any, axis: int, start: int, stop: int) -> Any:
+    return array[(*(slice(None),) * axis, slice(start, stop))]
+
+
+def _row(case: Case, arrays: Named, row: int) -> dict[str, Any]:
+    return {name: _slice(array, _row_axis(case, name), row, row + 1) for name, array in arrays.items()}
+
+
+def _join_rows(case: Case, rows: Sequence[Named], join: Join) -> dict[str, Any]:
+    def joined(name: str) -> Any:
+        arrays = [row[name] for row in rows]
+        return np.concatenate(arrays) if name == "lengths" else join(arrays, _row_axis(case, name))
+
+    return {name: joined(name) for name in rows[0]}
+
+
+def _row_axis(case: Case, name: str) -> int:
+    if name in ("input", "output"):
+        return 0 if case.batch_first else 1
+    return 0 if name == "lengths" else 1
+
+
+def is_time_dynamic(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of steps."""
+    return bool(case.built_seq_len or case.chunks or not {"longer", "shorter"}.isdisjoint(case.earlier_calls))
+
+
+def is_batch_dynamic(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of rows."""
+    words = {"more-rows", "fewer-rows"}
+    return bool(case.built_batch or case.batching == "alone" or not words.isdisjoint(case.earlier_calls))
+
+
+def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Returns the axes in which calls of one object differ, as ``steps`` or ``rows``, by the names of arrays."""
+    found: dict[str, dict[int, str]] = {}
+    for name in names:
+        axes = {_row_axis(case, name): "rows"} if case.rows and is_batch_dynamic(case) else {}
+        if name in ("input", "output") and is_time_dynamic(case):
+            axes[1 if case.batch_first and case.rows else 0] = "steps"
+        found[name] = axes
+    return found
+
+
+# --------------------------------------------------------------------------- earlier calls
+
+
+def refuse_model(case: Case) -> str | None:
+    """Returns the reason why no model with fixed inputs can run a case; None if it can."""
+    if case.chunks and len(case.given_states) < 2:
+        return "a model without inputs for both initial states cannot continue a sequence"
+    return None
+
+
+def run_model(problem: Problem, call: Call) -> dict[str, Any]:
+    """Uses a model that takes NumPy arrays as a case says, and returns its results.
+
+    Args:
+        problem: the problem.
+        call: function that runs the model once.
+
+    Raises:
+        RuntimeError: the model wrote into its arguments.
+    """
+    for word, earlier in earlier_problems(problem):
+        with suppress(Exception) if word == "error" else nullcontext():
+            call(laid_out(earlier.case, arguments(earlier)))
+    given = laid_out(problem.case, arguments(problem))
+    results = run(problem.case, call, given, np.concatenate)
+    check_unchanged(given, problem)
+    return {name: results[name] for name in problem.expected_shapes()}
+
+
+def earlier_problems(problem: Problem) -> Iterator[tuple[EarlierCall, Problem]]:
+    """Yields the earlier calls of a case, each as its word and a problem with the arrays to pass.
+
+    All but ``same`` have other inputs and states. The input of ``error`` has one feature too many, so that the call
+    must raise. The parameters of ``other-weights`` are to be replaced, in place, by those of the case.
+    """
+    case = problem.case
+    rows = case.rows
+    for word in case.earlier_calls:
+        match word:
+            case "same":
+                yield word, problem
+            case "longer":
+                yield word, _resized(problem, case.seq_len + _MORE_STEPS, rows)
+            case "shorter":
+                yield word, _resized(problem, max(1, case.seq_len // 2), rows)
+            case "more-rows":
+                yield word, _resized(problem, case.seq_len, (rows or 0) + _MORE_ROWS)
+            case "fewer-rows":
+                yield word, _resized(problem, case.seq_len, max(1, (rows or 0) // 2))
+            case "error":
+                wider = np.concatenate([problem.input, problem.input[..., :1]], axis=-1)
+                yield word, replace(_resized(problem, case.seq_len, rows), input=wider)
+            case "other-weights":
+                other = {name: -array for name, array in problem.parameters.items()}
+                yield word, replace(_resized(problem, case.seq_len, rows), parameters=other)
+            case _:
+                yield word, _resized(problem, case.seq_len, rows)
+
+
+def built_problem(problem: Problem) -> Problem:
+    """Returns a problem of the shape for which the implementation is built, with other inputs and states."""
+    case = problem.case
+    return _resized(problem, case.built_seq_len or case.seq_len, (case.built_batch or case.rows) if case.rows else None)
+
+
+def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
+    """Returns a problem with another number of steps and rows, which repeat the original ones, negated."""
+    case = problem.case
+    time_axis = 1 if case.batch_first and case.rows else 0
+
+    def repeat(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
+        repeated: NDArray[Any] = np.take(array, np.arange(size) % array.shape[axis], axis)
+        return repeated
+
+    def resize(name: str, array: Array) -> Array:
+        array = repeat(array, time_axis, steps) if name == "input" else array
+        return np.negative(array if rows is None else repeat(array, _row_axis(case, name), rows))
+
+    changes: dict[str, Any] = {"seq_len": steps, "batch": rows or "unbatched"}
+    if problem.mask is not None and rows is not None:
+        changes["lengths"] = tuple(int(n) for n in np.clip(repeat(problem.mask.sum(0), 0, rows), 1, steps))
+    resized = case.one_call.model_copy(update=changes)
+    mask = step_mask(resized)
+    return replace(
+        problem,
+        case=resized,
+        input=resize("input", problem.input),
+        initial_state=problem.initial_state and {name: resize(name, a) for name, a in problem.initial_state.items()},
+        mask=mask,
+        lengths=None if problem.lengths is None or mask is None else mask.sum(0),
+        dropout_masks=problem.dropout_masks if (steps, rows) == (case.seq_len, case.rows) else {},
+        cotangents={},
+    )
+
+
+# --------------------------------------------------------------------------- memory
+
+
+def laid_out(case: Case, arrays: Tensors) -> dict[str, Array]:
+    """Copies the input and the states of a problem to the memory that a case requires. ``lengths`` are only copied."""
+    found: dict[str, Array] = {}
+    for name, array in arrays.items():
+        if case.memory == "strided" and name != "lengths":
+            found[name] = array.T.copy().T
+        elif case.memory == "expanded" and name not in ("input", "lengths"):
+            found[name] = np.broadcast_to(array[:, :1].copy(), array.shape)
+        elif case.memory == "aliased" and name.startswith("c_0"):
+            found[name] = found[f"h_0{name[3:]}"]
+        else:
+            found[name] = array.copy()
+            found[name].flags.writeable = case.memory != "read-only"
+    return found
+
+
+def check_unchanged(given: Tensors, problem: Problem) -> None:
+    """Checks that an implementation has not written into some of its arguments.
+
+    Raises:
+        RuntimeError: it has.
+    """
+    original = arguments(problem)
+    for name, array in given.items():
+        if not np.array_equal(array, original[name], equal_nan=array.dtype.kind == "f"):
+            raise RuntimeError(f"the implementation wrote into its argument {name}")

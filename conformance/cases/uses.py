@@ -1,0 +1,107 @@
+"""Uses: ways of using an LSTM beyond one call of a fresh object with contiguous arrays.
+
+The options of a use are fields of ``Case``. This module has their values, their consistency rules, and how they follow
+when the sizes of a case change.
+"""
+
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from conformance.cases.case import Case
+
+Result = Literal["output", "h_n", "c_n"]
+EarlierCall = Literal[
+    "same",
+    "longer",
+    "shorter",
+    "more-rows",
+    "fewer-rows",
+    "other-mode",
+    "no-grad",
+    "error",
+    "other-weights",
+]
+Memory = Literal["contiguous", "strided", "expanded", "aliased", "read-only"]
+Batching = Literal["together", "alone", "permuted"]
+
+RESULTS: tuple[Result, ...] = ("output", "h_n", "c_n")
+"""Results of a forward pass that a loss can read."""
+SAME_RESULTS = ("built_seq_len", "built_batch", "chunks", "earlier_calls", "saved", "memory", "batching")
+"""Options that describe how an implementation is used and that do not change what it must return."""
+OTHER_GRADIENTS = ("cotangents", "frozen")
+"""Options that change which gradients are required, and that do not change the values of a case."""
+
+
+def check_consistency(case: "Case") -> None:
+    """Checks that the use of a case agrees with its other options.
+
+    Raises:
+        ValueError: two options contradict each other. The message names both.
+    """
+    for name in OTHER_GRADIENTS:
+        if getattr(case, name) != type(case).model_fields[name].default and "gradients" not in case.check:
+            raise ValueError(f"{name} requires 'gradients' in check")
+    _check_frozen(case)
+    _check_pieces(case)
+    _check_memory(case)
+    if case.rows is None and (case.built_batch or case.batching != "together"):
+        name = "built_batch" if case.built_batch else f"batching: {case.batching}"
+        raise ValueError(f"{name} requires a batch axis, but batch is 'unbatched'")
+    if case.rows is None and (words := {"more-rows", "fewer-rows"}.intersection(case.earlier_calls)):
+        raise ValueError(f"earlier_calls: {min(words)} requires a batch axis, but batch is 'unbatched'")
+    if case.drops and (case.chunks or case.batching != "together"):
+        name = "chunks" if case.chunks else f"batching: {case.batching}"
+        raise ValueError(f"{name} cannot be combined with active dropout, whose masks are drawn for each call")
+
+
+def _check_frozen(case: "Case") -> None:
+    """Checks that each frozen tensor exists and that some gradient is left."""
+    states = [name for state in case.given_states for name in case.model.state_shapes(state, case.rows)]
+    tensors = ["input", *states, *case.model.parameter_shapes()]
+    for name in case.frozen:
+        if name not in tensors:
+            raise ValueError(f"frozen contains '{name}', which is no tensor of this case. Use {', '.join(tensors)}")
+    if len(case.frozen) == len(tensors):
+        raise ValueError("frozen contains every tensor, so that there is no gradient to compare")
+
+
+def _check_pieces(case: "Case") -> None:
+    """Checks that the pieces make up the sequence and can be processed one after the other."""
+    if not case.chunks:
+        return
+    if sum(case.chunks) != case.seq_len:
+        raise ValueError(f"chunks have {sum(case.chunks)} steps in total, but seq_len is {case.seq_len}")
+    if case.direction != "forward":
+        raise ValueError(f"chunks require direction: forward, not {case.direction}, which starts at the last step")
+    if case.lengths is not None:
+        raise ValueError("chunks cannot be combined with lengths")
+
+
+def _check_memory(case: "Case") -> None:
+    """Checks that the states can be laid out in memory as required."""
+    if case.memory == "expanded" and (case.rows is None or not case.gives_state):
+        raise ValueError("memory: expanded requires a batch axis and an initial state to broadcast over it")
+    if case.memory == "aliased" and (case.initial_state not in ("zero", "random") or case.proj_size):
+        raise ValueError("memory: aliased requires initial_state: random or zero, and no proj_size")
+
+
+def fit(case: "Case", steps: int, rows: int | None) -> dict[str, Any]:
+    """Returns changes of the use of a case that fit other sizes. A size keeps its relation to the case's own."""
+    changes: dict[str, Any] = {}
+    if case.chunks:
+        inner = [round(end * steps / case.seq_len) for end in accumulate(case.chunks[:-1])]
+        ends = sorted({end for end in inner if 0 < end < steps})
+        changes["chunks"] = tuple(end - start for start, end in pairwise([0, *ends, steps]))
+    if case.built_seq_len:
+        changes["built_seq_len"] = _scaled(case.built_seq_len, case.seq_len, steps)
+    if case.built_batch and case.rows and rows:
+        changes["built_batch"] = _scaled(case.built_batch, case.rows, rows)
+    return changes
+
+
+def _scaled(built: int, size: int, new_size: int) -> int:
+    """Returns a built size for another size of the case: equal, larger or smaller as before."""
+    if built >= size:
+        return new_size + built - size
+    return max(1, min(built, new_size - 1))

@@ -1,0 +1,95 @@
+"""Uses of a case: consistency, keys and values, features, and other sizes."""
+
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError
+
+from conformance.cases import uses
+from conformance.cases.case import Case
+from conformance.cases.features import FEATURES, LACKS, USES, features, used
+
+BASE: dict[str, Any] = {"input_size": 4, "hidden_size": 5, "seq_len": 8, "batch": 3}
+SAME_RESULTS: list[dict[str, Any]] = [
+    {"built_seq_len": 1},
+    {"built_batch": 2},
+    {"chunks": [3, 1, 4]},
+    *({"earlier_calls": [word]} for word in get_args(uses.EarlierCall)),
+    {"saved": True},
+    *({"memory": word} for word in get_args(uses.Memory) if word != "contiguous"),
+    {"batching": "alone"},
+    {"batching": "permuted"},
+]
+EVERYTHING = ["input", "weight_ih_l0", "weight_hh_l0"]
+OTHER_RESULTS: list[dict[str, Any]] = [
+    {"cotangents": ["h_n"]},
+    {"frozen": ["weight_hh_l0"]},
+    {"initial_state": "h_0-given"},
+    {"initial_state": "c_0-given"},
+]
+
+
+def make(**options: Any) -> Case:
+    return Case(**{**BASE, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cotangents": ["h_n"], "check": ["output"]}, "cotangents requires 'gradients' in check"),
+        ({"cotangents": ["h_n", "h_n"]}, "cotangents lists an item twice"),
+        ({"frozen": ["input"], "check": ["output"]}, "frozen requires 'gradients' in check"),
+        ({"frozen": ["weight_hh"]}, "frozen contains 'weight_hh', which is no tensor of this case. Use input, h_0"),
+        ({"frozen": ["h_0"], "initial_state": "omitted"}, "frozen contains 'h_0'"),
+        ({"frozen": EVERYTHING, "bias": False, "initial_state": "omitted"}, "frozen contains every tensor"),
+        ({"built_batch": 2, "batch": "unbatched"}, "built_batch requires a batch axis"),
+        ({"batching": "alone", "batch": "unbatched"}, "batching: alone requires a batch axis"),
+        ({"earlier_calls": ["more-rows"], "batch": "unbatched"}, "earlier_calls: more-rows requires a batch axis"),
+        ({"chunks": [3, 4]}, "chunks have 7 steps in total, but seq_len is 8"),
+        ({"chunks": [4, 4], "direction": "reverse"}, "chunks require direction: forward, not reverse"),
+        ({"chunks": [4, 4], "lengths": "ragged"}, "chunks cannot be combined with lengths"),
+        ({"chunks": [4, 4], "input_dropout": 0.5, "mode": "train"}, "chunks cannot be combined with active dropout"),
+        ({"memory": "expanded", "initial_state": "omitted"}, "memory: expanded requires a batch axis and an initial"),
+        ({"memory": "aliased", "proj_size": 2}, "memory: aliased requires initial_state: random or zero, and no proj"),
+        ({"chunks": [0, 8]}, "greater than or equal to 1"),
+        ({"memory": "stack"}, "memory"),
+    ],
+)  # fmt: skip
+def test_contradictory_options_are_rejected(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize("use", SAME_RESULTS, ids=str)
+def test_a_use_has_its_own_key_but_the_values_of_the_same_case_without_it(use: dict[str, Any]) -> None:
+    assert make(**use).key != make().key
+    assert make(**use).drawn_from == make().drawn_from
+    assert make(**use).one_call == make()
+
+
+@pytest.mark.parametrize("use", OTHER_RESULTS, ids=str)
+def test_one_call_keeps_options_that_change_the_results(use: dict[str, Any]) -> None:
+    assert make(**use).one_call == make(**use)
+
+
+@pytest.mark.parametrize("use", OTHER_RESULTS[:2], ids=str)
+def test_a_use_that_changes_only_gradients_has_no_forward_half(use: dict[str, Any]) -> None:
+    assert make(**use).forward_only() is None
+    assert make(**use).drawn_from == make().drawn_from
+
+
+def test_each_use_is_a_feature_with_a_reason() -> None:
+    found = [features(make(**use)) for use in (*SAME_RESULTS, *OTHER_RESULTS)]
+    assert all(len(set(USES).intersection(names)) == 1 for names in found)
+    assert set(USES) == {name for names in found for name in names} - {"gradients", "float32"}
+    assert set(USES) <= set(FEATURES)
+    assert set(USES) <= LACKS.keys()
+    assert used(make()) == []
+
+
+def test_a_use_keeps_its_relation_to_other_sizes() -> None:
+    case = make(chunks=[3, 1, 4], built_seq_len=9, built_batch=2)
+    changes = uses.fit(case, steps=4, rows=2)
+    assert changes == {"chunks": (2, 2), "built_seq_len": 5, "built_batch": 1}
+    assert uses.fit(case, steps=8, rows=3) == {"chunks": (3, 1, 4), "built_seq_len": 9, "built_batch": 2}
+    assert uses.fit(make(built_seq_len=8), steps=5, rows=3) == {"built_seq_len": 5}
