@@ -53,6 +53,7 @@ def test_a_mistake_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "  when      two layers; two layers, both directions; two layers, both directions, lengths; 1 more",
         "  verified  the reference with this change reproduces every tensor of 12 solutions exactly (within 0.1 of "
         "budget)",
+        "  not run   gradients: the implementation computes none",
     ]
 
 
