@@ -121,9 +121,8 @@ def _read_back(
     rest = iter(units.values())
     reread = []
     for result in results:
-        names = [lstm.name for lstm in target.find(result.tensors, sure=True)]
-        if all(name in units for name in names):
-            parts = [units[name] for name in names]
+        if all(name in units for name in result.units):
+            parts = [units[name] for name in result.units]
         else:
             model = result.after.model
             parts = list(islice(rest, model.num_layers * model.num_directions))

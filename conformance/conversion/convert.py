@@ -38,12 +38,14 @@ class Converted:
         before: LSTM as read from the source.
         after: LSTM as it reads in the target.
         tensors: arrays of the target by name.
+        units: names of the LSTMs that these arrays hold, of which each may be a single layer.
         notes: what changed, one sentence each.
     """
 
     before: Lstm
     after: Lstm
     tensors: Mapping[str, Array]
+    units: Sequence[str]
     notes: Sequence[str]
 
 
@@ -99,10 +101,11 @@ def convert_one(lstm: Lstm, target: Framework) -> Converted:
     """
     adapted, notes = counterparts.adapt(lstm, target)
     tensors = target.pack(adapted)
-    after = reassemble(target.find(tensors, sure=True), adapted)
+    written = target.find(tensors, sure=True)
+    after = reassemble(written, adapted)
     if change := counterparts.change_of_bias(lstm, after):
         notes.append(f"{lstm.label}the sum of the biases is rounded once, which changes it by at most {change:.2g}")
-    return Converted(lstm, after, tensors, notes)
+    return Converted(lstm, after, tensors, [unit.name for unit in written], notes)
 
 
 def reassemble(lstms: Sequence[Lstm], like: Lstm) -> Lstm:
