@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.adapters import Adapter
+from conformance.adapters import Adapter, Solution
+from conformance.defects.catalogue import CATALOGUE, precision
+from conformance.defects.defect import Defect, solve
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.explain import computed
 from conformance.defects.experiment.probes import probe
 from conformance.defects.experiment.rounding import rounding_rules
 from conformance.defects.experiment.trial import Subject, Trial
-from conformance.verdict.problem import Problem
+from conformance.verdict.problem import Problem, round_to
+from reference import Dialect
 from reference.cell import Cell
 from tests.conformance.defects.experiment.broken import Altered, Arrays, parameters
 from tests.conformance.defects.experiment.test_activations import WithCells
@@ -26,6 +29,19 @@ def to_bfloat16(array: Any) -> Any:
 
 def truncate_to_bfloat16(array: Any) -> Any:
     return (np.asarray(array, np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32).astype(np.float64)
+
+
+class WithDefect(Altered):
+    """The reference with a defect of the catalogue."""
+
+    def __init__(self, defect: Defect) -> None:
+        super().__init__(defect.id)
+        self.defect = defect
+
+    def solve(self, problem: Problem) -> Solution:
+        with np.errstate(all="ignore"):
+            found = solve(self.defect, problem, Dialect())
+        return {name: round_to(problem.case.dtype, found[name]) for name in problem.expected_shapes()}
 
 
 class NarrowState(Cell):
@@ -114,3 +130,18 @@ def test_rounding_of_float64_does_not_apply_to_float32() -> None:
     rules = computed(trial(adapter, "one layer", "float64"))
     assert rules
     assert [rules[0].applies_to(probe("one layer", dtype)) for dtype in ("float64", "float32")] == [True, False]
+
+
+def test_no_other_defect_of_the_catalogue_is_explained_by_rounding() -> None:
+    case = probe("both directions", "float32")
+    explained = {}
+    for defect in CATALOGUE[::5]:
+        if defect.applies_to(case):
+            found = trial(WithDefect(defect))
+            rules = None if found.verdict.conforms else computed(found)
+            explained |= {defect.id: str(rules[0])} if rules else {}
+    narrow = {defect.id for defect in precision.DEFECTS}
+    assert explained
+    assert explained.keys() <= narrow
+    formats = {name: what.rpartition(" to ")[2] for name, what in explained.items()}
+    assert all(what in ("bfloat16", "float16 or TF32 (11 bits)") for what in formats.values())
