@@ -134,7 +134,7 @@ def test_rounding_of_float64_does_not_apply_to_float32() -> None:
 
 def test_no_other_defect_of_the_catalogue_is_explained_by_rounding() -> None:
     case = probe("both directions", "float32")
-    explained = {}
+    explained: dict[str, str] = {}
     for defect in CATALOGUE[::5]:
         if defect.applies_to(case):
             found = trial(WithDefect(defect))
