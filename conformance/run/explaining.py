@@ -120,6 +120,7 @@ def _observed(
     if not rest:
         return
     seen = list(dict.fromkeys(finding.what for finding in dissection.findings if not finding.verified))
+    seen = [text for text in seen if not any(other != text and other.startswith(text) for other in seen)]
     limits = [f"{what}: {why}" for what, why in dissection.left_out.items()]
     details = "; ".join([*seen[:_MAX_DETAILS], *limits])
     keys = tuple(failure.key for failure in rest)
