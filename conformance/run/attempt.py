@@ -29,11 +29,13 @@ class Attempt:
     Attributes:
         seconds: CPU seconds by phase, in this process and in the implementation's own.
         warnings: warnings of the implementation.
+        unchecked: features of the case that are left out, with the reason.
     """
 
     def __init__(self, adapter: Adapter) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
+        self.unchecked: dict[str, str] = {}
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
         # If implementations have their own processes, other threads run other cases and must not count. In this
         # process, the framework's threads count too.

@@ -117,7 +117,8 @@ class Runner:
                 result = replace(result, detects=detects, detected=detected, power_sizes=power.sizes)
             attempt.charge("power")
         warnings = list(dict.fromkeys(attempt.warnings))[:_MAX_WARNINGS]
-        return replace(result, seconds=attempt.seconds, notes=(*result.notes, *warnings))
+        notes = (*result.notes, *warnings)
+        return replace(result, seconds=attempt.seconds, unchecked=attempt.unchecked, notes=notes)
 
     def run(self, plan: Plan) -> Iterator[Result]:
         """Yields the results of a plan, one implementation after the other.
@@ -155,7 +156,7 @@ class Runner:
             unsupported = attempt.call(adapter.supports, forward) if forward else reason
             if forward is None or unsupported is not None:
                 return replace(blank_result, status="unsupported", reason=unsupported), None, None
-            case, blank_result = forward, replace(blank_result, unchecked={"gradients": reason})
+            case, attempt.unchecked = forward, {"gradients": reason}
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
         blank_result = replace(blank_result, profile=profile.name)

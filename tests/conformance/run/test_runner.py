@@ -89,6 +89,14 @@ def test_the_forward_half_is_checked_without_gradients() -> None:
     assert result.unchecked == {"gradients": "forward-only has no gradients"}
 
 
+def test_an_error_in_the_forward_half_says_that_gradients_were_left_out() -> None:
+    class Fails(fakes.Raises, fakes.ForwardOnly):
+        pass
+
+    result = Runner(Oracle(None)).check(make_case(), Fails())
+    assert (result.status, result.unchecked) == ("error", {"gradients": "forward-only has no gradients"})
+
+
 def test_a_case_that_checks_only_gradients_is_unsupported_without_them() -> None:
     result = Runner(Oracle(None)).check(make_case(check=["gradients"]), fakes.ForwardOnly())
     assert (result.status, result.unchecked) == ("unsupported", {})
