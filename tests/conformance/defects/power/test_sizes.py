@@ -1,4 +1,7 @@
-"""A reduced case has the same options and the same relations between sizes, and the same defects apply to it, except those that begin at some size."""
+"""A reduced case has the same options and the same relations between sizes.
+
+The same defects apply to it, except those that begin at some size.
+"""
 
 from itertools import combinations
 from typing import Any
