@@ -63,6 +63,7 @@ BUILT_IN = {
     "tinygrad.nn.LSTMCell": "conformance.adapters.others.tinygrad:TinygradLSTMCell",
     "onnx.reference": "conformance.adapters.onnx.reference_evaluator:OnnxReference",
     "onnxruntime": "conformance.adapters.onnx.onnxruntime:OnnxRuntime",
+    "onnxruntime[unoptimized]": "conformance.adapters.onnx.onnxruntime:OnnxRuntimeUnoptimized",
     "openvino[onnx]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnx",
     "openvino[onnx,batchwise]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnxBatchwise",
     "openvino[onnx,default-precision]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnxDefault",

@@ -19,7 +19,10 @@ onnx = pytest.importorskip("onnx")
 FORWARD = [case for case in (example.forward_only() for example in EXAMPLES) if case]
 SINGLE = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
 BOTH_WAYS = {"direction": "bidirectional"}
-RUNTIMES = ("onnxruntime", "onnx.reference", "openvino[onnx]", "opencv.dnn", "MNN", "MNN[useOriginRNNImpl]", "tract")
+RUNTIMES = (
+    "onnxruntime", "onnxruntime[unoptimized]", "onnx.reference", "openvino[onnx]", "opencv.dnn", "MNN",
+    "MNN[useOriginRNNImpl]", "tract",
+)  # fmt: skip
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"num_layers": 3, "batch_first": True},
@@ -140,6 +143,8 @@ def test_describe_reports_versions_and_method(name: str) -> None:
     described = runtime(name).describe()
     assert described["onnx"] == onnx.__version__
     assert described["batch first"] == ("layout=1" if name.endswith(("reference", "batchwise]")) else TRANSPOSED)
+    if name.startswith("onnxruntime"):
+        assert described["graph optimizations"] == ("off" if name.endswith("[unoptimized]") else "default")
 
 
 TRANSPOSED = "Transpose nodes around the stack, as exporters write them"
