@@ -72,6 +72,7 @@ BUILT_IN = {
     "MNN": "conformance.adapters.onnx.mnn:Mnn",
     "MNN[useOriginRNNImpl]": "conformance.adapters.onnx.mnn:MnnOrigin",
     "tract": "conformance.adapters.onnx.tract:Tract",
+    "iree": "conformance.adapters.onnx.iree:Iree",
     "ncnn.LSTM": "conformance.adapters.others.ncnn:NcnnLSTM",
     "torch.onnx.export[dynamo]": "conformance.adapters.pytorch.onnx_export:TorchOnnxDynamo",
     "torch.onnx.export[legacy]": "conformance.adapters.pytorch.onnx_export:TorchOnnxLegacy",
