@@ -10,6 +10,8 @@ failures with only the true cause and indistinguishable defects        ≥ 0.90
 diagnoses of solutions without a defect, with noise near the budget    0
 CPU seconds for one failure                                            ≤ 2
 =====================================================================  ======
+
+``python -m benchmarks.mistakes`` measures the same for mistakes that the catalogue does not hold.
 """
 
 import random

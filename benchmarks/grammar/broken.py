@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import reference
-from benchmarks.grammar.curves import CurvedCell, curved, round_to_bits
+from benchmarks.grammar.curves import RoundingCell, curved, round_to_bits
 from benchmarks.grammar.elements import Arrays, LinearMap, directions
 from benchmarks.grammar.mistake import RESULTS, STATES, Mistake
 from conformance.adapters import Adapter, Solution
@@ -192,7 +192,7 @@ class _Run:
             for each in self._of("rounding")
             if not each.kinds and each.change.verb != "all"
         }
-        return CurvedCell(rounded=rounded, **activations) if rounded else Cell(**activations)
+        return RoundingCell(rounded=rounded, **activations) if rounded else Cell(**activations)
 
     def _mask(self) -> Any:
         case, lengths = self.problem.case, self.problem.lengths

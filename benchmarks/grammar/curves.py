@@ -52,7 +52,7 @@ def round_to_bits(values: Any, bits: int) -> Any:
 
 
 @dataclass(frozen=True)
-class CurvedCell(Cell):
+class RoundingCell(Cell):
     """A cell that rounds some of its values.
 
     Attributes:

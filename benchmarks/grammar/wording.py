@@ -93,7 +93,7 @@ _CHANGES: dict[str, Callable[[Any], Change]] = {
     r"with the rows in the order (.*)": lambda m: Change("order", "row", tuple(map(int, m[1].split(", ")))),
     r"from (row|layer|unit) (\d+)": lambda m: Change("only", m[1], int(m[2])),
     r"from the (first|last) step": lambda m: Change("only", "step", 0 if m[1] == "first" else -1),
-    r"from the (step|unit) (before|after), around the ends": lambda m: Change(
+    r"from the (step|unit|row) (before|after), around the ends": lambda m: Change(
         "shift", m[1], 1 if m[2] == "after" else -1
     ),
     r"from the step (before|after), zeros at the end": lambda m: Change("delay", "step", 1 if m[1] == "after" else -1),

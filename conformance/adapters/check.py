@@ -40,7 +40,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "bfloat16": {"dtype": "bfloat16"},
     "loss of h_n": {"cotangents": ("h_n",), "frozen": ("weight_hh_l0",)},
     "in pieces": {"chunks": (2, 3), "num_layers": 2},
-    "after other calls": {"earlier_calls": ("longer", "fewer-rows", "error"), "initial_state": "omitted"},
+    "after other calls": {"earlier_calls": ("longer", "fewer-rows", "error")},
     "after training and other weights": {"earlier_calls": ("other-mode", "other-weights", "no-grad")},
     "from a file": {"saved": True, "num_layers": 2},
     "strided memory": {"memory": "strided", "batch_first": True},

@@ -287,7 +287,7 @@ class Case(Documented, BaseModel):
         only_gradients = self.cotangents != RESULTS or self.frozen
         return self.model_copy(update={"check": rest}) if rest and not only_gradients else None
 
-    @cached_property
+    @property
     def one_call(self) -> Self:
         """The case with the same results in which a fresh implementation is called once, in the ordinary way."""
         defaults = {name: type(self).model_fields[name].default for name in SAME_RESULTS}

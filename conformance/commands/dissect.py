@@ -43,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _dissect(adapter: Adapter) -> Dissection:
     try:
-        result = dissect(Subject(adapter))
+        result = dissect(Subject(adapter, restart=adapter.close if isinstance(adapter, WorkerAdapter) else None))
     finally:
         if isinstance(adapter, WorkerAdapter):
             adapter.close()
@@ -108,12 +108,17 @@ def _lines(finding: Finding, result: Dissection) -> Iterator[str]:
 def _limits(result: Dissection) -> Iterator[str]:
     """Yields lines about what was probed and what could not be."""
     if result.imprecise and not result.reads_and_returns_correctly:
-        yield _labelled("seen", f"float64 is only as precise as float32 ({_names(result.imprecise)})")
+        place = f": {result.imprecise_place}" if result.imprecise_place else ""
+        yield _labelled("seen", f"float64 is only as precise as float32 ({_names(result.imprecise)}){place}")
     if result.reads_and_returns_correctly:
         dtypes = " and ".join(dict.fromkeys(result.probed.values()))
         forward = ", forward only" if len(result.forward_only) == len(result.probed) else ""
         yield _labelled("probed", f"{len(result.probed)} of {len(PROBES)} probes in {dtypes}{forward}, each repeatedly")
         yield _labelled("changed", f"{result.changed} blocks, one at a time; every result responds as it must")
+    if result.forward_only and not result.is_correct:
+        yield _labelled("not run", "gradients: the implementation computes none")
+    for experiment, reason in result.left_out.items():
+        yield _labelled("not run", f"{experiment}: {reason}")
     if result.unsupported:
         reasons = "; ".join(dict.fromkeys(result.unsupported.values()))
         yield _labelled("not run", f"{_names(list(result.unsupported))}: {reasons}")

@@ -195,11 +195,13 @@ def run_plan(request: Request) -> tuple[bool, bool]:
                         file.describe(result.implementation, runner.descriptions[result.implementation])
                     file.add(result)
                     found.append(result)
+                    runner.write_explanations(file.explain)
                     terminal.show(result)
                     if args.max_fail and sum(result.deviates for result in found) >= args.max_fail:
                         return False, terminal.interleaved
             except KeyboardInterrupt:
                 return True, terminal.interleaved
+        runner.write_explanations(file.explain)
         other = sum(os.times()[:4]) - sum(phases(found).values())
         file.finish([*file.done, *found], other)
     if oracle.cache:
@@ -289,8 +291,9 @@ def _json_summary(written: Written) -> dict[str, Any]:
                 "defects": cause.defects,
                 "cases": len(cause.results),
                 "when": cause.when,
+                **({"verified": cause.explanation.verified, **cause.facts} if cause.explanation else {}),
             }
-            for cause in group_by_cause(report.results)
+            for cause in group_by_cause(report.results, report.explanations)
         ],
         "deviations": rows([result for result in report.results if result.deviates]),
         "rejected": rows([result for result in report.results if result.rejected]),

@@ -55,7 +55,7 @@ on which it was released. `conformance doctor` shows the size of the environment
 
 examples:
   conformance versions onnxruntime                              the newest 8 releases
-  conformance versions 'keras.layers.LSTM[numpy]' --package keras --each-minor --from 3.0
+  conformance versions 'keras.layers.LSTM[numpy]' --package keras --each-minor --from 3.5
   conformance versions onnxruntime -k clip --from 1.20 --to 1.24
   conformance versions 'keras.layers.LSTM[tensorflow]' --package keras --with 'tensorflow-cpu==2.18.*' --last 4
   conformance versions --check                                  the range that each adapter supports

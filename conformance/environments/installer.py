@@ -121,11 +121,16 @@ def call_pip(arguments: Sequence[str]) -> str:
 
 @cache
 def uv_options() -> tuple[str, ...]:
-    """Returns the places that pip is configured to install from, as options of uv; none if pip is not installed."""
+    """Returns options that make uv choose as pip does: no prereleases that nobody named, and the places of pip.
+
+    Without pip, uv's own configuration says where packages come from.
+    """
+    stable = ("--prerelease", "explicit")
     if not importlib.util.find_spec("pip"):
-        return ()
+        return stable
     # Of several places that have a package, pip takes the newest release. By default, uv takes that of the first place.
-    return "--index-strategy", "unsafe-best-match", *as_uv_options(call_pip(["config", "list"]).splitlines())
+    places = "--index-strategy", "unsafe-best-match", *as_uv_options(call_pip(["config", "list"]).splitlines())
+    return *stable, *places
 
 
 def as_uv_options(lines: Sequence[str]) -> Iterator[str]:

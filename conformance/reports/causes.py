@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from conformance.defects.diagnosis.diagnose import EXACTLY_LIKE, LIKE
 from conformance.results import when
+from conformance.results.explanation import Explanation
 from conformance.results.record import Result
 from conformance.results.summary import by_implementation
 
@@ -20,6 +22,7 @@ class Cause:
         results: results of the failures.
         when: condition that separates the failures from the passing cases, see ``conformance.results.when``; empty if
             there is none.
+        explanation: what experiments found out; None if no experiment was made.
     """
 
     implementation: str
@@ -27,15 +30,36 @@ class Cause:
     defects: tuple[str, ...]
     results: tuple[Result, ...]
     when: str = ""
+    explanation: Explanation | None = None
+
+    @property
+    def smallest(self) -> Result:
+        """The failure with the fewest options, for a reproduction."""
+        return min(self.results, key=lambda result: len(result.options))
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Further facts about the cause, by title."""
+        explanation = self.explanation
+        if explanation is None:
+            return {"when": self.when} if self.when else {}
+        how = "verified" if explanation.verified else "observed"
+        found = {"where": explanation.where, "when": self.when, how: explanation.how}
+        return {title: text for title, text in found.items() if text}
 
 
-def group_by_cause(results: Iterable[Result]) -> list[Cause]:
+def group_by_cause(results: Iterable[Result], explanations: Iterable[Explanation] = ()) -> list[Cause]:
     """Groups diagnosed failures by implementation and cause, the most frequent cause first, unexplained failures last.
 
     A failure may have several possible causes. A group lists only those that all of its failures share. The results
     include the passing cases, from which each group's condition follows.
+
+    Args:
+        results: results of a run.
+        explanations: explanations of failures without a known cause.
     """
     groups = []
+    explanations = list(explanations)
     for name, own in by_implementation(results).items():
         passing = [result for result in own if result.status == "pass"]
         diagnosed = [result for result in own if result.deviates and result.diagnosis]
@@ -46,10 +70,18 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
             together = [result for result in left if commonest in result.causes]
             first = together[0].causes
             shared = {cause: first[cause] for cause in first if all(cause in one.causes for one in together)}
-            what = "behaves exactly like an LSTM " + ", or like one ".join(shared.values())
+            like = LIKE if any(LIKE in result.diagnosis for result in together) else EXACTLY_LIKE
+            what = f"{like} an LSTM " + ", or like one ".join(shared.values())
             groups.append(Cause(name, what, tuple(shared), tuple(together), _when(together, passing)))
             left = [result for result in left if commonest not in result.causes]
-        if unexplained := [result for result in diagnosed if not result.causes]:
+        unexplained = [result for result in diagnosed if not result.causes]
+        for explanation in (each for each in explanations if each.implementation == name):
+            together = [result for result in unexplained if result.key in explanation.keys]
+            if together:
+                condition = _when(together, passing)
+                groups.append(Cause(name, explanation.what, (), tuple(together), condition, explanation))
+                unexplained = [result for result in unexplained if result.key not in explanation.keys]
+        if unexplained:
             groups.append(Cause(name, "unexplained", (), tuple(unexplained), _when(unexplained, passing)))
     return groups
 

@@ -53,7 +53,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "features": _features(grouped),
         "error_ratios": _error_ratios(report.results),
         "detects": _detection(report),
-        "deviations": _deviations(report.results, report.header.specs),
+        "deviations": _deviations(report),
         "known": _reasons("Known divergences", "known", report.results),
         "unsupported": _reasons("Unsupported", "unsupported", report.results),
         "not run": _reasons("Not run", "not-run", report.results),
@@ -113,12 +113,13 @@ def _detection(report: Report) -> Iterator[str]:
     yield marked.table(["implementation", "detects", "does not detect"], rows)
 
 
-def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator[str]:
-    deviations = [result for result in results if result.deviates]
+def _deviations(report: Report) -> Iterator[str]:
+    specs = report.header.specs
+    deviations = [result for result in report.results if result.deviates]
     if not deviations:
         return
     yield "## Deviations\n"
-    yield from _causes(results)
+    yield from _causes(report)
     for result in deviations[:SHOWN_DEVIATIONS]:
         yield f"### {result.status}: {marked.code(result.id)}\n"
         yield f"{marked.text(result.reason)}\n"
@@ -137,8 +138,8 @@ def _deviations(results: Sequence[Result], specs: Mapping[str, str]) -> Iterator
         yield f"and {len(deviations) - SHOWN_DEVIATIONS} more, see the results file.\n"
 
 
-def _causes(results: Sequence[Result]) -> Iterator[str]:
-    groups = group_by_cause(results)
+def _causes(report: Report) -> Iterator[str]:
+    groups = group_by_cause(report.results, report.explanations)
     if not groups:
         return
     yield "### Causes\n"
@@ -148,11 +149,12 @@ def _causes(results: Sequence[Result]) -> Iterator[str]:
             str(len(group.results)),
             marked.text(group.what),
             marked.text(group.when),
+            marked.text("; ".join(f"{title}: {text}" for title, text in group.facts.items() if title != "when")),
             ", ".join(map(marked.code, group.defects)),
         ]
         for group in groups
     ]
-    yield marked.table(["implementation", "cases", "cause", "when", "defects"], rows)
+    yield marked.table(["implementation", "cases", "cause", "when", "established", "defects"], rows)
 
 
 def _reasons(title: str, status: str, results: Sequence[Result]) -> Iterator[str]:

@@ -159,7 +159,7 @@ def summarise(report: Report, stream: IO[str] | None = None, table: bool = True)
     _print_times(console, report, grouped)
     deviations = [result for result in report.results if result.deviates]
     if deviations:
-        _print_causes(console, report.results)
+        _print_causes(console, report)
         _print_deviations(console, deviations, report.header.specs)
     found = counts(report.results)
     line = ", ".join(f"{amount} {status}" for status, amount in found.items()) or "nothing ran"
@@ -236,16 +236,20 @@ def _print_times(console: Console, report: Report, grouped: Mapping[str, Sequenc
             console.print(Text(f"  {seconds:7.1f} s {seconds / total:5.0%}  {printable(what)}"), soft_wrap=True)
 
 
-def _print_causes(console: Console, results: Sequence[Result]) -> None:
-    groups = group_by_cause(results)
+def _print_causes(console: Console, report: Report) -> None:
+    groups = group_by_cause(report.results, report.explanations)
     if not groups:
         return
     console.print()
     console.print(Text("Causes", style="bold"))
     for group in groups:
         _print(console, f"{count_cases(group.results)} of {group.implementation}: {group.what}", indent="  ")
-        if group.when:
-            _print(console, f"when   {group.when}", indent="    ")
+        facts = dict(group.facts)
+        if group.explanation:
+            facts["try"] = rerun_commands(group.smallest, report.header.specs.get(group.implementation, ""))[0]
+        width = max(map(len, facts), default=0) + 3
+        for title, text in facts.items():
+            _print(console, f"{title:{width}}{text}", indent="    ")
 
 
 def _print_deviations(console: Console, deviations: Sequence[Result], specs: Mapping[str, str]) -> None:

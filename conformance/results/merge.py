@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.errors import UserError
+from conformance.results.explanation import Explanation
 from conformance.results.footer import Footer
 from conformance.results.header import Header, MergedFile
 from conformance.results.reader import Report
@@ -44,12 +45,14 @@ class Merged:
         implementations: each implementation's description of itself.
         results: rows, by implementation.
         complete: whether the file has a footer.
+        explanations: explanations of failures.
     """
 
     header: Header
     implementations: Mapping[str, Mapping[str, str]]
     results: Sequence[Result]
     complete: bool
+    explanations: Sequence[Explanation] = ()
 
     def lines(self) -> Iterator[Mapping[str, Any]]:
         """Yields the lines of the file as JSON values."""
@@ -58,6 +61,8 @@ class Merged:
             yield {"kind": "implementation", "name": name, "description": dict(description)}
         for result in self.results:
             yield {"kind": "row", **result.to_row()}
+        for explanation in self.explanations:
+            yield {"kind": "explanation", **explanation.to_row()}
         if self.complete:
             yield {"kind": "footer", **Footer.of(self.results).model_dump()}
 
@@ -178,7 +183,8 @@ def _merged(reports: Sequence[Report], complete: bool) -> Merged:
     places = {name: place for place, name in enumerate(planned)}
     results = sorted(rows.values(), key=lambda result: places[result.implementation])
     described = {name: text for report in reports for name, text in report.implementations.items()}
-    return Merged(_header(reports, planned, defects), described, results, complete)
+    explanations = [explanation for report in reports for explanation in report.explanations]
+    return Merged(_header(reports, planned, defects), described, results, complete, explanations)
 
 
 def _planned(reports: Sequence[Report], rows: Collection[Result]) -> dict[str, int]:

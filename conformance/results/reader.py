@@ -8,6 +8,7 @@ has no such numbers.
 ``header``         a ``Header``
 ``implementation`` the implementation's description of itself, written before its first row
 ``row``            a ``Result``
+``explanation``    an ``Explanation``, written after the rows of its implementation
 ``footer``         a ``Footer``
 ``drawn``          a case of a campaign, see ``conformance.campaign.journal``; reports do not need it
 =================  ====================================================================================
@@ -24,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from conformance.errors import UserError
+from conformance.results.explanation import Explanation
 from conformance.results.footer import Footer
 from conformance.results.header import FORMAT, Header, parse_time
 from conformance.results.record import InvalidRowError, Result
@@ -40,6 +42,7 @@ class Report:
         implementations: each implementation's description of itself.
         results: rows, by implementation in the planned order, then in the order of the file.
         footer: last line; None if the run was interrupted.
+        explanations: what experiments found out about failures without a known cause.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class Report:
     implementations: Mapping[str, Mapping[str, str]]
     results: tuple[Result, ...]
     footer: Footer | None
+    explanations: tuple[Explanation, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -94,6 +98,7 @@ def read(path: Path) -> Report:
     footer = None
     implementations: dict[str, Mapping[str, str]] = {}
     results: list[Result] = []
+    explanations: list[Explanation] = []
     identities: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines[1:-1], 2):  # The part after the last newline is empty or incomplete.
         try:
@@ -112,6 +117,8 @@ def read(path: Path) -> Report:
             elif kind == "implementation":
                 described = _Description.model_validate(content)
                 implementations[described.name] = described.description
+            elif kind == "explanation":
+                explanations.append(Explanation.from_row(content))
             elif kind == "footer":
                 footer = Footer.model_validate(content)
         except InvalidRowError as error:
@@ -123,7 +130,7 @@ def read(path: Path) -> Report:
     # Implementations may have run concurrently. The sort is stable: rows of an implementation keep their order.
     places = {name: place for place, name in enumerate(header.planned)}
     results.sort(key=lambda result: places.get(result.implementation, len(places)))
-    return Report(path, header, implementations, tuple(results), footer)
+    return Report(path, header, implementations, tuple(results), footer, tuple(explanations))
 
 
 def _read_header(path: Path, line: bytes) -> Header:

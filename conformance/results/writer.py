@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from conformance import system
 from conformance.errors import MISSING, UserError
+from conformance.results.explanation import Explanation
 from conformance.results.footer import Footer
 from conformance.results.header import Header
 from conformance.results.reader import Report, read
@@ -89,6 +90,10 @@ class ResultsFile:
         self._identities.add(result.identity)
         self._write("row", row)
         return True
+
+    def explain(self, explanation: Explanation) -> None:
+        """Writes an explanation of failures."""
+        self._write("explanation", plain(explanation.to_row()))
 
     def finish(self, results: Iterable[Result], other_seconds: float = 0.0) -> None:
         """Writes the footer, which must be the last line.

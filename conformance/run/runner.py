@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import takewhile
+from queue import Empty, SimpleQueue
 
 from conformance.adapters import Adapter, Solution, installed
 from conformance.adapters.adapter import as_arrays
@@ -14,15 +15,16 @@ from conformance.cases.features import features
 from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate, operations
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
-from conformance.defects.diagnosis.diagnose import diagnose
+from conformance.defects.diagnosis.diagnose import diagnose, rounds_only_as
 from conformance.defects.diagnosis.locate import locate
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
 from conformance.errors import message_of, short_traceback
 from conformance.known import divergences as known
 from conformance.known import expected
+from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
-from conformance.run import rejection, smaller
+from conformance.run import explaining, rejection, smaller
 from conformance.run.attempt import Attempt, RaisedError
 from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
@@ -81,6 +83,8 @@ class Runner:
         self._packages: dict[str, dict[str, str]] = {}
         self._suspects: dict[str, list[Defect]] = {}
         self._unexplained_seconds: dict[str, float] = {}
+        self._unexplained: dict[str, list[explaining.Failure]] = {}
+        self._explanations: SimpleQueue[Explanation] = SimpleQueue()
 
     def check(self, case: Case, adapter: Adapter) -> Result:
         """Runs one case on one implementation."""
@@ -116,10 +120,23 @@ class Runner:
         return replace(result, seconds=attempt.seconds, notes=(*result.notes, *warnings))
 
     def run(self, plan: Plan) -> Iterator[Result]:
-        """Yields the results of a plan, one implementation after the other."""
+        """Yields the results of a plan, one implementation after the other.
+
+        After the last case of an implementation, experiments explain its failures without a known cause. See
+        ``write_explanations``.
+        """
         for adapter, cases in plan:
             for case in sorted(cases, key=by_shape):
                 yield self.check(case, adapter)
+            if failures := self._unexplained.pop(adapter.name, None):
+                for explanation in explaining.explain(adapter, failures, self.oracle):
+                    self._explanations.put(explanation)
+
+    def write_explanations(self, write: Callable[[Explanation], None]) -> None:
+        """Passes the explanations that were found since the last call to a function."""
+        with suppress(Empty):
+            while True:
+                write(self._explanations.get_nowait())
 
     def _attempt(
         self, blank_result: Result, case: Case, adapter: Adapter, attempt: Attempt
@@ -214,12 +231,13 @@ class Runner:
         if variant is None and operations(judged.problem.case) > MAX_OPERATIONS:
             where = locate(adapter, judged)
             return replace(result, diagnosis=f"unexplained: {smaller.TOO_LARGE}" + (f"; {where}" if where else ""))
+        exact = rounds_only_as(adapter.profile(judged.problem.case), judged.problem.case.dtype)
         judged = variant.judged if variant else judged
         name = result.implementation
         suspects = self._suspects.setdefault(name, [])
         spent = self._unexplained_seconds.get(name, 0.0)
         start = time.process_time()
-        diagnosis = diagnose(judged, CATALOGUE, suspects, pairs=spent < UNEXPLAINED_CPU_SECONDS)
+        diagnosis = diagnose(judged, CATALOGUE, suspects, pairs=spent < UNEXPLAINED_CPU_SECONDS, exact=exact)
         if diagnosis is None:
             return result
         found = [cause.defect for cause in diagnosis.causes]
@@ -228,6 +246,8 @@ class Runner:
         if not found:
             where = locate(adapter, judged)
             text += f"; {where}" if where else ""
+            if operations(judged.problem.case) <= explaining.MAX_OPERATIONS:
+                self._unexplained.setdefault(name, []).append(explaining.Failure(result.key, judged))
             self._unexplained_seconds[name] = spent + time.process_time() - start
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.features import features
+from conformance.cases.uses import OTHER_GRADIENTS, SAME_RESULTS
 from conformance.defects.defect import Defect
 from conformance.defects.power.kill_matrix import REQUIRED
 from conformance.vectors.document import Mistake, Probe, Tensor, Vector, VectorFile
@@ -19,7 +20,8 @@ MAX_FLAGS = 10
 """Number of flags of a vector. ``Vector.detects`` covers all mistakes."""
 
 _BUDGET_DIGITS = 3
-_NOT_OPTIONS = {"name", "file", "line", "tags", "notes", "links"}
+_NOT_OPTIONS = {"name", "file", "line", "tags", "notes", "links", *OTHER_GRADIENTS, *SAME_RESULTS}
+"""Fields of a case that are not options of a vector. Uses always have their defaults."""
 
 
 def build_file(name: str, cases: Sequence[Case], masks: Sequence[int], oracle: Oracle) -> VectorFile:

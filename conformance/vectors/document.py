@@ -84,7 +84,7 @@ class Vector(_Strict):
         flags: ids of the most distinctive mistakes that the vector detects: those that the fewest vectors detect.
         detects: a character for each mistake of the file, ``1`` if the vector detects it, else ``0``.
         probe: an element whose value tells the mistakes apart.
-        options: all options of the case.
+        options: options of the case.
         given: parameters, input, initial state, lengths or mask, dropout masks and cotangents.
         expected: results and gradients.
         budget: largest deviations from ``expected`` that conform.

@@ -1,6 +1,6 @@
 """Earlier calls of a torch module, before the one that counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -34,16 +34,17 @@ def make_calls(module: Any, call: Callable[[Case, uses.Named], dict[str, Any]], 
             elif word == "other-weights":
                 _copy_into(module, earlier.parameters)
             output = call(earlier.case, given)["output"]
-            if differentiates:
-                torch.autograd.grad(output.float().sum(), _differentiable(module), allow_unused=True)
+            if leaves := _differentiable([*module.parameters(), *given.values()]) if differentiates else []:
+                torch.autograd.grad(output.float().sum(), leaves, allow_unused=True)
             if word == "other-mode":
                 module.train(not module.training)
             elif word == "other-weights":
                 _copy_into(module, problem.parameters)
 
 
-def _differentiable(module: Any) -> list[Any]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+def _differentiable(arrays: Iterable[Any]) -> list[Any]:
+    """Returns the tensors that need a gradient. Lengths are a NumPy array."""
+    return [array for array in arrays if getattr(array, "requires_grad", False)]
 
 
 def _copy_into(module: Any, parameters: Tensors) -> None:

@@ -17,6 +17,7 @@ from conformance.adapters import Adapter
 from conformance.cases.size import operations
 from conformance.cases.uses import RESULTS
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
+from conformance.defects.diagnosis.where import comparable_tensors, where, wrong_elements
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
@@ -31,30 +32,21 @@ Tensors = Mapping[str, NDArray[Any]]
 
 def locate(adapter: Adapter, judged: JudgedSolution) -> str:
     """Describes where a solution first deviates: layer, direction, step and tensor. Empty if unknown."""
-    deviating = _deviating_tensors(judged)
+    deviating = [name for name in comparable_tensors(judged) if wrong_elements(name, judged).any()]
     if any(name.startswith(("output", "h_n", "c_n")) for name in deviating):
         found = _follow_single_steps(adapter, judged.problem, judged.dialect)
-        return "; ".join(part for part in (found, _first_output_steps(judged)) if part)
+        return "; ".join(part for part in (found, _first_output_steps(judged), _wrong_places(judged)) if part)
     if not deviating:
         return ""
     of_layers = [name for name in deviating if "_l" in name]
     first = max(of_layers, key=lambda name: int(name.split("_l")[1].split("_")[0]), default=deviating[0])
-    return f"all outputs are correct; {first} is the first wrong gradient of the backward pass"
+    text = f"all outputs are correct; {first} is the first wrong gradient of the backward pass"
+    return "; ".join(part for part in (text, _wrong_places(judged)) if part)
 
 
-def _deviating_tensors(judged: JudgedSolution) -> list[str]:
-    """Returns the names of the comparable tensors that do not conform, in the order of comparison."""
-    comparable = [
-        name
-        for name, shape in judged.problem.expected_shapes().items()
-        if name in judged.solution and np.shape(judged.solution[name]) == shape
-    ]
-    return [name for name in comparable if _is_wrong(name, judged).any()]
-
-
-def _is_wrong(name: str, judged: JudgedSolution) -> NDArray[np.bool_]:
-    deviation = np.abs(np.asarray(judged.solution[name], np.float64) - judged.expectation.values[name])
-    return elementwise_error_ratios(deviation, judged.expectation.budget[name]) > 1
+def _wrong_places(judged: JudgedSolution) -> str:
+    places = where(judged)
+    return f"wrong: {places}" if places else ""
 
 
 def _first_output_steps(judged: JudgedSolution) -> str:
@@ -64,7 +56,7 @@ def _first_output_steps(judged: JudgedSolution) -> str:
         return ""
     if np.shape(judged.solution.get("output", 0.0)) != judged.problem.output_shape:
         return ""
-    wrong = _is_wrong("output", judged)
+    wrong = wrong_elements("output", judged)
     wrong = wrong.swapaxes(0, 1) if case.batch_first and case.rows else wrong
     places = []
     for suffix, part in zip(model.suffixes, np.split(wrong, model.num_directions, axis=-1), strict=True):

@@ -49,26 +49,30 @@ class Block:
     def select(self, tensors: Mapping[str, Any], case: Case) -> Any:
         """Returns the block as a view of its tensor."""
         bare, model = bare_kind(self.kind), case.model
-        hidden = case.hidden_sizes[0]
+        tensor, layer = tensors[self.tensor], self.layer or 0
         if bare in PARAMETERS:
-            gate = self.gate or 0
-            return tensors[self.tensor][gate * hidden : (gate + 1) * hidden]
-        tensor = tensors[self.tensor]
+            hidden = case.hidden_sizes[layer]
+            return tensor[(self.gate or 0) * hidden : ((self.gate or 0) + 1) * hidden]
+        rows = () if case.rows is None else (self.row,)
+        moment = (*rows, self.step) if case.batch_first else (self.step, *rows)
         if bare == "input":
-            return tensor[self.step, self.row]
+            return tensor[moment]
         place = model.suffixes.index(_SUFFIXES[self.direction or 0])
         if bare == "output":
-            return tensor[self.step, self.row, place * hidden : (place + 1) * hidden]
-        return tensor[(self.layer or 0) * model.num_directions + place, self.row]
+            size = model.state_size(model.num_layers - 1)
+            return tensor[(*moment, slice(place * size, (place + 1) * size))]
+        return tensor[(layer * model.num_directions + place, *rows)]
 
     def width(self, case: Case) -> tuple[int, ...]:
         """Returns the shape of the block."""
-        bare = bare_kind(self.kind)
-        hidden = case.hidden_sizes[0]
+        bare, model, layer = bare_kind(self.kind), case.model, self.layer or 0
+        hidden = case.hidden_sizes[layer]
         if bare == "weight_ih":
-            return hidden, case.model.layer_input_size(self.layer or 0)
+            return hidden, model.layer_input_size(layer)
         if bare == "weight_hh":
-            return hidden, hidden
+            return hidden, model.state_size(layer)
+        if bare in ("output", "h_0", "h_n"):
+            return (model.state_size(model.num_layers - 1 if bare == "output" else layer),)
         return (case.input_size,) if bare == "input" else (hidden,)
 
 
@@ -107,6 +111,12 @@ def describe_block(block: Block) -> str:
         "row": f"row {block.row}",
     }
     return ", ".join([block.kind, *(words[axis] for axis in axes(block.kind))])
+
+
+def has_blocks(case: Case) -> bool:
+    """Returns whether a case has blocks: its tensors are complete, and all layers share those of the states."""
+    one_state = case.initial_state in ("h_0-only", "c_0-only")
+    return case.model.is_uniform and case.cotangents == RESULTS and not (case.frozen or one_state)
 
 
 def bare_kind(kind: str) -> str:

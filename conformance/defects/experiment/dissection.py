@@ -1,18 +1,21 @@
 """Finds out by experiment what an implementation reads and returns wrongly."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from conformance.cases.case import Case
+from conformance.defects.diagnosis.where import where
+from conformance.defects.experiment.activations import describe_activations
 from conformance.defects.experiment.blocks import blocks, read_kinds
-from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, explain
+from conformance.defects.experiment.drive import drive
+from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, computed, explain
 from conformance.defects.experiment.findings import Dissection, Finding
+from conformance.defects.experiment.history import dependence, unrepeatable
 from conformance.defects.experiment.inputs import Response, respond
-from conformance.defects.experiment.probes import DTYPES, PROBES, probe
-from conformance.defects.experiment.repeat import unrepeatable
+from conformance.defects.experiment.probes import DRIVEN, DTYPES, PROBES, variants
 from conformance.defects.experiment.rule import Rule
-from conformance.defects.experiment.trial import ImplementationError, Subject, Trial
+from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
 from conformance.defects.experiment.verify import DRAWS, choose, is_verified, verify
 from conformance.verdict.oracle import RejectedCaseError
 
@@ -22,52 +25,89 @@ _MAX_SEARCHES = 3
 """Number of searches without an explanation after which only explanations of other probes are tried."""
 _MAX_OBSERVED_PROBES = 2
 """Number of unexplained probes for which responses are measured."""
+_MAX_IMPRECISE = 3
+"""Number of imprecise probes for which rounding is tried as an explanation."""
 _MAX_OBSERVATIONS = 4
 """Number of observations about responses that are kept for each probe."""
 
 
-def dissect(subject: Subject, probes: Iterable[str] = PROBES) -> Dissection:
+def dissect(subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = ()) -> Dissection:
     """Runs probes and experiments on an implementation.
 
     Args:
         subject: the implementation.
         probes: names of the probes; by default, all.
+        cases: further cases to probe. They are named by their ids.
     """
+    return investigate(subject, probes, cases)[0]
+
+
+def investigate(
+    subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = ()
+) -> tuple[Dissection, list[Rules]]:
+    """Runs probes and experiments like ``dissect``. Also returns the verified explanations."""
     result = Dissection(subject.adapter.name)
-    trials = _run_probes(subject, probes, result)
+    explanations: list[Rules] = []
+    if subject.restart is None:
+        result.left_out["a fresh process"] = "the implementation has no process of its own"
+    candidates = {case.id: [case] for case in cases}
+    candidates |= {name: [case for dtype in DTYPES for case in variants(name, dtype)] for name in probes}
     try:
-        if changing := unrepeatable(subject, trials):
-            result.findings, result.repeats, result.failing, result.imprecise = changing, False, [], []
-            return result
-        failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
-        result.failing += failing
-        _explain_failures(subject, trials, failing, result)
-        conforming = [trial for name, trial in trials.items() if name not in failing]
-        if conforming:
-            richest = max(conforming, key=_block_count)
-            responses = respond(subject, richest)
-            result.changed += len(responses)
-            result.findings += _observations(responses, richest.case.name)
+        _experiment(subject, candidates, result, explanations)
     except ImplementationError as raised:
         result.findings.append(Finding(f"raises {raised} after other problems were solved", ()))
-    return result
+    except OutOfTimeError:
+        result.left_out["further experiments"] = "the time is over. `conformance dissect` has no limit"
+    return result, explanations
 
 
-def _run_probes(subject: Subject, probes: Iterable[str], result: Dissection) -> dict[str, Trial]:
+def _experiment(
+    subject: Subject, candidates: Mapping[str, Sequence[Case]], result: Dissection, explanations: list[Rules]
+) -> None:
+    """Runs all experiments. Adds findings to a result, and rules to the verified explanations."""
+    trials, imprecise = _run_probes(subject, candidates, result)
+    if changing := unrepeatable(subject, trials):
+        result.findings, result.repeats, result.failing, result.imprecise = changing, False, [], []
+        return
+    failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
+    result.failing += failing
+    if failing and (depending := _depend_on_history(subject, trials, failing)):
+        result.findings, result.unexplained = depending, list(failing)
+        return
+    explanations += _explain_failures(subject, trials, failing, result)
+    explanations += _explain_imprecision(subject, imprecise, result)
+    conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_searched]
+    if conforming:
+        richest = max(conforming, key=_block_count)
+        responses = respond(subject, richest)
+        result.changed += len(responses)
+        result.findings += _observations(responses, richest.case.name)
+
+
+def _run_probes(
+    subject: Subject, candidates: Mapping[str, Sequence[Case]], result: Dissection
+) -> tuple[dict[str, Trial], dict[str, Trial]]:
+    """Solves each probe in the first supported of its candidates.
+
+    Returns:
+        The trials, and those in float64 that are only as precise as float32. These are replaced by trials in float32.
+    """
     trials: dict[str, Trial] = {}
-    for name in probes:
+    imprecise: dict[str, Trial] = {}
+    for name, own in candidates.items():
+        change = drive if name == DRIVEN else None
         try:
-            case = _supported(subject, name)
+            case = _first_supported(subject, own)
             if isinstance(case, str):
                 result.unsupported[name] = case
                 continue
-            trials[name] = subject.try_problem(subject.problem(case))
+            trials[name] = subject.try_problem(subject.problem(case), change)
             if subject.is_float32(trials[name]):
-                result.imprecise.append(name)
-                single = subject.supported(probe(name, "float32"))
+                imprecise[name] = trials[name]
+                single = subject.supported(case.model_copy(update={"dtype": "float32"}))
                 if isinstance(single, Case):
                     case = single
-                    trials[name] = subject.try_problem(subject.problem(case))
+                    trials[name] = subject.try_problem(subject.problem(case), change)
         except ImplementationError as raised:
             if getattr(raised.error, "status", "") == "unsupported":
                 result.unsupported[name] = str(raised.error)
@@ -82,17 +122,45 @@ def _run_probes(subject: Subject, probes: Iterable[str], result: Dissection) -> 
         result.exact &= subject.is_exact(case)
         if "gradients" not in case.check:
             result.forward_only.append(name)
-    return trials
+    result.imprecise += imprecise
+    return trials, imprecise
 
 
-def _supported(subject: Subject, name: str) -> Case | str:
-    """Returns a probe in the first supported dtype; otherwise the reason for the last one."""
-    found: Case | str = ""
-    for dtype in DTYPES:
-        found = subject.supported(probe(name, dtype))
+def _first_supported(subject: Subject, candidates: Sequence[Case]) -> Case | str:
+    """Returns the first case that the implementation supports; otherwise the reason for the first one."""
+    reasons = []
+    for case in candidates:
+        found = subject.supported(case)
         if isinstance(found, Case):
-            break
-    return found
+            return found
+        reasons.append(found)
+    return reasons[0]
+
+
+def _depend_on_history(subject: Subject, trials: Mapping[str, Trial], failing: Mapping[str, Trial]) -> list[Finding]:
+    """Solves the last failing probe again in a fresh process. Returns on which earlier calls its failure depends."""
+    name, trial = list(failing.items())[-1]
+    others = (other.problem for key, other in trials.items() if key != name)
+    return [Finding(what, (name,)) for what in dependence(subject, trial, next(others, None))]
+
+
+def _explain_imprecision(subject: Subject, imprecise: Mapping[str, Trial], result: Dissection) -> list[Rules]:
+    """Finds out where float64 is rounded to float32. Returns the verified explanations."""
+    ordinary = {name: trial for name, trial in imprecise.items() if not trial.is_driven}
+    found: dict[Rule, list[str]] = {}
+    misfit = 0.0
+    for name, trial in list(ordinary.items())[:_MAX_IMPRECISE]:
+        rules = computed(trial)
+        verified = verify(subject, trial, rules) if rules else None
+        if verified is None:
+            result.imprecise_place = result.imprecise_place or where(trial.judged)
+            continue
+        misfit = max(misfit, verified.misfit)
+        found.setdefault(verified.rules[0], []).append(name)
+    for rule, names in found.items():
+        solutions = len(names) * (1 + len(DRAWS))
+        result.findings.append(Finding(str(rule), tuple(names), 0, True, solutions, misfit))
+    return [(rule,) for rule in found]
 
 
 def _block_count(trial: Trial) -> int:
@@ -104,13 +172,17 @@ def _fails(subject: Subject, trial: Trial) -> bool:
     """Returns whether a trial deviates, and its deviation is proven or occurs in another draw."""
     if trial.verdict.conforms or trial.verdict.proven:
         return not trial.verdict.conforms
-    return any(not subject.try_problem(subject.problem(trial.case, draw)).verdict.conforms for draw in DRAWS)
+    return any(not subject.try_draw(trial, draw).verdict.conforms for draw in DRAWS)
 
 
 def _explain_failures(
     subject: Subject, trials: Mapping[str, Trial], failing: Mapping[str, Trial], result: Dissection
-) -> None:
-    """Explains the failing probes together, verifies the explanations, and adds them to a result."""
+) -> list[Rules]:
+    """Explains the failing probes together, verifies the explanations, and adds them to a result.
+
+    Returns:
+        The verified explanations.
+    """
     explanations: dict[str, Rules] = {}
     measured: dict[str, list[Response]] = {}
 
@@ -120,23 +192,26 @@ def _explain_failures(
         return measured[name]
 
     tried: list[str] = []
-    start = time.process_time()
+    start = time.thread_time()
     for name, trial in failing.items():
-        left = MAX_TOTAL_CPU_SECONDS - (time.process_time() - start)
+        left = MAX_TOTAL_CPU_SECONDS - (time.thread_time() - start)
         if len([other for other in tried if other not in explanations]) >= _MAX_SEARCHES:
             left = 0.0
-        tried.append(name)
+        if trial.can_be_searched:
+            tried.append(name)
         rules = explain(trial, lambda name=name: responses(name), [*explanations.values()], min(left, MAX_CPU_SECONDS))  # type: ignore[misc]
         if rules:
             explanations[name] = rules
     chosen = choose(failing, explanations)
     verified = {name: found for name, rules in chosen.items() if (found := verify(subject, failing[name], rules))}
     merged: dict[tuple[object, ...], tuple[Rule, Finding]] = {}
+    # A driven problem has many zeros, so that a mistake need not show.
+    ordinary = [trial for name, trial in trials.items() if name not in failing and not trial.is_driven]
     for rule in dict.fromkeys(rule for rules in chosen.values() for rule in rules):
         names = tuple(name for name, rules in chosen.items() if rule in rules)
         sure = is_verified(rule, failing, verified)
         misfit = max(verified[name].misfit for name in names) if sure else 0.0
-        others = sum(rule.applies_to(trial.case) for name, trial in trials.items() if name not in failing)
+        others = sum(rule.applies_to(trial.case) for trial in ordinary)
         solutions = len(names) * (1 + len(DRAWS)) if sure else 0
         finding = Finding(str(rule), names, others, sure, solutions, misfit)
         key = (rule.role, rule.move, rule.scope, rule.adjoint, replace(finding, what=""))
@@ -149,11 +224,15 @@ def _explain_failures(
     deviating: dict[str, list[str]] = {}
     for count, name in enumerate(result.unexplained):
         trial = failing[name]
-        if trial.comparable and count < _MAX_OBSERVED_PROBES:
+        if trial.is_driven:
+            if not verified:
+                result.findings += [Finding(what, (name,)) for what in describe_activations(trial)]
+        elif trial.comparable and trial.can_be_searched and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())
+    return list(dict.fromkeys(each.rules for each in verified.values()))
 
 
 def _deviation(trial: Trial) -> str:
@@ -164,10 +243,11 @@ def _deviation(trial: Trial) -> str:
     right = [name for tensor in trial.verdict.tensors if (name := _short(tensor.name)) not in wrong]
     if not any(name.startswith("grad.") for name in wrong):
         right = ["gradients" if name.startswith("grad.") else name for name in right]
+    place = "" if trial.is_driven else where(trial.judged)
     if not right:
-        return "all tensors deviate"
+        return "; ".join(filter(None, ("all tensors deviate", place)))
     text = f"{', '.join(wrong)} {'deviates' if len(wrong) == 1 else 'deviate'}"
-    return f"{text}; {', '.join(dict.fromkeys(right))} conform"
+    return "; ".join(filter(None, (f"{text}; {', '.join(dict.fromkeys(right))} conform", place)))
 
 
 def _short(name: str) -> str:

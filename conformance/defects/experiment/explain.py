@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from conformance.defects.experiment.activations import activation_rules
 from conformance.defects.experiment.blocks import RESULTS, read_kinds, tensors_of
 from conformance.defects.experiment.factors import scaling_rules
 from conformance.defects.experiment.inputs import (
@@ -17,6 +18,7 @@ from conformance.defects.experiment.inputs import (
 )
 from conformance.defects.experiment.outputs import find_returned
 from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.rounding import rounding_rules
 from conformance.defects.experiment.rule import Rule, length_rules
 from conformance.defects.experiment.trial import Trial
 
@@ -53,13 +55,36 @@ def explain(
         rules = applicable(suspect, trial)
         if rules and trial.is_reproduced(_predict(rules, trial)):
             return _necessary(rules, trial)
-    search = _Search(trial, responses, time.process_time() + seconds)
+    if found := computed(trial):
+        return found
+    if not trial.can_be_searched:
+        return None
+    search = _Search(trial, responses, time.thread_time() + seconds)
     for count, rules in enumerate(search.of_results()):
         complete = search.with_gradients(rules)
         if complete and trial.is_reproduced(_predict(complete, trial)):
             return _necessary(complete, trial)
         if count + 1 == _MAX_EXPLANATIONS:
             break
+    return None
+
+
+def computed(trial: Trial) -> Rules | None:
+    """Returns a rule about a wrong computation that reproduces a trial; None if there is none."""
+    if trial.verdict.conforms or not trial.comparable:
+        return None
+    results = trial.problem.case.forward_only()
+    forward = replace(trial.problem, case=results) if results else trial.problem
+    rejected: set[str] = set()
+    for rule in (*(activation_rules(trial) if trial.is_driven else ()), *rounding_rules(trial)):
+        # Rules that differ only in the gradients predict the same results.
+        forward_words = str(rule).partition(";")[0]
+        if forward_words in rejected:
+            continue
+        if trial.mismatches(predict((rule,), forward, trial.judged.dialect)):
+            rejected.add(forward_words)
+        elif trial.is_reproduced(_predict((rule,), trial)):
+            return (rule,)
     return None
 
 
@@ -80,7 +105,7 @@ class _Search:
         if returned := self._returned(wrong, self._predict_results(())):
             yield returned
         for rules in self._candidates():
-            if time.process_time() > self._deadline:
+            if time.thread_time() > self._deadline:
                 return
             prediction = self._predict_results(rules)
             left = self._wrong(prediction)
@@ -100,7 +125,7 @@ class _Search:
         if returned is not None:
             return (*best, *returned)
         for rule in cotangent_rules(self._trial.case, self._responses()):
-            if time.process_time() > self._deadline:
+            if time.thread_time() > self._deadline:
                 return None
             prediction = _predict((*best, rule), self._trial)
             left = self._wrong(prediction)

@@ -36,9 +36,11 @@ class Dissection:
         unsupported: reasons why probes did not run.
         repeats: whether the same problem always gives the same results. If not, nothing else is claimed.
         imprecise: probes whose float64 results are only as precise as float32. They are probed in float32 instead.
+        imprecise_place: where the float64 results are imprecise; empty if everywhere.
         findings: what is wrong, verified findings first.
         unexplained: failing probes without a verified explanation.
         changed: number of blocks that were changed alone.
+        left_out: experiments that could not run, with the reasons.
         exact: whether the implementation declares no rounding beyond that of the dtype.
     """
 
@@ -49,9 +51,11 @@ class Dissection:
     unsupported: dict[str, str] = field(default_factory=dict)
     repeats: bool = True
     imprecise: list[str] = field(default_factory=list)
+    imprecise_place: str = ""
     findings: list[Finding] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     changed: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
     exact: bool = True
 
     @property

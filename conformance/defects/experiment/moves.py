@@ -67,6 +67,8 @@ def _rows(case: Case) -> Iterator[Move]:
     yield _to("row", "with the rows in reverse order", lambda row, case: (case.rows or 1) - 1 - row)
     for row in values("row", case):
         yield _from("row", f"row {row}", _constant(row))
+    for shift, words in ((-1, "the row before"), (1, "the row after")):
+        yield _to("row", f"from {words}, around the ends", lambda row, case, by=shift: (row + by) % (case.rows or 1))  # type: ignore[misc]
     count = len(values("row", case))
     for order in permutations(range(count)) if count <= 4 else ():
         if list(order) not in (sorted(order), sorted(order, reverse=True)):

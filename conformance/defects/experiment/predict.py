@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import RESULTS, Block, BlockMap, Term, apply, apply_adjoint
+from conformance.defects.experiment.compute import Compute
 from conformance.defects.experiment.rule import Role, Rule
 from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
@@ -32,8 +33,8 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
         mask=_mask(rules, problem),
     )
     with np.errstate(all="ignore"):
-        found = solve(changed, dialect)
-    found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS}, case)
+        found = _compute(rules)(changed, dialect)
+    found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS if name in found}, case)
     names = [name for name in problem.expected_shapes() if name.startswith("grad.")]
     if names:
         gradients = {name.removeprefix("grad."): found[name] for name in names}
@@ -41,6 +42,10 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
         moved = {target: terms for target, terms in returns.all.items() if target.kind.startswith("grad.")}
         found |= apply(moved, {f"grad.{name}": array for name, array in gradients.items()}, case)
     return {name: found[name] for name in problem.expected_shapes()}
+
+
+def _compute(rules: Sequence[Rule]) -> Compute:
+    return next((rule.compute for rule in rules if rule.compute), solve)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def _merged(rules: Sequence[Rule], role: Role, case: Case) -> _Merged:
 
 def _mask(rules: Sequence[Rule], problem: Problem) -> NDArray[np.bool_] | None:
     lengths = problem.lengths
-    if lengths is None:
+    if lengths is None or not any(rule.lengths for rule in rules):
         return problem.mask
     for rule in rules:
         if rule.lengths:

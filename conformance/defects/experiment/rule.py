@@ -16,12 +16,14 @@ from conformance.defects.experiment.blocks import (
     Term,
     axes,
     blocks,
+    has_blocks,
     values,
 )
+from conformance.defects.experiment.compute import Compute
 from conformance.defects.experiment.move import Move
 from conformance.defects.experiment.moves import ZEROS
 
-Role = Literal["reads", "returns", "cotangents", "lengths"]
+Role = Literal["reads", "returns", "cotangents", "lengths", "computes"]
 Scope = tuple[tuple[str, int], ...]
 """Required coordinates of the blocks that a rule changes, by axis."""
 Lengths = NDArray[np.int64]
@@ -40,12 +42,15 @@ class Rule:
     """One thing that an implementation reads or returns wrongly, independent of the sizes of a case.
 
     Attributes:
-        role: whether the implementation reads tensors, returns tensors, or reads cotangents or lengths wrongly.
+        role: whether the implementation reads tensors, returns tensors, reads cotangents or lengths, or computes
+            wrongly.
         kinds: kinds of the tensors, see ``Block``.
         move: where the blocks are taken from.
         scope: required coordinates of the blocks that change; empty for all blocks.
         adjoint: whether the gradients match the wrong forward pass, as with automatic differentiation.
         lengths: change to the lengths, for that role.
+        compute: wrong computation, for that role. The words of the move describe it.
+        requires: condition that a case must meet for the wrong computation to differ from the right one.
     """
 
     role: Role
@@ -54,8 +59,17 @@ class Rule:
     scope: Scope = ()
     adjoint: bool = True
     lengths: Callable[[Lengths, Case], Lengths] | None = field(default=None, compare=False)
+    compute: Compute | None = field(default=None, compare=False)
+    requires: Callable[[Case], bool] = field(default=lambda _: True, compare=False)
+
+    @classmethod
+    def computing(cls, words: str, compute: Compute, requires: Callable[[Case], bool] = lambda _: True) -> "Rule":
+        """Creates a rule about a wrong computation."""
+        return cls("computes", ("cell",), Move(words, lambda *_: None), compute=compute, requires=requires)
 
     def __str__(self) -> str:
+        if self.role == "computes":
+            return self.move.words
         place = describe_scope(self.scope)
         if self.move.constant and self.move.constant not in dict(self.scope):
             place += f" of {_EVERY[self.move.constant]}"
@@ -86,7 +100,11 @@ class Rule:
     def applies_to(self, case: Case) -> bool:
         """Returns whether the rule changes what is read or returned in a case."""
         if self.role == "lengths":
-            return case.lengths is not None
+            return case.lengths is not None and case.mask == "right"
+        if self.role == "computes":
+            return self.requires(case)
+        if not has_blocks(case):
+            return False
         if self.role == "cotangents" and "gradients" not in case.check:
             return False
         return bool(self.block_map(case))

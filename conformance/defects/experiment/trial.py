@@ -1,6 +1,7 @@
 """Trials: problems that an implementation solves, with the reference's solutions and their tolerances."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,8 +12,10 @@ import numpy as np
 from conformance.adapters import Adapter
 from conformance.adapters.adapter import as_arrays
 from conformance.cases.case import Case
+from conformance.defects.diagnosis.diagnose import rounds_only_as
 from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import MAX_MISFIT, MAX_UNEXPLAINED_SHARE
+from conformance.defects.experiment.blocks import has_blocks
 from conformance.errors import message_of
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
@@ -21,6 +24,9 @@ from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES
 
 Arrays = dict[str, Any]
+
+MAX_MOMENTS = 64
+"""Largest T·B of a case whose blocks are changed and searched for one by one."""
 
 
 class ImplementationError(Exception):
@@ -37,12 +43,23 @@ class ImplementationError(Exception):
         self.error = error
 
 
+class OutOfTimeError(Exception):
+    """The deadline of the experiments on an implementation has passed."""
+
+
 @dataclass(frozen=True)
 class Trial:
-    """A solution of a problem by an implementation, and how the reference solves it."""
+    """A solution of a problem by an implementation, and how the reference solves it.
+
+    Attributes:
+        judged: the solution, the reference's, and the budget.
+        verdict: the verdict on the solution.
+        change: function that was applied to the drawn problem, and applies to further draws; None for none.
+    """
 
     judged: JudgedSolution
     verdict: Verdict
+    change: Callable[[Problem], Problem] | None = None
 
     @property
     def case(self) -> Case:
@@ -53,6 +70,17 @@ class Trial:
     def problem(self) -> Problem:
         """The problem."""
         return self.judged.problem
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether the problem reads off activations, see ``conformance.defects.experiment.drive``."""
+        return self.change is not None
+
+    @property
+    def can_be_searched(self) -> bool:
+        """Whether the tensors consist of few enough blocks to change each, and to search for each."""
+        case = self.case
+        return not self.is_driven and has_blocks(case) and case.seq_len * (case.rows or 1) <= MAX_MOMENTS
 
     @cached_property
     def observation(self) -> Observation:
@@ -109,11 +137,18 @@ class Subject:
     Attributes:
         adapter: adapter of the implementation.
         oracle: source of the expected solutions.
+        restart: function that ends the implementation's process, so that the next call starts a new one; None if it
+            does not have a process of its own.
+        clock: function that returns the CPU seconds that the experiments have taken.
+        deadline: time of this clock after which no problem is solved.
         solved: number of problems that the implementation has solved.
     """
 
     adapter: Adapter
     oracle: Oracle = field(default_factory=lambda: Oracle(None))
+    restart: Callable[[], None] | None = None
+    clock: Callable[[], float] = time.thread_time
+    deadline: float = math.inf
     solved: int = 0
 
     def supported(self, case: Case) -> Case | str:
@@ -131,17 +166,34 @@ class Subject:
         return make_problem(case, draw).under(_call(self.adapter.dialect, case))
 
     def solve(self, problem: Problem) -> Arrays:
-        """Solves a problem with the implementation."""
+        """Solves a problem with the implementation.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        if self.clock() > self.deadline:
+            raise OutOfTimeError
         self.solved += 1
         return _call(as_arrays, _call(self.adapter.solve, problem))  # type: ignore[no-any-return]
 
-    def try_problem(self, problem: Problem) -> Trial:
-        """Solves a problem and judges the solution."""
+    def try_problem(self, problem: Problem, change: Callable[[Problem], Problem] | None = None) -> Trial:
+        """Solves a problem and judges the solution.
+
+        Args:
+            problem: the problem.
+            change: function that is applied to the problem before; None for none.
+        """
+        problem = change(problem) if change else problem
         case, adapter = problem.case, self.adapter
         dialect = _call(adapter.dialect, case)
         expectation = self.oracle.expect(problem, _call(adapter.profile, case), dialect)
         solution = self.solve(problem)
-        return Trial(JudgedSolution(problem, solution, expectation, dialect), judge(problem, solution, expectation))
+        verdict = judge(problem, solution, expectation)
+        return Trial(JudgedSolution(problem, solution, expectation, dialect), verdict, change)
+
+    def try_draw(self, trial: Trial, draw: int) -> Trial:
+        """Solves another draw of a trial's problem."""
+        return self.try_problem(self.problem(trial.case, draw), trial.change)
 
     def is_float32(self, trial: Trial) -> bool:
         """Returns whether a deviating float64 solution conforms with the rounding of float32."""
@@ -152,8 +204,7 @@ class Subject:
 
     def is_exact(self, case: Case) -> bool:
         """Returns whether the declared rounding is that of the case's dtype, or finer."""
-        profile = _call(self.adapter.profile, case)
-        return bool(profile.u_op == 0 and profile.u <= PROFILES[case.dtype].u)
+        return rounds_only_as(_call(self.adapter.profile, case), case.dtype)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -49,7 +49,7 @@ def choose(trials: Mapping[str, Trial], explanations: Mapping[str, Rules]) -> di
 def verify(subject: Subject, trial: Trial, rules: Rules) -> Verified | None:
     """Returns the verified explanation of a trial; None if a draw refutes it."""
     try:
-        draws = [trial, *(subject.try_problem(subject.problem(trial.case, draw)) for draw in DRAWS)]
+        draws = [trial, *(subject.try_draw(trial, draw) for draw in DRAWS)]
     except RejectedCaseError:
         return None
     predictions = [_predict(rules, draw) for draw in draws]

@@ -23,4 +23,5 @@ print("input declared as", read.shape)
 print("expected shape:", expected.shape)
 print("got shape:     ", got.shape)
 print("got the first step:", np.allclose(got, expected[:, :1], atol=1e-5))
+print("all steps are returned:", got.shape == expected.shape)
 raise SystemExit(got.shape != expected.shape)  # 1: it still happens

@@ -113,11 +113,11 @@ def _causes(report: Report) -> list[dict[str, Any]]:
         {
             "implementation": group.implementation,
             "what": group.what,
-            "when": group.when,
+            "facts": group.facts,
             "defects": group.defects,
             "rows": [places[id(result)] for result in group.results],
         }
-        for group in group_by_cause(report.results)
+        for group in group_by_cause(report.results, report.explanations)
     ]
 
 

@@ -68,7 +68,7 @@ function deviations(about, rows) {
   return [
     causes.length > 0 && h("section", h("h2", "Causes of its deviations"), h("ul.causes", causes.map((each) => h("li",
       h("p", h("b", plural(each.rows.length, "case")), ": ", each.what),
-      each.when && h("p", "when ", each.when),
+      Object.entries(each.facts).map(([title, text]) => h("p", title, " ", text)),
       h("p.examples", each.defects.map((id) => [h("code", id), " "]), each.rows.slice(0, 5).map((row) => [resultLink(row, caseId(row)), " "])))))),
     Object.keys(known).length > 0 && h("section", h("h2", "Known divergences"), h("ul.causes", Object.values(known).map((some) => {
       const entry = divergenceOf(some[0]);

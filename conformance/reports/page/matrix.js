@@ -160,12 +160,12 @@ function causes(rows) {
   const others = [...rows].filter((one) => deviates(one) && !diagnosed.has(one));
   const byName = Object.groupBy(others, nameOf);
   if (!groups.length && !others.length) return null;
-  const entry = (name, some, what, ids, when) => h("li",
+  const entry = (name, some, what, ids, facts = {}) => h("li",
     h("p", h("b", plural(some.length, "case")), " of ", h("a", { href: to("implementation", [name]) }, name), ": ", what),
-    when && h("p", "when ", when),
+    Object.entries(facts).map(([title, text]) => h("p", title, " ", text)),
     h("p.examples", ids.map((id) => [h("code", id), " "]), examples(some)));
   return h("section", h("h2", "Deviations and their causes"), h("ul.causes",
-    groups.map((each) => entry(each.implementation, each.shown, each.what, each.defects, each.when)),
+    groups.map((each) => entry(each.implementation, each.shown, each.what, each.defects, each.facts)),
     Object.entries(byName).map(([name, some]) => entry(name, some, reasonOf(some[0]) || status(some[0]), []))));
 }
 

@@ -284,8 +284,9 @@ def test_an_unsupported_case_is_not_solved(case: Callable[..., Case]) -> None:
 
 def test_without_gradients_the_forward_half_of_every_example_is_checked() -> None:
     adapter = WithoutGradients()
-    assert check_adapter(adapter, [example for example in EXAMPLES if example.lengths is None]) == []
-    assert adapter.solved == {example.name: 4 for example in EXAMPLES if example.lengths is None}
+    examples = [example for example in EXAMPLES if example.lengths is None and example.forward_only()]
+    assert check_adapter(adapter, examples) == []
+    assert adapter.solved == {example.name: 4 for example in examples}
 
 
 def test_weights_kept_from_the_first_call_are_detected() -> None:

@@ -258,5 +258,5 @@ def test_a_mistake_is_one_line_without_control_characters(tmp_path: Path) -> Non
 def test_mistakes_are_the_same_without_libyaml(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, _ = BAD[name]
     with_libyaml = mistakes_of(tmp_path, text)
-    monkeypatch.setattr(yamlfile, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(yamlfile, "LOADER", yaml.SafeLoader)
     assert mistakes_of(tmp_path, text) == with_libyaml

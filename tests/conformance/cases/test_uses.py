@@ -1,5 +1,6 @@
 """Uses of a case: consistency, keys and values, features, and other sizes."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -7,7 +8,9 @@ from pydantic import ValidationError
 
 from conformance.cases import uses
 from conformance.cases.case import Case
+from conformance.cases.casefile import load
 from conformance.cases.features import FEATURES, LACKS, USES, features, used
+from tests.conftest import ROOT
 
 BASE: dict[str, Any] = {"input_size": 4, "hidden_size": 5, "seq_len": 8, "batch": 3}
 SAME_RESULTS: list[dict[str, Any]] = [
@@ -93,3 +96,23 @@ def test_a_use_keeps_its_relation_to_other_sizes() -> None:
     assert changes == {"chunks": (2, 2), "built_seq_len": 5, "built_batch": 1}
     assert uses.fit(case, steps=8, rows=3) == {"chunks": (3, 1, 4), "built_seq_len": 9, "built_batch": 2}
     assert uses.fit(make(built_seq_len=8), steps=5, rows=3) == {"built_seq_len": 5}
+
+
+def test_the_documented_example_has_a_use_in_each_case(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "writing-a-case.md").read_text(encoding="utf-8").partition("## Uses")[2]
+    file = tmp_path / "example.yaml"
+    file.write_text(section.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    cases = load(file)
+    assert len(cases) == 7
+    assert all(used(case) for case in cases)
+    documented = section.partition("## How a file expands")[0]
+    words = {
+        word for option in (uses.EarlierCall, uses.Memory, uses.Batching, uses.Result) for word in get_args(option)
+    }
+    assert not [word for word in words - {"contiguous", "together"} if f"`{word}`" not in documented]
+
+
+def test_cases_are_compared_by_their_options() -> None:
+    first, second = (Case.model_validate(BASE) for _ in range(2))
+    assert first.one_call == second.one_call
+    assert first == second

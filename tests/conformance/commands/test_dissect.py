@@ -38,7 +38,7 @@ def test_a_correct_implementation_reads_and_returns_everything(capsys: pytest.Ca
     assert main(["dissect", "-i", f"{FAKES}:ForwardOnly"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "forward-only: reads and returns everything as documented",
-        "  probed    12 of 12 probes in float64, forward only, each repeatedly",
+        "  probed    13 of 13 probes in float64, forward only, each repeatedly",
         "  changed   103 blocks, one at a time; every result responds as it must",
     ]
 
@@ -48,11 +48,12 @@ def test_a_mistake_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_text(ADAPTERS)
     assert main(["dissect", "-i", f"{path}:IgnoresBias"]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "ignores-bias: 4 of 12 probes deviate",
+        "ignores-bias: 4 of 13 probes deviate",
         "  what      ignores bias_hh of layer 1",
         "  when      two layers; two layers, both directions; two layers, both directions, lengths; 1 more",
         "  verified  the reference with this change reproduces every tensor of 12 solutions exactly (within 0.1 of "
         "budget)",
+        "  not run   gradients: the implementation computes none",
     ]
 
 
@@ -62,7 +63,7 @@ def test_float64_in_the_precision_of_float32_is_reported(tmp_path: Path, capsys:
     assert main(["dissect", "-i", f"{path}:Single"]) == 1
     assert capsys.readouterr().out.splitlines()[:2] == [
         "single: reads and returns everything as documented, but float64 is only as precise as float32",
-        "  probed    12 of 12 probes in float32, each repeatedly",
+        "  probed    13 of 13 probes in float32, each repeatedly",
     ]
 
 
@@ -71,8 +72,9 @@ def test_json_holds_everything(capsys: pytest.CaptureFixture[str]) -> None:
     wrong, right = json.loads(capsys.readouterr().out)
     assert (wrong["correct"], right["correct"]) == (False, True)
     assert wrong["findings"][0]["what"].startswith("h_n is batch-first")
-    assert right["probed"] == {"one layer": "float32", "both directions": "float32", "one row": "float32",
-                               "one step": "float32"}  # fmt: skip
+    assert right["probed"] == dict.fromkeys(
+        ["activations, one at a time", "one layer", "both directions", "one row", "one step"], "float32"
+    )
     assert right["unsupported"]["lengths"] == "declares needs rows of equal length"
 
 

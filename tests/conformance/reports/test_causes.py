@@ -15,6 +15,12 @@ def test_a_group_lists_only_the_causes_that_all_its_failures_share() -> None:
     assert groups[0].what == "behaves exactly like an LSTM with b, or like one with c"
 
 
+def test_a_group_is_not_exact_if_one_of_its_failures_is_not() -> None:
+    wide = replace(failed("one", "a"), diagnosis="behaves within its declared rounding like an LSTM with a")
+    [group] = group_by_cause([wide, failed("two", "a")])
+    assert group.what == "behaves within its declared rounding like an LSTM with a"
+
+
 def test_each_failure_is_in_one_group_by_its_most_frequent_cause() -> None:
     groups = group_by_cause([failed("one", "a", "b"), failed("two", "b"), failed("three", "a"), failed("four", "b")])
     assert [(group.defects, [result.case for result in group.results]) for group in groups] == [

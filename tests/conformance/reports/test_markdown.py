@@ -126,4 +126,4 @@ def test_an_empty_run_has_a_report() -> None:
 def test_causes_are_listed_with_the_options_on_which_they_depend() -> None:
     cause = "behaves exactly like an LSTM that ignores biases"
     condition = "bias: true (3 of 3 such cases fail, 0 of 3 others)"
-    assert f"| `fake` | 3 | {cause} | {condition} | `one` |" in markdown.render(make_report(*BIASED)).splitlines()
+    assert f"| `fake` | 3 | {cause} | {condition} |  | `one` |" in markdown.render(make_report(*BIASED)).splitlines()

@@ -153,8 +153,8 @@ def test_a_cause_has_the_options_on_which_it_depends() -> None:
     unbiased = [replace(PASSED, case=f"a.yaml::unbiased-{number}", options={"bias": False}) for number in range(3)]
     biased = [replace(FAILED, case=f"a.yaml::biased-{number}", options={}) for number in range(3)]
     shown = overview(make_report(*biased, *unbiased))["causes"]
-    assert [each["when"] for each in shown] == ["bias: true (3 of 3 such cases fail, 0 of 3 others)"]
-    assert overview(ALL)["causes"][0]["when"] == ""
+    assert [each["facts"] for each in shown] == [{"when": "bias: true (3 of 3 such cases fail, 0 of 3 others)"}]
+    assert overview(ALL)["causes"][0]["facts"] == {}
 
 
 def test_equal_details_are_stored_once_in_columns() -> None:

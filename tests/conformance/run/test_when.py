@@ -79,8 +79,8 @@ def test_a_run_reports_the_condition_of_each_cause(
     command = ["run", "small.yaml", "-i", f"{FAKES}:ReverseWithoutBiases", "--power", "off"]
     assert main(command) == 1
     assert f"    when   {CONDITION}\n" in capfd.readouterr().out
-    assert f"| {CONDITION} | `biases-of-reverse-direction-ignored`" in (OUTPUT / "report.md").read_text()
-    assert [cause["when"] for cause in overview(read(OUTPUT / "results.jsonl"))["causes"]] == [CONDITION]
+    assert f"| {CONDITION} |  | `biases-of-reverse-direction-ignored`" in (OUTPUT / "report.md").read_text()
+    assert [cause["facts"]["when"] for cause in overview(read(OUTPUT / "results.jsonl"))["causes"]] == [CONDITION]
     assert main([*command, "--json"]) == 1
     (cause,) = json.loads(capfd.readouterr().out)["causes"]
     assert (cause["implementation"], cause["cases"], cause["when"]) == ("reverse-without-biases", 3, CONDITION)

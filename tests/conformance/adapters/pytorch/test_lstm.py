@@ -69,6 +69,7 @@ def test_reports_unsupported_options(case: Callable[..., Case], options: dict[st
         {"chunks": (1, 3), "batch": "unbatched"},
         {"earlier_calls": ("same", "shorter", "more-rows", "error"), "lengths": "ragged", **DEEP},
         {"earlier_calls": ("other-mode", "other-weights", "no-grad"), "dropout": 0.5, "num_layers": 2},
+        {"earlier_calls": ("same",), "frozen": ("input", "weight_ih_l0", "weight_hh_l0"), "bias": False},
         {"saved": True, **DEEP},
         {"memory": "strided", "lengths": "ragged", "dtype": "bfloat16", "check": ("output",)},
         {"memory": "expanded", **DEEP},

@@ -12,7 +12,7 @@ from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.compose import compose, with_gradients_as_read
-from conformance.defects.diagnosis.diagnose import Diagnosis, diagnose
+from conformance.defects.diagnosis.diagnose import Diagnosis, diagnose, rounds_only_as
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
@@ -121,6 +121,17 @@ def test_a_loader_that_copies_leaves_the_gradient_of_each_copy() -> None:
     )
     solution = {name: np.asarray(array, np.float32) for name, array in expect(loaded).values.items()}
     assert ids(explain(problem, solution, pairs=False)) == [variant.id]
+
+
+def test_nothing_is_exact_and_no_pair_is_tried_under_a_wide_profile() -> None:
+    problem = make_problem(make_case())
+    both = compose(IOFG, NO_GRADIENT_OF_H_N)
+    assert both is not None
+    assert not explain(problem, observed(both, problem), exact=False).causes
+    found = explain(problem, observed(IOFG, problem), exact=False)
+    assert str(found).startswith("behaves within its declared rounding like an LSTM whose gates are read i, o, f, g")
+    assert not rounds_only_as(PROFILES["tf32"], "float32")
+    assert rounds_only_as(PROFILES["float32"], "float32")
 
 
 def test_diagnosis_finds_two_defects_at_once() -> None:

@@ -139,7 +139,8 @@ def test_the_first_wrong_gradient_is_that_of_the_last_wrong_layer() -> None:
     change = {f"grad.weight_hh_l{layer}": right[f"grad.weight_hh_l{layer}"] * 2 for layer in (0, 1)}
     assert (
         where(Faithful(), case, change)
-        == "all outputs are correct; grad.weight_hh_l1 is the first wrong gradient of the backward pass"
+        == "all outputs are correct; grad.weight_hh_l1 is the first wrong gradient of the backward pass; "
+        "wrong: grad.weight_hh in layers up to 1"
     )
 
 

@@ -163,6 +163,11 @@ def reverse_units_of_output(found: Arrays, problem: Problem) -> Arrays:
     return found | {"output": found["output"][..., ::-1]}
 
 
+def roll_rows_of_h_n(found: Arrays, problem: Problem) -> Arrays:
+    del problem
+    return found | {"h_n": np.roll(found["h_n"], 1, axis=1)}
+
+
 def scale_units_of_c_n(found: Arrays, problem: Problem) -> Arrays:
     del problem
     return found | {"c_n": found["c_n"] * np.array([1.0, 1.25, 1.0, 1.25])}

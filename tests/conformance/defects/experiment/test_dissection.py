@@ -25,6 +25,13 @@ STACK, BOTH, LENGTHS = "two layers, both directions", "both directions", "two la
 MANY = ("one layer", "two layers", BOTH, LENGTHS, "no biases", "one row", "one step")
 
 
+@pytest.fixture(autouse=True)
+def _generous_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes findings independent of the machine's speed."""
+    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 60.0)
+    monkeypatch.setattr(dissection, "MAX_TOTAL_CPU_SECONDS", 600.0)
+
+
 def verified(adapter: Adapter, probes: Sequence[str] = MANY) -> dict[str, tuple[str, ...]]:
     """Returns the probes of each verified finding, and requires that there are no observations."""
     result = dissect(Subject(adapter), probes)
@@ -113,6 +120,10 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
             "returns output with the units in reverse order" + CORRECT,
         ),
         (
+            Altered("rows", after=broken.roll_rows_of_h_n),
+            "returns h_n from the row before, around the ends" + CORRECT,
+        ),
+        (
             Altered("some-units", after=broken.scale_units_of_c_n),
             "returns c_n in units 1, 3 multiplied by 1.25" + CORRECT,
         ),
@@ -121,7 +132,7 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
     ],
     ids=lambda value: value.name if isinstance(value, Adapter) else "",
 )
-def test_units_and_factors_are_found(adapter: Adapter, what: str) -> None:
+def test_units_shifts_and_factors_are_found(adapter: Adapter, what: str) -> None:
     assert verified(adapter, ("one layer",)) == {what: ("one layer",)}
 
 
@@ -171,7 +182,7 @@ def test_nothing_is_claimed_about_a_correct_implementation(adapter: Adapter) -> 
     result = dissect(Subject(adapter))
     assert (result.findings, result.failing, result.unexplained) == ([], [], [])
     assert result.is_correct
-    assert len(result.probed) == 12
+    assert len(result.probed) == 13
     parameters, states, sequence = 2 * 2 * 4 * 4, 2 * 2 * 2 * 3, 5 * 3
     cotangents = 0 if result.forward_only else states + 2 * sequence
     assert result.changed == parameters + states + sequence + cotangents
@@ -197,7 +208,8 @@ def _is_float64(case: Case) -> bool:
 def test_nothing_else_is_claimed_if_results_do_not_repeat() -> None:
     result = dissect(Subject(broken.Stateful()), ("one layer", STACK))
     assert [finding.what for finding in result.findings] == [
-        "does not repeat: h_n changes when the same problem is solved twice in a row"
+        "does not repeat: h_n changes when the same problem is solved twice in a row",
+        "9 of 10 runs of the same problem fail",
     ]
     assert not result.is_correct
     assert not result.repeats
@@ -214,7 +226,7 @@ def test_an_ignored_change_is_observed_although_all_probes_conform() -> None:
 
 
 def test_reading_the_padding_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 0.2)
+    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 0.0)
 
     def add_padding(found: dict[str, Any], problem: Problem) -> dict[str, Any]:
         return found | {"h_n": found["h_n"] + 0.1 * np.tanh(problem.input[-1, 2].sum())}
@@ -226,7 +238,7 @@ def test_reading_the_padding_is_observed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_wrong_arithmetic_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 0.2)
+    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 0.0)
     result = dissect(Subject(Altered("sine", after=broken.add_sine)), ("one layer", "two layers"))
     assert [(finding.what, finding.verified) for finding in result.findings] == [
         ("c_n deviates; output, h_n, gradients conform", False)
@@ -235,7 +247,7 @@ def test_wrong_arithmetic_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_finding_that_another_failing_probe_contradicts_is_an_observation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 0.2)
+    monkeypatch.setattr(dissection, "MAX_CPU_SECONDS", 0.0)
 
     def change(found: dict[str, Any], problem: Problem) -> dict[str, Any]:
         return broken.add_sine(found, problem) if problem.case.num_layers > 1 else found | {"h_n": -found["h_n"]}

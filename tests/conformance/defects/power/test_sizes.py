@@ -1,4 +1,4 @@
-"""A reduced case has the same options and the same relations between sizes, and the same defects apply to it."""
+"""A reduced case has the same options and the same relations between sizes, and the same defects apply to it, except those that begin at some size."""
 
 from itertools import combinations
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.size import operations
+from conformance.defects.catalogue import thresholds
 from conformance.defects.power.kill_matrix import REQUIRED
 from conformance.defects.power.sizes import MAX_OPERATIONS, changed_sizes, reduce
 
@@ -20,7 +21,8 @@ def sizes_of(case: Case) -> list[int]:
 
 
 def applicable(case: Case) -> set[str]:
-    return {defect.id for defect in REQUIRED if defect.applies_to(case)}
+    """Returns the defects that apply to a case, without those that begin at some size."""
+    return {defect.id for defect in REQUIRED if defect.applies_to(case) and defect not in thresholds.DEFECTS}
 
 
 def test_a_cheap_case_keeps_its_sizes() -> None:

@@ -1,0 +1,132 @@
+"""Finds out whether solutions depend on earlier calls."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.defects.experiment.findings import Finding
+from conformance.defects.experiment.trial import Arrays, Subject, Trial
+from conformance.verdict.judge import judge
+from conformance.verdict.problem import Problem
+
+RUNS = 10
+"""Number of times that a problem is solved if its solutions do not repeat."""
+
+
+def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
+    """Solves each problem twice, and again after others. Returns what does not repeat."""
+    found: dict[str, list[str]] = {}
+    before = None
+    for name, trial in trials.items():
+        again = {
+            "again after others": subject.solve(trial.problem),
+            "twice in a row": subject.solve(trial.problem),
+        }
+        for words, problem in _earlier(subject, trial, before):
+            subject.solve(problem)
+            again[f"again after one {words}"] = subject.solve(trial.problem)
+        before = trial.problem
+        for when, solution in again.items():
+            if differing := _differing(trial, solution):
+                what = f"does not repeat: {', '.join(differing)} changes when the same problem is solved {when}"
+                found.setdefault(what, []).append(name)
+                break
+    findings = [Finding(what, tuple(names)) for what, names in found.items()]
+    if findings:
+        name = findings[0].probes[0]
+        details = [_count_failures(subject, trials[name]), *dependence(subject, trials[name], before)]
+        return [*findings, *(Finding(what, (name,)) for what in details)]
+    for name, trial in trials.items():
+        if trial.verdict.conforms and (details := _depends_on_lengths(subject, trial)):
+            return [Finding(f"with other lengths: {what}", (name,)) for what in details]
+    return []
+
+
+def _depends_on_lengths(subject: Subject, trial: Trial) -> list[str]:
+    """Solves a problem of the same shape with other lengths. Returns on which earlier calls its failure depends."""
+    if trial.problem.lengths is None or subject.restart is None:
+        return []
+    other = subject.try_problem(_with_other_lengths(subject, trial))
+    return [] if other.verdict.conforms else dependence(subject, other, None)
+
+
+def _with_other_lengths(subject: Subject, trial: Trial) -> Problem:
+    """Draws a problem of the same shape whose lengths are reversed."""
+    assert trial.problem.lengths is not None
+    lengths = tuple(trial.problem.lengths[::-1].tolist())
+    return subject.problem(trial.case.model_copy(update={"lengths": lengths}), 1)
+
+
+def dependence(subject: Subject, trial: Trial, other: Problem | None) -> list[str]:
+    """Returns on which earlier calls a failure depends; nothing if a fresh process fails too, or cannot be started.
+
+    Args:
+        subject: the implementation.
+        trial: the failure.
+        other: problem of another shape, if there is one.
+    """
+    if subject.restart is None:
+        return []
+    subject.restart()
+    alone = subject.solve(trial.problem)
+    if not _conforms(trial, alone):
+        return []
+    # Solved again first, since the solution of the trial may come from other calls.
+    first = replace(trial, judged=trial.judged._replace(solution=alone))
+    earlier = [("with the same problem", trial.problem), *_earlier(subject, trial, other)]
+    harmful = []
+    for words, problem in earlier:
+        subject.restart()
+        subject.solve(problem)
+        if _differing(first, subject.solve(trial.problem)):
+            harmful.append(words)
+    if not harmful:
+        return ["correct when run alone in a fresh process: depends on earlier calls"]
+    which = "any earlier call" if len(harmful) == len(earlier) else f"an earlier call {' or '.join(harmful)}"
+    return [f"correct when run alone in a fresh process: depends on {which}"]
+
+
+def _earlier(subject: Subject, trial: Trial, other: Problem | None) -> Iterator[tuple[str, Problem]]:
+    """Yields problems to solve before that of a trial, with a description."""
+    case, problem = trial.case, trial.problem
+    same_shape = subject.problem(case, 1)
+    if problem.lengths is None:
+        yield "of the same shape", same_shape
+    else:
+        yield "of the same shape and lengths", same_shape
+        yield "of the same shape and other lengths", _with_other_lengths(subject, trial)
+    forward = case.forward_only()
+    if "gradients" in case.check and forward and isinstance(subject.supported(forward), Case):
+        yield "without gradients", replace(same_shape, case=forward)
+    if other is not None:
+        yield "of another shape", other
+
+
+def _count_failures(subject: Subject, trial: Trial) -> str:
+    failures = sum(not _conforms(trial, subject.solve(trial.problem)) for _ in range(RUNS))
+    return f"{failures} of {RUNS} runs of the same problem fail"
+
+
+def _conforms(trial: Trial, solution: Arrays) -> bool:
+    return judge(trial.problem, solution, trial.judged.expectation).conforms
+
+
+def _differing(trial: Trial, solution: Arrays) -> list[str]:
+    """Returns the names of the tensors that differ by more than rounding from those of the first solution."""
+    names = []
+    for name, first in trial.judged.solution.items():
+        other = solution.get(name, np.nan)
+        if np.shape(other) != np.shape(first):
+            names.append(name)
+            continue
+        budget = trial.judged.expectation.budget.get(name)
+        if budget is None or np.shape(budget) != np.shape(first) or first.dtype.kind != "f":
+            continue  # The verdict on the probe reports this.
+        open_elements = np.isinf(budget)
+        first, other = np.asarray(first, np.float64), np.asarray(other, np.float64)
+        near = np.isclose(first, other, rtol=0.0, atol=2 * trial.tolerance(name), equal_nan=True)
+        if not (near | open_elements).all():
+            names.append(name)
+    return names

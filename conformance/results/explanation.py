@@ -1,0 +1,45 @@
+"""What experiments found out about failures without a known cause, and its row in the results file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """An explanation of failures of one implementation.
+
+    Attributes:
+        implementation: name of the implementation.
+        what: what is wrong, such as ``reads c_0 of every layer from layer 0``.
+        keys: keys of the failing cases for which it accounts.
+        how: how it was established.
+        where: where the results are wrong; empty if this does not help.
+        verified: whether the reference with this mistake reproduces every tensor of all these cases. Otherwise it is an
+            observation.
+    """
+
+    implementation: str
+    what: str
+    keys: tuple[str, ...]
+    how: str = ""
+    where: str = ""
+    verified: bool = False
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns the explanation as JSON values."""
+        return asdict(self) | {"keys": list(self.keys)}
+
+    @staticmethod
+    def from_row(row: Mapping[str, Any]) -> "Explanation":
+        """Returns the explanation of a row.
+
+        Raises:
+            pydantic.ValidationError: a field is missing or invalid.
+        """
+        return _ROW.validate_python(row)
+
+
+_ROW = TypeAdapter(Explanation)

@@ -1,0 +1,127 @@
+"""Explains the failures of an implementation for which the catalogue has no cause, by experiments on it."""
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from conformance.adapters import Adapter
+from conformance.cases.size import operations
+from conformance.defects.diagnosis.where import where
+from conformance.defects.experiment.dissection import investigate
+from conformance.defects.experiment.explain import Rules, applicable
+from conformance.defects.experiment.findings import Dissection
+from conformance.defects.experiment.history import dependence
+from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.probes import PROBES
+from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
+from conformance.results.explanation import Explanation
+from conformance.verdict.judge import judge
+from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.oracle import Oracle
+from conformance.worker.client import WorkerAdapter
+
+MAX_CPU_SECONDS = 30.0
+"""CPU time for the experiments on one implementation, including its own, after which they stop."""
+MAX_OPERATIONS = 2**20
+"""Operations of a case above which its solution is not kept for experiments."""
+_MAX_PROBED = 2
+"""Number of failing cases, the smallest ones, that are solved again as probes."""
+_MAX_DETAILS = 3
+"""Number of observations to list."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure without a known cause.
+
+    Attributes:
+        key: key of the case.
+        judged: the wrong solution, which may be that of a smaller variant.
+    """
+
+    key: str
+    judged: JudgedSolution
+
+
+def explain(adapter: Adapter, failures: Sequence[Failure], oracle: Oracle) -> list[Explanation]:
+    """Experiments with an implementation, and returns what accounts for its failures.
+
+    Args:
+        adapter: the implementation.
+        failures: its failures without a known cause.
+        oracle: source of the expected solutions.
+    """
+    restart = adapter.close if isinstance(adapter, WorkerAdapter) else None
+
+    def clock() -> float:
+        return time.thread_time() + (adapter.seconds if isinstance(adapter, WorkerAdapter) else 0.0)
+
+    subject = Subject(adapter, oracle, restart, clock, clock() + MAX_CPU_SECONDS)
+    smallest = sorted(failures, key=lambda failure: operations(failure.judged.problem.case))[:_MAX_PROBED]
+    keys = tuple(failure.key for failure in failures)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for failure in smallest:
+            if history := _history(subject, failure):
+                name = failure.judged.problem.case.id
+                return [Explanation(adapter.name, f"{name} is {history}", keys)]
+        dissection, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in smallest])
+    if not dissection.repeats:
+        what, *details = [finding.what for finding in dissection.findings]
+        return [Explanation(adapter.name, what, keys, "; ".join(details[:_MAX_DETAILS]))]
+    claims = _claims(failures, rules)
+    return [*_verified(adapter.name, claims, dissection), *_observed(adapter.name, failures, claims, dissection)]
+
+
+def _history(subject: Subject, failure: Failure) -> str:
+    """Describes on which earlier calls a failure depends; empty if it fails in a fresh process too."""
+    try:
+        return "; ".join(dependence(subject, _trial(failure), None))
+    except ImplementationError:
+        return ""  # The experiments report it.
+    except OutOfTimeError:
+        return "correct when run alone in a fresh process: depends on earlier calls"
+
+
+def _trial(failure: Failure) -> Trial:
+    problem, solution, expectation, _ = failure.judged
+    return Trial(failure.judged, judge(problem, solution, expectation))
+
+
+def _claims(failures: Sequence[Failure], explanations: Sequence[Rules]) -> Mapping[Rules, list[Failure]]:
+    """Returns the failures that each explanation reproduces."""
+    claimed: dict[Rules, list[Failure]] = {}
+    for failure in failures:
+        trial = _trial(failure)
+        for rules in explanations:
+            own = applicable(rules, trial)
+            if own and trial.is_reproduced(predict(own, trial.problem, trial.judged.dialect)):
+                claimed.setdefault(own, []).append(failure)
+                break
+    return claimed
+
+
+def _verified(name: str, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection) -> Iterator[Explanation]:
+    for rules, claimed in claims.items():
+        what = ", and ".join(map(str, rules))
+        exactly = "exactly" if dissection.exact else "within the declared rounding"
+        how = f"the reference with this mistake reproduces every tensor of these cases and of further draws, {exactly}"
+        keys = tuple(failure.key for failure in claimed)
+        yield Explanation(name, what, keys, how, where(claimed[0].judged), verified=True)
+
+
+def _observed(
+    name: str, failures: Sequence[Failure], claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection
+) -> Iterator[Explanation]:
+    """Yields an observation about the failures for which no explanation accounts."""
+    claimed = {id(failure) for own in claims.values() for failure in own}
+    rest = [failure for failure in failures if id(failure) not in claimed]
+    if not rest:
+        return
+    seen = list(dict.fromkeys(finding.what for finding in dissection.findings if not finding.verified))
+    seen = [text for text in seen if not any(other != text and other.startswith(text) for other in seen)]
+    limits = [f"{what}: {why}" for what, why in dissection.left_out.items()]
+    details = "; ".join([*seen[:_MAX_DETAILS], *limits])
+    keys = tuple(failure.key for failure in rest)
+    yield Explanation(name, "unexplained", keys, details, where(rest[0].judged))

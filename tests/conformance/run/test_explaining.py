@@ -1,0 +1,130 @@
+"""Failures without a known cause are explained by experiments, once for each implementation."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters import Adapter
+from conformance.cases.case import Case
+from conformance.commands.cli import main
+from conformance.reports.causes import group_by_cause
+from conformance.reports.page.data import overview
+from conformance.results.explanation import Explanation
+from conformance.results.reader import read
+from conformance.run import explaining
+from conformance.run.explaining import Failure, explain
+from conformance.run.runner import Runner
+from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import make_problem
+from reference import PROFILES, Dialect
+from tests.conformance.defects.experiment import broken
+from tests.conformance.defects.experiment.broken import Altered
+from tests.conftest import ROOT
+
+
+def make_case(name: str, **options: Any) -> Case:
+    sizes = {"input_size": 2, "hidden_size": 3, "seq_len": 3, "batch": 2, "dtype": "float64"}
+    return Case.model_validate(sizes | options | {"name": name})
+
+
+def fail(adapter: Adapter, case: Case) -> Failure:
+    problem = make_problem(case)
+    expectation = Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
+    return Failure(case.key, JudgedSolution(problem, dict(adapter.solve(problem)), expectation, Dialect()))
+
+
+def test_an_explanation_accounts_for_the_cases_that_it_reproduces(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "PROBES", ("one layer",))
+
+    def change(found: dict[str, Any], problem: Any) -> dict[str, Any]:
+        wrong = broken.average_weight_hh_gradient(found, problem)
+        return wrong if problem.case.bias else wrong | {"h_n": np.sin(wrong["h_n"])}
+
+    adapter = Altered("mine", after=change)
+    cases = [
+        make_case("plain"),
+        make_case("projection", proj_size=1),
+        make_case("rows first", batch_first=True, seq_len=4),
+        make_case("no biases", bias=False, num_layers=2),
+    ]
+    failures = [fail(adapter, case) for case in cases]
+    verified, observed = explain(adapter, failures, Oracle(None))
+    assert verified.what == "returns grad.weight_hh multiplied by 1/B"
+    assert (verified.verified, observed.verified) == (True, False)
+    assert verified.keys == tuple(case.key for case in cases[:3])
+    assert verified.how.endswith("exactly")
+    assert observed.keys == (cases[3].key,)
+    assert observed.what == "unexplained"
+    assert "the implementation has no process of its own" in observed.how
+
+
+def test_results_that_do_not_repeat_are_not_explained(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "PROBES", ())
+    adapter = broken.Stateful()
+    failure = fail(Altered("wrong", after=lambda found, _: found | {"h_n": -found["h_n"]}), make_case("plain"))
+    [found] = explain(adapter, [failure], Oracle(None))
+    assert found.what.startswith("does not repeat: h_n changes")
+    assert found.how.endswith("of 10 runs of the same problem fail")
+    assert found.keys == (failure.key,)
+
+
+def test_experiments_stop_when_their_time_is_over(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "MAX_CPU_SECONDS", -1.0)
+    adapter = Altered("wrong", after=lambda found, _: found | {"h_n": -found["h_n"]})
+    [found] = explain(adapter, [fail(adapter, make_case("plain"))], Oracle(None))
+    assert not found.verified
+    assert found.how.endswith("the time is over. `conformance dissect` has no limit")
+
+
+def test_the_runner_explains_after_the_last_case_of_an_implementation(monkeypatch: Any) -> None:
+    monkeypatch.setattr("conformance.defects.experiment.dissection.MAX_CPU_SECONDS", 0.1)
+    monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 0.05)
+    monkeypatch.setattr(explaining, "PROBES", ())
+    adapter = Altered("mine", after=broken.add_sine)
+    runner = Runner(Oracle(None))
+    explanations: list[Explanation] = []
+    results = runner.run([(adapter, [make_case("plain"), make_case("one step", seq_len=1)])])
+    first = next(results)
+    runner.write_explanations(explanations.append)
+    assert explanations == []
+    others = list(results)
+    runner.write_explanations(explanations.append)
+    [group] = group_by_cause([first, *others], explanations)
+    assert group.what == "unexplained"
+    assert group.facts["observed"].startswith("c_n deviates; output, h_n, gradients conform")
+    assert len(group.results) == 2
+
+
+def test_a_run_reports_the_explanation(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 0.05)
+    monkeypatch.setattr(explaining, "PROBES", ("one layer",))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.conformance.defects.experiment import broken\n\n\n"
+        "class Mine(broken.Altered):\n    name = 'mine'\n\n    def __init__(self):\n"
+        "        super().__init__('mine', broken.two_reads, refuses=broken.no_gradients)\n"
+    )
+    (tmp_path / "cases.yaml").write_text(
+        "defaults: {input_size: 2, hidden_size: 3, batch: 2, dtype: float64, direction: bidirectional}\n"
+        "cases:\n  short: {seq_len: 3}\n  long: {seq_len: 5}\n"
+    )
+    assert main(["run", "-i", "mine.py:Mine", "cases.yaml", "--power", "off", "--no-cache", "--output", "out"]) == 1
+    printed = capsys.readouterr().out
+    causes = printed[printed.index("\nCauses") :].partition("\n\n2 deviations")[0]
+    assert (
+        "2 cases of mine: ignores bias_hh of the reverse direction, and reads c_0 with the rows in reverse order"
+        in causes
+    )
+    assert "    verified   the reference with this mistake reproduces every tensor" in causes
+    assert "    try        conformance run cases.yaml -i mine.py:Mine -k cases.yaml::short" in causes
+    assert len(causes.strip().splitlines()) <= 12
+    report = read(tmp_path / "out" / "results.jsonl")
+    [explanation] = report.explanations
+    assert explanation.verified
+    assert sorted(explanation.keys) == sorted(result.key for result in report.results)
+    assert "verified: the reference with" in (tmp_path / "out" / "report.md").read_text()
+    [cause] = overview(report)["causes"]
+    assert cause["facts"]["verified"] == explanation.how
