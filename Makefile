@@ -1,10 +1,12 @@
 # Two commands for a machine with Python, git and make: `make run` and `make test`. With Node.js: `make js`, `make lint-js`.
+# With a C++ compiler: `make cpp`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 FRAMEWORKS := $(VENV)/installed-frameworks
 TOOLS := $(VENV)/installed-tools
 JS := harnesses/js
+CPP := harnesses/cpp
 # Compiles to bytecode on all processors; pip uses one. Some packages contain files that no Python 3 can compile.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints/ci.txt -e
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
@@ -12,7 +14,7 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Hundreds of processes import the suite. Without bytecode, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test js lint-js vectors dist audit site clean
+.PHONY: run test js lint-js cpp vectors dist audit site clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)
@@ -37,6 +39,11 @@ js: $(FRAMEWORKS)
 	npm ci --ignore-scripts --prefix $(JS)
 	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' \
 	  -i 'cmd:node $(JS)/onnxruntime-node.mjs' -i 'cmd:node $(JS)/onnxruntime-web.mjs'
+
+# Builds the harness in C++ and runs every shipped case against libtorch.
+cpp: $(FRAMEWORKS)
+	$(MAKE) -C $(CPP) PYTHON=$(abspath $(BIN)/python)
+	$(BIN)/conformance run -i cmd:$(CPP)/libtorch
 
 # Writes the vectors of this repository again, after a change of cases or defects.
 vectors: $(FRAMEWORKS)

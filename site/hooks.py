@@ -25,6 +25,7 @@ COPIED = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "harnesses/js/README.md": "javascript.md",
+    "harnesses/cpp/README.md": "cpp.md",
 }
 """Pages that are outside ``docs/`` in the repository."""
 

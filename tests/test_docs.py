@@ -8,7 +8,9 @@ import pytest
 from tests.conftest import ROOT
 
 PAGES = sorted(
-    path.relative_to(ROOT) for folder in (".", "docs", "harnesses/js") for path in (ROOT / folder).glob("*.md")
+    path.relative_to(ROOT)
+    for folder in (".", "docs", "harnesses/js", "harnesses/cpp")
+    for path in (ROOT / folder).glob("*.md")
 )
 _CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -34,6 +34,7 @@ REQUIREMENTS: Mapping[str, str] = {
     "tensorflow": "tensorflow>=2.18",
     "tinygrad": "tinygrad>=0.11",
     "torch": "torch>=2.4",
+    "tract": "tract>=0.23",
 }
 """Requirements of the extras in ``pyproject.toml``, by module. A worker in another environment needs them too, and may
 lack the metadata of this package. Modules without an extra accept every version."""

@@ -18,7 +18,8 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 def severity(entry: Divergence) -> Severity:
     """Returns the severity of a divergence, from the inputs that it needs and the way in which it shows."""
     if not entry.tensors:
-        return "crash" if entry.raises("died of SIGSEGV") else "documented option refused"
+        crashes = entry.raises("died of SIGSEGV") or entry.raises("died of SIGABRT")
+        return "crash" if crashes else "documented option refused"
     if entry.nan or entry.cases.get("padding") == "nan" or entry.cases.get("input_nan"):
         return "NaN semantics"
     if entry.profile or entry.error_ratio or any(defect.endswith("-in-float32") for defect in entry.defects):

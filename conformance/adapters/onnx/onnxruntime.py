@@ -15,6 +15,8 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     name = "onnxruntime"
     requires = ("onnxruntime", "onnx")
     install = "pip install 'lstm-conformance[onnx]'"
+    optimized: ClassVar[bool] = True
+    """Whether ONNX Runtime optimizes the graph, as it does by default."""
 
     features = ZeroStateOnnxAdapter.features | {"float16", "one state given"} | uses.MODEL_USES - uses.BUILT
     lacks: ClassVar[Mapping[str, str]] = {
@@ -29,7 +31,7 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
 
     def load(self, model: Any, case: Case) -> Run:
         """Loads a model into a new session."""
-        return _onnxruntime.load(model.SerializeToString(), case.saved)
+        return _onnxruntime.load(model.SerializeToString(), case.saved, self.optimized)
 
     def opset(self) -> int:
         """Returns the newest opset that this release of ONNX Runtime accepts."""
@@ -38,4 +40,12 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, and how float16 is computed."""
         casts = "cast to float32 and back around the node: ONNX Runtime has no float16 kernel"
-        return super().describe() | _onnxruntime.describe() | {"float16": casts}
+        optimized = "default" if self.optimized else "off"
+        return super().describe() | _onnxruntime.describe() | {"float16": casts, "graph optimizations": optimized}
+
+
+class OnnxRuntimeUnoptimized(OnnxRuntime):
+    """Drives ONNX Runtime with its graph optimizations off, as debuggers and exporters run models."""
+
+    name = "onnxruntime[unoptimized]"
+    optimized = False

@@ -17,7 +17,9 @@ _FIRST_OPSET = 14
 NO_BFLOAT16 = 'onnxruntime: "Could not find an implementation for LSTM" in bfloat16'
 
 
-def load(model: bytes, saved: bool = False) -> Callable[[Mapping[str, NDArray[Any]]], dict[str, NDArray[Any]]]:
+def load(
+    model: bytes, saved: bool = False, optimized: bool = True
+) -> Callable[[Mapping[str, NDArray[Any]]], dict[str, NDArray[Any]]]:
     """Loads a model into a new session. Returns a function that maps its inputs to its outputs, both by name.
 
     The function ignores inputs that the model does not have.
@@ -25,12 +27,15 @@ def load(model: bytes, saved: bool = False) -> Callable[[Mapping[str, NDArray[An
     Args:
         model: serialized ONNX model.
         saved: whether to load the model from a file.
+        optimized: whether ONNX Runtime optimizes the graph, as it does by default.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     # onnxruntime raises every error that it logs.
     options.log_severity_level = 4
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory() as folder:
         source: bytes | str = model
         if saved:

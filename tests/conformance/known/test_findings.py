@@ -18,6 +18,7 @@ ENTRIES = {entry.id: entry for entry in known.shipped()}
         ("opencv-clip", "silently wrong result or gradient"),
         ("openvino-layout", "silently wrong result or gradient"),
         ("paddle-no-bias-crash", "crash"),
+        ("tract-symbolic-batch", "crash"),
         ("paddle-no-bias-raises", "documented option refused"),
         ("openvino-float64", "less precise than requested"),
         ("keras-torch-hard-sigmoid", "less precise than requested"),

@@ -20,8 +20,8 @@ from tests.conftest import ROOT
 JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
-    "cv2", "flax", "haiku", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime", "openvino",
-    "paddle", "tensorflow", "tf_keras", "torch", "tvm", "_tools",
+    "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime",
+    "openvino", "paddle", "tensorflow", "tf_keras", "torch", "tract", "tvm", "_tools",
 }  # fmt: skip
 HELPERS = {"os", "sys", "pathlib", "tempfile", "numpy"}
 

@@ -1,4 +1,4 @@
-"""The example harnesses in other languages conform."""
+"""The harnesses in C and C++, and the one of the page, conform."""
 
 import re
 import shutil
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from conformance.adapters.check import check_adapter
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.run.runner import Runner
@@ -19,6 +20,7 @@ from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "worker-protocol.md"
 JAVASCRIPT = re.search(r"```js\n(.*?)```", PAGE.read_text(), re.DOTALL)
+LIBTORCH = ROOT / "harnesses" / "cpp" / "libtorch"
 
 
 def statuses(command: str, cases: Sequence[Case]) -> Counter[str]:
@@ -67,3 +69,21 @@ def test_the_harness_of_the_page_conforms(tmp_path: Path) -> None:
 def test_the_harness_of_the_page_is_short() -> None:
     assert JAVASCRIPT
     assert len(JAVASCRIPT[1].splitlines()) <= 80
+
+
+@pytest.mark.skipif(not LIBTORCH.exists(), reason="not built: make -C harnesses/cpp")
+def test_the_harness_of_libtorch_conforms() -> None:
+    cases = load_all([shipped_cases() / "core.yaml"])
+    found = statuses(str(LIBTORCH), cases)
+    assert set(found) == {"pass", "unsupported"}, found
+    assert found["pass"] >= 10
+
+
+@pytest.mark.skipif(not LIBTORCH.exists(), reason="not built: make -C harnesses/cpp")
+def test_the_harness_of_libtorch_passes_the_adapter_check() -> None:
+    worker = start_program(str(LIBTORCH))
+    try:
+        assert check_adapter(worker) == []
+        assert worker.packages["torch"]
+    finally:
+        worker.close()

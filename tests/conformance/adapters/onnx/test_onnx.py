@@ -19,13 +19,16 @@ onnx = pytest.importorskip("onnx")
 FORWARD = [case for case in (example.forward_only() for example in EXAMPLES) if case]
 SINGLE = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
 BOTH_WAYS = {"direction": "bidirectional"}
-RUNTIMES = ("onnxruntime", "onnx.reference", "openvino[onnx]", "opencv.dnn", "MNN", "MNN[useOriginRNNImpl]")
+RUNTIMES = (
+    "onnxruntime", "onnxruntime[unoptimized]", "onnx.reference", "openvino[onnx]", "opencv.dnn", "MNN",
+    "MNN[useOriginRNNImpl]", "tract",
+)  # fmt: skip
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"num_layers": 3, "batch_first": True},
     {"num_layers": 2, **BOTH_WAYS},
     {"hidden_size": (4, 2), **BOTH_WAYS},
-    {"bias": False, "initial_state": "omitted"},
+    {"bias": False, "initial_state": "omitted", **BOTH_WAYS},
     {"seq_len": 1, "batch": 1, "hidden_size": 1, "initial_state": "c_0-only"},
 ]
 """Options that every runtime computes correctly."""
@@ -54,8 +57,19 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"clip": 100.0},
     ],
     "opencv.dnn": [{"clip": 100.0}],
+    "tract": [
+        {"peepholes": True, "num_layers": 2, "initial_state": "omitted"},
+        {"clip": 100.0},
+        {"chunks": (1, 3), "num_layers": 2},
+        {"earlier_calls": ("longer", "fewer-rows"), **BOTH_WAYS},
+        {"saved": True, "memory": "strided", "batch_first": True},
+        {"batching": "alone", "memory": "read-only"},
+    ],
     "MNN": [{"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS}],
 }
+
+RAISES = {"tract": ("no state", "no bias, no state", "after other calls")}
+"""Examples of the adapter check that raise because of a known divergence."""
 
 
 def runtime(name: str) -> Adapter:
@@ -80,7 +94,7 @@ def test_refuses_unsupported_options_with_a_reason(case: Callable[..., Case], na
         ({}, "has no gradients"),
         ({"proj_size": 2, "check": ("h_n",)}, "ONNX's LSTM has no projection"),
         ({"batch": "unbatched", "check": ("h_n",)}, "ONNX's LSTM needs a batch axis"),
-        ({"lengths": "ragged", "mask": "left", **SINGLE}, "padding at the end only" if "MNN" not in name else "lens"),
+        ({"lengths": "ragged", "mask": "left", **SINGLE}, "sequence_lens"),
     ):
         assert words in (adapter.supports(case(**{"dtype": "float32", **options})) or "")
 
@@ -93,6 +107,8 @@ def test_refuses_unsupported_options_with_a_reason(case: Callable[..., Case], na
         ("openvino[onnx]", {"activations": ("hard_sigmoid", "tanh", "tanh")}, "Unsupported activation function"),
         ("openvino[onnx,batchwise]", {}, "layout=1 is for batch-first cases"),
         ("opencv.dnn", {"activations": ("sigmoid", "relu", "relu")}, "[Relu] for layer LSTM is not supported"),
+        ("tract", {"dtype": "float64"}, "only supports f32 and f16"),
+        ("tract", {"lengths": "ragged"}, "seq_len only supported for trivial noop case"),
         ("MNN", {"peepholes": True}, "not support 8th input"),
         ("MNN", {"activations": ("sigmoid", "tanh", "elu")}, "mnnconvert cannot convert this model"),
     ],
@@ -118,7 +134,8 @@ def test_the_default_precision_of_openvino_is_declared(
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_passes_the_adapter_check(name: str) -> None:
-    assert check_adapter(runtime(name), FORWARD) == []
+    examples = [example for example in FORWARD if example.name not in RAISES.get(name, ())]
+    assert check_adapter(runtime(name), examples) == []
 
 
 @pytest.mark.parametrize("name", [*RUNTIMES, "openvino[onnx,batchwise]"])
@@ -126,6 +143,8 @@ def test_describe_reports_versions_and_method(name: str) -> None:
     described = runtime(name).describe()
     assert described["onnx"] == onnx.__version__
     assert described["batch first"] == ("layout=1" if name.endswith(("reference", "batchwise]")) else TRANSPOSED)
+    if name.startswith("onnxruntime"):
+        assert described["graph optimizations"] == ("off" if name.endswith("[unoptimized]") else "default")
 
 
 TRANSPOSED = "Transpose nodes around the stack, as exporters write them"
