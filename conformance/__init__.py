@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conformance.verdict.problem import Problem
     from reference import PROFILES, Dialect
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "PROFILES",
     "Adapter",
