@@ -45,7 +45,7 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
 
 
 class OnnxRuntimeUnoptimized(OnnxRuntime):
-    """Drives ONNX Runtime with its graph optimizations off, as debuggers and exporters run models."""
+    """Drives ONNX Runtime with its graph optimizations off."""
 
     name = "onnxruntime[unoptimized]"
     optimized = False
