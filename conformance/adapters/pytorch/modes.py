@@ -52,9 +52,11 @@ class TorchLSTMScript(TorchLSTM):
         wrapper.lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
         if case.saved:
             file = io.BytesIO()
-            torch.jit.save(wrapper, file)
-            file.seek(0)
-            wrapper = torch.jit.load(file)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "`torch.jit.(save|load)` is", DeprecationWarning)
+                torch.jit.save(wrapper, file)
+                file.seek(0)
+                wrapper = torch.jit.load(file)
         return wrapper.lstm, wrapper
 
 

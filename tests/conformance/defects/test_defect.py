@@ -33,7 +33,16 @@ CASES: dict[str, dict[str, Any]] = {
     "zero": {"initial_state": "zero"},
     "unbatched": {"batch": "unbatched", "direction": "bidirectional"},
     "empty rows": {"lengths": (0, 5, 2)},
-}
+    "built": {"num_layers": 2, "built_seq_len": 2, "built_batch": 2, "saved": True, "memory": "strided"},
+    "one given state": {"initial_state": "h_0-given"},
+    "earlier calls": {
+        "num_layers": 2, "dropout": 0.5, "mode": "train", "initial_state": "omitted",
+        "earlier_calls": ("shorter", "fewer-rows", "other-mode", "other-weights"),
+    },
+    "rows alone": {"initial_state": "omitted", "batching": "alone"},
+    "broadcast": {"memory": "expanded", "batching": "permuted"},
+    "aliased": {"memory": "aliased"},
+}  # fmt: skip
 NO_DEFECT = Defect(id="none", what="")
 BACKWARD = {"cotangents", "gradients", "backward_masks", "saved"}
 NOT_DIFFERENTIATED = {*BACKWARD, "gradients_as_read", "results", "cell", "cells", "mask", "lift"}
@@ -138,13 +147,14 @@ def directional_derivative(defect: Defect, problem: Problem, towards: Mapping[st
     return (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
 
 
-NOT_SMOOTH = {"dropout-of-all-is-nan", *(defect.id for defect in precision.DEFECTS)}
+# The weights of an earlier call are a copy, with gradients of its own.
+NOT_DERIVATIVES = {"dropout-of-all-is-nan", "weights-of-earlier-call", *(defect.id for defect in precision.DEFECTS)}
 # These need cases with options, see ``test_option_defects``, with NaN, or with larger sizes, see ``test_thresholds``.
 TESTED_ELSEWHERE = {defect.id for defect in (*OPTION_DEFECTS, *nan.DEFECTS, *thresholds.DEFECTS)}
 DIFFERENTIATED = [
     defect
     for defect in CATALOGUE
-    if not fields_set_in(defect) & NOT_DIFFERENTIATED and defect.id not in NOT_SMOOTH | TESTED_ELSEWHERE
+    if not fields_set_in(defect) & NOT_DIFFERENTIATED and defect.id not in NOT_DERIVATIVES | TESTED_ELSEWHERE
 ]
 
 

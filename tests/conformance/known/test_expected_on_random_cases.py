@@ -101,6 +101,8 @@ def simulate(matched: Matched, shown: Sequence[Divergence]) -> JudgedSolution | 
         solution = {name: np.array(array, np.float64) for name, array in solve(defect, problem, dialect).items()}
     for entry in shown:
         for name in trial.concerned(entry) if not (entry.defects or entry.profile) else ():
+            if entry.error_ratio and not np.isfinite(solution[name].flat[0]):
+                continue  # Rounding does not remove NaN.
             limit = (entry.error_ratio or np.inf) / 2 * matched.correct.expectation.budget[name].flat[0]
             deviation = np.nan if entry.nan else min(limit, 1.0 + _size(solution[name]))
             solution[name].flat[0] = np.nan_to_num(solution[name].flat[0]) + deviation
@@ -201,9 +203,9 @@ def _expected_of(name: str, drawn: Case) -> tuple[str, list[Divergence], Case]:
 
 
 def _version(entry: Divergence, package: str) -> str:
-    """Returns a version in an entry's range."""
+    """Returns the newest version in an entry's range; the version that fixed the divergence if there is one."""
     del package
-    return next(item.version for item in SpecifierSet(entry.versions) if item.operator in ("<=", "=="))
+    return next(item.version for item in SpecifierSet(entry.versions) if item.operator in ("<=", "==", "<"))
 
 
 def _dialect(name: str, case: Case) -> Dialect:
