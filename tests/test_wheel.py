@@ -59,6 +59,12 @@ def test_the_wheel_works_without_the_clone(wheel: Path, home: Path, words: list[
     assert expected in run(wheel, home, *words)
 
 
+def test_the_wheel_holds_vectors_that_agree_with_its_reference(wheel: Path, home: Path) -> None:
+    vectors = wheel / "conformance" / "_data" / "vectors"
+    assert "8 vectors" in run(wheel, home, CLI, "vectors", "check", str(vectors / "core.json"))
+    assert {path.suffix for path in (vectors / "runners").iterdir()} >= {".c", ".rs", ".java"}
+
+
 def test_the_modules_come_from_the_wheel(wheel: Path, home: Path) -> None:
     file = home / "where.py"
     file.write_text("import conformance, reference\nprint(conformance.__file__, reference.__file__, sep='\\n')\n")
