@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.arguments import make_parser
+from conformance.system import resident_memory
 
 IMPLEMENTATIONS = {
     "torch.nn.LSTM": "conformance.adapters.pytorch.lstm:TorchLSTM",
@@ -26,8 +27,7 @@ IMPLEMENTATIONS = {
 
 def resident() -> float:
     """Returns the resident memory of this process in MiB."""
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - a pseudo-file that is read often
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return resident_memory(os.getpid()) / 2**20
 
 
 def random_configuration(draw: random.Random) -> dict[str, Any]:

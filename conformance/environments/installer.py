@@ -121,7 +121,7 @@ def call_pip(arguments: Sequence[str]) -> str:
 
 @cache
 def uv_options() -> tuple[str, ...]:
-    """Returns options that make uv choose as pip does: no prereleases that nobody named, and the places of pip.
+    """Returns options that make uv choose as pip does: no prereleases unless named, and pip's package indexes.
 
     Without pip, uv's own configuration says where packages come from.
     """

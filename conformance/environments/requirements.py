@@ -122,7 +122,7 @@ def named(texts: Sequence[str]) -> tuple[Requirement, ...]:
 
 
 def _default(module: str) -> str:
-    """Returns the requirement of a module that nobody named: that of its extra."""
+    """Returns the requirement of a module that the user did not name: that of its extra."""
     text = REQUIREMENTS.get(module, module.replace("_", "-"))
     if sys.platform == "linux" and module in _ON_LINUX:
         return _ON_LINUX[module] + str(Requirement(text).specifier)

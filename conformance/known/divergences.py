@@ -52,7 +52,7 @@ class Divergence(BaseModel):
     """Range of affected versions, such as `>=3.0,<3.16`."""
     since: Literal["first affected", "oldest tested"] | None = None
     """What the lower end of `versions` is: the first affected release, or the oldest one that runs here and is affected
-    already. Unset if nobody searched."""
+    already. Unset if no earlier release was tested."""
     history: str = ""
     """What other releases do, such as a regression that was fixed in between."""
     cases: dict[str, Any] = Field(default_factory=dict)

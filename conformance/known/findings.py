@@ -33,7 +33,8 @@ compares them with the prediction, within the rounding budget. Otherwise these t
 value.
 
 `affected` is the range of versions in which the deviation was found. *The oldest release tested* is the oldest one that
-the suite can run here. *Or earlier* means that nobody searched. [Releases](releases.md) describes the search.
+the suite can run here. *Or earlier* means that no earlier release was tested. [Releases](releases.md) describes the
+search.
 
 Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package.
 

@@ -30,7 +30,7 @@ def build_file(name: str, cases: Sequence[Case], masks: Sequence[int], oracle: O
     Args:
         name: name of the set.
         cases: cases to include. Each detects a defect.
-        masks: bit masks of the defects that the cases detect. Bit n stands for defect n of ``REQUIRED``.
+        masks: bit masks of the defects that the cases detect. Bit n refers to defect n of ``REQUIRED``.
         oracle: source of the expected results.
 
     Raises:

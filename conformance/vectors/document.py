@@ -18,7 +18,7 @@ class Tensor(_Strict):
 
     Attributes:
         shape: shape.
-        data: elements in row-major order; None stands for NaN.
+        data: elements in row-major order; None represents NaN.
     """
 
     shape: tuple[int, ...]
@@ -58,7 +58,7 @@ class Mistake(_Strict):
 
 
 class Probe(_Strict):
-    """An element whose value tells mistakes apart.
+    """An element whose value distinguishes mistakes.
 
     Attributes:
         tensor: name of the tensor in ``expected``.
@@ -83,7 +83,7 @@ class Vector(_Strict):
         features: options beyond one plain forward layer, and the dtype; see ``conformance.cases.features``.
         flags: ids of the most distinctive mistakes that the vector detects: those that the fewest vectors detect.
         detects: a character for each mistake of the file, ``1`` if the vector detects it, else ``0``.
-        probe: an element whose value tells the mistakes apart.
+        probe: an element whose value distinguishes the mistakes.
         options: options of the case.
         given: parameters, input, initial state, lengths or mask, dropout masks and cotangents.
         expected: results and gradients.
@@ -125,7 +125,7 @@ class VectorFile(_Strict):
         format: name of the format.
         version: version of the format.
         name: name of the set.
-        mistakes: mistakes that the vectors detect. Character n of ``Vector.detects`` stands for mistake n.
+        mistakes: mistakes that the vectors detect. Character n of ``Vector.detects`` refers to mistake n.
         vectors: the vectors.
     """
 

@@ -1,4 +1,4 @@
-"""The element of a vector's results that best tells mistakes apart, and its value under each mistake."""
+"""The element of a vector's results that best distinguishes mistakes, and its value under each mistake."""
 
 from collections.abc import Sequence
 

@@ -75,7 +75,7 @@ def _recognize(reading: Reading, trial: Trial) -> Activation | None:
 
 @dataclass(frozen=True)
 class _Scope:
-    """Layers and directions. None stands for all of them."""
+    """Layers and directions; None for all of them."""
 
     layer: int | None = None
     direction: int | None = None
