@@ -98,7 +98,7 @@ def draw(measured: Mapping[str, Ratios]) -> str:
 
 
 def _x(ratio: float) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * ratio / BINS[-1]
+    return _LEFT + (_RIGHT - _LEFT) * ratio / float(BINS[-1])
 
 
 def _panel(name: str, ratios: Ratios, top: float) -> Iterator[str]:

@@ -95,7 +95,7 @@ def draw(lines: Sequence[Line]) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="page" width="640" viewBox="0 0 {width} {height}"',
-            '  role="img" aria-label="A terminal: torch.nn.LSTM conforms. Another LSTM fails, and the suite explains why.">',
+            '  role="img" aria-label="A terminal: torch.nn.LSTM conforms. Another LSTM fails with an explanation.">',
             f"<style>\n{_STYLE}@media (prefers-reduced-motion: no-preference) {{",
             f"  .screen {{ animation: lines {total:.1f}s step-end infinite; }}\n}}",
             "@keyframes lines {",
@@ -122,8 +122,8 @@ def _run(command: str, folder: Path) -> Iterator[tuple[Text, float]]:
     with subprocess.Popen(
         command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     ) as running:
-        assert running.stdout
-        for line in running.stdout:
+        assert shell.stdout
+        for line in shell.stdout:
             text = Text.from_ansi(line.rstrip())
             for part in text.divide(range(COLUMNS, len(text), COLUMNS)):
                 yield part, time.perf_counter()
