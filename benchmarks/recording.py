@@ -121,7 +121,7 @@ def _run(command: str, folder: Path) -> Iterator[tuple[Text, float]]:
     environment = {**os.environ, **terminal, "PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(
         command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-    ) as running:
+    ) as shell:
         assert shell.stdout
         for line in shell.stdout:
             text = Text.from_ansi(line.rstrip())
