@@ -119,9 +119,7 @@ def _run(command: str, folder: Path) -> Iterator[tuple[Text, float]]:
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     terminal = {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "PATH": search}
     environment = {**os.environ, **terminal, "PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen(
-        command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-    ) as shell:
+    with subprocess.Popen(command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as shell:
         assert shell.stdout
         for line in shell.stdout:
             text = Text.from_ansi(line.rstrip())
