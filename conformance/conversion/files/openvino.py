@@ -29,14 +29,16 @@ def read(path: Path) -> Contents:
     tensors: dict[str, Array] = {}
     options: dict[str, Mapping[str, Any]] = {}
     with parsing("OpenVINO"):
-        for operator in _operators(openvino.Core().read_model(path)):
+        for operator, inputs in _operators(openvino.Core().read_model(path)):
             name, given = operator.get_friendly_name(), operator.get_attributes()
             name = f"{name}_{len(options)}" if name in options else name
             if given.get("weights_format", "fico") != "fico":
                 raise UserError(f"{name}: weights_format is {given['weights_format']}, expected fico")
             start = _WEIGHTS[operator.get_type_name()]
+            if operator.get_input_size() > start + len("WRB"):
+                raise UserError(f"{name} has peepholes, as operators of opset 1 can. They are not read")
             for position, array in enumerate("WRB", start):
-                value = _constant(openvino, f"{name}/{array}", operator.input_value(position))
+                value = _constant(f"{name}/{array}", operator.input_value(position), inputs)
                 tensors[f"{name}/{array}"] = value if start == _WEIGHTS["LSTMSequence"] else value[None]
             for key in ("alpha", "beta"):
                 given[f"activation_{key}"] = given.get(f"activations_{key}", ())
@@ -70,7 +72,7 @@ def write(lstms: Sequence[Lstm], path: Path) -> None:
     sequence = given = ops.parameter([-1, -1, model.input_size], dtype, "input")
     rows, steps = (ops.gather(ops.shape_of(given), vector(axis), vector(0)) for axis in (0, 1))
     lengths = ops.convert(ops.broadcast(steps, rows), "i32")
-    outputs = {}
+    outputs: dict[str, Any] = {}
     for layer, hidden in enumerate(model.hidden_sizes):
         name = FRAMEWORKS["openvino"].unit(lstm, layer)
         zeros = ops.broadcast(ops.constant(dtype.type(0)), ops.concat([rows, vector(model.num_directions, hidden)], 0))
@@ -86,31 +88,32 @@ def write(lstms: Sequence[Lstm], path: Path) -> None:
     openvino.serialize(openvino.Model(list(outputs.values()), [given], "lstm"), path, path.with_suffix(".bin"))
 
 
-def _operators(model: Any) -> Iterator[Any]:
-    """Yields the LSTMs of a model and of the models within its operators."""
+def _operators(model: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """Yields the LSTMs of a model and of the models within its operators, each with the inputs of its model."""
     for operator in model.get_ordered_ops():
         if operator.get_type_name() in _WEIGHTS:
-            yield operator
+            yield operator, model.get_parameters()
         elif operator.get_type_name() in ("TensorIterator", "Loop"):
             yield from _operators(operator.get_function())
 
 
-def _constant(openvino: Any, name: str, output: Any) -> Array:
+def _constant(name: str, output: Any, inputs: list[Any]) -> Array:
     """Returns the value of an output that does not depend on the model's inputs.
 
     Raises:
         UserError: it does.
     """
-    import openvino.passes
+    import openvino
+    from openvino import passes
 
     node = output.get_node()
     if node.get_type_name() == "Convert":  # Weights that are stored as float16.
-        stored = _constant(openvino, name, node.input_value(0))
+        stored = _constant(name, node.input_value(0), inputs)
         return stored.astype(node.get_output_element_type(0).to_dtype())
     if node.get_type_name() != "Constant":
-        model = openvino.Model([output], [])
-        manager = openvino.passes.Manager()
-        manager.register_pass(openvino.passes.ConstantFolding())
+        model = openvino.Model([output], inputs)
+        manager = passes.Manager()
+        manager.register_pass(passes.ConstantFolding())
         manager.run_passes(model)
         node = model.get_results()[0].input_value(0).get_node()
     if node.get_type_name() != "Constant":

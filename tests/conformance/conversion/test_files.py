@@ -12,10 +12,12 @@ import pytest
 
 from conformance.conversion.convert import convert_one
 from conformance.conversion.files import formats, keras
+from conformance.conversion.find import with_options
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Lstm
 from conformance.errors import MISSING, UserError
 from reference import Model
+from reference.model import Direction
 from tests.conformance.conversion.samples import FOLDER, draw, load
 
 H5PY = pytest.importorskip("h5py")
@@ -23,7 +25,7 @@ H5PY = pytest.importorskip("h5py")
 
 def write(path: Path, lstms: list[Lstm], framework: str) -> Path:
     tensors = {name: array for lstm in lstms for name, array in FRAMEWORKS[framework].pack(lstm).items()}
-    path.write_bytes(formats.encode(path, tensors, lstms))
+    formats.store(path, formats.encode(path, tensors, lstms))
     return path
 
 
@@ -279,6 +281,21 @@ def test_options_of_keras_layers(version: str, config: dict[str, object], expect
     }
     model = {"class_name": "Sequential", "config": {"layers": [inner]}}
     assert keras.options(model, version) == {"top": expected}
+
+
+@pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+def test_a_keras_model_records_the_options_of_its_layers(direction: Direction, tmp_path: Path) -> None:
+    options = {"activations": ("hard_sigmoid_6", "relu", "relu")}
+    lstm = Lstm("top", draw(Model(3, (2,), direction)).parameters, options)
+    path = write(tmp_path / "a.keras", [lstm], "keras")
+    contents = formats.read(path)
+    [found] = with_options(FRAMEWORKS["keras"].find(contents.tensors), contents.options)
+    after = convert_one(lstm, FRAMEWORKS["keras"]).after
+    assert (found.name, found.options, found.model) == ("top", options, after.model)
+    if direction == "reverse":
+        deep = Lstm("top", draw(Model(3, (2, 2), direction)).parameters)
+        with pytest.raises(UserError, match=r"output of a reverse layer in reverse order. Write .weights.h5"):
+            write(path, [deep], "keras")
 
 
 def test_the_order_of_the_output_of_a_backward_layer_is_noted() -> None:
