@@ -15,6 +15,7 @@ from conformance.defects.experiment.history import dependence, unrepeatable
 from conformance.defects.experiment.inputs import Response, respond
 from conformance.defects.experiment.probes import DRIVEN, DTYPES, PROBES, variants
 from conformance.defects.experiment.rule import Rule
+from conformance.defects.experiment.sizes import generalize
 from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
 from conformance.defects.experiment.verify import DRAWS, choose, is_verified, verify
 from conformance.verdict.oracle import RejectedCaseError
@@ -201,7 +202,8 @@ def _explain_failures(
             tried.append(name)
         rules = explain(trial, lambda name=name: responses(name), [*explanations.values()], min(left, MAX_CPU_SECONDS))  # type: ignore[misc]
         if rules:
-            explanations[name] = rules
+            known = rules in explanations.values()
+            explanations[name] = rules if known else generalize(subject, trial, rules)
     chosen = choose(failing, explanations)
     verified = {name: found for name, rules in chosen.items() if (found := verify(subject, failing[name], rules))}
     merged: dict[tuple[object, ...], tuple[Rule, Finding]] = {}

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.defects.experiment.blocks import axes, read_kinds, values
+from conformance.defects.experiment.blocks import axes, read_kinds
 from conformance.defects.experiment.move import Move
-from conformance.defects.experiment.rule import Rule, Scope
+from conformance.defects.experiment.places import Scope, simple_scopes
+from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Trial
 
 _STEP = 1e-4
@@ -29,10 +30,7 @@ def scaling_rules(trial: Trial, predict: Predict) -> Iterator[Rule]:
     """
     case = trial.case
     for kind in read_kinds(case):
-        single: list[Scope] = [
-            ((axis, value),) for axis in axes(kind) if len(values(axis, case)) > 1 for value in values(axis, case)
-        ]
-        for scope in ((), *single):
+        for scope in simple_scopes(axes(kind), case):
             factor = _fit(trial, kind, scope, predict)
             if factor is not None:
                 yield _scaling(kind, scope, factor)

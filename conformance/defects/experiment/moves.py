@@ -16,7 +16,6 @@ from conformance.defects.experiment.blocks import (
     values,
 )
 from conformance.defects.experiment.move import Move, Terms, memory_orders
-from conformance.verdict.problem import valid_steps
 
 ZEROS = "as zeros"
 _LETTERS = "ifgo"
@@ -31,8 +30,6 @@ def moves(kind: str, case: Case) -> Iterator[Move]:
             yield from _MOVES_OF_AXIS[axis](case)
     if "gate" in axes(kind):
         yield from _gates(is_read=kind == bare_kind(kind))
-    if "step" in axes(kind) and case.lengths is not None:
-        yield Move("as zeros in the padding", _zeros_in_padding)
     yield from _kinds(kind)
     yield from memory_orders(kind)
     yield from _factors()
@@ -125,12 +122,6 @@ def _gates(is_read: bool) -> Iterator[Move]:
                 f"as if the gates were in the order {letters}" if is_read else f"with the gates in the order {letters}"
             )
             yield _to("gate", words, _ordered("gate", order))
-
-
-def _zeros_in_padding(block: Block, case: Case) -> Terms | None:
-    lengths = valid_steps(case)
-    is_valid = lengths is None or (block.step or 0) < lengths[block.row or 0]
-    return None if is_valid else ()
 
 
 _MOVES_OF_AXIS: dict[str, Callable[[Case], Iterator[Move]]] = {

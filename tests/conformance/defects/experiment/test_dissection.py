@@ -125,7 +125,7 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
         ),
         (
             Altered("some-units", after=broken.scale_units_of_c_n),
-            "returns c_n in units 1, 3 multiplied by 1.25" + CORRECT,
+            "returns c_n in odd units multiplied by 1.25" + CORRECT,
         ),
         (Altered("factor", broken.scale_c_0), "reads c_0 multiplied by 0.7" + FOLLOW),
         (Altered("unit", broken.one_unit_of_h_n_cotangent), "reads the cotangents of h_n from unit 0"),
@@ -163,7 +163,7 @@ def test_padding_that_is_read_but_not_returned_is_found() -> None:
     adapter = Altered("padding", broken.ignore_lengths, broken.zeros_in_padding, refuses=no_gradients)
     assert verified(adapter, ("one layer", "lengths", LENGTHS)) == {
         "reads lengths as T in every row": ("lengths", LENGTHS),
-        "returns output as zeros in the padding": ("lengths", LENGTHS),
+        "returns output of the padding as zeros": ("lengths", LENGTHS),
     }
 
 
