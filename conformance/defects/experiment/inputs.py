@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -94,20 +94,6 @@ def read_rules(case: Case) -> Iterator[Rule]:
     yield from _rules_about_units("reads", read_kinds(case), case)
 
 
-def pairs_of_read_rules(case: Case, responses: Sequence[Response]) -> Iterator[tuple[Rule, Rule]]:
-    """Yields pairs of ways in which two kinds of tensors may be read wrongly, as the responses suggest."""
-    wrong = [each.block for each in responses if each.is_wrong and not each.is_cotangent]
-    silent = {each.block for each in responses if each.is_silent}
-    suggested: list[list[Rule]] = []
-    for kind in read_kinds(case):
-        found = [block for block in wrong if block.kind == kind]
-        scopes = scopes_of([block for block in found if block in silent] or found, case)
-        rules = [Rule("reads", (kind,), move, scope) for scope in scopes for move in moves(kind, case)]
-        suggested.append([rule for rule in rules if rule.applies_to(case)])
-    for one, other in combinations([rules for rules in suggested if rules], 2):
-        yield from product(one, other)
-
-
 def cotangent_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
     """Yields the ways in which cotangents may be read wrongly, as the responses suggest."""
     yield from _rules("cotangents", RESULTS, case, [each for each in responses if each.is_cotangent])
@@ -164,11 +150,13 @@ def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Res
 
 
 def _rules_about_units(role: Role, kinds: Sequence[str], case: Case) -> Iterator[Rule]:
-    """Yields rules about the units within all blocks of one kind."""
+    """Yields rules about the units within all blocks of some kinds."""
+    for group in _groups(kinds):
+        counts = {next(blocks(kind, case)).width(case)[0] for kind in group}
+        yield from (Rule(role, group, move) for move in unit_moves(min(counts)) if len(counts) == 1)
+    ignored = Move(ZEROS, lambda *_: ())
     for kind in kinds:
         count = next(blocks(kind, case)).width(case)[0]
-        yield from (Rule(role, (kind,), move) for move in unit_moves(count))
-        ignored = Move(ZEROS, lambda *_: ())
         yield from (Rule(role, (kind,), ignored, (Place(UNIT, "is", unit),)) for unit in range(count))
 
 

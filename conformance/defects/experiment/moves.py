@@ -19,6 +19,8 @@ from conformance.defects.experiment.move import Move, Terms, memory_orders
 
 ZEROS = "as zeros"
 _LETTERS = "ifgo"
+_SAME_FACTOR = 1e-6
+"""Relative difference below which two factors are the same."""
 _STATE_PAIRS = {"h_0": "c_0", "c_0": "h_0", "h_n": "c_n", "c_n": "h_n"}
 
 
@@ -159,16 +161,33 @@ def _from_output(block: Block, case: Case, step: int) -> Terms | None:
     return ((Block("output", direction=block.direction, row=block.row, step=step), 1.0),)
 
 
+_FACTORS: dict[str, Callable[[Case], float]] = {
+    "-1": lambda _: -1.0,
+    "2": lambda _: 2.0,
+    "1/2": lambda _: 0.5,
+    "1/B": lambda case: 1 / (case.rows or 1),
+    "1/T": lambda case: 1 / case.seq_len,
+    "1/(T·B)": lambda case: 1 / (case.seq_len * (case.rows or 1)),
+    "B": lambda case: float(case.rows or 1),
+    "T": lambda case: float(case.seq_len),
+}
+
+
 def _factors() -> Iterator[Move]:
-    factors: dict[str, Callable[[Case], float]] = {
-        "-1": lambda _: -1.0,
-        "2": lambda _: 2.0,
-        "1/2": lambda _: 0.5,
-        "1/B": lambda case: 1 / (case.rows or 1),
-        "1/T": lambda case: 1 / case.seq_len,
-        "1/(T·B)": lambda case: 1 / (case.seq_len * (case.rows or 1)),
-        "B": lambda case: float(case.rows or 1),
-        "T": lambda case: float(case.seq_len),
-    }
-    for name, factor in factors.items():
-        yield Move(f"multiplied by {name}", lambda block, case, by=factor: ((block, by(case)),))  # type: ignore[misc]
+    for name, factor in _FACTORS.items():
+        yield _multiplication(name, factor)
+
+
+def multiplication(value: float, case: Case) -> Move:
+    """Returns the move that multiplies by a fitted value, which is given to six digits if it has no simple name."""
+    if abs(value) < _SAME_FACTOR:
+        return Move(ZEROS, lambda *_: ())
+    for name, factor in _FACTORS.items():
+        if abs(factor(case) - value) <= _SAME_FACTOR * abs(value):
+            return _multiplication(name, factor)
+    rounded = float(f"{value:.6g}")
+    return _multiplication(f"{rounded:.6g}", lambda _: rounded)
+
+
+def _multiplication(name: str, factor: Callable[[Case], float]) -> Move:
+    return Move(f"multiplied by {name}", lambda block, case: ((block, factor(case)),))

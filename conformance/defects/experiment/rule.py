@@ -119,7 +119,9 @@ def is_present(kind: str, case: Case) -> bool:
     bare = kind.removeprefix("grad.")
     if bare != kind and "gradients" not in case.check:
         return False
-    return (case.bias or not bare.startswith("bias")) and (case.gives_state or bare not in ("h_0", "c_0"))
+    if bare in ("h_0", "c_0"):
+        return bare in case.given_states
+    return case.bias or not bare.startswith("bias")
 
 
 def length_rules() -> Iterator[Rule]:
