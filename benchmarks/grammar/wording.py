@@ -141,7 +141,7 @@ _CURVES: dict[str, Callable[[Any], tuple[str, Any]]] = {
     r"a hard sigmoid, 1/6 z \+ 0.5 .*": lambda _: ("hard_sigmoid_6", None),
     r"(relu|softsign)": lambda m: (m[1], None),
 }
-_ROUNDED = {"the cell state": "c", "the hidden state": "h", "the activations": "gates", "the input": "input"}
+_ROUNDED = {"the cell state": "c", "the hidden state": "h", "the gates": "gates", "the input": "input"}
 _BITS = {"float32": 24, "float16 or TF32 (11 bits)": 11, "float16": 11, "bfloat16": 8}
 
 
