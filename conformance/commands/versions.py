@@ -101,6 +101,7 @@ def _run(
     for text in [*changes(table)] or ["none between these releases"]:
         console.print(Text(wrapped(text, "  ", console.width)))
     run.print_files(request, written)
+    print(f"releases: {written.page}#/releases")
     return written.code
 
 
