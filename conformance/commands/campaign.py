@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from conformance.adapters import installed
 from conformance.campaign import journal, state
 from conformance.campaign.campaign import Campaign, Outcome, Settings
 from conformance.campaign.draw import Drawer
-from conformance.campaign.groups import Groups
+from conformance.campaign.groups import Groups, note_of
 from conformance.campaign.journal import Drawn, Tally
 from conformance.commands.cli import INTERRUPTED
 from conformance.errors import MISSING, UserError
@@ -81,7 +82,7 @@ class _Command:
         """Runs the campaign, or continues it, and returns the exit code."""
         before = state.State.load(self._folder) if self._args.resume else state.State()
         before.restore(self._drawers)
-        groups = Groups(self._folder, before.groups)
+        groups = Groups(self._folder, before.groups, self._specs)
         header = self._header()
         with ResultsFile(self._results, header, self._args.resume) as file:
             for drawn in journal.read(self._results):
@@ -91,8 +92,8 @@ class _Command:
             groups.recount(file.done)
             self._statuses.update(counts(file.done))
             runner = Runner(Oracle(None), known.shipped())
-            campaign = Campaign(runner, self._settings, groups, self._drawers, self._tallies, self._specs)
-            interrupted = self._run(campaign, file)
+            campaign = Campaign(runner, self._settings, self._drawers, self._tallies, groups.signatures)
+            interrupted = self._run(campaign, groups, file)
             state.save(self._folder, self._drawers, groups)
             if not interrupted:
                 total = sum(self._seconds.values(), Counter[str]())
@@ -119,28 +120,33 @@ class _Command:
             specs=self._specs,
         ).stamped()
 
-    def _run(self, campaign: Campaign, file: ResultsFile) -> bool:
+    def _run(self, campaign: Campaign, groups: Groups, file: ResultsFile) -> bool:
         """Runs the campaign and writes its results. Returns whether the user interrupted it."""
         plan = [(adapter, ()) for adapter in self._adapters]
         saved = shown = time.monotonic()
         with contextlib.closing(pool.run(campaign, plan, self._jobs)) as outcomes:
             try:
                 for outcome in outcomes:
-                    self._write(outcome, campaign, file)
+                    self._write(outcome, campaign, groups, file)
                     now = time.monotonic()
-                    if outcome.group or now - saved > SAVING_SECONDS:
-                        state.save(self._folder, self._drawers, campaign.groups)
+                    if outcome.signature or now - saved > SAVING_SECONDS:
+                        state.save(self._folder, self._drawers, groups)
                         saved = now
                     if now - shown > PROGRESS_SECONDS:
-                        self._show_progress(outcome)
+                        self._show_progress(outcome.result.implementation)
                         shown = now
             except KeyboardInterrupt:
                 return True
         return False
 
-    def _write(self, outcome: Outcome, campaign: Campaign, file: ResultsFile) -> None:
+    def _write(self, outcome: Outcome, campaign: Campaign, groups: Groups, file: ResultsFile) -> None:
         result = outcome.result
         name = result.implementation
+        if outcome.signature:
+            group = groups.count(name, outcome.signature, outcome.minimal)
+            result = replace(result, notes=(*result.notes, note_of(group)))
+            if group.count == 1:
+                self._print(f"{name}: {group.what}\n  {self._folder / group.file}", style="bold red")
         self._seconds[name].update(result.seconds)
         if description := campaign.quick.descriptions.get(name):
             file.describe(name, description)
@@ -151,14 +157,12 @@ class _Command:
         drawn = Drawn.of(outcome.number, result)
         file.note(journal.KIND, vars(drawn))
         self._tallies[name].add(drawn)
-        if outcome.group and outcome.group.count == 1:
-            self._print(f"{name}: {outcome.group.what}\n  {self._folder / outcome.group.file}", style="bold red")
 
-    def _show_progress(self, last: Outcome) -> None:
-        name = last.result.implementation
+    def _show_progress(self, name: str) -> None:
         cases = sum(tally.cases for tally in self._tallies.values())
         deviations = sum(tally.deviations for tally in self._tallies.values())
-        pairs = f"{len(last.drawer.seen):,} of {last.drawer.feasible:,} pairs"
+        drawer = self._drawers[name]
+        pairs = f"{len(drawer.seen):,} of {drawer.feasible:,} pairs"
         rate = (cases - self._resumed.total()) / max(1.0, time.monotonic() - self._began)
         self._print(f"{cases:,} cases ({rate:.1f}/s), {deviations:,} deviations; {name}: {pairs}", style="dim")
 
