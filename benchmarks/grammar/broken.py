@@ -213,7 +213,7 @@ class _Run:
     # ----------------------------------------------------------------------- earlier calls
 
     def _remembered(self, read: Arrays) -> Arrays:
-        """Replaces what is read by what earlier calls left."""
+        """Replaces arrays by those that an earlier call read or returned, if the mistake is to remember them."""
         for mistake in self._of("history"):
             if mistake.change.verb == "first-call":
                 for name in read:
