@@ -95,6 +95,12 @@ class Campaign:
         for adapter, _ in plan:
             yield from self._run(adapter)
 
+    def remember(self, outcome: Outcome) -> None:
+        """Adds the signatures of an outcome to the known ones."""
+        if outcome.signature:
+            signatures = self.known.setdefault(outcome.result.implementation, set())
+            signatures |= {outcome.signature, outcome.minimal.signature if outcome.minimal else outcome.signature}
+
     def _run(self, adapter: Adapter) -> Iterator[Outcome]:
         drawer = self.drawers[adapter.name]
         drawer.accepts = lambda case: _supports(adapter, case)
@@ -117,7 +123,7 @@ class Campaign:
             outcome = Outcome(number - 1, self.quick.check(case, adapter))
             if outcome.result.deviates:
                 outcome = self._investigated(case, outcome, adapter, history)
-                self._remember(outcome)
+                self.remember(outcome)
                 _restart(adapter)
                 history.clear()
             else:
@@ -128,12 +134,6 @@ class Campaign:
 
     def _is_known(self, implementation: str, signature: str) -> bool:
         return signature in self.known.get(implementation, ())
-
-    def _remember(self, outcome: Outcome) -> None:
-        signatures = self.known.setdefault(outcome.result.implementation, set())
-        signatures.add(outcome.signature)
-        if outcome.minimal:
-            signatures.add(outcome.minimal.signature)
 
     def _investigated(self, case: Case, first: Outcome, adapter: Adapter, history: Sequence[Case]) -> Outcome:
         """Returns the outcome of a deviating case in a fresh process."""

@@ -91,6 +91,11 @@ class Drawer:
             self.refused.add(wanted)
         return None
 
+    def merge(self, seen: Set[int], refused: Set[int]) -> None:
+        """Adds the pairs that occurred, or did not, in cases that another drawer has drawn."""
+        self.seen |= seen
+        self.refused = (self.refused | refused) - self.seen
+
     @property
     def feasible(self) -> int:
         """Number of pairs that can occur, as far as is known."""

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from conformance.campaign.draw import Drawer
 from conformance.campaign.groups import Groups, note_of
 from conformance.campaign.journal import Drawn, Tally
 from conformance.commands.cli import INTERRUPTED
-from conformance.errors import MISSING, UserError
+from conformance.commands.dask import Place, find_place
+from conformance.errors import UserError
 from conformance.known import divergences as known
 from conformance.reports.explain import printable
 from conformance.results.footer import Footer
@@ -47,27 +48,29 @@ def execute(args: argparse.Namespace) -> int:
     """Runs the campaign and prints its groups of deviations."""
     limits = Limits(request=args.timeout, memory=args.memory_limit)
     loaded = implementations.load_all(args.implementations, isolated=True, limits=limits)
-    usable, absent = implementations.split(loaded)
-    adapters = [adapter for adapter in usable if isinstance(adapter, WorkerAdapter)]
-    if absent and (args.implementations or not adapters):
-        raise UserError("\n".join(absent.values()), MISSING)
-    specs = {
-        adapter.name: name
-        for adapter, name in zip(adapters, args.implementations, strict=False)
-        if adapter.name != name
-    }
-    return _Command(args, adapters, specs).execute()
+    with find_place(args, loaded, limits, False, print) as place:
+        adapters = [adapter for adapter in place.adapters if isinstance(adapter, WorkerAdapter)]
+        specs = {
+            adapter.name: name
+            for adapter, name in zip(adapters, args.implementations, strict=False)
+            if adapter.name != name
+        }
+        return _Command(args, place, adapters, specs).execute()
 
 
 class _Command:
-    def __init__(self, args: argparse.Namespace, adapters: Sequence[WorkerAdapter], specs: Mapping[str, str]) -> None:
+    def __init__(
+        self, args: argparse.Namespace, place: Place, adapters: Sequence[WorkerAdapter], specs: Mapping[str, str]
+    ) -> None:
         self._args = args
+        self._place = place
         self._adapters = adapters
         self._specs = specs
         self._folder: Path = args.output
         self._results = self._folder / "results.jsonl"
         self._jobs = min(args.jobs or threads.default_jobs(), len(adapters))
-        self._settings = _settings(args, share=self._jobs / len(adapters))
+        # A cluster runs all implementations at once.
+        self._settings = _settings(args, share=1.0 if place.cluster else self._jobs / len(adapters))
         self._drawers = {
             each.name: Drawer(args.seed, each.declared_features(), self._settings.max_seconds) for each in adapters
         }
@@ -118,13 +121,13 @@ class _Command:
             selection=shlex.join(words),
             controls=controls.run(None),
             specs=self._specs,
+            lacking=self._place.lacking,
         ).stamped()
 
     def _run(self, campaign: Campaign, groups: Groups, file: ResultsFile) -> bool:
         """Runs the campaign and writes its results. Returns whether the user interrupted it."""
-        plan = [(adapter, ()) for adapter in self._adapters]
         saved = shown = time.monotonic()
-        with contextlib.closing(pool.run(campaign, plan, self._jobs)) as outcomes:
+        with contextlib.closing(self._outcomes(campaign)) as outcomes:
             try:
                 for outcome in outcomes:
                     self._write(outcome, campaign, groups, file)
@@ -138,6 +141,14 @@ class _Command:
             except KeyboardInterrupt:
                 return True
         return False
+
+    def _outcomes(self, campaign: Campaign) -> Generator[Outcome, None, None]:
+        plan = [(adapter, ()) for adapter in self._adapters]
+        if self._place.cluster:
+            from conformance.campaign import batches
+
+            return batches.run(self._place.cluster, campaign, plan)
+        return pool.run(campaign, plan, self._jobs)
 
     def _write(self, outcome: Outcome, campaign: Campaign, groups: Groups, file: ResultsFile) -> None:
         result = outcome.result

@@ -27,6 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     text = "run the I-th of N parts; `conformance merge` combines their results"
     run.add_argument("--shard", type=options.shard, metavar="I/N", help=text)
     options.add_run(run)
+    options.add_dask(run)
 
     _add_history(command)
 
@@ -137,6 +138,7 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("conformance-campaign"), metavar="DIR", help=text)
     text = "implementations to run at once; default: all processors, if memory suffices"
     parser.add_argument("-j", dest="jobs", type=options.positive, metavar="N", help=text)
+    options.add_dask(parser)
     options.add_process_limits(parser)
 
 

@@ -177,6 +177,14 @@ def _absent(report: Report) -> Iterator[str]:
         yield "## Not installed, not run\n"
         rows = [[marked.code(name), marked.text(needs)] for name, needs in report.header.absent.items()]
         yield marked.table(["implementation", "requirement"], rows)
+    if report.header.lacking:
+        yield "## Workers without cases of some implementations\n"
+        rows = [
+            [marked.code(worker), marked.code(name), marked.text(reason)]
+            for worker, reasons in report.header.lacking.items()
+            for name, reason in reasons.items()
+        ]
+        yield marked.table(["worker", "implementation", "reason"], rows)
 
 
 def _listed(names: Sequence[str]) -> str:
