@@ -65,6 +65,7 @@ class NumberedBatch:
         numbers: the numbers.
         settings: settings of the campaign.
         features: features that the implementation declares; None if unknown.
+        options: options that vary, see ``Drawer``.
         known: signatures of deviations that have a minimal case.
     """
 
@@ -72,12 +73,13 @@ class NumberedBatch:
     numbers: range
     settings: Settings
     features: Set[str] | None
+    options: Set[str] | None
     known: Set[str]
 
     def run(self, adapter: WorkerAdapter) -> Done:
         """Runs the cases. Called on a worker of the cluster."""
         start, name = time.monotonic(), adapter.name
-        drawer = Drawer(self.settings.seed, self.features, self.settings.max_seconds)
+        drawer = Drawer(self.settings.seed, self.features, self.settings.max_seconds, self.options)
         campaign = Campaign(
             Runner(Oracle(None), known.shipped()),
             replace(self.settings, cases=None, seconds=None, end=self.numbers.stop),
@@ -127,7 +129,8 @@ class _Sequence:
         numbers = range(self.submitted, self.submitted + size)
         self.submitted = numbers.stop
         signatures = frozenset(self.campaign.known.get(self.name, ()))
-        return NumberedBatch(self.name, numbers, settings, self.campaign.drawers[self.name].features, signatures)
+        drawer = self.campaign.drawers[self.name]
+        return NumberedBatch(self.name, numbers, settings, drawer.features, drawer.options, signatures)
 
     def take(self, batch: NumberedBatch, done: Done) -> Iterator[Outcome]:
         """Yields the outcomes that are next."""

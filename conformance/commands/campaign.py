@@ -18,9 +18,11 @@ from conformance import threads
 from conformance.adapters import installed
 from conformance.campaign import journal, state
 from conformance.campaign.campaign import Campaign, Outcome, Settings
-from conformance.campaign.draw import Drawer
+from conformance.campaign.draw import Drawer, options_of
 from conformance.campaign.groups import Groups, note_of
 from conformance.campaign.journal import Drawn, Tally
+from conformance.cases.casefile import load_selected
+from conformance.cases.select import Selection
 from conformance.commands.cli import INTERRUPTED
 from conformance.commands.dask import Place, find_place
 from conformance.errors import UserError
@@ -71,8 +73,10 @@ class _Command:
         self._jobs = min(args.jobs or threads.default_jobs(), len(adapters))
         # A cluster runs all implementations at once.
         self._settings = _settings(args, share=1.0 if place.cluster else self._jobs / len(adapters))
+        options = _options(args.tags)
         self._drawers = {
-            each.name: Drawer(args.seed, each.declared_features(), self._settings.max_seconds) for each in adapters
+            each.name: Drawer(args.seed, each.declared_features(), self._settings.max_seconds, options)
+            for each in adapters
         }
         self._tallies = {each.name: Tally() for each in adapters}
         self._console = Console(highlight=False, soft_wrap=True)
@@ -115,6 +119,7 @@ class _Command:
     def _header(self) -> Header:
         args = self._args
         words = ["campaign", "--seed", str(args.seed), "--max-seconds", f"{args.max_seconds:g}", "--keep", args.keep]
+        words += [word for tag in args.tags for word in ("--tag", tag)]
         return Header(
             planned={adapter.name: 0 for adapter in self._adapters},
             packages={adapter.name: installed.versions(adapter) for adapter in self._adapters},
@@ -212,3 +217,17 @@ class _Command:
 def _settings(args: argparse.Namespace, share: float) -> Settings:
     minutes = args.minutes if args.minutes or args.cases else DEFAULT_MINUTES
     return Settings(args.seed, args.cases, minutes * 60 * share if minutes else None, args.max_seconds)
+
+
+def _options(tags: Sequence[str]) -> frozenset[str] | None:
+    """Returns the options that the shipped cases with some tags set; None without tags.
+
+    Raises:
+        UserError: no case has any of the tags.
+    """
+    if not tags:
+        return None
+    cases = Selection(tags=tuple(tags)).cases(load_selected([], tags))
+    if not cases:
+        raise UserError(f"no shipped case has the tag {' or '.join(tags)}. `conformance list` shows the cases.")
+    return options_of(cases)

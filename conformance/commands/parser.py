@@ -129,6 +129,8 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=options.positive, metavar="N", help="number of cases for each implementation")
     text = "seed of all cases; the same seed gives the same cases; default: %(default)s"
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    text = "vary only the options that the shipped cases with this tag set; may be repeated"
+    parser.add_argument("--tag", dest="tags", action="append", default=[], metavar="TAG", help=text)
     text = "CPU seconds that the reference and the budget of a case may take, as estimated; default: %(default)s"
     parser.add_argument("--max-seconds", type=options.amount, default=1.0, metavar="SECONDS", help=text)
     text = "rows to keep: all, or deviations, so that a file of a million cases stays small; default: %(default)s"

@@ -72,6 +72,9 @@ def _head(report: Report) -> Iterator[str]:
         yield f"**{marked.text(invalid_warning(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
+    for name, statuses in report.counted.items():
+        listed = ", ".join(f"{number:,} {status}" for status, number in statuses.items())
+        yield f"{marked.code(name)}: a campaign counted {listed} without keeping their rows.\n"
     if report.header.selection:
         yield f"Selection: {marked.code(report.header.selection)}\n"
 
@@ -133,7 +136,8 @@ def _deviations(report: Report) -> Iterator[str]:
             yield marked.table(["tensor", "error ratio", "deviation"], rows)
         if result.traceback:
             yield marked.block(result.traceback)
-        yield marked.block("\n".join(rerun_commands(result, specs.get(result.implementation, ""))))
+        commands = rerun_commands(result, specs.get(result.implementation, ""))
+        yield marked.block("\n".join(commands or result.notes))
     if len(deviations) > SHOWN_DEVIATIONS:
         yield f"and {len(deviations) - SHOWN_DEVIATIONS} more, see the results file.\n"
 

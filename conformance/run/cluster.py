@@ -158,7 +158,8 @@ class Cluster:
     @property
     def threads(self) -> int:
         """Number of batches that the workers run at once, at least 1."""
-        return max(1, sum(self._client.nthreads().values()))
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
 
     @property
     def pending(self) -> int:
