@@ -41,3 +41,8 @@ def test_lists_the_cases_that_changed() -> None:
         "1.9 → 1.10: 1 case, unsupported → deviates: a.yaml::b",
         "1.9 → 1.10: 1 case, deviates → conforms: a.yaml::c",
     ]
+
+
+def test_raising_and_a_wrong_result_are_different_deviations() -> None:
+    releases = {"1": [row("a", "error", error_ratio=None)], "2": [row("a", "known", error_ratio=9.0)]}
+    assert list(changes(releases)) == ["1 → 2: 1 case, raises → deviates: a.yaml::a"]
