@@ -109,7 +109,8 @@ def read(path: Path) -> Contents:
     """
     known = format_of(path)
     try:
-        data = path.stat() and (path if known.several else path.read_bytes())
+        path.stat()
+        data = path if known.several else path.read_bytes()
     except OSError as error:
         index = path.with_name(f"{path.name}.index")
         hint = f". To read the checkpoint of TensorFlow, give {index}" if index.exists() else ""

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ def write_model(lstms: Sequence[Lstm]) -> bytes:
         UserError: there are several LSTMs, or a stack of reverse layers, whose outputs Keras would reverse in time.
     """
     lstm = only(lstms)
+    lstm = replace(lstm, name=re.sub(r"[./]", "_", lstm.name))  # Keras allows no slashes in names.
     model = lstm.model
     if model.direction == "reverse" and model.num_layers > 1:
         raise UserError(f"{lstm.label}Keras returns the output of a reverse layer in reverse order. Write .weights.h5")
@@ -94,7 +96,7 @@ def write_model(lstms: Sequence[Lstm]) -> bytes:
     layers = [_layer("InputLayer", name="input", batch_shape=[None, None, model.input_size], dtype=lstm.dtype)]
     for number, hidden in enumerate(model.hidden_sizes):
         own = {"units": hidden, **options}
-        name = FRAMEWORKS["keras"].unit(lstm, number).replace("/", "_")
+        name = FRAMEWORKS["keras"].unit(lstm, number)
         if model.num_directions == 2:
             forward = _layer("LSTM", name="forward_lstm", **own)
             backward = _layer("LSTM", name="backward_lstm", **{**own, "go_backwards": True})
@@ -106,7 +108,7 @@ def write_model(lstms: Sequence[Lstm]) -> bytes:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.5.0"}))
         archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", write(lstms))
+        archive.writestr("model.weights.h5", write([lstm]))
     return file.getvalue()
 
 

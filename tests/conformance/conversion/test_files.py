@@ -286,12 +286,12 @@ def test_options_of_keras_layers(version: str, config: dict[str, object], expect
 @pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
 def test_a_keras_model_records_the_options_of_its_layers(direction: Direction, tmp_path: Path) -> None:
     options = {"activations": ("hard_sigmoid_6", "relu", "relu")}
-    lstm = Lstm("top", draw(Model(3, (2,), direction)).parameters, options)
+    lstm = Lstm("net/top", draw(Model(3, (2,), direction)).parameters, options)
     path = write(tmp_path / "a.keras", [lstm], "keras")
     contents = formats.read(path)
     [found] = with_options(FRAMEWORKS["keras"].find(contents.tensors), contents.options)
     after = convert_one(lstm, FRAMEWORKS["keras"]).after
-    assert (found.name, found.options, found.model) == ("top", options, after.model)
+    assert (found.name, found.options, found.model) == ("net_top", options, after.model)
     if direction == "reverse":
         deep = Lstm("top", draw(Model(3, (2, 2), direction)).parameters)
         with pytest.raises(UserError, match=r"output of a reverse layer in reverse order. Write .weights.h5"):
