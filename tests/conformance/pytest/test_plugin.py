@@ -218,7 +218,7 @@ def test_known_divergences_are_expected_and_fixed_ones_fail(pytester: pytest.Pyt
     pytester.makeconftest(
         "from conformance.known import divergences as known\n"
         "entry = dict(implementation='*', package='numpy', versions='>=1', cases={'dtype': 'float32'},\n"
-        "    tensors=['*'], what='It errs.', reason='r', upstream='none found', reproduction='x.py')\n"
+        "    tensors=['*'], what='It errs.', reason='r', upstream='none as of 2026-11', reproduction='x.py')\n"
         "known.shipped = lambda: (known.Divergence(id='err', **entry),)\n"
     )
     done = run(pytester, "-rx", "-k", "plain", "--conformance-report=r.jsonl", fakes="Wrong Faithful")
