@@ -10,6 +10,7 @@ from rich.text import Text
 
 from conformance.adapters import registry
 from conformance.commands import run, smoke
+from conformance.commands.dask import Place
 from conformance.environments import releases, requirements
 from conformance.environments.requirements import Spec
 from conformance.errors import MISSING, UserError
@@ -88,7 +89,7 @@ def _run(
     args.implementations = [str(specs[version]) for version in workers]
     for worker in workers.values():
         worker.limits = run.limits(args)
-    request = run.make_request(args, list(workers.values()), absent, sys.stdout)
+    request = run.make_request(args, Place(list(workers.values()), absent), sys.stdout)
     interrupted, _ = run.run_plan(request)
     written = run.write_reports(request, interrupted)
     grouped = by_implementation(written.report.results, written.report.planned)

@@ -75,6 +75,9 @@ def _head(report: Report) -> Iterator[str]:
         yield f"**{marked.text(invalid_warning(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
+    for name, statuses in report.counted.items():
+        listed = ", ".join(f"{number:,} {status}" for status, number in statuses.items())
+        yield f"{marked.code(name)}: a campaign counted {listed} without keeping their rows.\n"
     if report.header.selection:
         yield f"Selection: {marked.code(report.header.selection)}\n"
 
@@ -145,7 +148,8 @@ def _deviations(report: Report) -> Iterator[str]:
             yield marked.table(["tensor", "error ratio", "deviation"], rows)
         if result.traceback:
             yield marked.block(result.traceback)
-        yield marked.block("\n".join(rerun_commands(result, specs.get(result.implementation, ""))))
+        commands = rerun_commands(result, specs.get(result.implementation, ""))
+        yield marked.block("\n".join(commands or result.notes))
     if len(deviations) > SHOWN_DEVIATIONS:
         yield f"and {len(deviations) - SHOWN_DEVIATIONS} more, see the results file.\n"
 
@@ -189,6 +193,14 @@ def _absent(report: Report) -> Iterator[str]:
         yield "## Not installed, not run\n"
         rows = [[marked.code(name), marked.text(needs)] for name, needs in report.header.absent.items()]
         yield marked.table(["implementation", "requirement"], rows)
+    if report.header.lacking:
+        yield "## Workers without cases of some implementations\n"
+        rows = [
+            [marked.code(worker), marked.code(name), marked.text(reason)]
+            for worker, reasons in report.header.lacking.items()
+            for name, reason in reasons.items()
+        ]
+        yield marked.table(["worker", "implementation", "reason"], rows)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -114,4 +114,6 @@ def _state(result: Result) -> str:
     """Returns whether a case conforms. It does not matter whether a deviation is known: that depends on the version."""
     if result.status in ("pass", "fixed"):
         return "conforms"
-    return "deviates" if result.deviates or result.status == "known" else result.status
+    if result.deviates or result.status == "known":
+        return "raises" if result.error_ratio is None else "deviates"
+    return result.status

@@ -329,3 +329,15 @@ def test_power_can_be_turned_off(pytester: pytest.Pytester) -> None:
     assert report(pytester).results[0].detects
     run(pytester, *arguments, "--conformance-power=off", fakes="Faithful")
     assert report(pytester).results[0].detects is None
+
+
+def test_shipped_cases_run_beside_the_tests_of_another_project(pytester: pytest.Pytester) -> None:
+    (pytester.path / "cases" / "small.yaml").unlink()
+    pytester.makepyfile(test_ordinary="def test_a(): pass")
+    done = run(pytester, "--conformance-shipped=core", "-k", "lengths or test_a", "-v", fakes="Faithful")
+    done.stdout.fnmatch_lines(
+        ["*core.yaml::lengths?faithful? PASSED*", "*core.yaml::lengths-both-ways?faithful? PASSED*"]
+    )
+    done.assert_outcomes(passed=3, deselected=12)
+    wrong = run(pytester, "--conformance-shipped=cores", fakes="Faithful")
+    wrong.stderr.fnmatch_lines(["ERROR: *there is no shipped case file cores. Choose from: *, core, *"])

@@ -46,6 +46,11 @@ def test_lists_the_cases_that_changed() -> None:
     ]
 
 
+def test_raising_and_a_wrong_result_are_different_deviations() -> None:
+    releases = {"1": [row("a", "error", error_ratio=None)], "2": [row("a", "known", error_ratio=9.0)]}
+    assert list(changes(releases)) == ["1 → 2: 1 case, raises → deviates: a.yaml::a"]
+
+
 def test_groups_the_releases_of_an_implementation_in_a_report(tmp_path: Path) -> None:
     results = [
         row("a", implementation=name)
