@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 PAGE = (ROOT / "docs" / "converting-weights.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ conformance (.+)\n((?:(?!\$ |```).*\n)*)", PAGE, re.MULTILINE)
 
+CODE = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +60,31 @@ def test_the_code_of_the_page_sets_the_weights_of_a_layer() -> None:
         def set_weights(self, weights: list[np.ndarray]) -> None:
             self.shapes = [array.shape for array in weights]
 
-    [code] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     layer = Layer()
-    exec(code, {"model": Model_(), "layer": layer})
+    exec(CODE[-1], {"model": Model_(), "layer": layer})
     assert layer.shapes == [(3, 16), (4, 16), (16,)]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # From Keras.
+def test_a_model_is_ported_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keras, torch = pytest.importorskip("keras"), pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    layers = {"encoder": torch.nn.LSTM(16, 32, 2, bidirectional=True, batch_first=True), "head": torch.nn.Linear(64, 5)}
+    model = torch.nn.ModuleDict(layers)
+    torch.save(model.state_dict(), "model.pt")
+    before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
+
+    main(["convert", "model.pt", "model.weights.h5"])
+    names = {"keras": keras}
+    exec(CODE[0], names)
+    x = np.random.default_rng(0).standard_normal((2, 7, 16), dtype=np.float32)
+    expected = model.encoder(torch.from_numpy(x))[0].detach().numpy()
+    np.testing.assert_allclose(np.asarray(names["part"](x)), expected, atol=1e-6)
+
+    model.encoder.reset_parameters()
+    names["part"].save_weights("tuned.weights.h5")
+    main(["convert", "tuned.weights.h5", "tuned.pt", "--stack"])
+    exec(CODE[1], {**names, "torch": torch, "model": model})
+    for name, tensor in model.encoder.state_dict().items():
+        if name.startswith("weight"):
+            assert torch.equal(tensor, before[name])
