@@ -69,14 +69,14 @@ def explain(
         for failure in _smallest(failures):
             if history := _history(subject, failure):
                 history = f"{failure.judged.problem.case.id} is {history}"
-                what = kept(subject, _trial(failure))
+                what = _kept(subject, failure)
                 return [Explanation(adapter.name, what or history, keys, history if what else "")]
         dissection, claims = _investigate(subject, failures)
     if not dissection.repeats:
         what, *details = [finding.what for finding in dissection.findings]
         return [Explanation(adapter.name, what, keys, "; ".join(details[:_MAX_DETAILS]))]
     rest = _unclaimed(failures, [failure for own in claims.values() for failure in own])
-    imprecise = [failure for failure in rest if subject.is_float32(_trial(failure))]
+    imprecise = [failure for failure in rest if dissection.imprecise and subject.is_float32(_trial(failure))]
     return [
         *_verified(adapter.name, claims, dissection),
         *_imprecise(adapter.name, imprecise),
@@ -120,6 +120,14 @@ def _history(subject: Subject, failure: Failure) -> str:
         return ""  # The experiments report it.
     except OutOfTimeError:
         return "correct when run alone in a fresh process: depends on earlier calls"
+
+
+def _kept(subject: Subject, failure: Failure) -> str:
+    """Describes what is kept of an earlier call; empty if this is not found."""
+    try:
+        return kept(subject, _trial(failure))
+    except (ImplementationError, OutOfTimeError):
+        return ""
 
 
 def _trial(failure: Failure) -> Trial:

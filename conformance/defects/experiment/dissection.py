@@ -62,8 +62,9 @@ def investigate(
     explanations = [*known]
     if subject.restart is None:
         result.left_out["a fresh process"] = "the implementation has no process of its own"
-    candidates = {case.id: [case] for case in cases}
-    candidates |= {name: [case for dtype in DTYPES for case in variants(name, dtype)] for name in probes}
+    # Probes have few options each, so that they often show one of several mistakes alone. They come first.
+    candidates = {name: [case for dtype in DTYPES for case in variants(name, dtype)] for name in probes}
+    candidates |= {case.id: [case] for case in cases}
     try:
         _experiment(subject, candidates, result, explanations)
     except ImplementationError as raised:

@@ -123,7 +123,7 @@ class _Search:
             yield ()
             yield from (rules for rules in suspects if not self._trial.mismatches(self._predict_results(rules)))
             return
-        starts: list[Rules] = [(), *self._closer(suspects, right)]
+        starts: list[Rules] = [*self._closer(suspects, right), ()]
         for _ in range(_MAX_RULES):
             found: dict[Rules, float] = {}
             for start in starts:
