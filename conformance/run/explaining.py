@@ -3,11 +3,13 @@
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conformance.adapters import Adapter
+from conformance.cases.case import Case
 from conformance.cases.size import operations
 from conformance.defects.diagnosis.where import where
+from conformance.defects.experiment import condition
 from conformance.defects.experiment.dissection import investigate
 from conformance.defects.experiment.explain import Rules, applicable
 from conformance.defects.experiment.findings import Dissection
@@ -23,6 +25,8 @@ from conformance.worker.client import WorkerAdapter
 
 MAX_CPU_SECONDS = 30.0
 """CPU time for the experiments on one implementation, including its own, after which they stop."""
+MAX_CONDITION_CPU_SECONDS = 10.0
+"""CPU time for finding the conditions of all explanations. A process of the implementation may take twice as much."""
 MAX_OPERATIONS = 2**20
 """Operations of a case above which its solution is not kept for experiments."""
 _MAX_PROBED = 2
@@ -44,13 +48,16 @@ class Failure:
     judged: JudgedSolution
 
 
-def explain(adapter: Adapter, failures: Sequence[Failure], oracle: Oracle) -> list[Explanation]:
+def explain(
+    adapter: Adapter, failures: Sequence[Failure], oracle: Oracle, passing: Sequence[Case] = ()
+) -> list[Explanation]:
     """Experiments with an implementation, and returns what accounts for its failures.
 
     Args:
         adapter: the implementation.
         failures: its failures without a known cause.
         oracle: source of the expected solutions.
+        passing: cases in which it conforms.
     """
     restart = adapter.close if isinstance(adapter, WorkerAdapter) else None
 
@@ -71,7 +78,33 @@ def explain(adapter: Adapter, failures: Sequence[Failure], oracle: Oracle) -> li
         what, *details = [finding.what for finding in dissection.findings]
         return [Explanation(adapter.name, what, keys, "; ".join(details[:_MAX_DETAILS]))]
     claims = _claims(failures, rules)
-    return [*_verified(adapter.name, claims, dissection), *_observed(adapter.name, failures, claims, dissection)]
+    found = [*_verified(adapter.name, claims, dissection), *_observed(adapter.name, failures, claims, dissection)]
+    start, own = time.thread_time(), adapter.seconds if isinstance(adapter, WorkerAdapter) else 0.0
+
+    def spent() -> float:
+        seconds = adapter.seconds - own if isinstance(adapter, WorkerAdapter) else 0.0
+        return max(time.thread_time() - start, seconds / 2)
+
+    subject.clock, subject.deadline = spent, MAX_CONDITION_CPU_SECONDS
+    return [replace(each, when=_when(subject, each, failures, passing, claims)) for each in found]
+
+
+def _when(
+    subject: Subject,
+    explanation: Explanation,
+    failures: Sequence[Failure],
+    passing: Sequence[Case],
+    claims: Mapping[Rules, Sequence[Failure]],
+) -> str:
+    """Describes the condition under which the failures of an explanation occur; empty if none is found in time."""
+    own = [failure.judged.problem.case for failure in failures if failure.key in explanation.keys]
+    reproducing = (rules for rules, claimed in claims.items() if claimed[0].key in explanation.keys)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return str(condition.find(own, passing, condition.outcome_of(subject, next(reproducing, ()))) or "")
+    except OutOfTimeError:
+        return ""
 
 
 def _history(subject: Subject, failure: Failure) -> str:
