@@ -21,6 +21,8 @@ from conformance.verdict.oracle import Oracle
 from conformance.worker.client import WorkerAdapter
 
 _LABEL = 10
+_MAX_OTHERS = 3
+"""Number of failures without an explanation to list."""
 
 
 def execute(args: argparse.Namespace, adapters: Sequence[Adapter]) -> int:
@@ -94,8 +96,11 @@ def _show(
             show("like", f"an LSTM {what} (in the catalogue)")
         if own:
             show("try", rerun_commands(min(own, key=lambda result: len(result.options)), spec)[0])
-    for result in failing.values():
+    others = list(failing.values())
+    for result in others[:_MAX_OTHERS]:
         show(result.status, f"{result.case}: {result.reason}")
         show("like", result.diagnosis)
+    if len(others) > _MAX_OTHERS:
+        show("more", f"{len(others) - _MAX_OTHERS} further cases: --json")
     if left_out := [result for result in results if result.status in NOT_RUN]:
         show("not run", f"{count_cases(left_out)}: {left_out[0].reason}")
