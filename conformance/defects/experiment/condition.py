@@ -101,12 +101,9 @@ def find(failing: Sequence[Case], passing: Sequence[Case], fails: Fails) -> Cond
     confirmed = search.confirm()
     if not confirmed:
         return None
-    counts = {True: [0, 0], False: [0, 0]}
-    for each, known in chain(((case, True) for case in failing), ((case, False) for case in passing)):
-        counts[search.holds(each)][known] += 1
-    (passes, met), (others, missed) = counts[True], counts[False]
+    fail, passes = (sum(map(search.holds, cases)) for cases in (failing, passing))
     alternatives = tuple(_ordered(terms) for terms, _ in search.alternatives)
-    return Condition(alternatives, met, passes, others, (), missed, confirmed)
+    return Condition(alternatives, fail, passes, len(passing) - passes, (), len(failing) - fail, confirmed)
 
 
 def _ordered(terms: Terms) -> Terms:
@@ -270,9 +267,8 @@ class _Search:
         for place, (terms, plain) in enumerate(self.alternatives):
             if when.meets([terms], facts):
                 more = tuple(self._differing(plain, passing))
-                fewer = [case for case, fails in self.known.items() if fails]
-                kept = [case for case in fewer if when.meets([(*terms, *more)], when.facts_of_case(case))]
-                if kept:
+                failing = (when.facts_of_case(case) for case, fails in self.known.items() if fails)
+                if any(when.meets([(*terms, *more)], facts) for facts in failing):
                     self.alternatives[place] = (*terms, *more), plain
 
     def _differing(self, failing: Case, passing: Case) -> Iterator[Term]:
@@ -305,8 +301,7 @@ class _Search:
             if not wrong:
                 return len(new)
             self.refine()
-        agreeing = [case for case, outcome in new.items() if self.holds(case) == outcome]
-        return len(agreeing) if len(agreeing) == len(new) else 0
+        return len(new) if all(self.holds(case) == outcome for case, outcome in new.items()) else 0
 
     def _new_cases(self, choose: random.Random) -> Iterable[Case]:
         """Draws cases that meet the condition, and cases that differ from these in one option and do not meet it."""
