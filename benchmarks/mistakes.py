@@ -7,9 +7,9 @@ shipped cases. Then three explanations are compared with the truth:
   to the reference. They are *correct* if this reproduces every tensor of cases whose sizes no probe has, and *narrow*
   if it does so only for the failing cases, or not all of these are explained. Otherwise they are *false*.
 - the causes from the catalogue, for the first and the last failing case, compared in the same way.
-- the condition on options and sizes, found from half of the cases. It is correct if it agrees with the outcomes of at
-  least 98 % of the other half. It is looked for if there is one mistake, at least 6 cases fail, and 6 and 20 % of the
-  cases pass.
+- the condition on options and sizes, found from half of the cases and from experiments. It is correct if it agrees with
+  the outcomes of at least 98 % of the other half. It is looked for if there is one mistake, at least 6 cases fail, and
+  6 and 20 % of the cases pass.
 
 Even seeds are for tuning the engines. Report odd seeds.
 """
@@ -33,9 +33,10 @@ from conformance import threads
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.size import operations
+from conformance.defects.experiment import condition
+from conformance.defects.experiment.trial import Subject
 from conformance.results import when
 from conformance.run import explaining
-from conformance.run.runner import blank
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
@@ -130,7 +131,7 @@ def measure(drawn: Drawn, with_catalogue: bool = True) -> Outcome:
     outcome.detected = bool(failing)
     # Two mistakes have two conditions. Whether one of the kind ``history`` fails depends on earlier cases.
     if len(drawn.mistakes) == 1 and drawn.kind != "history":
-        outcome.condition = _condition_is_correct(results["fail"], results["pass"])
+        outcome.condition = _condition_is_correct(Broken(drawn.mistakes), results["fail"], results["pass"])
     outcome.catalogue = judge_catalogue(drawn, [failing[0], failing[-1]] if failing and with_catalogue else [])
     failures = [explaining.Failure(judged.problem.case.key, judged) for judged in failing]
     start = time.process_time()
@@ -150,20 +151,18 @@ def shipped() -> list[tuple[Problem, Expectation]]:
     return [(problem, oracle.expect(problem, PROFILES[problem.case.dtype], Dialect())) for problem in problems]
 
 
-def _condition_is_correct(failing: Sequence[Case], passing: Sequence[Case]) -> bool | None:
-    """Finds a condition on half of the cases and compares it with the other half."""
+def _condition_is_correct(adapter: Broken, failing: Sequence[Case], passing: Sequence[Case]) -> bool | None:
+    """Finds a condition from half of the cases and compares it with the other half."""
     if min(len(failing), len(passing)) < MIN_CASES or len(passing) < MIN_PASSING_SHARE * (len(failing) + len(passing)):
         return None
-    known, rest = [], []
-    for cases, fails in ((list(failing), True), (list(passing), False)):
+    failing, passing = list(failing), list(passing)
+    for cases in (failing, passing):
         random.Random(0).shuffle(cases)
-        known += [(case, fails) for case in cases[::2]]
-        rest += [(case, fails) for case in cases[1::2]]
-    results = [(blank(case, "", "fail" if fails else "pass"), fails) for case, fails in known]
-    found = when.find([each for each, fails in results if fails], [each for each, fails in results if not fails])
+    rest = [(case, True) for case in failing[1::2]] + [(case, False) for case in passing[1::2]]
+    found = condition.find(failing[::2], passing[::2], condition.outcome_of(Subject(adapter, Oracle(None))))
     if found is None:
         return False
-    agrees = [found.holds(when.facts_of(blank(case, "", "pass"))) == fails for case, fails in rest]
+    agrees = [found.holds(when.facts_of_case(case)) == fails for case, fails in rest]
     return sum(agrees) >= CLOSE * len(agrees)
 
 

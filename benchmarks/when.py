@@ -117,7 +117,7 @@ def _kind(failing: int, passing: int, condition: when.Condition | None) -> str:
         return "none: other"
     if condition.passing:
         return "in most such cases"
-    return "exact, two terms" if len(condition.terms) > 1 else "exact, one term"
+    return "exact, two terms" if len(condition.alternatives[0]) > 1 else "exact, one term"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance.adapters import Adapter, installed
+from conformance.commands import explain_cases
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.probes import PROBES
@@ -25,11 +26,13 @@ _LABEL = 10
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Dissects each implementation in its own process, and prints the findings."""
+    """Dissects each implementation in its own process, or explains the selected cases, and prints the findings."""
     adapters = implementations.load_all(args.implementations, isolated=True)
     for adapter in adapters:
         if absent := installed.missing(adapter):
             raise UserError(absent, MISSING)
+    if args.files or args.expression or args.tags or args.dtypes:
+        return explain_cases.execute(args, adapters)
     results = []
     console = Console(highlight=False, soft_wrap=True)
     for adapter in adapters:

@@ -81,6 +81,8 @@ def make_parser() -> argparse.ArgumentParser:
         "dissect", "find out by experiment what an implementation reads and returns wrongly", usage.DISSECT
     )
     options.add_implementations(dissect, required=True)
+    dissect.add_argument("files", nargs="*", type=Path, metavar="FILE", help="explain the failing cases of these files")
+    options.add_selection(dissect)
     dissect.add_argument("--json", action="store_true", help="print everything as JSON")
 
     new = command("new", "write the skeleton of an adapter", usage.NEW)

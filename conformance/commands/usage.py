@@ -245,14 +245,18 @@ A finding is `verified` if the reference with this change reproduces every tenso
 draws of each failing probe to which the finding applies. Anything else is printed as `seen`: it was observed, but does
 not explain the failure. A correct implementation reads and returns everything as documented.
 
+With -k, --tag, --dtype or case files, the selected cases run instead of the probes, and their failures are explained:
+what is wrong, where, and on which options and sizes it depends. New cases on both sides of the boundary confirm this
+condition.
+
 At most 12 lines are printed for each implementation; --json prints everything. The exit code is 1 if anything wrong is
-found, and 0 otherwise. Mistakes of the arithmetic, such as a wrong activation, are not explained; for these and for all
-other options, use `conformance run`.
+found, and 0 otherwise.
 
 examples:
   conformance dissect -i mylib.py:MyLSTM
   conformance dissect -i torch.nn.LSTM -i torch.nn.LSTMCell
   conformance dissect -i mylib.py:MyLSTM --json
+  conformance dissect -i mylib.py:MyLSTM -k cases/core.yaml::lengths    explain this case alone
 """
 
 NEW = """\

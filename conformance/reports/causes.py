@@ -78,7 +78,7 @@ def group_by_cause(results: Iterable[Result], explanations: Iterable[Explanation
         for explanation in (each for each in explanations if each.implementation == name):
             together = [result for result in unexplained if result.key in explanation.keys]
             if together:
-                condition = _when(together, passing)
+                condition = explanation.when or _when(together, passing)
                 groups.append(Cause(name, explanation.what, (), tuple(together), condition, explanation))
                 unexplained = [result for result in unexplained if result.key not in explanation.keys]
         if unexplained:

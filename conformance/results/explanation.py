@@ -17,6 +17,7 @@ class Explanation:
         keys: keys of the failing cases for which it accounts.
         how: how it was established.
         where: where the results are wrong; empty if this does not help.
+        when: condition that new cases on both sides of its boundary confirm; empty if there is none.
         verified: whether the reference with this mistake reproduces every tensor of all these cases. Otherwise it is an
             observation.
     """
@@ -26,6 +27,7 @@ class Explanation:
     keys: tuple[str, ...]
     how: str = ""
     where: str = ""
+    when: str = ""
     verified: bool = False
 
     def to_row(self) -> dict[str, Any]:

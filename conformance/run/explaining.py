@@ -3,11 +3,13 @@
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conformance.adapters import Adapter
+from conformance.cases.case import Case
 from conformance.cases.size import operations
 from conformance.defects.diagnosis.where import where
+from conformance.defects.experiment import condition
 from conformance.defects.experiment.dissection import investigate
 from conformance.defects.experiment.explain import Rules, applicable
 from conformance.defects.experiment.findings import Dissection
@@ -23,6 +25,8 @@ from conformance.worker.client import WorkerAdapter
 
 MAX_CPU_SECONDS = 30.0
 """CPU time for the experiments on one implementation, including its own, after which they stop."""
+MAX_CONDITION_CPU_SECONDS = 10.0
+"""CPU time for finding the conditions of all explanations. A process of the implementation may take twice as much."""
 MAX_OPERATIONS = 2**20
 """Operations of a case above which its solution is not kept for experiments."""
 _MAX_PROBED = 2
@@ -45,7 +49,11 @@ class Failure:
 
 
 def explain(
-    adapter: Adapter, failures: Sequence[Failure], oracle: Oracle, restart: Callable[[], None] | None = None
+    adapter: Adapter,
+    failures: Sequence[Failure],
+    oracle: Oracle,
+    restart: Callable[[], None] | None = None,
+    passing: Sequence[Case] | None = None,
 ) -> list[Explanation]:
     """Experiments with an implementation, and returns what accounts for its failures.
 
@@ -55,6 +63,7 @@ def explain(
         oracle: source of the expected solutions.
         restart: function that makes the implementation forget earlier calls; None for one that ends its process, if it
             has its own.
+        passing: cases in which it conforms; None to leave out the conditions.
     """
     if isinstance(adapter, WorkerAdapter):
         restart = adapter.close
@@ -77,11 +86,39 @@ def explain(
         return [Explanation(adapter.name, what, keys, "; ".join(details[:_MAX_DETAILS]))]
     rest = _unclaimed(failures, [failure for own in claims.values() for failure in own])
     imprecise = [failure for failure in rest if dissection.imprecise and subject.is_float32(_trial(failure))]
-    return [
+    found = [
         *_verified(adapter.name, claims, dissection),
         *_imprecise(adapter.name, imprecise),
         *_observed(adapter.name, _unclaimed(rest, imprecise), dissection),
     ]
+    if passing is None:
+        return found
+    start, before = time.thread_time(), adapter.seconds if isinstance(adapter, WorkerAdapter) else 0.0
+
+    def spent() -> float:
+        own = adapter.seconds - before if isinstance(adapter, WorkerAdapter) else 0.0
+        return max(time.thread_time() - start, own / 2)
+
+    subject.clock, subject.deadline = spent, MAX_CONDITION_CPU_SECONDS
+    return [replace(each, when=_when(subject, each, failures, passing, claims)) for each in found]
+
+
+def _when(
+    subject: Subject,
+    explanation: Explanation,
+    failures: Sequence[Failure],
+    passing: Sequence[Case],
+    claims: Mapping[Rules, Sequence[Failure]],
+) -> str:
+    """Describes the condition under which the failures of an explanation occur; empty if none is found in time."""
+    own = [failure.judged.problem.case for failure in failures if failure.key in explanation.keys]
+    reproducing = (rules for rules, claimed in claims.items() if claimed[0].key in explanation.keys)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return str(condition.find(own, passing, condition.outcome_of(subject, next(reproducing, ()))) or "")
+    except OutOfTimeError:
+        return ""
 
 
 def _smallest(failures: Iterable[Failure]) -> list[Failure]:

@@ -63,6 +63,7 @@ class Runner:
         divergences: known divergences of released implementations.
         diagnoses: whether failures are diagnosed.
         detector: source of the defects that each case detects; None to omit them from the results.
+        explains_all: whether experiments explain failures with a known cause, too.
         rejected: reasons why cases cannot be judged, by case key. These cases are not run.
         limits: limits of the memory and the CPU time of a case. Larger cases are not run.
         show_phase: function that is called with the phase of a case that takes long.
@@ -73,6 +74,7 @@ class Runner:
     divergences: Sequence[known.Divergence] = ()
     diagnoses: bool = True
     detector: Detector | None = None
+    explains_all: bool = False
     rejected: Mapping[str, str] = field(default_factory=dict)
     limits: SizeLimits = field(default_factory=SizeLimits.of)
     show_phase: Callable[[str], None] | None = None
@@ -127,10 +129,14 @@ class Runner:
         ``write_explanations``.
         """
         for adapter, cases in plan:
+            passing: list[Case] = []
             for case in sorted(cases, key=by_shape):
-                yield self.check(case, adapter)
+                result = self.check(case, adapter)
+                if result.status == "pass":
+                    passing.append((result.unchecked and case.forward_only()) or case)
+                yield result
             if failures := self._unexplained.pop(adapter.name, None):
-                self.add_explanations(explaining.explain(adapter, failures, self.oracle))
+                self.add_explanations(explaining.explain(adapter, failures, self.oracle, passing=passing))
 
     def add_explanations(self, explanations: Iterable[Explanation]) -> None:
         """Adds explanations, also those of another process, to the ones to write."""
@@ -251,9 +257,9 @@ class Runner:
         if not found:
             where = locate(adapter, judged)
             text += f"; {where}" if where else ""
-            if operations(judged.problem.case) <= explaining.MAX_OPERATIONS:
-                self._unexplained.setdefault(name, []).append(explaining.Failure(result.key, judged))
             self._unexplained_seconds[name] = spent + time.process_time() - start
+        if (self.explains_all or not found) and operations(judged.problem.case) <= explaining.MAX_OPERATIONS:
+            self._unexplained.setdefault(name, []).append(explaining.Failure(result.key, judged))
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
 
     def _raised(self, result: Result, case: Case, error: BaseException) -> Result:

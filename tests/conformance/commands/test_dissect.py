@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from conformance.commands import explain_cases
 from conformance.commands.cli import main
 from conformance.commands.dissect import _show
+from conformance.commands.parser import make_parser
 from conformance.defects.experiment.findings import Dissection, Finding
+from tests.conformance.defects.experiment import broken
 from tests.conftest import FAKES, ROOT
 
 ADAPTERS = f"""\
@@ -114,3 +117,36 @@ def test_an_implementation_is_required(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="2"):
         main(["dissect"])
     assert "-i" in capsys.readouterr().err
+
+
+def test_the_failures_of_selected_cases_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 0.05)
+    monkeypatch.setattr("conformance.run.explaining.PROBES", ())
+    monkeypatch.setattr("conformance.defects.experiment.condition._CONFIRMING", 2)
+    monkeypatch.chdir(tmp_path)
+    Path("cases.yaml").write_text(
+        "defaults: {input_size: 1, hidden_size: 2, seq_len: 2, dtype: float64, check: [output, h_n, c_n]}\n"
+        "cases:\n  one: {batch: 1}\n  two: {batch: 3}\n"
+    )
+    mine = broken.Altered("mine", after=broken.roll_rows_of_h_n, refuses=broken.no_gradients)
+
+    def dissect(expression: str) -> list[str]:
+        options = ["dissect", "-i", "mine", "cases.yaml", "-k", expression]
+        explain_cases.execute(make_parser().parse_args(options), [mine])
+        return capsys.readouterr().out.splitlines()
+
+    headline, what, *facts = dissect("two")
+    assert headline == "mine: 1 of 1 case deviates"
+    assert what == "  what      returns h_n from the row before, around the ends"
+    assert any(
+        fact.startswith("  when      compares h_n, batch ≥ 2 (1 of 1 such cases fail; confirmed") for fact in facts
+    )
+    assert facts[-1] == "  try       conformance run cases.yaml -i mine -k cases.yaml::two"
+    assert dissect("one") == ["mine: 0 of 1 case deviates"]
+
+
+def test_a_selection_without_cases_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dissect", "-i", f"{FAKES}:ForwardOnly", "-k", "nosuchcase"]) == 2
+    assert "no case is selected" in capsys.readouterr().err

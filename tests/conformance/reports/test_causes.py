@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from conformance.reports.causes import count_cases, group_by_cause
+from conformance.results.explanation import Explanation
 from conformance.results.record import Result
 
 
@@ -68,3 +69,12 @@ def test_only_passing_cases_of_the_same_implementation_count_as_passing() -> Non
 
 def test_known_divergences_are_not_failures() -> None:
     assert group_by_cause([replace(failed("one", "a"), status="known")]) == []
+
+
+def test_a_confirmed_condition_takes_the_place_of_one_from_results() -> None:
+    explanation = Explanation("mine", "reads no bias", ("one", "two", "three"), when="bias: true")
+    passing = [Result(name, name, "mine", "pass", features=("layers",)) for name in "abc"]
+    [group] = group_by_cause([*map(failed, explanation.keys), *passing], [explanation])
+    assert group.facts["when"] == "bias: true"
+    [group] = group_by_cause([*map(failed, explanation.keys), *passing], [replace(explanation, when="")])
+    assert group.facts["when"].startswith("not layers (3 of 3")

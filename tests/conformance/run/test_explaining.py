@@ -82,6 +82,7 @@ def test_the_runner_explains_after_the_last_case_of_an_implementation(monkeypatc
     monkeypatch.setattr("conformance.defects.experiment.dissection.MAX_CPU_SECONDS", 0.1)
     monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 0.05)
     monkeypatch.setattr(explaining, "PROBES", ())
+    monkeypatch.setattr(explaining, "MAX_CONDITION_CPU_SECONDS", 0.1)
     adapter = Altered("mine", after=broken.add_sine)
     runner = Runner(Oracle(None))
     explanations: list[Explanation] = []
@@ -100,6 +101,7 @@ def test_the_runner_explains_after_the_last_case_of_an_implementation(monkeypatc
 def test_a_run_reports_the_explanation(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 0.05)
     monkeypatch.setattr(explaining, "PROBES", ("one layer",))
+    monkeypatch.setattr(explaining, "MAX_CONDITION_CPU_SECONDS", 0.1)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
