@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from conformance.adapters.adapter import Solution
+from conformance.adapters.adapter import ONLY_IF_NAMED, Solution
 from conformance.adapters.keras.adapter import KerasAdapter
 from conformance.adapters.keras.jax_backend import KerasLSTMJax
 from conformance.adapters.keras.lstm import KerasLSTM
@@ -28,7 +28,7 @@ class Wired(KerasAdapter):
     """Base of the wired adapters. Cases for which Keras does not call cuDNN are unsupported."""
 
     own_process = True
-    default_tag = "core"
+    default_tag = ONLY_IF_NAMED
     backend: ClassVar[str]
     kernel: ClassVar[str]
     """Name of the function that replaces the kernel."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters import uses
-from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.adapter import ONLY_IF_NAMED, Adapter, Solution
 from conformance.adapters.keras.common import muted
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx.common import Array
@@ -112,6 +112,7 @@ class OpenVinoTorchExport(OpenVinoTorch):
     """Drives ``openvino.convert_model`` with a program of ``torch.export``."""
 
     name = "openvino[torch.export]"
+    default_tag = ONLY_IF_NAMED
     path = "openvino.convert_model(torch.export.export(module, …)), and the CPU plug-in"
     features = OpenVinoTorch.features | {"projection"}
 
