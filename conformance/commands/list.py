@@ -101,5 +101,5 @@ def _options(adapter: Adapter) -> str:
 
 
 def _uses(adapter: Adapter) -> str:
-    """Returns a row of the third table."""
+    """Returns a row of the third table: supported ways of use."""
     return f"| `{adapter.name}` | {', '.join(use for use in USES if use in adapter.features)} |"

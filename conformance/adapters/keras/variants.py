@@ -73,7 +73,7 @@ class KerasLSTMStateful(KerasLSTM):
         return Dialect(padding="unspecified")
 
     def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
-        """Returns the configuration of a layer, with the number of rows of its state."""
+        """Returns the configuration of a layer. It includes the batch size, which a stateful layer must know."""
         return replace(super().layer_config(case, group), batch=case.rows)
 
     def bind_layer(

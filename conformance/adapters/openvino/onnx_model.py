@@ -59,7 +59,7 @@ class OpenVinoOnnxDefault(OpenVinoOnnx):
     features = ZeroStateOnnxAdapter.features
 
     def precision(self, case: Case) -> str:
-        """Requests no precision."""
+        """Returns an empty string: the plug-in chooses its default precision."""
         del case
         return ""
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from conformance.adapters import uses
 from conformance.adapters.adapter import ONLY_IF_NAMED, Adapter, Solution
-from conformance.adapters.keras.common import muted
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx.common import Array
 from conformance.adapters.openvino import common as _openvino
@@ -58,7 +57,7 @@ class TorchConverted(Adapter):
         module = build_module(case, case.dtype).eval()
         module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
         given = _torch.to_tensors(uses.arguments(problem), case.dtype)
-        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), muted():
+        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             # Converters use functions that torch deprecates.
             warnings.simplefilter("ignore")
             outputs = self.convert(module, tuple(given.values()), case)([tensor.numpy() for tensor in given.values()])
