@@ -135,9 +135,17 @@ class ExecuTorchPortable(TorchConverted):
 
         del case
         edge = to_edge_transform_and_lower(_exported(module, inputs), partitioner=self.partitioners())
-        program = Runtime.get().load_program(edge.to_executorch().buffer)
-        method = program.load_method("forward")
-        return lambda arrays: method.execute([torch.from_numpy(array.copy()) for array in arrays])
+        lowered = edge.to_executorch()
+        program = Runtime.get().load_program(lowered.buffer)
+
+        def run(arrays: Sequence[Array]) -> Sequence[Any]:
+            # The method reads the buffer and the program, which must outlive it.
+            assert lowered is not None
+            method = program.load_method("forward")
+            outputs = method.execute([torch.from_numpy(array.copy()) for array in arrays])
+            return [output.numpy().copy() for output in outputs]
+
+        return run
 
     def partitioners(self) -> list[Any]:
         """Returns the partitioners that assign operations to a delegate."""
