@@ -32,6 +32,10 @@ HALF = frozenset({"float16", "bfloat16"})
 """Dtypes that many frameworks support only on some processors. An adapter can test this by running a small layer."""
 
 
+ONLY_IF_NAMED = "named"
+"""Default tag that no case has: the implementation runs only if it is named with ``-i``."""
+
+
 class Adapter(ABC):
     """Base class of adapters. An adapter drives one implementation.
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from conformance.adapters import Adapter, installed, registry
+from conformance.adapters.adapter import ONLY_IF_NAMED
 from conformance.cases.casefile import load_selected
 from conformance.cases.features import DTYPES, FEATURES, USES, features
 from conformance.cases.select import Selection
@@ -55,6 +56,8 @@ def _implementations() -> Iterator[str]:
         adapter = registry.load(name)
         versions = ", ".join(f"{module} {version}" for module, version in installed.versions(adapter).items())
         only = f"; without -i only cases tagged {adapter.default_tag}" if adapter.default_tag else ""
+        if adapter.default_tag == ONLY_IF_NAMED:
+            only = "; runs only if named with -i"
         state = f"installed: {versions}"
         if installed.not_installed(adapter):
             state = f"not installed: {adapter.install}"

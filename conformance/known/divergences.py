@@ -54,6 +54,8 @@ class Divergence(BaseModel):
     """Unique short name."""
     implementation: str
     """Name of the implementation; `*` matches any characters."""
+    excluding: str = ""
+    """Names that `implementation` matches but that do not deviate; `*` matches any characters."""
     package: str
     """Imported module or npm package that `versions` refers to."""
     versions: Annotated[str, AfterValidator(_specifier)]
@@ -128,6 +130,8 @@ class Divergence(BaseModel):
     def matches(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
         """Returns whether a case is expected to show this divergence on an implementation."""
         if not fnmatchcase(implementation, _escape_brackets(self.implementation)):
+            return False
+        if fnmatchcase(implementation, _escape_brackets(self.excluding)):
             return False
         options = case.model_dump(mode="json", include=set(self.cases))
         return (

@@ -14,7 +14,7 @@ from reference.arithmetic import mark_over_time
 from reference.error_models import FirstOrder, Sampling
 from reference.rounding import MAX_CONDITION
 from tests.reference.problems import CASES, run, small_problem
-from tests.reference.variants import CORRECT_VARIANTS, Single, Tf32
+from tests.reference.variants import CORRECT_VARIANTS, Single, Tf32, Tf32Truncated
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"input_size": 4, "hidden_size": 5, "seq_len": 7},
@@ -26,9 +26,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def budget_of(problem: Problem, profile: str = "float32") -> tuple[dict[str, Any], Budget]:
+def budget_of(problem: Problem, profile: str | Profile = "float32") -> tuple[dict[str, Any], Budget]:
     values = run(problem)
-    return values, budget(lambda lift: run(problem, lift), values, PROFILES[profile])
+    rounding = PROFILES[profile] if isinstance(profile, str) else profile
+    return values, budget(lambda lift: run(problem, lift), values, rounding)
 
 
 def error_ratio(got: dict[str, Any], values: dict[str, Any], allowed: dict[str, Any]) -> float:
@@ -59,6 +60,18 @@ def test_tf32_exceeds_the_float32_budget_but_not_the_tf32_budget(shape: str) -> 
     values, found = budget_of(problem)
     assert error_ratio(got, values, found.budget) > 1
     assert error_ratio(got, values, budget_of(problem, "tf32")[1].budget) <= 1
+
+
+def test_truncated_operands_exceed_the_tf32_budget_but_not_that_of_truncation() -> None:
+    truncated = replace(PROFILES["tf32"], name="tf32 truncated", u_op=2.0**-10)
+    ratios = []
+    for shape in SHAPES.values():
+        problem = small_problem("one-layer", dtype="float32", **shape)
+        got = numbers(problem, Tf32Truncated)
+        values, found = budget_of(problem, "tf32")
+        ratios.append(error_ratio(got, values, found.budget))
+        assert error_ratio(got, values, budget_of(problem, truncated)[1].budget) <= 1
+    assert max(ratios) > 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -104,5 +104,17 @@ class Tf32(Single):
     operand = staticmethod(_round_to_tf32)
 
 
+def _truncate_to_tf32(values: Any) -> Any:
+    """Truncates values to 11 significant bits."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.trunc(mantissa * 2.0**11) / 2.0**11, exponent).astype(np.float32)
+
+
+class Tf32Truncated(Single):
+    """Truncates operands of matrix products to TF32, as tensor cores do with float32 operands."""
+
+    operand = staticmethod(_truncate_to_tf32)
+
+
 CORRECT_VARIANTS = [Single, Reversed, Ascending, Descending, TanhThroughSigmoid, ActivationsHigh, ActivationsLow]
 """Variants that must stay within the float32 budget."""

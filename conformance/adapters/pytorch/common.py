@@ -52,10 +52,10 @@ def to_arguments(problem: Problem, dtype: str, grad: bool = False) -> dict[str, 
 
 
 def to_array(tensor: Any) -> Array:
-    """Copies a tensor to a NumPy array. NumPy has no bfloat16, so bfloat16 becomes float32."""
+    """Copies a tensor from any device to a NumPy array. NumPy has no bfloat16, so bfloat16 becomes float32."""
     import torch
 
-    detached = tensor.detach()
+    detached = tensor.detach().cpu()
     detached = detached.float() if detached.dtype == torch.bfloat16 else detached
     return np.array(detached.numpy(), order="C")
 

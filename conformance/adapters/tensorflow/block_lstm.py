@@ -18,7 +18,7 @@ class TFBlockLSTM(Adapter):
     """Drives ``tf.raw_ops.BlockLSTM``, as ``LSTMBlockFusedCell`` and ``TimeReversedFusedRNN`` did in TensorFlow 1."""
 
     name = "tf.raw_ops.BlockLSTM"
-    requires = ("tensorflow",)
+    requires: tuple[str, ...] = ("tensorflow",)
     install = "pip install 'lstm-conformance[tensorflow]'"
     op: ClassVar[str] = "BlockLSTM"
 
@@ -81,7 +81,8 @@ class TFBlockLSTM(Adapter):
             targets = [x, *(state for row in finals for state in row)]
             gradients = tape.gradient(targets, sources, [tf.constant(np.array(c)) for c in cotangents])
             results["grad.input"] = arrays.time_major(gradients["x"].numpy(), case)
-            results |= _states(problem, "grad.{}_0", gradients["states"])
+            if case.gives_state:
+                results |= _states(problem, "grad.{}_0", gradients["states"])
             for k, layer in enumerate(gradients["weights"]):
                 own = [{name: gradient.numpy() for name, gradient in one.items()} for one in layer]
                 results |= arrays.weight_gradients(model, self.layout, k, own)

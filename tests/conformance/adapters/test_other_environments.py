@@ -7,9 +7,12 @@ import pytest
 
 from conformance.adapters import Adapter, installed
 from conformance.adapters.check import EXAMPLES, check_adapter
+from conformance.adapters.jax.brainstate import BrainstateLSTMCell
 from conformance.adapters.others.chainer import ChainerNStepLSTM
 from conformance.adapters.others.mindspore import MindsporeLSTM
 from conformance.adapters.others.tvm import TvmRelax
+from conformance.adapters.pytorch.converted import ExecuTorchPortable, ExecuTorchXnnpack, LiteRTTorch
+from conformance.adapters.tensorflow.sonnet import SonnetLSTM, SonnetUnrolledLSTM
 from conformance.cases.case import Case
 
 FLOAT32 = {"dtype": "float32"}
@@ -25,6 +28,14 @@ BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
         (ChainerNStepLSTM, BOTH_WAYS | {"lengths": (2, 0, 4, 1)}, 1e-12),
         (MindsporeLSTM, FLOAT32 | BOTH_WAYS, 1e-4),
         (MindsporeLSTM, FLOAT32 | {"bias": False, "initial_state": "omitted", "batch_first": True}, 1e-4),
+        (BrainstateLSTMCell, BOTH_WAYS | {"batch_first": True}, 1e-12),
+        (BrainstateLSTMCell, {"direction": "reverse", "initial_state": "omitted"}, 1e-12),
+        (SonnetLSTM, BOTH_WAYS | {"batch_first": True, "forget_bias": 1.0}, 1e-12),
+        (SonnetLSTM, {"direction": "reverse", "initial_state": "omitted"}, 1e-12),
+        (SonnetUnrolledLSTM, FORWARD | BOTH_WAYS, 1e-5),
+        (ExecuTorchPortable, FORWARD | {"direction": "bidirectional", "bias": False}, 1e-6),
+        (ExecuTorchXnnpack, FORWARD | {"batch": "unbatched", "initial_state": "omitted"}, 1e-6),
+        (LiteRTTorch, FORWARD | {"direction": "bidirectional", "proj_size": 2}, 1e-6),
         (TvmRelax, FORWARD | BOTH_WAYS, 1e-6),
         (TvmRelax, FORWARD | {"proj_size": 2, "batch": "unbatched"}, 1e-6),
     ],
@@ -46,6 +57,12 @@ def test_equals_the_reference(
         (ChainerNStepLSTM, {"dropout": 0.5}, "for each direction"),
         (MindsporeLSTM, {}, "float16 and float32"),
         (MindsporeLSTM, FLOAT32 | {"dropout": 0.5}, "does not return them"),
+        (BrainstateLSTMCell, {"forget_bias": 0.5}, "always adds 1"),
+        (BrainstateLSTMCell, {"lengths": "ragged"}, "has no lengths"),
+        (SonnetLSTM, {"lengths": "ragged"}, "no reverse direction"),
+        (SonnetUnrolledLSTM, {}, "float32 and float16 only"),
+        (ExecuTorchPortable, FORWARD | {"lengths": "ragged"}, "packed sequences"),
+        (LiteRTTorch, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
         (TvmRelax, FORWARD | {"lengths": "ragged"}, "packed sequences"),
         (TvmRelax, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
         (TvmRelax, FLOAT32, "has no gradients"),
@@ -57,7 +74,7 @@ def test_says_what_it_lacks(
     assert words in (adapter().supports(case(**options)) or "")
 
 
-@pytest.mark.parametrize("adapter", [ChainerNStepLSTM, MindsporeLSTM, TvmRelax])
+@pytest.mark.parametrize("adapter", [BrainstateLSTMCell, ChainerNStepLSTM, MindsporeLSTM, SonnetLSTM, TvmRelax])
 def test_keeps_the_contract(adapter: type[Adapter]) -> None:
     _skip_without(adapter)
     few = ("batch first", "lengths", "forward only")

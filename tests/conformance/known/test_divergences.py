@@ -88,3 +88,11 @@ def test_an_entry_matches_by_options_features_and_conditions(tmp_path: Path) -> 
     assert not matches(seq_len=1)
     assert not matches(clip=None)
     assert not matches(bias=False)
+
+
+def test_an_entry_excludes_names_that_do_not_deviate() -> None:
+    [entry] = [entry for entry in known.shipped() if entry.id == "keras-dropout-of-everything"]
+    options = {"input_size": 2, "hidden_size": 2, "seq_len": 2, "batch": 1, "mode": "train", "input_dropout": 1.0}
+    case = Case.model_validate(options)
+    assert entry.matches(case, "keras.layers.LSTM[tensorflow]", lambda _: "3.15.1")
+    assert not entry.matches(case, "keras.layers.LSTM[tensorflow,wired-cudnn]", lambda _: "3.15.1")

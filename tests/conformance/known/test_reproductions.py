@@ -21,9 +21,9 @@ JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
     "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime",
-    "openvino", "paddle", "tensorflow", "tf_keras", "torch", "tract", "tvm", "_tools",
+    "openvino", "paddle", "sonnet", "tensorflow", "tf_keras", "torch", "tract", "tvm", "_tools",
 }  # fmt: skip
-HELPERS = {"os", "sys", "pathlib", "tempfile", "numpy"}
+HELPERS = {"importlib", "os", "pathlib", "sys", "tempfile", "unittest", "numpy"}
 
 RUN_SCRIPTS = """\
 import contextlib, io, json, runpy, sys, traceback

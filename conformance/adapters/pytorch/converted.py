@@ -1,0 +1,204 @@
+"""``torch.nn.LSTM``, converted by other frameworks' converters and run by their engines."""
+
+import contextlib
+import io
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence, Set
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+
+from conformance.adapters import uses
+from conformance.adapters.adapter import ONLY_IF_NAMED, Adapter, Solution
+from conformance.adapters.layout import TORCH, Layout
+from conformance.adapters.onnx.common import Array
+from conformance.adapters.openvino import common as _openvino
+from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch.lstm import build_module
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem
+
+Engine = Callable[[Sequence[Array]], Sequence[Any]]
+"""Function from the input and, if given, h_0 and c_0 to the output, h_n and c_n."""
+
+
+class TorchConverted(Adapter):
+    """Base of the converters' adapters: builds a module with the problem's weights, converts it and runs it once."""
+
+    install = "see docs/other-environments.md"
+    default_tag = "core"
+    own_process = True
+    path: ClassVar[str]
+    """Calls that lead from the module to the results."""
+
+    features: ClassVar[Set[str]] = frozenset(
+        {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
+         "float32"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {
+        "lengths": "the converters do not accept packed sequences",
+        "gradients": "the module is converted for inference",
+    }
+    layout: ClassVar[Layout] = TORCH
+
+    def supports(self, case: Case) -> str | None:
+        """Also refuses active dropout."""
+        return super().supports(case) or (
+            "the module is converted for inference, where dropout is inactive" if case.drops else None
+        )
+
+    def solve(self, problem: Problem) -> Solution:
+        """Converts a module whose outputs are a flat tuple, and runs the result."""
+        import torch
+
+        case = problem.case
+        module = build_module(case, case.dtype).eval()
+        module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+        given = _torch.to_tensors(uses.arguments(problem), case.dtype)
+        with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            # Converters use functions that torch deprecates.
+            warnings.simplefilter("ignore")
+            outputs = self.convert(module, tuple(given.values()), case)([tensor.numpy() for tensor in given.values()])
+        results = dict(zip(("output", "h_n", "c_n"), map(np.asarray, outputs), strict=True))
+        return {name: np.array(results[name], order="C") for name in problem.expected_shapes()}
+
+    @abstractmethod
+    def convert(self, module: Any, inputs: tuple[Any, ...], case: Case) -> Engine:
+        """Converts a module.
+
+        Args:
+            module: the LSTM, in evaluation mode.
+            inputs: example inputs, as tensors.
+            case: the case.
+        """
+
+    def describe(self) -> dict[str, str]:
+        """Returns versions, device, and the path from the module to the results."""
+        converter = self.requires[0].replace("_", "-")
+        return {converter: version(converter), "torch": version("torch"), "device": "cpu", "path": self.path}
+
+
+class OpenVinoTorch(TorchConverted):
+    """Drives ``openvino.convert_model`` with a module that it traces."""
+
+    name = "openvino[torch]"
+    requires = ("openvino", "torch")
+    install = "pip install 'lstm-conformance[openvino,torch]'"
+    path = "openvino.convert_model(module, example_input=…), which traces it, and the CPU plug-in"
+    features = TorchConverted.features - {"projection"} | {"float64", "float16"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **TorchConverted.lacks,
+        "projection": "openvino.convert_model raises OpConversionFailure for a traced LSTM with projections",
+        "bfloat16": "a converted bfloat16 module takes bfloat16 inputs, which NumPy lacks",
+    }
+
+    def convert(self, module: Any, inputs: tuple[Any, ...], case: Case) -> Engine:
+        """Converts by TorchScript tracing. The results are computed in the precision of the case."""
+        import openvino
+
+        model = openvino.convert_model(self.prepare(module, inputs), example_input=inputs)
+        return lambda arrays: _openvino.run(model, arrays, case.dtype)
+
+    def prepare(self, module: Any, inputs: tuple[Any, ...]) -> Any:
+        """Returns what ``convert_model`` reads: the module itself, which takes the states as a tuple."""
+        del inputs
+        return _flat(module)
+
+
+class OpenVinoTorchExport(OpenVinoTorch):
+    """Drives ``openvino.convert_model`` with a program of ``torch.export``."""
+
+    name = "openvino[torch.export]"
+    default_tag = ONLY_IF_NAMED
+    path = "openvino.convert_model(torch.export.export(module, …)), and the CPU plug-in"
+    features = OpenVinoTorch.features | {"projection"}
+
+    def prepare(self, module: Any, inputs: tuple[Any, ...]) -> Any:
+        """Returns the exported program."""
+        return _exported(module, inputs)
+
+
+class ExecuTorchPortable(TorchConverted):
+    """Drives ExecuTorch with its portable kernels."""
+
+    name = "executorch[portable]"
+    requires = ("executorch", "torch")
+    path = "torch.export.export, to_edge_transform_and_lower without partitioner, to_executorch, Runtime"
+
+    def convert(self, module: Any, inputs: tuple[Any, ...], case: Case) -> Engine:
+        """Lowers the exported program and loads it into the runtime."""
+        import torch
+        from executorch.exir import to_edge_transform_and_lower
+        from executorch.runtime import Runtime
+
+        del case
+        edge = to_edge_transform_and_lower(_exported(module, inputs), partitioner=self.partitioners())
+        lowered = edge.to_executorch()
+        program = Runtime.get().load_program(lowered.buffer)
+
+        def run(arrays: Sequence[Array]) -> Sequence[Any]:
+            # The method reads the buffer and the program, which must outlive it.
+            assert lowered is not None
+            method = program.load_method("forward")
+            outputs = method.execute([torch.from_numpy(array.copy()) for array in arrays])
+            return [output.numpy().copy() for output in outputs]
+
+        return run
+
+    def partitioners(self) -> list[Any]:
+        """Returns the partitioners that assign operations to a delegate."""
+        return []
+
+
+class ExecuTorchXnnpack(ExecuTorchPortable):
+    """Drives ExecuTorch with the operations that XNNPACK has delegated to it."""
+
+    name = "executorch[xnnpack]"
+    path = "torch.export.export, to_edge_transform_and_lower with XnnpackPartitioner, to_executorch, Runtime"
+
+    def partitioners(self) -> list[Any]:
+        """Returns the partitioner for XNNPACK."""
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+        return [XnnpackPartitioner()]
+
+
+class LiteRTTorch(TorchConverted):
+    """Drives ``litert_torch.convert``, whose result runs in LiteRT's interpreter."""
+
+    name = "litert_torch"
+    requires = ("litert_torch", "torch")
+    path = "litert_torch.convert(module, …), and its interpreter with XNNPACK"
+
+    def convert(self, module: Any, inputs: tuple[Any, ...], case: Case) -> Engine:
+        """Converts the module to a LiteRT model."""
+        import litert_torch
+
+        del case
+        model = litert_torch.convert(_flat(module), inputs)
+        return lambda arrays: model(*arrays)
+
+
+def _exported(module: Any, inputs: tuple[Any, ...]) -> Any:
+    """Returns the module as a program of ``torch.export``."""
+    import torch
+
+    return torch.export.export(_flat(module), inputs)
+
+
+def _flat(lstm: Any) -> Any:
+    """Wraps an LSTM in a module that takes tensors, and returns output, h_n and c_n."""
+    import torch
+
+    class Flat(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = lstm
+
+        def forward(self, sequence: Any, *states: Any) -> Any:
+            output, (h_n, c_n) = self.lstm(sequence, states or None)
+            return output, h_n, c_n
+
+    return Flat().eval()
