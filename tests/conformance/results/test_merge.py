@@ -118,8 +118,8 @@ def test_different_versions_of_the_suite_are_refused_or_their_defects_are_matche
     ],
 )
 def test_different_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str) -> None:
-    key = more.pop("key", "key of a")
-    reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **more)]
+    key, others = more.get("key", "key of a"), {name: value for name, value in more.items() if name != "key"}
+    reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **others)]
     error = refused(reports)
     assert "cases" in kinds(error)
     assert what in str(error)
