@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 from rich.console import Console
 from rich.text import Text
@@ -59,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
             f"no supported release of {package} is in this range. `pip index versions {package}` lists all."
         )
     others = requirements.named(args.others)
-    specs = {str(version): Spec(args.name, (exactly(package, version), *others)) for version in chosen}
+    specs = {str(version): Spec(args.name, (requirements.exactly(package, version), *others)) for version in chosen}
     workers, absent = start_all(specs)
     for version, reason in absent.items():
         print(f"{package} {version} is not run: {reason}")
@@ -71,11 +70,6 @@ def execute(args: argparse.Namespace) -> int:
 def available(package: str) -> list[Version]:
     """Returns the releases that can be installed here and that the suite supports, the oldest first."""
     return requirements.supported(package, releases.available(package))
-
-
-def exactly(package: str, version: Version) -> Requirement:
-    """Returns the requirement of one release."""
-    return Requirement(f"{package}=={version}")
 
 
 def start_all(specs: Mapping[str, Spec]) -> tuple[dict[str, WorkerAdapter], dict[str, str]]:
@@ -108,6 +102,7 @@ def _run(
     for text in [*changes(table)] or ["none between these releases"]:
         console.print(Text(wrapped(text, "  ", console.width)))
     run.print_files(request, written)
+    print(f"releases: {written.page}#/releases")
     return written.code
 
 
@@ -120,7 +115,9 @@ def _check(names: Sequence[str], args: argparse.Namespace) -> int:
         adapter = registry.load(name)
         package = args.package or requirements.own_package(adapter)
         for version in _spread(available(package)):
-            worker = on_demand.usable(Spec(name, (exactly(package, version), *requirements.named(args.others))))
+            worker = on_demand.usable(
+                Spec(name, (requirements.exactly(package, version), *requirements.named(args.others)))
+            )
             if isinstance(worker, str):
                 print(f"| `{name}` | {package} {version} | cannot run: {worker.splitlines()[0]} |", flush=True)
                 failed = True

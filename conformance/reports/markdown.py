@@ -6,6 +6,8 @@ from typing import Any
 
 from conformance.reports import marked
 from conformance.reports.causes import group_by_cause
+from conformance.reports.releases import LEGEND as LEGEND_OF_RELEASES
+from conformance.reports.releases import by_release, changes, release_rows
 from conformance.results import atomic
 from conformance.results.reader import Report
 from conformance.results.record import Result, counts
@@ -52,6 +54,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "head": _head(report),
         "features": _features(grouped),
         "error_ratios": _error_ratios(report.results),
+        "releases": _releases(report),
         "detects": _detection(report),
         "deviations": _deviations(report),
         "known": _reasons("Known divergences", "known", report.results),
@@ -104,6 +107,15 @@ def _error_ratios(results: Sequence[Result]) -> Iterator[str]:
         [marked.code(name), *(format_error_ratio(largest.get((name, dtype))) for dtype in columns)] for name in names
     ]
     yield marked.table(["implementation", *columns], rows)
+
+
+def _releases(report: Report) -> Iterator[str]:
+    for name, releases in by_release(report).items():
+        yield f"## Releases of {marked.code(name)}\n"
+        lines = [[marked.text(feature), *cells] for feature, cells in release_rows(releases).items()]
+        yield marked.table(["", *map(marked.text, releases)], lines)
+        yield f"{LEGEND_OF_RELEASES}.\n"
+        yield "\n".join(f"- {marked.text(change)}" for change in changes(releases)) + "\n"
 
 
 def _detection(report: Report) -> Iterator[str]:

@@ -19,7 +19,7 @@ from conformance.defects.diagnosis.diagnose import diagnose, rounds_only_as
 from conformance.defects.diagnosis.locate import locate
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
-from conformance.errors import message_of, short_traceback
+from conformance.errors import first_line, message_of, short_traceback
 from conformance.known import divergences as known
 from conformance.known import expected
 from conformance.results.explanation import Explanation
@@ -262,7 +262,7 @@ class Runner:
         else:
             status, message, trace = "error", f"{type(error).__name__}: {message_of(error)}", short_traceback(error)
         message = message.strip().rstrip(":")
-        reason = (message.splitlines() or [""])[0][:_MAX_REASON_CHARACTERS]
+        reason = first_line(message)[:_MAX_REASON_CHARACTERS]
         result = replace(result, status=status, reason=reason, traceback=trace)
         if status == "unsupported":
             return result
