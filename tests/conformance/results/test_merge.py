@@ -51,6 +51,15 @@ def test_runs_of_different_implementations_are_merged(tmp_path: Path) -> None:
     assert merged.header.packages == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
 
 
+def test_detected_defects_keep_their_ids_if_the_files_list_them_in_different_orders(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a", detects=1, detected="1"), defects=["e", "d", "c", "b", "a"])
+    rows = row("b", detects=2, detected="12"), row("c", detects=0, detected="")
+    two = report(tmp_path / "two.jsonl", *rows, defects=["a", "b", "c", "d", "e"])
+    merged, _ = merge([one, two])
+    assert merged.header.defects == ("e", "d", "c", "b", "a")
+    assert [result.detected for result in merged.results] == ["1", "9", "0"]
+
+
 def test_an_implementation_that_one_of_the_runs_has_is_not_absent(tmp_path: Path) -> None:
     here = {"other": "other needs a framework", "third": "third needs another"}
     one = report(tmp_path / "one.jsonl", row("a"), absent=here)
