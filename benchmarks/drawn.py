@@ -1,6 +1,6 @@
 """Case files with random cases of a campaign, for benchmarks of cases that are not shipped.
 
-``python -m benchmarks.drawn 500 --seed 7 > drawn.yaml`` writes one. All cases are distinct, and ``torch.nn.LSTM`` supports
+``python -m benchmarks.drawn 500 --seed 7 > drawn.yaml`` writes one. All cases are distinct. ``torch.nn.LSTM`` supports
 them.
 """
 
