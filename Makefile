@@ -29,6 +29,12 @@ test: $(TOOLS)
 	$(BIN)/zizmor --offline --quiet --min-severity medium action.yml .github
 	$(BIN)/pytest -n auto
 
+# Changes what decides a verdict, one place at a time, and lists the changes that no test notices. Takes hours.
+# MUTANTS='conformance.results.merge*' selects some.
+mutants: $(VENV)/installed-mutants $(TOOLS)
+	env -u PYTHONPATH OPENBLAS_NUM_THREADS=1 $(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
+
 # The page's scripts, and the harnesses in JavaScript; needs Node.js.
 lint-js:
 	npx --yes eslint@9.39.5 --config tests/eslint.config.mjs \
@@ -78,7 +84,7 @@ site: $(VENV)/installed-site
 audit: dist
 	$(BIN)/pip-audit --strict --path build/venv/lib/python*/site-packages
 
-$(VENV)/installed-release $(VENV)/installed-site: $(VENV)/installed-%: pyproject.toml
+$(VENV)/installed-release $(VENV)/installed-site $(VENV)/installed-mutants: $(VENV)/installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) '.[$*]'
 	touch $@

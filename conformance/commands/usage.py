@@ -91,6 +91,8 @@ examples:
   conformance campaign -i mylib.py:MyLSTM --cases 1000 --seed 7
   conformance campaign --minutes 480 --keep deviations --output nightly
   conformance campaign --minutes 480 --keep deviations --output nightly --resume
+  conformance campaign --minutes 480 --dask tcp://scheduler:8786     on a cluster, see docs/clusters.md
+  conformance campaign -i torch.nn.LSTM --tag peepholes              only the options of these shipped cases vary
   conformance run nightly/cases/torch.nn.LSTM-1.yaml -i torch.nn.LSTM
 """
 

@@ -51,6 +51,15 @@ def test_runs_of_different_implementations_are_merged(tmp_path: Path) -> None:
     assert merged.header.packages == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
 
 
+def test_detected_defects_keep_their_ids_if_the_files_list_them_in_different_orders(tmp_path: Path) -> None:
+    one = report(tmp_path / "one.jsonl", row("a", detects=1, detected="1"), defects=["e", "d", "c", "b", "a"])
+    rows = row("b", detects=2, detected="12"), row("c", detects=0, detected="")
+    two = report(tmp_path / "two.jsonl", *rows, defects=["a", "b", "c", "d", "e"])
+    merged, _ = merge([one, two])
+    assert merged.header.defects == ("e", "d", "c", "b", "a")
+    assert [result.detected for result in merged.results] == ["1", "9", "0"]
+
+
 def test_an_implementation_that_one_of_the_runs_has_is_not_absent(tmp_path: Path) -> None:
     here = {"other": "other needs a framework", "third": "third needs another"}
     one = report(tmp_path / "one.jsonl", row("a"), absent=here)
@@ -118,8 +127,8 @@ def test_different_versions_of_the_suite_are_refused_or_their_defects_are_matche
     ],
 )
 def test_different_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str) -> None:
-    key = more.pop("key", "key of a")
-    reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **more)]
+    key, others = more.get("key", "key of a"), {name: value for name, value in more.items() if name != "key"}
+    reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **others)]
     error = refused(reports)
     assert "cases" in kinds(error)
     assert what in str(error)

@@ -100,6 +100,12 @@ def test_a_failure_beyond_the_bound_is_proven() -> None:
             {},
             "grad.weight_ih_l0 has its axes in the order (feature, gate·unit): (3, 16), expected (16, 3)",
         ),
+        (
+            "h_n",
+            lambda a: a.T,
+            {"batch": 4, "hidden_size": 7},
+            "h_n has its axes in the order (unit, row, layer·direction): (7, 4, 4), expected (4, 4, 7)",
+        ),
         ("grad.input", lambda a: a[:-1], {}, "grad.input has shape (5, 5, 3), expected (6, 5, 3)"),
         ("h_n", lambda a: a.astype(int), {}, "h_n has dtype int64, expected floating point"),
         ("c_n", None, {}, "c_n is missing from the solution"),
