@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.cases.uses import EarlierCall
+from conformance.cases.uses import EarlierCall, is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import Array, Problem, Tensors, step_mask
 
 Named = Mapping[str, Any]
@@ -110,17 +110,6 @@ def _run_pieces(case: Case, call: Call, given: Named, join: Join) -> dict[str, A
 
 def _slice(array: Any, axis: int, start: int, stop: int) -> Any:
     return array[(*(slice(None),) * axis, slice(start, stop))]
-
-
-def is_time_dynamic(case: Case) -> bool:
-    """Returns whether calls of one object differ in their number of steps."""
-    return bool(case.built_seq_len or case.chunks or not {"longer", "shorter"}.isdisjoint(case.earlier_calls))
-
-
-def is_batch_dynamic(case: Case) -> bool:
-    """Returns whether calls of one object differ in their number of rows."""
-    words = {"more-rows", "fewer-rows"}
-    return bool(case.built_batch or case.batching == "alone" or not words.isdisjoint(case.earlier_calls))
 
 
 def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
