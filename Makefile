@@ -14,7 +14,7 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Hundreds of processes import the suite. Without bytecode, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test js lint-js cpp vectors dist audit site clean
+.PHONY: run test js lint-js cpp vectors pictures recording dist audit site clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)
@@ -48,6 +48,15 @@ cpp: $(FRAMEWORKS)
 # Writes the vectors of this repository again, after a change of cases or defects.
 vectors: $(FRAMEWORKS)
 	$(BIN)/conformance vectors export --set core --minimal --output vectors
+
+# Draws the documentation's pictures of packages and of measured error ratios again.
+pictures: $(TOOLS)
+	$(BIN)/python -m tests.architecture > docs/architecture.svg
+	$(BIN)/python -m benchmarks.error_ratios docs/error-ratios.svg
+
+# Records the commands of the README's terminal.
+recording: $(FRAMEWORKS)
+	$(BIN)/python -m benchmarks.recording docs/recording.svg
 
 # The files of a release, byte for byte the same for the same commit, checked as the package index checks them. What the
 # suite itself needs is listed in sbom.json, in the format of CycloneDX.

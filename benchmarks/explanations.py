@@ -1,12 +1,12 @@
 """Compares explanations of broken implementations with the truth, on problems that no engine has seen.
 
 An explanation is ``correct`` if the reference with the described mistake has the true results in cases whose sizes no
-probe has, ``narrow`` if it has them only in the cases that it explains, and else ``false``. The verdict is ``none`` if
-nothing is explained, and ``unread`` if a finding cannot be read back.
+probe has, and all failing cases are explained. It is ``narrow`` if it has them only in the cases that it explains, and
+else ``false``. The verdict is ``none`` if nothing is explained, and ``unread`` if a finding cannot be read back.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.diagnose import diagnose, misfits
 from conformance.defects.diagnosis.search import MAX_MISFIT
-from conformance.defects.experiment.findings import Dissection, Finding
-from conformance.defects.experiment.probes import probe
+from conformance.results.explanation import Explanation
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import make_problem
@@ -31,6 +30,10 @@ _HELD_OUT = 7
 """Draw of the problems on which explanations are tested. No engine uses it."""
 _SAME = 1e-9
 """Relative difference below which two solutions in float64 are the same."""
+_ROUNDINGS = 4.0
+"""Relative difference, in roundings of the dtype, below which two solutions are the same."""
+_SAMPLE = 12
+"""Number of cases of an explanation, about, on which it is tested."""
 
 
 def judge_catalogue(drawn: Drawn, failing: Sequence[JudgedSolution]) -> str:
@@ -67,86 +70,73 @@ def _behaves_like(defect: Defect, drawn: Drawn, case: Case) -> bool:
         return _is_same(solve(defect, problem, Dialect()), Broken(drawn.mistakes).solve(problem))
 
 
-def judge_dissection(drawn: Drawn, result: Dissection) -> str:
-    """Judges the verified findings of a dissection."""
-    if not result.repeats:
-        return _judge_history(drawn, result)
-    verified = [finding for finding in result.findings if finding.verified]
-    if not verified:
-        return _judge_precision(drawn) if result.imprecise and not result.failing else "none"
-    tested = {name for finding in verified for name in finding.probes}
-    for name in sorted(tested):
-        explanation = _explanation(verified, name)
-        if explanation is None:
+def judge_experiments(drawn: Drawn, explanations: Sequence[Explanation], failing: Mapping[str, Case]) -> str:
+    """Judges what the experiments of a run found out.
+
+    Args:
+        drawn: the mistakes.
+        explanations: the explanations.
+        failing: the failing cases, by key.
+    """
+    verified = [(each.keys, _mistakes(each.what)) for each in explanations if each.verified]
+    for keys, mistakes in verified:
+        if mistakes is None:
             return "unread"
-        if not _reproduces(explanation, drawn, probe(name, result.probed[name])):
+        sample = keys[:: max(1, len(keys) // _SAMPLE)]
+        if not all(_reproduces(mistakes, drawn, failing[key]) for key in sample):
             return "false"
-    if result.unexplained:
-        return "narrow"
-    wide = [_reproduces(_explanation(verified, _like(case, tested)), drawn, case) for case in drawn.cases]
-    return "correct" if all(wide) else "narrow"
+    if not verified:
+        return _judge_observations(drawn, explanations)
+    explained = {key for keys, _ in verified for key in keys}
+    wide = all(any(_reproduces(mistakes, drawn, case) for _, mistakes in verified if mistakes) for case in drawn.cases)
+    return "correct" if wide and explained == failing.keys() else "narrow"
 
 
-def _judge_history(drawn: Drawn, result: Dissection) -> str:
-    """Compares the tensors that do not repeat with those that depend on earlier calls."""
+def _mistakes(text: str) -> list[Mistake] | None:
+    """Returns the mistakes that an explanation describes; None if one cannot be read."""
+    found = [read(part) for part in re.split(r", and (?=reads|returns|ignores|computes|rounds)", text)]
+    return None if None in found else [mistake for mistakes in found for mistake in mistakes or ()]
+
+
+def _judge_observations(drawn: Drawn, explanations: Sequence[Explanation]) -> str:
+    """Judges observations about earlier calls and about the precision."""
+    text = "; ".join(f"{each.what}; {each.how}" for each in explanations)
+    if "does not repeat" in text or "earlier call" in text:
+        return _judge_history(drawn, text)
+    if any("only as precise as float32" in each.what for each in explanations):
+        single = {each.change.verb for each in drawn.mistakes if each.role == "rounding" and each.change.value == 24}
+        complete = len(explanations) == 1 and single == {"all"}
+        return "none" if len(single) < len(drawn.mistakes) else "correct" if complete else "narrow"
+    return "none"
+
+
+def _judge_history(drawn: Drawn, text: str) -> str:
+    """Compares what is kept of earlier calls with the truth."""
     mistake, *others = drawn.mistakes
     if mistake.role != "history":
         return "false" if all(each.role != "history" for each in others) else "narrow"
-    found: set[str] = set()
-    for finding in result.findings:
-        if changes := re.match(r"does not repeat: (.*) changes? when", finding.what):
-            found |= {name.partition("_l")[0] for name in changes[1].split(", ")}
-    if others:
-        return "narrow"
-    if mistake.change.verb == "carried":
-        probes = {name for finding in result.findings for name in finding.probes}
-        return "correct" if all(name.startswith("no initial state") for name in probes) else "false"
-    return "correct" if found == set(mistake.kinds) else "narrow"
+    kind = (*mistake.kinds, "")[0]
+    true = {
+        "stale": f"returns {kind} of the call before",
+        "accumulated": f"returns {kind} plus that of the call before",
+        "carried": "starts from the final states of the call before",
+        "first-call": f"reads {kind} of an earlier call",
+    }[mistake.change.verb]
+    changes = re.findall(r"does not repeat: (.*?) changes? when", text)
+    found = {name.partition("_l")[0] for names in changes for name in names.split(", ")}
+    return "correct" if not others and (text.startswith(true) or found == set(mistake.kinds)) else "narrow"
 
 
-def _judge_precision(drawn: Drawn) -> str:
-    """Judges the finding that float64 is only as precise as float32."""
-    single = {each.change.verb for each in drawn.mistakes if each.role == "rounding" and each.change.value == 24}
-    return "none" if len(single) < len(drawn.mistakes) else "correct" if single == {"all"} else "narrow"
-
-
-def _like(case: Case, probes: set[str]) -> str:
-    """Returns the one of some probes whose options are most like those of a case."""
-    wanted = {
-        "lengths": case.lengths is not None,
-        "both directions": case.direction == "bidirectional",
-        "reverse": case.direction == "reverse",
-        "no initial state": not case.gives_state,
-        "no biases": not case.bias,
-        "two layers": case.num_layers > 1,
-        "one step": case.seq_len == 1,
-        "one row": case.rows == 1,
-    }
-    return max(sorted(probes), key=lambda name: sum((option in name) == has for option, has in wanted.items()))
-
-
-def _explanation(verified: Sequence[Finding], name: str) -> list[Mistake] | None:
-    """Returns the mistakes that the findings on a probe describe; None if one cannot be read."""
-    found: list[Mistake] = []
-    for finding in verified:
-        if name in finding.probes:
-            mistakes = read(finding.what)
-            if mistakes is None:
-                return None
-            found += mistakes
-    return found
-
-
-def _reproduces(explanation: Sequence[Mistake] | None, drawn: Drawn, case: Case) -> bool:
+def _reproduces(explanation: Sequence[Mistake], drawn: Drawn, case: Case) -> bool:
     """Returns whether an explanation gives the results of the mistakes on a held-out problem."""
-    if explanation is None:
-        return False
-    problem = make_problem(case.model_copy(update={"dtype": "float64"}), _HELD_OUT)
-    return _is_same(Broken(explanation).solve(problem), Broken(drawn.mistakes).solve(problem))
+    problem = make_problem(case, _HELD_OUT)
+    found, true = Broken(explanation).solve(problem), Broken(drawn.mistakes).solve(problem)
+    return _is_same(found, true, max(_SAME, _ROUNDINGS * PROFILES[case.dtype].u))
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any, tolerance: float = _SAME) -> bool:
+    wide = {name: (np.asarray(array, np.float64), np.asarray(other[name], np.float64)) for name, array in one.items()}
     return all(
-        np.allclose(array, other[name], rtol=_SAME, atol=_SAME * max(1.0, float(np.abs(array).max(initial=0.0))))
-        for name, array in one.items()
+        np.allclose(got, true, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(got).max(initial=0.0))))
+        for got, true in wide.values()
     )

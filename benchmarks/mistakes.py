@@ -3,9 +3,9 @@
 A grammar draws broken LSTMs from seeds: one or two mistakes, whose true explanation is known. Each runs on the small
 shipped cases. Then three explanations are compared with the truth:
 
-- the verified findings of ``conformance dissect``. They are read back from their text and applied to the reference.
-  They are *correct* if this reproduces every tensor of cases whose sizes no probe has, and *narrow* if it does so only
-  at the sizes of the probes, or explains only some probes. Otherwise they are *false*.
+- the explanations by experiments, as ``conformance run`` makes them. They are read back from their text and applied
+  to the reference. They are *correct* if this reproduces every tensor of cases whose sizes no probe has, and *narrow*
+  if it does so only for the failing cases, or not all of these are explained. Otherwise they are *false*.
 - the causes from the catalogue, for the first and the last failing case, compared in the same way.
 - the condition on options and sizes, found from half of the cases. It is correct if it agrees with the outcomes of at
   least 98 % of the other half. It is looked for if there is one mistake, at least 6 cases fail, and 6 and 20 % of the
@@ -26,16 +26,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.arguments import make_parser
-from benchmarks.explanations import judge_catalogue, judge_dissection
+from benchmarks.explanations import judge_catalogue, judge_experiments
 from benchmarks.grammar.broken import Broken
 from benchmarks.grammar.draw import KINDS, Drawn, draw
 from conformance import threads
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.size import operations
-from conformance.defects.experiment.dissection import dissect
-from conformance.defects.experiment.trial import Subject
 from conformance.results import when
+from conformance.run import explaining
 from conformance.run.runner import blank
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
@@ -60,11 +59,11 @@ class Outcome:
     Attributes:
         drawn: its mistakes.
         detected: whether a shipped case fails.
-        experiment: verdict on the findings of the dissection, see ``benchmarks.explanations``.
+        experiment: verdict on the explanations by experiments, see ``benchmarks.explanations``.
         catalogue: verdict on the causes from the catalogue.
         condition: whether the condition is correct; None if there is none to be found.
-        findings: text of the verified findings.
-        seconds: CPU seconds of the dissection.
+        findings: text of the verified explanations.
+        seconds: CPU seconds of the experiments.
     """
 
     drawn: Drawn
@@ -92,12 +91,13 @@ def main() -> None:
     parity = parser.add_mutually_exclusive_group()
     parity.add_argument("--odd", action="store_true", help="only odd seeds, for reports")
     parity.add_argument("--even", action="store_true", help="only even seeds, for tuning")
+    parser.add_argument("--no-catalogue", action="store_true", help="do not look for causes in the catalogue")
     parser.add_argument("-v", "--verbose", action="store_true", help="print each implementation and its explanation")
     args = parser.parse_args()
     seeds = [seed for seed in args.seeds if not ((args.odd and seed % 2 == 0) or (args.even and seed % 2))]
     outcomes = []
     for seed in seeds:
-        outcomes.append(measure(draw(seed)))
+        outcomes.append(measure(draw(seed), not args.no_catalogue))
         if args.verbose:
             _print_outcome(seed, outcomes[-1])
         print(f"{len(outcomes)} of {len(seeds)}", file=sys.stderr, flush=True)
@@ -115,8 +115,8 @@ def _seeds(text: str) -> range:
 # --------------------------------------------------------------------------- one implementation
 
 
-def measure(drawn: Drawn) -> Outcome:
-    """Runs and explains a broken implementation."""
+def measure(drawn: Drawn, with_catalogue: bool = True) -> Outcome:
+    """Runs and explains a broken implementation, with or without the catalogue."""
     outcome = Outcome(drawn)
     failing: list[JudgedSolution] = []
     results: dict[str, list[Case]] = {"pass": [], "fail": []}
@@ -131,12 +131,13 @@ def measure(drawn: Drawn) -> Outcome:
     # Two mistakes have two conditions. Whether one of the kind ``history`` fails depends on earlier cases.
     if len(drawn.mistakes) == 1 and drawn.kind != "history":
         outcome.condition = _condition_is_correct(results["fail"], results["pass"])
-    outcome.catalogue = judge_catalogue(drawn, [failing[0], failing[-1]] if failing else [])
+    outcome.catalogue = judge_catalogue(drawn, [failing[0], failing[-1]] if failing and with_catalogue else [])
+    failures = [explaining.Failure(judged.problem.case.key, judged) for judged in failing]
     start = time.process_time()
-    result = dissect(Subject(Broken(drawn.mistakes), Oracle(None)))
+    found = explaining.explain(adapter, failures, Oracle(None), adapter.forget) if failures else []
     outcome.seconds = time.process_time() - start
-    outcome.findings = [finding.what for finding in result.findings if finding.verified]
-    outcome.experiment = judge_dissection(drawn, result)
+    outcome.findings = [each.what for each in found if each.verified]
+    outcome.experiment = judge_experiments(drawn, found, {case.key: case for case in results["fail"]})
     return outcome
 
 
@@ -178,7 +179,7 @@ def print_table(outcomes: Sequence[Outcome]) -> None:
             print(f"{kind:14}" + "".join(_cells(rows)))
     print(f"{len(shipped())} shipped cases ran.")
     seconds = [each.seconds for each in outcomes]
-    print(f"CPU seconds of one dissection: mean {np.mean(seconds):.1f}, maximum {max(seconds):.1f}")
+    print(f"CPU seconds of the experiments on one: mean {np.mean(seconds):.1f}, maximum {max(seconds):.1f}")
 
 
 def _cells(rows: Sequence[Outcome]) -> Iterator[str]:

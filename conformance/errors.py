@@ -1,5 +1,6 @@
 """Errors that a user can correct, and helpers to show errors of implementations."""
 
+import re
 import traceback
 
 WRONG_USE = 2
@@ -32,3 +33,19 @@ def message_of(error: object) -> str:
         return str(error)
     except Exception as other:
         return f"(no message: __str__ raised {type(other).__name__})"
+
+
+def first_line(message: str) -> str:
+    """Returns the first line of an error's message.
+
+    If a blank line follows, as in Keras's messages, the first line is only a heading. The next line is then added.
+    """
+    heading, _, rest = message.strip().partition("\n\n")
+    lines = heading.splitlines()
+    if len(lines) == 1:
+        lines += rest.strip().splitlines()[:1]
+        return _ESCAPES.sub("", " ".join(lines))
+    return lines[0] if lines else ""
+
+
+_ESCAPES = re.compile(r"\x1b\[[\d;]*m")

@@ -2,9 +2,6 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from textwrap import wrap
-from xml.sax.saxutils import escape
 
 import grimp
 
@@ -12,23 +9,25 @@ from tests.conftest import ROOT
 
 Edges = Mapping[str, frozenset[str]]
 
-_WIDTH = 860
-_ROW_HEIGHT = 104
-_BOX_HEIGHT = 62
-_BOX_WIDTH = 360
+_WIDTH = 480
+_ROW_HEIGHT = 74
+_BOX_HEIGHT = 34
+_BOX_WIDTH = 144
 _CURVE_HEIGHT = _ROW_HEIGHT - _BOX_HEIGHT - 10
 """Height of an arrow's bend. The rest of the gap between two rows is left to the arrow's head."""
-_CHARACTERS_PER_LINE = 56
 _BASE = ("cache", "errors", "system", "threads")
 """Modules without a package. Every package may import them, so that arrows to them would say nothing."""
 
 _STYLE = """\
-rect { fill: #fff; stroke: #0072b2; stroke-width: 1.5; }
-text { font: 13px system-ui, sans-serif; fill: #222; text-anchor: middle; }
-.name { font-weight: 600; font-size: 15px; }
-.about { font-size: 11.5px; fill: #555; }
-path { fill: none; stroke: #8a9bab; stroke-width: 1.3; marker-end: url(#head); }
-marker path { fill: #8a9bab; stroke: none; }
+.page { fill: #ffffff; }
+.package { fill: #eef3fb; stroke: #3f51b5; }
+text { font: 600 16px system-ui, sans-serif; fill: #1f2328; text-anchor: middle; }
+path { fill: none; stroke: #59636e; stroke-width: 1.3; marker-end: url(#head); }
+marker path { fill: #59636e; stroke: none; }
+@media (prefers-color-scheme: dark) {
+  .page { fill: #0d1117; } .package { fill: #1c2440; stroke: #8c9eff; } text { fill: #e6edf3; }
+  path { stroke: #9aa4af; } marker path { fill: #9aa4af; }
+}
 """
 
 
@@ -72,9 +71,10 @@ def draw() -> str:
     height = _ROW_HEIGHT * len(rows)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="560" viewBox="0 0 {_WIDTH} {height}" role="img"',
             '  aria-label="The packages of the suite. Arrows point from a package to those that it imports.">',
             f"<style>\n{_STYLE}</style>",
+            f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
             '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">',
             '<path d="M0,0 L8,4 L0,8 Z"/></marker>',
             *_arrows(imports(), boxes),
@@ -106,13 +106,9 @@ def _arrows(edges: Edges, boxes: Mapping[str, tuple[float, float]]) -> Iterator[
 
 
 def _box(name: str, x: float, y: float) -> Iterator[str]:
-    module = import_module(name if name == "reference" else f"conformance.{name}")
-    sentence = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ").rstrip(".")
-    about = sentence.partition(": ")[2] or sentence
-    yield f'<rect x="{x - _BOX_WIDTH / 2:.0f}" y="{y:.0f}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="8"/>'
-    yield f'<text class="name" x="{x:.0f}" y="{y + 20:.0f}">{name}</text>'
-    for number, line in enumerate(wrap(about, _CHARACTERS_PER_LINE)[:2]):
-        yield f'<text class="about" x="{x:.0f}" y="{y + 38 + 15 * number:.0f}">{escape(line)}</text>'
+    place = f'x="{x - _BOX_WIDTH / 2:.0f}" y="{y:.0f}"'
+    yield f'<rect class="package" {place} width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="6"/>'
+    yield f'<text x="{x:.0f}" y="{y + 22:.0f}">{name}</text>'
 
 
 if __name__ == "__main__":

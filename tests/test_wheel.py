@@ -52,6 +52,16 @@ CLI = "conformance.commands.cli"
         ([CLI, "smoke", f"{FAKES}:Faithful"], "10 of 10"),
         ([CLI, "run", "-i", f"{FAKES}:Faithful", "-k", "core.yaml and one-layer"], "page: conformance-report"),
         (["pytest", *FEW_PLUGINS.split(), "-q", f"--conformance-implementation={FAKES}:Faithful"], "3 passed"),
+        (
+            [
+                "pytest",
+                *FEW_PLUGINS.split(),
+                f"--conformance-implementation={FAKES}:Faithful",
+                "--conformance-shipped=core",
+                "-kno-bias",
+            ],
+            "1 passed",
+        ),
     ],
     ids=lambda value: value[1] if isinstance(value, list) else "",
 )

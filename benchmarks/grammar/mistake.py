@@ -28,13 +28,14 @@ class Place:
 
     Attributes:
         axis: ``layer``, ``direction``, ``gate``, ``unit``, ``row`` or ``step``.
-        rule: ``is`` a value, ``among`` some, ``from`` a value on, ``last`` of its axis, ``odd``, the ``end`` of each
+        rule: ``is`` a value, ``among`` some, ``from`` a value on, ``up-to`` a value, ``last`` of its axis,
+            ``not-last``, ``odd``, ``even``, in the ``tail`` after the last multiple of a value, the ``end`` of each
             row, or its ``padding``.
         value: the value, for ``is`` and ``from``, or the values, for ``among``.
     """
 
     axis: str
-    rule: Literal["is", "among", "from", "last", "odd", "end", "padding"] = "is"
+    rule: Literal["is", "among", "from", "up-to", "last", "not-last", "odd", "even", "tail", "end", "padding"] = "is"
     value: Any = 0
 
     def __str__(self) -> str:
@@ -45,8 +46,12 @@ class Place:
             "is": f"{self.axis} {self.value}",
             "among": f"{self.axis}s {self.value}",
             "from": f"{self.axis}s from {self.value} on",
+            "up-to": f"{self.axis}s up to {self.value}",
             "last": f"the last {self.axis}",
+            "not-last": f"all {self.axis}s but the last",
             "odd": f"odd {self.axis}s",
+            "even": f"even {self.axis}s",
+            "tail": f"{self.axis}s after the last multiple of {self.value}",
             "end": "the last valid step of each row",
             "padding": "the padding",
         }[self.rule]
@@ -63,12 +68,18 @@ class Place:
             return found == ends - 1 if self.rule == "end" else found >= ends
         if self.rule == "among":
             return np.isin(found, self.value)
-        last = {"layer": case.num_layers, "row": case.rows or 1, "step": case.seq_len, "unit": case.hidden_sizes[0]}
+        counts = {"layer": case.num_layers, "row": case.rows or 1, "step": case.seq_len, "unit": case.hidden_sizes[0]}
+        count = counts.get(self.axis, 4)
+        if self.rule == "tail":
+            return found >= count // self.value * self.value
         return {
             "is": found == self.value,
             "from": found >= self.value,
-            "last": found == last.get(self.axis, 4) - 1,
+            "up-to": found <= self.value,
+            "last": found == count - 1,
+            "not-last": found < count - 1,
             "odd": found % 2 == 1,
+            "even": found % 2 == 0,
         }[self.rule]
 
 

@@ -8,12 +8,27 @@ from typing import Any
 from benchmarks.grammar.mistake import DIRECTIONS, GATES, Change, Mistake, Place, Role
 
 _LETTERS = "ifgo"
-_PLACE = r"(?:layer \d+|the \w+ direction|row \d+|step \d+|the \w+ gate|unit \d+)"
+_AXIS = "(layer|row|step|unit)"
+_PLACES: dict[str, Callable[[Any], Place]] = {
+    r"the (\w+) direction": lambda m: Place("direction", "is", DIRECTIONS.index(m[1])),
+    r"the (\w+) gate": lambda m: Place("gate", "is", GATES.index(m[1])),
+    rf"the last {_AXIS}": lambda m: Place(m[1], "last"),
+    rf"all {_AXIS}s but the last": lambda m: Place(m[1], "not-last"),
+    rf"(odd|even) {_AXIS}s": lambda m: Place(m[2], m[1]),
+    rf"{_AXIS}s from (\d+) on": lambda m: Place(m[1], "from", int(m[2])),
+    rf"{_AXIS}s up to (\d+)": lambda m: Place(m[1], "up-to", int(m[2])),
+    rf"{_AXIS}s after the last multiple of (\d+)": lambda m: Place(m[1], "tail", int(m[2])),
+    r"the last valid step of each row": lambda _: Place("step", "end"),
+    r"the padding": lambda _: Place("step", "padding"),
+    rf"{_AXIS} (\d+)": lambda m: Place(m[1], "is", int(m[2])),
+    rf"{_AXIS}s (\d+(?:, \d+)*)": lambda m: Place(m[1], "among", tuple(map(int, m[2].split(", ")))),
+}
+_PLACE = "(?:" + "|".join(re.sub(r"\((?!\?)", "(?:", pattern) for pattern in _PLACES) + ")"
 _EVERY = r"(?:every \w+|both directions)"
 _SENTENCE = re.compile(
     r"(?P<verb>reads|returns|ignores) (?P<cotangents>the cotangents of )?"
     r"(?P<kinds>[\w.]+(?:, [\w.]+)*(?: and [\w.]+)?)"
-    rf"(?: of (?P<places>{_PLACE}(?:, {_PLACE})*))?(?: of {_EVERY})?(?: (?P<words>.*))?"
+    rf"(?: of (?P<places>{_PLACE}(?:, {_PLACE})*))?(?: of {_EVERY})?(?: in (?P<units>{_PLACE}))?(?: (?P<words>.*))?"
 )
 _ENDINGS = (
     "; the gradients do not follow",
@@ -48,25 +63,19 @@ def read(text: str) -> list[Mistake] | None:
     words = "as zeros" if found["verb"] == "ignores" else found["words"] or ""
     if kinds == ("lengths",):
         return [Mistake("lengths", (), Change(_LENGTHS[words]))] if words in _LENGTHS else None
-    where = tuple(map(_place, (found["places"] or "").split(", "))) if found["places"] else ()
+    texts = [*re.findall(_PLACE, found["places"] or ""), *([found["units"]] if found["units"] else [])]
+    where = tuple(map(_place, texts))
     role: Role = "cotangents" if found["cotangents"] else "reads" if found["verb"] != "returns" else "returns"
     if kinds[0].startswith("grad."):
         role, kinds = "gradients", tuple(kind.removeprefix("grad.") for kind in kinds)
     if table := re.fullmatch(r"in the wrong places \((.*)\)", words):
         return [Mistake(role, *entry, follows=follows) for entry in _table(table[1])]
-    if units := re.fullmatch(r"in units? (\d+(?:, \d+)*) (.*)", words):
-        where, words = (*where, Place("unit", "among", tuple(map(int, units[1].split(", "))))), units[2]
-    if words == "as zeros in the padding":
-        where, words = (*where, Place("step", "padding")), "as zeros"
     change = _change(words)
     return None if change is None else [Mistake(role, kinds, change, where, follows=follows)]
 
 
 def _place(text: str) -> Place:
-    if found := re.fullmatch(r"the (\w+) (direction|gate)", text):
-        return Place(found[2], "is", (DIRECTIONS if found[2] == "direction" else GATES).index(found[1]))
-    axis, value = text.split()
-    return Place(axis, "is", int(value))
+    return next(make(found) for pattern, make in _PLACES.items() if (found := re.fullmatch(pattern, text)))
 
 
 def _change(words: str) -> Change | None:
@@ -132,7 +141,7 @@ _CURVES: dict[str, Callable[[Any], tuple[str, Any]]] = {
     r"a hard sigmoid, 1/6 z \+ 0.5 .*": lambda _: ("hard_sigmoid_6", None),
     r"(relu|softsign)": lambda m: (m[1], None),
 }
-_ROUNDED = {"the cell state": "c", "the hidden state": "h", "the activations": "gates", "the input": "input"}
+_ROUNDED = {"the cell state": "c", "the hidden state": "h", "the gates": "gates", "the input": "input"}
 _BITS = {"float32": 24, "float16 or TF32 (11 bits)": 11, "float16": 11, "bfloat16": 8}
 
 

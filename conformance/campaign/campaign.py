@@ -2,13 +2,13 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from conformance.adapters import Adapter
 from conformance.campaign.draw import MAX_SECONDS, Drawer
-from conformance.campaign.groups import Group, Groups, note_of, same_kind, signature
+from conformance.campaign.groups import Minimal, same_kind, signature
 from conformance.campaign.journal import Tally
 from conformance.campaign.shrink import fewest, shrink
 from conformance.cases.case import Case
@@ -36,12 +36,14 @@ class Settings:
         cases: number of cases for each implementation; None for no limit.
         seconds: time for each implementation; None for no limit.
         max_seconds: limit of the estimated CPU seconds of a case.
+        end: number at which to stop; None for no limit.
     """
 
     seed: int = 0
     cases: int | None = None
     seconds: float | None = None
     max_seconds: float = MAX_SECONDS
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,14 @@ class Outcome:
     Attributes:
         number: number of the case in the implementation's sequence.
         result: its result.
-        drawer: source of the cases, which counts pairs.
-        group: the group of a deviation; None for other results.
+        signature: signature of a deviation, see ``conformance.campaign.groups``; empty for other results.
+        minimal: the minimal case of a deviation whose signature was not known before.
     """
 
     number: int
     result: Result
-    drawer: Drawer
-    group: Group | None = None
+    signature: str = ""
+    minimal: Minimal | None = None
 
 
 @dataclass
@@ -68,19 +70,19 @@ class Campaign:
     Attributes:
         runner: runner that diagnoses failures.
         settings: settings of the campaign.
-        groups: groups of the deviations.
         drawers: source of the cases of each implementation, by its name.
         tallies: counts of an interrupted campaign, by implementation.
-        specs: names of implementations on the command line, by their names, if they differ.
+        known: signatures of each implementation's deviations that have a minimal case.
+        histories: earlier cases of each implementation's process.
         clock: function that returns the time in seconds.
     """
 
     runner: Runner
     settings: Settings
-    groups: Groups
     drawers: Mapping[str, Drawer]
     tallies: Mapping[str, Tally] = field(default_factory=dict)
-    specs: Mapping[str, str] = field(default_factory=dict)
+    known: MutableMapping[str, set[str]] = field(default_factory=dict)
+    histories: MutableMapping[str, deque[Case]] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -93,16 +95,23 @@ class Campaign:
         for adapter, _ in plan:
             yield from self._run(adapter)
 
+    def remember(self, outcome: Outcome) -> None:
+        """Adds the signatures of an outcome to the known ones."""
+        if outcome.signature:
+            signatures = self.known.setdefault(outcome.result.implementation, set())
+            signatures |= {outcome.signature, outcome.minimal.signature if outcome.minimal else outcome.signature}
+
     def _run(self, adapter: Adapter) -> Iterator[Outcome]:
         drawer = self.drawers[adapter.name]
         drawer.accepts = lambda case: _supports(adapter, case)
         tally = self.tallies.get(adapter.name, Tally())
         number, done, empty = tally.next, tally.cases, 0
-        history: deque[Case] = deque(maxlen=MAX_HISTORY)
+        history = self.histories.setdefault(adapter.name, deque(maxlen=MAX_HISTORY))
         end = self.clock() + self.settings.seconds if self.settings.seconds is not None else None
         while (
             (end is None or self.clock() < end)
             and (self.settings.cases is None or done < self.settings.cases)
+            and (self.settings.end is None or number < self.settings.end)
             and empty < MAX_EMPTY_DRAWS
         ):
             case = drawer.draw(number)
@@ -111,56 +120,53 @@ class Campaign:
                 empty += 1
                 continue
             done, empty = done + 1, 0
-            result, group = self.quick.check(case, adapter), None
-            if result.deviates:
-                result, group = self._investigated(case, result, adapter, history)
-                result = replace(result, notes=(*result.notes, note_of(group)))
+            outcome = Outcome(number - 1, self.quick.check(case, adapter))
+            if outcome.result.deviates:
+                outcome = self._investigated(case, outcome, adapter, history)
+                self.remember(outcome)
                 _restart(adapter)
                 history.clear()
             else:
                 history.append(case)
-            yield Outcome(number - 1, result, drawer, group)
+            yield outcome
             if isinstance(adapter, WorkerAdapter) and adapter.gave_up:
                 return
 
-    def _investigated(
-        self, case: Case, first: Result, adapter: Adapter, history: Sequence[Case]
-    ) -> tuple[Result, Group]:
-        """Returns the result of a deviating case in a fresh process, and its group."""
+    def _is_known(self, implementation: str, signature: str) -> bool:
+        return signature in self.known.get(implementation, ())
+
+    def _investigated(self, case: Case, first: Outcome, adapter: Adapter, history: Sequence[Case]) -> Outcome:
+        """Returns the outcome of a deviating case in a fresh process."""
         confirmed = self._fresh(self.runner, [case], adapter)
         if not confirmed.deviates:
             return self._unrepeated(case, first, adapter, history)
-        own = signature(confirmed)
-        if known := self.groups.find(adapter.name, own):
-            return confirmed, self.groups.count(known, own)
+        found = replace(first, result=confirmed, signature=signature(confirmed))
+        if self._is_known(adapter.name, found.signature):
+            return found
         minimal, smallest = confirmed, case
         shrunk = shrink(case, self._in_time(lambda tried: self._deviates(tried, confirmed, adapter)))
         if shrunk.key != case.key:
             again = self._fresh(self.runner, [shrunk], adapter)
             if same_kind(again, confirmed):
                 minimal, smallest = again, shrunk
-        group = self.groups.find(adapter.name, signature(minimal))
-        group = group or self.groups.add(minimal, [smallest], self.specs.get(adapter.name, ""))
-        return confirmed, self.groups.count(group, own)
+        return replace(found, minimal=Minimal(minimal, (smallest,), signature(minimal)))
 
-    def _unrepeated(self, case: Case, first: Result, adapter: Adapter, history: Sequence[Case]) -> tuple[Result, Group]:
-        """Returns the result of a case that conforms in a fresh process, with the earlier cases that it depends on."""
+    def _unrepeated(self, case: Case, first: Outcome, adapter: Adapter, history: Sequence[Case]) -> Outcome:
+        """Returns the outcome of a case that conforms in a fresh process, with the earlier cases it depends on."""
 
         def deviates(before: Sequence[Case]) -> bool:
-            return same_kind(self._fresh(self.quick, [*before, case], adapter), first)
+            return same_kind(self._fresh(self.quick, [*before, case], adapter), first.result)
 
-        own = f"depends on earlier calls: {signature(first)}"
-        if known := self.groups.find(adapter.name, own):
-            return replace(first, diagnosis="depends on earlier calls"), self.groups.count(known, own)
+        own = f"depends on earlier calls: {signature(first.result)}"
+        if self._is_known(adapter.name, own):
+            return replace(first, result=replace(first.result, diagnosis="depends on earlier calls"), signature=own)
         before = shortest_sequence(list(history), self._in_time(deviates))
         if before is None:
             text = f"depends on earlier calls: did not deviate again after the {len(history)} cases before it"
         else:
             text = f"depends on earlier calls: deviates after {', '.join(each.name for each in before)}"
-        result = replace(first, diagnosis=text)
-        group = self.groups.add(result, [*(before or ()), case], self.specs.get(adapter.name, ""))
-        group.signatures = [own]
-        return result, self.groups.count(group, own)
+        result = replace(first.result, diagnosis=text)
+        return replace(first, result=result, signature=own, minimal=Minimal(result, (*(before or ()), case), own))
 
     def _fresh(self, runner: Runner, cases: Sequence[Case], adapter: Adapter) -> Result:
         """Returns the result of the last case, after the others have run in a fresh process."""

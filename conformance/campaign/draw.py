@@ -1,7 +1,7 @@
 """Draws random valid cases for an implementation, so that all pairs of levels of different options occur evenly."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from conformance.campaign.levels import Level, all_levels, draw_sizes
+from conformance.cases import schema
 from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import estimate
@@ -43,6 +44,7 @@ class Drawer:
         seed: seed of all cases.
         features: features that the implementation supports; None if unknown.
         max_seconds: limit of the estimated CPU seconds of a case.
+        options: options that have other values than their defaults; None for all.
         accepts: function that returns whether the implementation supports a case.
         seen: pairs that have occurred.
         refused: pairs for which no accepted case was found.
@@ -51,12 +53,14 @@ class Drawer:
     seed: int
     features: Set[str] | None = None
     max_seconds: float = MAX_SECONDS
+    options: Set[str] | None = None
     accepts: Callable[[Case], bool] = lambda _: True
     seen: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.pairs = _feasible_pairs(frozenset(self.features) if self.features is not None else None)
+        limits = [frozenset(some) if some is not None else None for some in (self.features, self.options)]
+        self.pairs = _feasible_pairs(*limits)
         self._places = {pair: place for place, pair in enumerate(self.pairs)}
         self._levels = _of_pairs(self.pairs)
         order = list(range(len(self.pairs)))
@@ -91,6 +95,11 @@ class Drawer:
             self.refused.add(wanted)
         return None
 
+    def merge(self, seen: Set[int], refused: Set[int]) -> None:
+        """Adds the pairs that occurred, or did not, in cases that another drawer has drawn."""
+        self.seen |= seen
+        self.refused = (self.refused | refused) - self.seen
+
     @property
     def feasible(self) -> int:
         """Number of pairs that can occur, as far as is known."""
@@ -103,10 +112,17 @@ class Drawer:
 
 
 @cache
-def _feasible_pairs(supported: frozenset[str] | None) -> tuple[Pair, ...]:
-    """Returns the pairs of levels of different options that some valid case with the supported features contains."""
+def _feasible_pairs(supported: frozenset[str] | None, options: frozenset[str] | None) -> tuple[Pair, ...]:
+    """Returns the pairs of levels of different options that some valid case with the supported features contains.
+
+    Args:
+        supported: supported features; None for all.
+        options: options that have other levels than their defaults; None for all.
+    """
     source = random.Random("feasible pairs")
     levels: Levels = all_levels()
+    if options is not None:
+        levels = {name: own if name in options else own[:1] for name, own in levels.items()}
     if supported is not None:
         levels = _supported_levels(levels, supported)
 
@@ -122,6 +138,12 @@ def _feasible_pairs(supported: frozenset[str] | None) -> tuple[Pair, ...]:
     return tuple(
         pair for one, other in combinations(levels.values(), 2) for pair in _product(one, other) if is_feasible(*pair)
     )
+
+
+def options_of(cases: Iterable[Case]) -> frozenset[str]:
+    """Returns the options that some of the cases set to other values than their defaults."""
+    names = set(schema.options())
+    return frozenset(name for case in cases for name in case.model_dump(exclude_defaults=True, include=names))
 
 
 def _supported_levels(levels: Levels, supported: Set[str]) -> Levels:

@@ -4,7 +4,8 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -19,6 +20,21 @@ FOLDER = "cases"
 """Folder of the case files, in the output folder of a campaign."""
 
 _NUMBER = re.compile(r"-?\d[\d.,]*(?:e[+-]?\d+)?|0x[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Minimal:
+    """The minimal case of a deviation.
+
+    Attributes:
+        result: its result.
+        cases: the case, or the sequence of cases that shows the deviation, which ends with it.
+        signature: signature of the deviation.
+    """
+
+    result: Result
+    cases: Sequence[Case]
+    signature: str
 
 
 class Group(BaseModel):
@@ -45,22 +61,42 @@ class Groups:
     Args:
         folder: output folder of the campaign.
         groups: groups of an interrupted campaign.
+        specs: names of implementations on the command line, by their names, if they differ.
 
     Attributes:
         groups: the groups, in the order in which they were found.
     """
 
-    def __init__(self, folder: Path, groups: Iterable[Group] = ()) -> None:
+    def __init__(self, folder: Path, groups: Iterable[Group] = (), specs: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.groups = list(groups)
+        self._specs = specs or {}
+
+    @property
+    def signatures(self) -> dict[str, set[str]]:
+        """Signatures of all groups, by implementation."""
+        found: dict[str, set[str]] = {}
+        for group in self.groups:
+            found.setdefault(group.implementation, set()).update(group.signatures)
+        return found
 
     def find(self, implementation: str, signature: str) -> Group | None:
         """Returns the group of an implementation that has a signature; None if there is none."""
         own = (group for group in self.groups if group.implementation == implementation)
         return next((group for group in own if signature in group.signatures), None)
 
-    def count(self, group: Group, signature: str) -> Group:
-        """Counts a deviation of a group."""
+    def count(self, implementation: str, signature: str, minimal: Minimal | None) -> Group:
+        """Counts a deviation and returns its group. Adds a group and writes its case file if there is none.
+
+        Args:
+            implementation: name of the implementation.
+            signature: signature of the deviation.
+            minimal: its minimal case, which a deviation with a new signature has.
+        """
+        group = self.find(implementation, signature)
+        if group is None:
+            assert minimal, f"{implementation}: no minimal case of {signature}"
+            group = self.find(implementation, minimal.signature) or self._add(implementation, minimal)
         group.count += 1
         if signature not in group.signatures:
             group.signatures.append(signature)
@@ -72,23 +108,14 @@ class Groups:
         for group in self.groups:
             group.count = counts[note_of(group)]
 
-    def add(self, minimal: Result, cases: Sequence[Case], spec: str = "") -> Group:
-        """Adds a group and writes its case file.
-
-        Args:
-            minimal: result of the minimal case.
-            cases: the minimal case, or the sequence of cases that shows the deviation, which ends with it.
-            spec: name of the implementation on the command line; empty if it is the implementation's name.
-        """
-        name = minimal.implementation
+    def _add(self, name: str, minimal: Minimal) -> Group:
         number = 1 + sum(group.implementation == name for group in self.groups)
         file = f"{FOLDER}/{_slug(name)}-{number}.yaml"
         path = self.folder / file
-        command = shlex.join(["conformance", "run", str(path), "-i", spec or name])
-        atomic.write(path, case_file(minimal, cases, command))
-        self.groups.append(
-            Group(implementation=name, what=explanation(minimal), file=file, signatures=[signature(minimal)])
-        )
+        command = shlex.join(["conformance", "run", str(path), "-i", self._specs.get(name, name)])
+        atomic.write(path, case_file(minimal.result, minimal.cases, command))
+        what = explanation(minimal.result)
+        self.groups.append(Group(implementation=name, what=what, file=file, signatures=[minimal.signature]))
         return self.groups[-1]
 
 

@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from conformance.adapters import registry
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
-from conformance.commands.versions import available, exactly
+from conformance.commands.versions import available
 from conformance.environments import releases, requirements
 from conformance.environments.bisection import Boundaries, search
 from conformance.environments.requirements import Spec
@@ -37,7 +38,7 @@ def execute(args: argparse.Namespace) -> int:
     print(f"{args.what} on {name}: {len(found)} releases of {package}, {len(question.cases)} cases", flush=True)
 
     def deviates(index: int) -> bool | None:
-        finding = question.ask(Spec(name, (exactly(package, found[index]), *others)))
+        finding = question.ask(Spec(name, (requirements.exactly(package, found[index]), *others)))
         print(f"  {package} {found[index]}: {finding.text}", flush=True)
         return finding.deviates
 
@@ -46,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UserError(f"none of the {len(found)} releases of {package} can be tested", MISSING)
     print(_summary(boundaries, found))
     if args.write and entry and boundaries.first is not None:
-        versions, since = _range(boundaries, found)
+        versions, since = affected_range(boundaries, found, entry)
         print(f"{ranges.write(entry, versions, since)}: {entry.id}: versions {versions}, since {since}")
     return 0
 
@@ -91,10 +92,19 @@ def _summary(boundaries: Boundaries, found: Sequence[Version]) -> str:
     return f"{since}, {until}"
 
 
-def _range(boundaries: Boundaries, found: Sequence[Version]) -> tuple[str, ranges.Since]:
-    """Returns the affected versions as a specifier, and what their lower end is."""
+def affected_range(boundaries: Boundaries, found: Sequence[Version], entry: Divergence) -> tuple[str, ranges.Since]:
+    """Returns the affected versions as a specifier, and what their lower end is.
+
+    The bisection tests supported releases only. If the oldest one is affected, an older release that the entry names
+    remains the lower end.
+    """
     assert boundaries.first is not None
     assert boundaries.last is not None
     first, last = found[boundaries.first], found[boundaries.last]
-    since: ranges.Since = "oldest tested" if boundaries.first == boundaries.oldest else "first affected"
+    if boundaries.first > boundaries.oldest:
+        since: ranges.Since = "first affected"
+    else:
+        since = "oldest tested"
+        named = (clause.version for clause in SpecifierSet(entry.versions) if clause.operator == ">=")
+        first = min([first, *map(Version, named)])
     return (f"=={first}" if first == last else f">={first},<={last}"), since

@@ -7,7 +7,8 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -17,11 +18,14 @@ from conformance import threads
 from conformance.adapters import installed
 from conformance.campaign import journal, state
 from conformance.campaign.campaign import Campaign, Outcome, Settings
-from conformance.campaign.draw import Drawer
-from conformance.campaign.groups import Groups
+from conformance.campaign.draw import Drawer, options_of
+from conformance.campaign.groups import Groups, note_of
 from conformance.campaign.journal import Drawn, Tally
+from conformance.cases.casefile import load_selected
+from conformance.cases.select import Selection
 from conformance.commands.cli import INTERRUPTED
-from conformance.errors import MISSING, UserError
+from conformance.commands.dask import Place, find_place
+from conformance.errors import UserError
 from conformance.known import divergences as known
 from conformance.reports.explain import printable
 from conformance.results.footer import Footer
@@ -46,29 +50,33 @@ def execute(args: argparse.Namespace) -> int:
     """Runs the campaign and prints its groups of deviations."""
     limits = Limits(request=args.timeout, memory=args.memory_limit)
     loaded = implementations.load_all(args.implementations, isolated=True, limits=limits)
-    usable, absent = implementations.split(loaded)
-    adapters = [adapter for adapter in usable if isinstance(adapter, WorkerAdapter)]
-    if absent and (args.implementations or not adapters):
-        raise UserError("\n".join(absent.values()), MISSING)
-    specs = {
-        adapter.name: name
-        for adapter, name in zip(adapters, args.implementations, strict=False)
-        if adapter.name != name
-    }
-    return _Command(args, adapters, specs).execute()
+    with find_place(args, loaded, limits, False, print) as place:
+        adapters = [adapter for adapter in place.adapters if isinstance(adapter, WorkerAdapter)]
+        specs = {
+            adapter.name: name
+            for adapter, name in zip(adapters, args.implementations, strict=False)
+            if adapter.name != name
+        }
+        return _Command(args, place, adapters, specs).execute()
 
 
 class _Command:
-    def __init__(self, args: argparse.Namespace, adapters: Sequence[WorkerAdapter], specs: Mapping[str, str]) -> None:
+    def __init__(
+        self, args: argparse.Namespace, place: Place, adapters: Sequence[WorkerAdapter], specs: Mapping[str, str]
+    ) -> None:
         self._args = args
+        self._place = place
         self._adapters = adapters
         self._specs = specs
         self._folder: Path = args.output
         self._results = self._folder / "results.jsonl"
         self._jobs = min(args.jobs or threads.default_jobs(), len(adapters))
-        self._settings = _settings(args, share=self._jobs / len(adapters))
+        # A cluster runs all implementations at once.
+        self._settings = _settings(args, share=1.0 if place.cluster else self._jobs / len(adapters))
+        options = _options(args.tags)
         self._drawers = {
-            each.name: Drawer(args.seed, each.declared_features(), self._settings.max_seconds) for each in adapters
+            each.name: Drawer(args.seed, each.declared_features(), self._settings.max_seconds, options)
+            for each in adapters
         }
         self._tallies = {each.name: Tally() for each in adapters}
         self._console = Console(highlight=False, soft_wrap=True)
@@ -81,7 +89,7 @@ class _Command:
         """Runs the campaign, or continues it, and returns the exit code."""
         before = state.State.load(self._folder) if self._args.resume else state.State()
         before.restore(self._drawers)
-        groups = Groups(self._folder, before.groups)
+        groups = Groups(self._folder, before.groups, self._specs)
         header = self._header()
         with ResultsFile(self._results, header, self._args.resume) as file:
             for drawn in journal.read(self._results):
@@ -91,8 +99,8 @@ class _Command:
             groups.recount(file.done)
             self._statuses.update(counts(file.done))
             runner = Runner(Oracle(None), known.shipped())
-            campaign = Campaign(runner, self._settings, groups, self._drawers, self._tallies, self._specs)
-            interrupted = self._run(campaign, file)
+            campaign = Campaign(runner, self._settings, self._drawers, self._tallies, groups.signatures)
+            interrupted = self._run(campaign, groups, file)
             state.save(self._folder, self._drawers, groups)
             if not interrupted:
                 total = sum(self._seconds.values(), Counter[str]())
@@ -111,36 +119,50 @@ class _Command:
     def _header(self) -> Header:
         args = self._args
         words = ["campaign", "--seed", str(args.seed), "--max-seconds", f"{args.max_seconds:g}", "--keep", args.keep]
+        words += [word for tag in args.tags for word in ("--tag", tag)]
         return Header(
             planned={adapter.name: 0 for adapter in self._adapters},
             packages={adapter.name: installed.versions(adapter) for adapter in self._adapters},
             selection=shlex.join(words),
             controls=controls.run(None),
             specs=self._specs,
+            lacking=self._place.lacking,
         ).stamped()
 
-    def _run(self, campaign: Campaign, file: ResultsFile) -> bool:
+    def _run(self, campaign: Campaign, groups: Groups, file: ResultsFile) -> bool:
         """Runs the campaign and writes its results. Returns whether the user interrupted it."""
-        plan = [(adapter, ()) for adapter in self._adapters]
         saved = shown = time.monotonic()
-        with contextlib.closing(pool.run(campaign, plan, self._jobs)) as outcomes:
+        with contextlib.closing(self._outcomes(campaign)) as outcomes:
             try:
                 for outcome in outcomes:
-                    self._write(outcome, campaign, file)
+                    self._write(outcome, campaign, groups, file)
                     now = time.monotonic()
-                    if outcome.group or now - saved > SAVING_SECONDS:
-                        state.save(self._folder, self._drawers, campaign.groups)
+                    if outcome.signature or now - saved > SAVING_SECONDS:
+                        state.save(self._folder, self._drawers, groups)
                         saved = now
                     if now - shown > PROGRESS_SECONDS:
-                        self._show_progress(outcome)
+                        self._show_progress(outcome.result.implementation)
                         shown = now
             except KeyboardInterrupt:
                 return True
         return False
 
-    def _write(self, outcome: Outcome, campaign: Campaign, file: ResultsFile) -> None:
+    def _outcomes(self, campaign: Campaign) -> Generator[Outcome, None, None]:
+        plan = [(adapter, ()) for adapter in self._adapters]
+        if self._place.cluster:
+            from conformance.campaign import batches
+
+            return batches.run(self._place.cluster, campaign, plan)
+        return pool.run(campaign, plan, self._jobs)
+
+    def _write(self, outcome: Outcome, campaign: Campaign, groups: Groups, file: ResultsFile) -> None:
         result = outcome.result
         name = result.implementation
+        if outcome.signature:
+            group = groups.count(name, outcome.signature, outcome.minimal)
+            result = replace(result, notes=(*result.notes, note_of(group)))
+            if group.count == 1:
+                self._print(f"{name}: {group.what}\n  {self._folder / group.file}", style="bold red")
         self._seconds[name].update(result.seconds)
         if description := campaign.quick.descriptions.get(name):
             file.describe(name, description)
@@ -151,14 +173,12 @@ class _Command:
         drawn = Drawn.of(outcome.number, result)
         file.note(journal.KIND, vars(drawn))
         self._tallies[name].add(drawn)
-        if outcome.group and outcome.group.count == 1:
-            self._print(f"{name}: {outcome.group.what}\n  {self._folder / outcome.group.file}", style="bold red")
 
-    def _show_progress(self, last: Outcome) -> None:
-        name = last.result.implementation
+    def _show_progress(self, name: str) -> None:
         cases = sum(tally.cases for tally in self._tallies.values())
         deviations = sum(tally.deviations for tally in self._tallies.values())
-        pairs = f"{len(last.drawer.seen):,} of {last.drawer.feasible:,} pairs"
+        drawer = self._drawers[name]
+        pairs = f"{len(drawer.seen):,} of {drawer.feasible:,} pairs"
         rate = (cases - self._resumed.total()) / max(1.0, time.monotonic() - self._began)
         self._print(f"{cases:,} cases ({rate:.1f}/s), {deviations:,} deviations; {name}: {pairs}", style="dim")
 
@@ -197,3 +217,17 @@ class _Command:
 def _settings(args: argparse.Namespace, share: float) -> Settings:
     minutes = args.minutes if args.minutes or args.cases else DEFAULT_MINUTES
     return Settings(args.seed, args.cases, minutes * 60 * share if minutes else None, args.max_seconds)
+
+
+def _options(tags: Sequence[str]) -> frozenset[str] | None:
+    """Returns the options that the shipped cases with some tags set; None without tags.
+
+    Raises:
+        UserError: no case has any of the tags.
+    """
+    if not tags:
+        return None
+    cases = Selection(tags=tuple(tags)).cases(load_selected([], tags))
+    if not cases:
+        raise UserError(f"no shipped case has the tag {' or '.join(tags)}. `conformance list` shows the cases.")
+    return options_of(cases)

@@ -18,7 +18,6 @@ from conformance.conversion.framework import Framework, Tensors
 from conformance.conversion.frameworks import FRAMEWORKS, check_forget_bias, framework
 from conformance.conversion.lstm import Lstm
 from conformance.errors import MISSING, UserError
-from conformance.results import atomic
 from conformance.results.summary import format_error_ratio
 
 
@@ -42,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
     results = _read_back(args, target, results, data)
     if args.check and not _verify(console, args, results, (source, target)):
         return 1
-    atomic.write(args.target, data)
+    formats.store(args.target, data)
     console.print(Text(f"wrote {args.target}: weights of {target.layer}"))
     if not args.check:
         command = shlex.join(["conformance", *args.typed, "--check"])
@@ -66,8 +65,8 @@ def _find(args: argparse.Namespace, contents: Contents) -> tuple[Framework, list
     """Returns the source's framework and its LSTMs, with the options that the file records."""
     possible = [FRAMEWORKS[name] for name in formats.format_of(args.source).frameworks]
     try:
-        if args.source_framework:
-            source = framework(args.source_framework, args.forget_bias)
+        if name := args.source_framework or contents.framework:
+            source = framework(name, args.forget_bias)
             found = find(contents.tensors, source)
         else:
             source, found = recognize(contents.tensors, possible)
@@ -95,7 +94,7 @@ def _show_found(
         console.print(Text(f"  {len(rest)} other tensors, {what}", style="dim"))
 
 
-def _encode(args: argparse.Namespace, results: Sequence[Converted], copied: Tensors) -> bytes:
+def _encode(args: argparse.Namespace, results: Sequence[Converted], copied: Tensors) -> formats.Data:
     """Returns the content of the target file.
 
     Raises:
@@ -107,7 +106,7 @@ def _encode(args: argparse.Namespace, results: Sequence[Converted], copied: Tens
 
 
 def _read_back(
-    args: argparse.Namespace, target: Framework, results: Sequence[Converted], data: bytes
+    args: argparse.Namespace, target: Framework, results: Sequence[Converted], data: formats.Data
 ) -> list[Converted]:
     """Returns the conversions as the content of the target file reads.
 
@@ -116,7 +115,7 @@ def _read_back(
     Raises:
         RuntimeError: the file holds other weights than those written.
     """
-    contents = formats.format_of(args.target).read(data)
+    contents = formats.format_of(args.target).decode(args.target.name, data)
     units = {lstm.name: lstm for lstm in with_options(target.find(contents.tensors, sure=True), contents.options)}
     rest = iter(units.values())
     reread = []

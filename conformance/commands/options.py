@@ -122,6 +122,15 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     add_process_limits(parser)
 
 
+def add_dask(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--dask``."""
+    text = (
+        "run on the cluster of the Dask scheduler at this address, such as tcp://host:8786; -j "
+        "and --in-process then have no effect; needs the extra dask"
+    )
+    parser.add_argument("--dask", metavar="ADDRESS", help=text)
+
+
 def add_process_limits(parser: argparse.ArgumentParser) -> None:
     """Adds the limits of an implementation's process."""
     text = "time limit for each case, after which the implementation's process is killed; default: %(default)s"

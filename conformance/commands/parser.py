@@ -27,6 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     text = "run the I-th of N parts; `conformance merge` combines their results"
     run.add_argument("--shard", type=options.shard, metavar="I/N", help=text)
     options.add_run(run)
+    options.add_dask(run)
 
     _add_history(command)
 
@@ -128,6 +129,8 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=options.positive, metavar="N", help="number of cases for each implementation")
     text = "seed of all cases; the same seed gives the same cases; default: %(default)s"
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
+    text = "vary only the options that the shipped cases with this tag set; may be repeated"
+    parser.add_argument("--tag", dest="tags", action="append", default=[], metavar="TAG", help=text)
     text = "CPU seconds that the reference and the budget of a case may take, as estimated; default: %(default)s"
     parser.add_argument("--max-seconds", type=options.amount, default=1.0, metavar="SECONDS", help=text)
     text = "rows to keep: all, or deviations, so that a file of a million cases stays small; default: %(default)s"
@@ -137,6 +140,7 @@ def _add_campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("conformance-campaign"), metavar="DIR", help=text)
     text = "implementations to run at once; default: all processors, if memory suffices"
     parser.add_argument("-j", dest="jobs", type=options.positive, metavar="N", help=text)
+    options.add_dask(parser)
     options.add_process_limits(parser)
 
 

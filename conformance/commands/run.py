@@ -7,13 +7,14 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from conformance import threads
-from conformance.adapters import Adapter, installed
+from conformance.adapters import installed
 from conformance.cache import default_cache
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_selected
@@ -21,9 +22,9 @@ from conformance.cases.select import Selection
 from conformance.cases.shard import Shard
 from conformance.cases.size import LONG_SECONDS, SizeLimits
 from conformance.commands.cli import INTERRUPTED
+from conformance.commands.dask import Place, find_place
 from conformance.defects.power import bitmasks
-from conformance.errors import MISSING, WRONG_USE, UserError
-from conformance.known import divergences as known
+from conformance.errors import WRONG_USE, UserError
 from conformance.reports import markdown
 from conformance.reports.causes import group_by_cause
 from conformance.reports.page import write as page_writer
@@ -37,6 +38,7 @@ from conformance.run import controls, implementations, pool
 from conformance.run.plan import Plan, digest, in_starting_order, make_plan, part, planned, without
 from conformance.run.rejection import describe, rejections
 from conformance.run.runner import Runner
+from conformance.run.settings import Settings
 from conformance.verdict.oracle import Oracle, prune
 from conformance.worker.client import Limits
 
@@ -55,15 +57,13 @@ class Request:
 
     Attributes:
         args: parsed arguments.
-        adapters: the implementations to run.
-        absent: implementations that cannot run and were not named, with the reason.
+        place: where to run, and the implementations that can run there.
         plan: all planned rows; ``--shard`` runs a part of them.
         stream: where progress and summary are printed.
     """
 
     args: argparse.Namespace
-    adapters: Sequence[Adapter]
-    absent: Mapping[str, str]
+    place: Place
     plan: Plan
     stream: IO[str]
 
@@ -86,15 +86,11 @@ class Request:
 def _execute(args: argparse.Namespace, stream: IO[str], json_stream: IO[str] | None) -> int:
     cache = None if args.no_cache else default_cache()
     loaded = implementations.load_all(args.implementations, not args.in_process, limits(args), cache)
-    adapters, absent = implementations.split(loaded)
-    if absent and (args.implementations or not adapters):
-        raise UserError("\n".join(absent.values()), MISSING)
-    request = make_request(args, adapters, absent, stream)
-    if request.absent:
-        names = f"not run, not installed here: {', '.join(request.absent)}"
-        request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
-        request.print("  `conformance doctor` shows what each of them needs")
-    interrupted, interleaved = run_plan(request)
+    show = partial(print, file=stream)
+    with find_place(args, loaded, limits(args), not args.no_cache, show) as place:
+        request = make_request(args, place, stream)
+        _print_absent(request)
+        interrupted, interleaved = run_plan(request)
     written = write_reports(request, interrupted)
     if json_stream:
         json_stream.write(json.dumps(_json_summary(written), indent=2) + "\n")
@@ -110,21 +106,26 @@ def limits(args: argparse.Namespace) -> Limits:
     return Limits(request=args.timeout, memory=args.memory_limit)
 
 
-def make_request(
-    args: argparse.Namespace, adapters: Sequence[Adapter], absent: Mapping[str, str], stream: IO[str]
-) -> Request:
+def _print_absent(request: Request) -> None:
+    if absent := request.place.absent:
+        names = f"not run, not installed here: {', '.join(absent)}"
+        request.print("\n".join(textwrap.wrap(names, 100, subsequent_indent="  ")))
+        request.print("  `conformance doctor` shows what each of them needs")
+
+
+def make_request(args: argparse.Namespace, place: Place, stream: IO[str]) -> Request:
     """Loads the cases and plans the run.
 
     Raises:
         UserError: a case file is wrong, or no case is selected.
     """
     cases = load_selected(args.files, args.tags)
-    named = {adapter.name for adapter in adapters} if args.implementations else set()
+    named = {adapter.name for adapter in place.adapters} if args.implementations else set()
     selection = Selection(args.expression, tuple(args.tags), tuple(args.dtypes))
-    plan = make_plan(selection, cases, adapters, named)
+    plan = make_plan(selection, cases, place.adapters, named)
     if not any(selected for _, selected in plan):
         raise UserError(f"none of the {len(cases)} cases is selected. `conformance list` shows them.")
-    return Request(args, adapters, absent, plan, stream)
+    return Request(args, place, plan, stream)
 
 
 @dataclass(frozen=True)
@@ -170,25 +171,18 @@ def run_plan(request: Request) -> tuple[bool, bool]:
     """
     args = request.args
     plan = part(request.plan, args.shard)
-    oracle = Oracle(None) if args.no_cache else Oracle()
-    sizes = SizeLimits.of(args.max_memory, args.max_case_seconds)
-    runner = Runner(
-        oracle,
-        known.shipped(),
-        diagnoses=not args.no_diagnosis,
-        detector=_detector(args.power, plan, oracle),
-        rejected=_reject(request, oracle, sizes),
-        limits=sizes,
-    )
+    settings = Settings(not args.no_cache, not args.no_diagnosis, args.power, args.max_memory, args.max_case_seconds)
+    oracle = settings.oracle()
+    settings = replace(settings, rejected=_reject(request, oracle, settings.limits))
+    planned_cases = {adapter.name: cases for adapter, cases in plan}
+    runner = settings.runner(oracle, planned_cases.__getitem__)
     with ResultsFile(request.results, _header(request, plan, controls.run(oracle.cache)), args.resume) as file:
         todo = without(plan, file.done)
         found: list[Result] = []
         present = dtypes((adapter.name, case.dtype) for adapter, cases in plan for case in cases)
         terminal = Terminal(planned(plan), present, request.stream, file.done, args.power != "off")
-        # The frameworks of one process are not made for several threads.
-        jobs = 1 if args.in_process else args.jobs or threads.default_jobs()
         runner.show_phase = terminal.show_phase
-        with contextlib.closing(pool.run(runner, in_starting_order(todo), jobs)) as results, terminal:
+        with contextlib.closing(_run(request, runner, settings, plan, todo)) as results, terminal:
             try:
                 for result in results:
                     if result.implementation in runner.descriptions:
@@ -209,11 +203,16 @@ def run_plan(request: Request) -> tuple[bool, bool]:
     return False, terminal.interleaved
 
 
-def _detector(power: bitmasks.Mode, plan: Plan, oracle: Oracle) -> bitmasks.Detector | None:
-    if power == "off":
-        return None
-    planned = {adapter.name: cases for adapter, cases in plan}
-    return bitmasks.Detector(oracle.cache, power, planned.__getitem__)
+def _run(request: Request, runner: Runner, settings: Settings, plan: Plan, todo: Plan) -> Generator[Result, None, None]:
+    """Yields the results of the planned rows that are to do, from this machine or from a cluster."""
+    args, cluster = request.args, request.place.cluster
+    if cluster:
+        from conformance.run import batches
+
+        return batches.run(cluster, runner, plan, in_starting_order(todo), settings)
+    # The frameworks of one process are not made for several threads.
+    jobs = 1 if args.in_process else args.jobs or threads.default_jobs()
+    return pool.run(runner, in_starting_order(todo), jobs)
 
 
 def _reject(request: Request, oracle: Oracle, limits: SizeLimits) -> dict[str, str]:
@@ -230,17 +229,18 @@ def _reject(request: Request, oracle: Oracle, limits: SizeLimits) -> dict[str, s
 
 def _header(request: Request, plan: Plan, statuses: Mapping[str, str]) -> Header:
     args = request.args
-    pairs = zip(request.adapters, args.implementations, strict=False)
+    pairs = zip(request.place.adapters, args.implementations, strict=False)
     return Header(
         planned=planned(plan),
-        packages={adapter.name: installed.versions(adapter) for adapter in request.adapters},
+        packages={adapter.name: installed.versions(adapter) for adapter in request.place.adapters},
         selection=_selection(args),
         cases=digest(plan),
         defects=bitmasks.IDS,
         controls=statuses,
         specs={adapter.name: name for adapter, name in pairs if adapter.name != name},
         shard=_shard_info(args.shard, request.plan) if args.shard else None,
-        absent=request.absent,
+        absent=request.place.absent,
+        lacking=request.place.lacking,
     ).stamped()
 
 

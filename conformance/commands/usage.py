@@ -282,18 +282,20 @@ Convert the weights of the LSTMs in a checkpoint: their names, the order of thei
 
 The LSTMs are found by the names and shapes of tensors, in a checkpoint of any size, and shown before anything is
 written. What has no exact counterpart is reported, or refused with the reason. No framework is needed, except torch for
-.pt files.
+.pt, OpenVINO for .xml, TensorFlow for .index and Orbax for its folders.
 
   framework    reads                         writes
   torch        .pt .pth                      .pt .pth
-  keras        .weights.h5 .keras .h5        .weights.h5
+  keras        .weights.h5 .keras .h5        .weights.h5 .keras
   onnx         .onnx                         .onnx
-  flax, nnx    .msgpack                      .msgpack
+  flax, nnx    .msgpack, folders of Orbax    .msgpack .orbax
   equinox      .eqx                          .eqx
   paddle       .pdparams                     .pdparams
+  openvino     .xml with .bin                .xml with .bin
+  block_lstm   .index of TensorFlow 1        .index
 
-.safetensors and .npz hold the arrays of any framework: of these, and of mlx, haiku, openvino, block_lstm and
-block_lstm_v2.
+.safetensors and .npz hold the arrays of any framework: of these, and of mlx, haiku and block_lstm_v2. The .index of a
+TensorFlow 2 checkpoint with the layers of Keras 2 is read, too.
 
 --check builds both layers in the installed frameworks with the converted weights, runs a drawn input, and compares both
 with the reference. The file is written only if both conform; otherwise the exit code is 1, or 3 if a framework is

@@ -4,13 +4,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 from rich.console import Console
 from rich.text import Text
 
 from conformance.adapters import registry
 from conformance.commands import run, smoke
+from conformance.commands.dask import Place
 from conformance.environments import releases, requirements
 from conformance.environments.requirements import Spec
 from conformance.errors import MISSING, UserError
@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
             f"no supported release of {package} is in this range. `pip index versions {package}` lists all."
         )
     others = requirements.named(args.others)
-    specs = {str(version): Spec(args.name, (exactly(package, version), *others)) for version in chosen}
+    specs = {str(version): Spec(args.name, (requirements.exactly(package, version), *others)) for version in chosen}
     workers, absent = start_all(specs)
     for version, reason in absent.items():
         print(f"{package} {version} is not run: {reason}")
@@ -70,11 +70,6 @@ def execute(args: argparse.Namespace) -> int:
 def available(package: str) -> list[Version]:
     """Returns the releases that can be installed here and that the suite supports, the oldest first."""
     return requirements.supported(package, releases.available(package))
-
-
-def exactly(package: str, version: Version) -> Requirement:
-    """Returns the requirement of one release."""
-    return Requirement(f"{package}=={version}")
 
 
 def start_all(specs: Mapping[str, Spec]) -> tuple[dict[str, WorkerAdapter], dict[str, str]]:
@@ -94,7 +89,7 @@ def _run(
     args.implementations = [str(specs[version]) for version in workers]
     for worker in workers.values():
         worker.limits = run.limits(args)
-    request = run.make_request(args, list(workers.values()), absent, sys.stdout)
+    request = run.make_request(args, Place(list(workers.values()), absent), sys.stdout)
     interrupted, _ = run.run_plan(request)
     written = run.write_reports(request, interrupted)
     grouped = by_implementation(written.report.results, written.report.planned)
@@ -107,6 +102,7 @@ def _run(
     for text in [*changes(table)] or ["none between these releases"]:
         console.print(Text(wrapped(text, "  ", console.width)))
     run.print_files(request, written)
+    print(f"releases: {written.page}#/releases")
     return written.code
 
 
@@ -119,7 +115,9 @@ def _check(names: Sequence[str], args: argparse.Namespace) -> int:
         adapter = registry.load(name)
         package = args.package or requirements.own_package(adapter)
         for version in _spread(available(package)):
-            worker = on_demand.usable(Spec(name, (exactly(package, version), *requirements.named(args.others))))
+            worker = on_demand.usable(
+                Spec(name, (requirements.exactly(package, version), *requirements.named(args.others)))
+            )
             if isinstance(worker, str):
                 print(f"| `{name}` | {package} {version} | cannot run: {worker.splitlines()[0]} |", flush=True)
                 failed = True

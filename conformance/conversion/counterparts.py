@@ -35,7 +35,7 @@ def adapt(lstm: Lstm, target: Framework) -> tuple[Lstm, list[str]]:
     if reason := _refusal(adapter, adapted):
         raise UserError(f"{where}has no exact counterpart in {target.layer}: {reason}")
     if given := ", ".join(f"{name} {_words(value)}" for name, value in options.items() if name != "forget_bias"):
-        notes.append(f"{where}options of the layer, which only .onnx files record: {given}")
+        notes.append(f"{where}options of the layer, which only .onnx, .keras and .xml files record: {given}")
     if adapted.model.bias and target.layout.biases == "separate" and not any(map(np.any, _recurrent(adapted).values())):
         notes.append(f"{where}{target.layer} has two biases: bias_ih holds the bias, and bias_hh is zero")
     if not target.stacks and lstm.model.num_layers > 1:

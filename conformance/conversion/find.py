@@ -91,6 +91,18 @@ def flatten(tree: Mapping[str, Any], separator: str = "/") -> dict[str, Array]:
     return arrays
 
 
+def nest(values: Mapping[str, Any], separator: str = "/") -> dict[str, Any]:
+    """Returns nested dictionaries for joined names. The inverse of ``flatten``."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *parents, leaf = name.split(separator)
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
 def _agree(first: Sequence[Lstm], second: Sequence[Lstm]) -> bool:
     """Returns whether two readings of a checkpoint find the same parameters."""
     one, other = ({lstm.name: lstm for lstm in lstms} for lstms in (first, second))

@@ -101,6 +101,13 @@ def distribution(module: str) -> str:
     return Requirement(_default(module)).name
 
 
+def exactly(package: str, version: Version) -> Requirement:
+    """Returns the requirement of one release, with the extras of its package that are needed here."""
+    names = _ON_LINUX.values() if sys.platform == "linux" else ()
+    name = next((each for each in names if Requirement(each).name == package), package)
+    return Requirement(f"{name}=={version}")
+
+
 def supported(package: str, releases: Sequence[Version]) -> list[Version]:
     """Returns the releases of a package that the extras allow: all of them if no extra names the package."""
     ranges = [

@@ -8,6 +8,7 @@ predict the values of the deviating tensors. ``conformance.known.expected`` comp
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from conformance.known.conditions import CONDITIONS
 
 FOLDER = Path(__file__).with_name("entries")
 REPRODUCTIONS = Path(__file__).with_name("reproductions")
+_LINK = r"https://\S+"
 Profiles = Literal["float32", "tf32", "float16", "bfloat16"]
 
 
@@ -34,6 +36,12 @@ def _specifier(text: str) -> str:
         SpecifierSet(text)
     except InvalidSpecifier as error:
         raise ValueError(f"{text!r} is not a version range such as '>=3.0,<3.16'") from error
+    return text
+
+
+def _upstream(text: str) -> str:
+    if not re.fullmatch(rf"{_LINK}|none as of \d{{4}}-\d{{2}}", text):
+        raise ValueError(f"{text!r} is neither a link nor 'none as of YYYY-MM', the month of the last search")
     return text
 
 
@@ -83,8 +91,13 @@ class Divergence(BaseModel):
     """What the implementation does, in a sentence."""
     reason: str
     """Cause of the deviation, as far as it is known."""
-    upstream: str
-    """Link to the upstream report, or `none found`."""
+    upstream: Annotated[str, AfterValidator(_upstream)]
+    """Link to the upstream report of this deviation, or `none as of YYYY-MM`: the month in which the issue trackers
+    were last searched for its symptoms."""
+    related: list[Annotated[str, Field(pattern=f"^{_LINK}$")]] = Field(default_factory=list)
+    """Links to upstream threads about the cause, or about the same symptom elsewhere."""
+    found: date | None = None
+    """Day on which the entry was recorded."""
     reproduction: str
     """File in `known/reproductions` that shows the deviation. It needs only the framework and NumPy."""
 
@@ -131,6 +144,11 @@ class Divergence(BaseModel):
     def concerns(self, tensor: str) -> bool:
         """Returns whether a tensor is one of the deviating tensors."""
         return any(fnmatchcase(tensor, glob) for glob in self.tensors)
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether an upstream report describes this divergence."""
+        return re.fullmatch(_LINK, self.upstream) is not None
 
     def affects(self, version: str) -> bool:
         """Returns whether a version is in the range of affected versions."""

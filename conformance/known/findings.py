@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from itertools import groupby
 
 from conformance.known.conditions import describe
@@ -22,6 +23,9 @@ actual result, and exits with 1 if the deviation occurs, else with 0:
     conformance repro {example} | python -
     conformance repro {example} --issue                    a report that is ready to file
     conformance bisect {example}                           since when
+
+{reported} of them are reported upstream. For the others, the issue trackers were searched by symptom, the last time in
+the month that the entry names.
 """
 
 _EXPLANATION = """
@@ -34,12 +38,17 @@ value.
 
 `affected` is the range of versions in which the deviation was found. *The oldest release tested* is the oldest one that
 the suite can run here. *Or earlier* means that no earlier release was tested. [Releases](releases.md) describes the
-search.
+search. `upstream` is a report of this deviation, or the month in which none was found. Threads about its cause are
+`related`. `recorded` is the day on which the entry was added.
 
 Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package.
 
 `conformance list --divergences --markdown` writes this page.
 """
+
+
+_NEWEST = 10
+"""Number of findings that the list of the newest shows at least."""
 
 
 def markdown(entries: Sequence[Divergence]) -> str:
@@ -62,18 +71,40 @@ def overview(entries: Sequence[Divergence], pages: str = "") -> str:
     """
     ordered = _ordered(entries)
     example = next((entry.id for entry in ordered if entry.reproduction.endswith(".py")), "ID")
-    lines = [_HEAD.format(count=len(ordered), example=example), *_counts(ordered, linked=not pages)]
+    reported = sum(entry.is_reported for entry in ordered)
+    lines = [_HEAD.format(count=len(ordered), example=example, reported=reported)]
+    lines += [*_counts(ordered, linked=not pages), "", *_newest(ordered, pages)]
     for each in SEVERITIES:
         found = [entry for entry in ordered if severity(entry) == each]
         lines += ["", f"## {_heading(each)}", ""]
-        for entry in found:
-            address = f"{pages}/{entry.id}.md" if pages else f"#{entry.id}"
-            lines += [f"- `{entry.implementation}`: [{_line(entry.what)}]({address})"]
+        lines += [f"- `{entry.implementation}`: [{_line(entry.what)}]({_address(entry, pages)})" for entry in found]
     return "\n".join([*lines, _EXPLANATION.rstrip()])
 
 
 def _ordered(entries: Iterable[Divergence]) -> list[Divergence]:
-    return sorted(entries, key=lambda entry: (entry.package.lower(), entry.id))
+    """Sorts by package, and the entries of a package by the day on which they were recorded, the newest first."""
+    return sorted(entries, key=lambda entry: (entry.package.lower(), -_day(entry).toordinal(), entry.id))
+
+
+def _day(entry: Divergence) -> date:
+    return entry.found or date.min
+
+
+def _newest(entries: Sequence[Divergence], pages: str) -> Iterable[str]:
+    """Yields links to the findings of the last days, at least `_NEWEST` of them, the newest first."""
+    shown = 0
+    by_age = sorted(entries, key=_day, reverse=True)
+    yield "The newest:"
+    yield ""
+    for day, group in groupby(by_age, key=_day):
+        found = list(group)
+        if shown < _NEWEST:
+            yield f"- {day}: {', '.join(f'[{entry.id}]({_address(entry, pages)})' for entry in found)}"
+        shown += len(found)
+
+
+def _address(entry: Divergence, pages: str) -> str:
+    return f"{pages}/{entry.id}.md" if pages else f"#{entry.id}"
 
 
 def _counts(entries: Sequence[Divergence], linked: bool) -> Iterable[str]:
@@ -127,6 +158,10 @@ def details(entry: Divergence) -> Iterable[str]:
         yield f"- raises: {_code(entry.error)}"
     yield f"- reason: {_line(entry.reason)}"
     yield f"- upstream: {entry.upstream}"
+    if entry.related:
+        yield f"- related: {', '.join(entry.related)}"
+    if entry.found:
+        yield f"- recorded: {entry.found}"
     yield ""
     yield f"```{LANGUAGES[path.suffix]}"
     yield path.read_text(encoding="utf-8").rstrip()

@@ -20,6 +20,7 @@ def markdown(entry: Divergence, versions: Mapping[str, str], output: str) -> str
     """
     script = REPRODUCTIONS / entry.reproduction
     what = " ".join(entry.what.split())
+    threads = [*([entry.upstream] if entry.is_reported else []), *entry.related]
     return "\n".join(
         [
             f"# {entry.implementation.rstrip('*')}: {what.partition('. ')[0].rstrip('.')}",
@@ -50,6 +51,7 @@ def markdown(entry: Divergence, versions: Mapping[str, str], output: str) -> str
             "## Cause",
             "",
             " ".join(entry.reason.split()),
+            *(["", "## Related reports", "", *(f"- {thread}" for thread in threads)] if threads else []),
         ]
     )
 

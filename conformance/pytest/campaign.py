@@ -50,18 +50,18 @@ class CampaignItem(pytest.Item):
         from conformance.verdict.oracle import Oracle
 
         name = self.adapter.name
-        groups = Groups(self._folder)
+        groups = Groups(self._folder, specs={name: self.spec})
         campaign = Campaign(
             Runner(Oracle(None), known.shipped()),
             Settings(self.seed, seconds=self.seconds),
-            groups,
             {name: Drawer(self.seed, self.adapter.declared_features())},
-            specs={name: self.spec},
         )
         cases = 0
         try:
-            for _ in campaign.run([(self.adapter, ())]):
+            for outcome in campaign.run([(self.adapter, ())]):
                 cases += 1
+                if outcome.signature:
+                    groups.count(name, outcome.signature, outcome.minimal)
         finally:
             self.adapter.close()
         self.user_properties.append(("conformance-campaign", cases))

@@ -34,11 +34,12 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterator["CaseItem"]:
         """Yields an item for each case and each implementation that runs it."""
-        from conformance.cases.casefile import load
+        from conformance.cases.casefile import load, shipped_cases
 
         adapters = load_adapters(self.config)
         named = list(adapters) if self.config.getoption("--conformance-implementation") else []
-        for case in load(self.path, self.config.rootpath):
+        shipped = self.path.is_relative_to(shipped_cases())
+        for case in load(self.path, shipped_cases().parent if shipped else self.config.rootpath):
             for adapter in adapters.values():
                 if adapter.runs_by_default(case, named):
                     name = f"{case.name}[{adapter.name}]"

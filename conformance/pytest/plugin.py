@@ -41,6 +41,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the cases on this implementation: a registered name, path/file.py:Class, package.module:Class, "
         "cmd:./program or python:/path/to/python:NAME; may be repeated (default: all registered)",
     )
+    group.addoption(
+        "--conformance-shipped",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also run the cases of this shipped case file, such as core; may be repeated",
+    )
     group.addoption("--isolate", action="store_true", help="run each implementation in its own process")
     group.addoption(
         "--conformance-shard",
@@ -81,6 +88,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.stash[_active_key]:
         return
     threads.pin()
+    if config.getoption("--conformance-shipped"):
+        from conformance.pytest.shipped import Shipped
+
+        config.pluginmanager.register(Shipped(config.getoption("--conformance-shipped")), "conformance-shipped")
     path = config.getoption("--conformance-report")
     if path and not hasattr(config, "workerinput") and not config.getoption("collectonly"):
         from conformance.pytest.report import Recorder
@@ -190,7 +201,8 @@ def _is_active(config: pytest.Config) -> bool:
 
     The plug-in is also loaded in the tests of other projects in the same environment, and must not affect them.
     """
-    options = ("--conformance-report", "--conformance-implementation", "--conformance-campaign")
+    names = ("report", "implementation", "campaign", "shipped")
+    options = [f"--conformance-{name}" for name in names]
     if any(config.getoption(option) for option in options) or config.getini("conformance_cases"):
         return True
     folder = config.rootpath / "cases"

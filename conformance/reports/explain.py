@@ -37,8 +37,10 @@ def explain(result: Result, spec: str = "", width: int = WIDTH) -> str:
     if result.traceback:
         lines += ["  " + line for line in result.traceback.rstrip().splitlines()]
     if result.deviates:
-        direct, under_pytest = rerun_commands(result, spec)
-        lines += [f"  {'again':<{_LABEL}}{direct}", f"  {'':<{_LABEL}}{under_pytest}"]
+        labels = ["again", ""]
+        lines += [
+            f"  {label:<{_LABEL}}{text}" for label, text in zip(labels, rerun_commands(result, spec), strict=False)
+        ]
     return printable("\n".join(lines))
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from conformance.reports import marked
 from conformance.reports.causes import group_by_cause
+from conformance.reports.releases import LEGEND as LEGEND_OF_RELEASES
+from conformance.reports.releases import by_release, changes, release_rows
 from conformance.results import atomic
 from conformance.results.reader import Report
 from conformance.results.record import Result, counts
@@ -52,6 +54,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "head": _head(report),
         "features": _features(grouped),
         "error_ratios": _error_ratios(report.results),
+        "releases": _releases(report),
         "detects": _detection(report),
         "deviations": _deviations(report),
         "known": _reasons("Known divergences", "known", report.results),
@@ -72,6 +75,9 @@ def _head(report: Report) -> Iterator[str]:
         yield f"**{marked.text(invalid_warning(report))}.**\n"
     found = counts(report.results)
     yield (", ".join(f"{amount} {status}" for status, amount in found.items()) or "Nothing ran.") + "\n"
+    for name, statuses in report.counted.items():
+        listed = ", ".join(f"{number:,} {status}" for status, number in statuses.items())
+        yield f"{marked.code(name)}: a campaign counted {listed} without keeping their rows.\n"
     if report.header.selection:
         yield f"Selection: {marked.code(report.header.selection)}\n"
 
@@ -101,6 +107,15 @@ def _error_ratios(results: Sequence[Result]) -> Iterator[str]:
         [marked.code(name), *(format_error_ratio(largest.get((name, dtype))) for dtype in columns)] for name in names
     ]
     yield marked.table(["implementation", *columns], rows)
+
+
+def _releases(report: Report) -> Iterator[str]:
+    for name, releases in by_release(report).items():
+        yield f"## Releases of {marked.code(name)}\n"
+        lines = [[marked.text(feature), *cells] for feature, cells in release_rows(releases).items()]
+        yield marked.table(["", *map(marked.text, releases)], lines)
+        yield f"{LEGEND_OF_RELEASES}.\n"
+        yield "\n".join(f"- {marked.text(change)}" for change in changes(releases)) + "\n"
 
 
 def _detection(report: Report) -> Iterator[str]:
@@ -133,7 +148,8 @@ def _deviations(report: Report) -> Iterator[str]:
             yield marked.table(["tensor", "error ratio", "deviation"], rows)
         if result.traceback:
             yield marked.block(result.traceback)
-        yield marked.block("\n".join(rerun_commands(result, specs.get(result.implementation, ""))))
+        commands = rerun_commands(result, specs.get(result.implementation, ""))
+        yield marked.block("\n".join(commands or result.notes))
     if len(deviations) > SHOWN_DEVIATIONS:
         yield f"and {len(deviations) - SHOWN_DEVIATIONS} more, see the results file.\n"
 
@@ -177,6 +193,14 @@ def _absent(report: Report) -> Iterator[str]:
         yield "## Not installed, not run\n"
         rows = [[marked.code(name), marked.text(needs)] for name, needs in report.header.absent.items()]
         yield marked.table(["implementation", "requirement"], rows)
+    if report.header.lacking:
+        yield "## Workers without cases of some implementations\n"
+        rows = [
+            [marked.code(worker), marked.code(name), marked.text(reason)]
+            for worker, reasons in report.header.lacking.items()
+            for name, reason in reasons.items()
+        ]
+        yield marked.table(["worker", "implementation", "reason"], rows)
 
 
 def _listed(names: Sequence[str]) -> str:

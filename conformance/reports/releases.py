@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from packaging.version import InvalidVersion, Version
 from rich.text import Text
 
+from conformance.results.reader import Report
 from conformance.results.record import Result
-from conformance.results.summary import Cell, dtypes, format_error_ratio, table
+from conformance.results.summary import Cell, by_implementation, dtypes, format_error_ratio, table
 
 Releases = Mapping[str, Sequence[Result]]
 """Results by version, the oldest first."""
@@ -15,11 +17,50 @@ Releases = Mapping[str, Sequence[Result]]
 _GAP = "  "
 _SHOWN_CASES = 4
 _RATIO = "error ratio"
+_DIFFERS = " *"
 _CONFORMS, _NONE = "·", "-"
-_LEGEND = (
+LEGEND = (
     f"number of cases that deviate, known divergences included; {_CONFORMS} all conform; {_NONE} none is supported; "
     f"* differs between releases; {_RATIO}: the largest of the cases that pass"
 )
+
+
+def by_release(report: Report) -> dict[str, Releases]:
+    """Groups the results by implementation and release, for the implementations with several releases.
+
+    The name of a release ends with its version, as in ``onnxruntime@1.20.1``. Without it, the release is the installed
+    one.
+    """
+    grouped: dict[str, dict[str, Sequence[Result]]] = defaultdict(dict)
+    for name, results in by_implementation(report.results, report.planned).items():
+        base, at, version = name.rpartition("@")
+        installed = next(iter(report.header.packages.get(name, {}).values()), "installed")
+        grouped[base if at else name][version if at else installed] = results
+    return {
+        name: dict(sorted(releases.items(), key=lambda item: _by_version(item[0])))
+        for name, releases in grouped.items()
+        if len(releases) > 1
+    }
+
+
+def _by_version(text: str) -> tuple[Version, str]:
+    """Returns a key that sorts releases. A version may be followed by other requirements."""
+    try:
+        return Version(text.partition(",")[0]), text
+    except InvalidVersion:
+        return Version("0"), text
+
+
+def release_rows(releases: Releases) -> dict[str, list[str]]:
+    """Returns one cell per release for each feature and for the error ratio of each dtype.
+
+    The name of a feature that differs between the releases ends with an asterisk.
+    """
+    features = {name: [_deviating(cell) for cell in cells.values()] for name, cells in table(releases).items()}
+    found = {f"{name}{_DIFFERS * (len(set(cells)) > 1)}": cells for name, cells in features.items()}
+    for dtype in dtypes((version, result.dtype) for version, results in releases.items() for result in results):
+        found[f"{_RATIO}, {dtype}"] = [_largest(results, dtype) for results in releases.values()]
+    return {name: cells for name, cells in found.items() if set(cells) != {_NONE}}
 
 
 def release_table(releases: Releases, width: int) -> Iterator[Text]:
@@ -29,23 +70,18 @@ def release_table(releases: Releases, width: int) -> Iterator[Text]:
         releases: results by version.
         width: number of columns of the terminal. Releases that do not fit follow in another block.
     """
-    rows = {feature: [_deviating(cell) for cell in cells.values()] for feature, cells in table(releases).items()}
-    for dtype in dtypes((version, result.dtype) for version, results in releases.items() for result in results):
-        rows[f"{_RATIO}, {dtype}"] = [_largest(results, dtype) for results in releases.values()]
-    rows = {name: cells for name, cells in rows.items() if set(cells) != {_NONE}}
-    first = max(map(len, rows)) + len(" *")
-    column = max(len(word) for word in [*releases, *(cell for cells in rows.values() for cell in cells)])
+    found = release_rows(releases)
+    first = max(len(name.removesuffix(_DIFFERS)) for name in found) + len(_DIFFERS)
+    column = max(len(word) for word in [*releases, *(cell for cells in found.values() for cell in cells)])
     per_block = max(1, (width - first) // (column + len(_GAP)))
     versions = list(releases)
     for start in range(0, len(versions), per_block):
         block = slice(start, start + per_block)
         yield Text(" " * first + "".join(f"{_GAP}{version:>{column}}" for version in versions[block]), style="bold")
-        for name, cells in rows.items():
-            changes = not name.startswith(_RATIO) and len(set(cells)) > 1
-            line = f"{name}{' *' * changes:<{first - len(name)}}"
-            line += "".join(f"{_GAP}{cell:>{column}}" for cell in cells[block])
-            yield Text(line, style="bold" if changes else "")
-    yield Text(_LEGEND, style="dim")
+        for name, cells in found.items():
+            line = f"{name:<{first}}" + "".join(f"{_GAP}{cell:>{column}}" for cell in cells[block])
+            yield Text(line, style="bold" if name.endswith(_DIFFERS) else "")
+    yield Text(LEGEND, style="dim")
 
 
 def changes(releases: Releases) -> Iterator[str]:
@@ -78,4 +114,6 @@ def _state(result: Result) -> str:
     """Returns whether a case conforms. It does not matter whether a deviation is known: that depends on the version."""
     if result.status in ("pass", "fixed"):
         return "conforms"
-    return "deviates" if result.deviates or result.status == "known" else result.status
+    if result.deviates or result.status == "known":
+        return "raises" if result.error_ratio is None else "deviates"
+    return result.status

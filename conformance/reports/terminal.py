@@ -245,8 +245,9 @@ def _print_causes(console: Console, report: Report) -> None:
     for group in groups:
         _print(console, f"{count_cases(group.results)} of {group.implementation}: {group.what}", indent="  ")
         facts = dict(group.facts)
-        if group.explanation:
-            facts["try"] = rerun_commands(group.smallest, report.header.specs.get(group.implementation, ""))[0]
+        commands = rerun_commands(group.smallest, report.header.specs.get(group.implementation, ""))
+        if group.explanation and commands:
+            facts["try"] = commands[0]
         width = max(map(len, facts), default=0) + 3
         for title, text in facts.items():
             _print(console, f"{title:{width}}{text}", indent="    ")
@@ -257,8 +258,8 @@ def _print_deviations(console: Console, deviations: Sequence[Result], specs: Map
     title = f"{_count_deviations(len(deviations))}. Commands to run {'it' if len(deviations) == 1 else 'one'} again:"
     console.print(Text(title, style="bold"))
     for result in deviations[:SHOWN_DEVIATIONS]:
-        direct, under_pytest = rerun_commands(result, specs.get(result.implementation, ""))
-        lines = f"  {result.status} {result.id}\n    {direct}\n    {under_pytest}"
+        commands = rerun_commands(result, specs.get(result.implementation, ""))
+        lines = "\n    ".join([f"  {result.status} {result.id}", *commands])
         console.print(Text(printable(lines)), soft_wrap=True)
     if len(deviations) > SHOWN_DEVIATIONS:
         console.print(Text(f"  and {len(deviations) - SHOWN_DEVIATIONS} more, see the report"))

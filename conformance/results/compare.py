@@ -255,14 +255,15 @@ def _by_base(names: Iterable[str], taken: Mapping[str, str]) -> dict[str, list[s
 
 
 def _kind(old: Result | None, new: Result | None) -> Kind | None:
-    """Returns the kind of a change; None if the status is the same."""
+    """Returns the kind of a change; None if the status and a known divergence are the same."""
     if new is None:
         return "lost-case"
     if old is None:
         return "added-fail" if new.deviates else "added-case"
     before, after = old.status, new.status
     if before == after:
-        return None
+        # The reason starts with the ids of divergences.
+        return "other" if after == "known" and old.reason.split(":")[0] != new.reason.split(":")[0] else None
     ran = DEVIATIONS | {"pass", "known"}
     # `fixed` is an improvement, although such a run fails until the entry of the divergence is removed.
     if before in DEVIATIONS | {"known"} and after in ("pass", "fixed"):

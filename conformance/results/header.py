@@ -72,6 +72,7 @@ class Header(BaseModel):
         controls: status of each negative control. Any status but ``fail`` makes the run invalid.
         specs: names on the command line, by implementation, if they differ from the implementation's name.
         absent: implementations that are not installed and were not requested, with their requirements.
+        lacking: for workers of a cluster, why they got no cases of some implementations that others ran.
         shard: the shard that the file holds; None for a whole run.
         merged: the files from which this one was merged; None for the file of one run.
     """
@@ -91,6 +92,7 @@ class Header(BaseModel):
     controls: Mapping[str, str] = {}
     specs: Mapping[str, str] = {}
     absent: Mapping[str, str] = {}
+    lacking: Mapping[str, Mapping[str, str]] = {}
     shard: ShardInfo | None = None
     merged: tuple[MergedFile, ...] | None = None
 

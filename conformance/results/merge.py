@@ -223,6 +223,7 @@ def _header(reports: Sequence[Report], planned: Mapping[str, int], defects: tupl
         defects=defects,
         controls=controls,
         selection="; ".join(selections) if list(selections) != ["everything"] else "",
+        lacking={worker: reasons for header in headers for worker, reasons in header.lacking.items()},
         absent={name: needs for header in headers for name, needs in header.absent.items() if name not in present},
         merged=tuple(merged),
     )

@@ -10,14 +10,14 @@ has no such numbers.
 ``row``            a ``Result``
 ``explanation``    an ``Explanation``, written after the rows of its implementation
 ``footer``         a ``Footer``
-``drawn``          a case of a campaign, see ``conformance.campaign.journal``; reports do not need it
+``drawn``          a case of a campaign, see ``conformance.campaign.journal``; it may have no row
 =================  ====================================================================================
 """
 
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Report:
         results: rows, by implementation in the planned order, then in the order of the file.
         footer: last line; None if the run was interrupted.
         explanations: what experiments found out about failures without a known cause.
+        drawn: number of drawn cases of a campaign, by implementation and status.
     """
 
     path: Path
@@ -51,6 +52,16 @@ class Report:
     results: tuple[Result, ...]
     footer: Footer | None
     explanations: tuple[Explanation, ...] = ()
+    drawn: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> Mapping[str, Mapping[str, int]]:
+        """Number of drawn cases that have no row, by implementation and status."""
+        rows: Counter[tuple[str, str]] = Counter((each.implementation, each.status) for each in self.results)
+        found: dict[str, dict[str, int]] = {}
+        for (name, status), number in sorted((Counter(self.drawn) - rows).items()):
+            found.setdefault(name, {})[status] = number
+        return found
 
     @property
     def complete(self) -> bool:
@@ -99,6 +110,7 @@ def read(path: Path) -> Report:
     implementations: dict[str, Mapping[str, str]] = {}
     results: list[Result] = []
     explanations: list[Explanation] = []
+    drawn: Counter[tuple[str, str]] = Counter()
     identities: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines[1:-1], 2):  # The part after the last newline is empty or incomplete.
         try:
@@ -117,6 +129,8 @@ def read(path: Path) -> Report:
             elif kind == "implementation":
                 described = _Description.model_validate(content)
                 implementations[described.name] = described.description
+            elif kind == "drawn":
+                drawn[str(content.get("implementation")), str(content.get("status"))] += 1
             elif kind == "explanation":
                 explanations.append(Explanation.from_row(content))
             elif kind == "footer":
@@ -130,7 +144,7 @@ def read(path: Path) -> Report:
     # Implementations may have run concurrently. The sort is stable: rows of an implementation keep their order.
     places = {name: place for place, name in enumerate(header.planned)}
     results.sort(key=lambda result: places.get(result.implementation, len(places)))
-    return Report(path, header, implementations, tuple(results), footer, tuple(explanations))
+    return Report(path, header, implementations, tuple(results), footer, tuple(explanations), drawn)
 
 
 def _read_header(path: Path, line: bytes) -> Header:

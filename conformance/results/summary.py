@@ -228,13 +228,17 @@ def user_file(case: str) -> str:
     return "" if (shipped_cases().parent / file).is_file() else file
 
 
-def rerun_commands(result: Result, spec: str = "") -> tuple[str, str]:
+def rerun_commands(result: Result, spec: str = "") -> list[str]:
     """Returns the commands that run one result again, with ``conformance run`` and with pytest.
+
+    A case that a campaign has drawn is in no file, so it has no commands. A note names the file of its minimal case.
 
     Args:
         result: result to run again.
         spec: name of its implementation on the command line; empty if it is the implementation's name.
     """
+    if "::" not in result.case:
+        return []
     name = spec or result.implementation
     files = [file] if (file := user_file(result.case)) else []
     expression = f"'{result.case}'" if set(" ()") & set(result.case) else result.case
@@ -242,7 +246,7 @@ def rerun_commands(result: Result, spec: str = "") -> tuple[str, str]:
     under_pytest = ["pytest", result.id]
     if spec and spec != result.implementation:
         under_pytest += ["--conformance-implementation", spec]
-    return shlex.join(direct), shlex.join(under_pytest)
+    return [shlex.join(direct), shlex.join(under_pytest)]
 
 
 def facts_of(detail: Mapping[str, Any]) -> dict[str, Any]:

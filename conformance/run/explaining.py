@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.adapters import Adapter
@@ -11,7 +11,7 @@ from conformance.defects.diagnosis.where import where
 from conformance.defects.experiment.dissection import investigate
 from conformance.defects.experiment.explain import Rules, applicable
 from conformance.defects.experiment.findings import Dissection
-from conformance.defects.experiment.history import dependence
+from conformance.defects.experiment.history import dependence, kept
 from conformance.defects.experiment.predict import predict
 from conformance.defects.experiment.probes import PROBES
 from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
@@ -44,34 +44,72 @@ class Failure:
     judged: JudgedSolution
 
 
-def explain(adapter: Adapter, failures: Sequence[Failure], oracle: Oracle) -> list[Explanation]:
+def explain(
+    adapter: Adapter, failures: Sequence[Failure], oracle: Oracle, restart: Callable[[], None] | None = None
+) -> list[Explanation]:
     """Experiments with an implementation, and returns what accounts for its failures.
 
     Args:
         adapter: the implementation.
         failures: its failures without a known cause.
         oracle: source of the expected solutions.
+        restart: function that makes the implementation forget earlier calls; None for one that ends its process, if it
+            has its own.
     """
-    restart = adapter.close if isinstance(adapter, WorkerAdapter) else None
+    if isinstance(adapter, WorkerAdapter):
+        restart = adapter.close
 
     def clock() -> float:
         return time.thread_time() + (adapter.seconds if isinstance(adapter, WorkerAdapter) else 0.0)
 
     subject = Subject(adapter, oracle, restart, clock, clock() + MAX_CPU_SECONDS)
-    smallest = sorted(failures, key=lambda failure: operations(failure.judged.problem.case))[:_MAX_PROBED]
     keys = tuple(failure.key for failure in failures)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for failure in smallest:
+        for failure in _smallest(failures):
             if history := _history(subject, failure):
-                name = failure.judged.problem.case.id
-                return [Explanation(adapter.name, f"{name} is {history}", keys)]
-        dissection, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in smallest])
+                history = f"{failure.judged.problem.case.id} is {history}"
+                what = kept(subject, _trial(failure))
+                return [Explanation(adapter.name, what or history, keys, history if what else "")]
+        dissection, claims = _investigate(subject, failures)
     if not dissection.repeats:
         what, *details = [finding.what for finding in dissection.findings]
         return [Explanation(adapter.name, what, keys, "; ".join(details[:_MAX_DETAILS]))]
+    rest = _unclaimed(failures, [failure for own in claims.values() for failure in own])
+    imprecise = [failure for failure in rest if subject.is_float32(_trial(failure))]
+    return [
+        *_verified(adapter.name, claims, dissection),
+        *_imprecise(adapter.name, imprecise),
+        *_observed(adapter.name, _unclaimed(rest, imprecise), dissection),
+    ]
+
+
+def _smallest(failures: Iterable[Failure]) -> list[Failure]:
+    """Returns the failures that are solved again."""
+    return sorted(failures, key=lambda failure: operations(failure.judged.problem.case))[:_MAX_PROBED]
+
+
+def _investigate(subject: Subject, failures: Sequence[Failure]) -> tuple[Dissection, Mapping[Rules, list[Failure]]]:
+    """Experiments with probes and failing cases, until all failures are explained or nothing else is found.
+
+    Returns:
+        What the first experiments found, and the failures that each explanation reproduces.
+    """
+    probed = _smallest(failures)
+    result, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in probed])
     claims = _claims(failures, rules)
-    return [*_verified(adapter.name, claims, dissection), *_observed(adapter.name, failures, claims, dissection)]
+    while result.repeats and rules:
+        rest = _unclaimed(failures, [failure for own in claims.values() for failure in own])
+        further = _smallest(_unclaimed(rest, probed))
+        if not further:
+            break
+        probed += further
+        known = len(rules)
+        _, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules)
+        if len(rules) == known:
+            break
+        claims = _claims(failures, rules)
+    return result, claims
 
 
 def _history(subject: Subject, failure: Failure) -> str:
@@ -102,6 +140,12 @@ def _claims(failures: Sequence[Failure], explanations: Sequence[Rules]) -> Mappi
     return claimed
 
 
+def _unclaimed(failures: Sequence[Failure], claimed: Iterable[Failure]) -> list[Failure]:
+    """Returns the failures that are not among others."""
+    keys = {failure.key for failure in claimed}
+    return [failure for failure in failures if failure.key not in keys]
+
+
 def _verified(name: str, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection) -> Iterator[Explanation]:
     for rules, claimed in claims.items():
         what = ", and ".join(map(str, rules))
@@ -111,17 +155,21 @@ def _verified(name: str, claims: Mapping[Rules, Sequence[Failure]], dissection: 
         yield Explanation(name, what, keys, how, where(claimed[0].judged), verified=True)
 
 
-def _observed(
-    name: str, failures: Sequence[Failure], claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection
-) -> Iterator[Explanation]:
-    """Yields an observation about the failures for which no explanation accounts."""
-    claimed = {id(failure) for own in claims.values() for failure in own}
-    rest = [failure for failure in failures if id(failure) not in claimed]
-    if not rest:
+def _imprecise(name: str, failures: Sequence[Failure]) -> Iterator[Explanation]:
+    """Yields an observation about failures in float64 that are only as precise as float32."""
+    if failures:
+        keys = tuple(failure.key for failure in failures)
+        how = "these results conform with the rounding of float32"
+        yield Explanation(name, "float64 is only as precise as float32", keys, how, where(failures[0].judged))
+
+
+def _observed(name: str, failures: Sequence[Failure], dissection: Dissection) -> Iterator[Explanation]:
+    """Yields an observation about failures for which no explanation accounts."""
+    if not failures:
         return
     seen = list(dict.fromkeys(finding.what for finding in dissection.findings if not finding.verified))
     seen = [text for text in seen if not any(other != text and other.startswith(text) for other in seen)]
     limits = [f"{what}: {why}" for what, why in dissection.left_out.items()]
     details = "; ".join([*seen[:_MAX_DETAILS], *limits])
-    keys = tuple(failure.key for failure in rest)
-    yield Explanation(name, "unexplained", keys, details, where(rest[0].judged))
+    keys = tuple(failure.key for failure in failures)
+    yield Explanation(name, "unexplained", keys, details, where(failures[0].judged))

@@ -58,7 +58,7 @@ def _run_in_threads(runner: Runs[_T], plan: Plan, jobs: int) -> Iterator[_T]:
     lock, stopped = threading.Lock(), threading.Event()
     for adapter, cases in plan:
         if isinstance(adapter, WorkerAdapter):
-            adapter.while_waiting = lambda: _released(lock)
+            adapter.while_waiting = lambda: released(lock)
         todo.put((adapter, cases))
 
     def work() -> None:
@@ -109,7 +109,7 @@ def _stop_process(adapter: Adapter) -> None:
 
 
 @contextlib.contextmanager
-def _released(lock: threading.Lock) -> Iterator[None]:
+def released(lock: threading.Lock) -> Iterator[None]:
     """Releases a lock during the block."""
     lock.release()
     try:

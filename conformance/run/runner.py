@@ -1,7 +1,7 @@
 """Runs cases on implementations and returns results. The command line and the pytest plug-in share this runner."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -19,7 +19,7 @@ from conformance.defects.diagnosis.diagnose import diagnose, rounds_only_as
 from conformance.defects.diagnosis.locate import locate
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
-from conformance.errors import message_of, short_traceback
+from conformance.errors import first_line, message_of, short_traceback
 from conformance.known import divergences as known
 from conformance.known import expected
 from conformance.results.explanation import Explanation
@@ -130,8 +130,12 @@ class Runner:
             for case in sorted(cases, key=by_shape):
                 yield self.check(case, adapter)
             if failures := self._unexplained.pop(adapter.name, None):
-                for explanation in explaining.explain(adapter, failures, self.oracle):
-                    self._explanations.put(explanation)
+                self.add_explanations(explaining.explain(adapter, failures, self.oracle))
+
+    def add_explanations(self, explanations: Iterable[Explanation]) -> None:
+        """Adds explanations, also those of another process, to the ones to write."""
+        for explanation in explanations:
+            self._explanations.put(explanation)
 
     def write_explanations(self, write: Callable[[Explanation], None]) -> None:
         """Passes the explanations that were found since the last call to a function."""
@@ -258,7 +262,7 @@ class Runner:
         else:
             status, message, trace = "error", f"{type(error).__name__}: {message_of(error)}", short_traceback(error)
         message = message.strip().rstrip(":")
-        reason = (message.splitlines() or [""])[0][:_MAX_REASON_CHARACTERS]
+        reason = first_line(message)[:_MAX_REASON_CHARACTERS]
         result = replace(result, status=status, reason=reason, traceback=trace)
         if status == "unsupported":
             return result

@@ -144,6 +144,16 @@ def test_gradients_follow_a_wrong_read_or_stay_where_they_were_read() -> None:
             Mistake("returns", ("c_n",), Change("times", "", "1.01"), (Place("unit", "among", (1, 2)),)),
         ),
         (
+            "returns output of the padding, odd rows in units from 2 on as zeros",
+            Mistake(
+                "returns",
+                ("output",),
+                Change("zero"),
+                (Place("step", "padding"), Place("row", "odd"), Place("unit", "from", 2)),
+            ),
+        ),
+        ("ignores c_0 of rows 0, 2", Mistake("reads", ("c_0",), Change("zero"), (Place("row", "among", (0, 2)),))),
+        (
             "computes the forget gate in layer 1 as sigmoid(z - 0.5)",
             Mistake("activation", (), Change("added", "forget_gate", -0.5), (Place("layer", "is", 1),)),
         ),

@@ -359,6 +359,32 @@ def test_hostile_text_stays_text(open_page: Open, results: Results) -> None:
     check_view()
 
 
+def test_releases_are_compared(open_page: Open, results: Results) -> None:
+    """One case deviates in the old release only, and links to both results."""
+    [good] = [result for result in results if result.implementation == "faithful" and "::plain" in result.case]
+    [bad] = [result for result in results if result.implementation == "keras.fake[x]" and result.status == "known"]
+    rows = [
+        replace(good, implementation="lib@1.10"),
+        replace(good, implementation="lib@1.9", status="known", reason=bad.reason),
+    ]
+    page = open_page(report(tuple(rows)))
+    act(page, page.get_by_role("link", name="Releases", exact=True).click)
+    assert page.locator(".releases thead th").all_inner_texts() == ["release", "1.9", "1.10"]
+    assert page.locator(".releases tbody tr", has_text="changed cases").locator("td").all_inner_texts() == ["", "1"]
+    [change] = page.locator(".changes li").all_inner_texts()
+    assert change.startswith("1.9 → 1.10: 1 case, deviates → conforms")
+    assert bad.reason.split(":")[0] in change
+    assert page.locator(".trendline circle, .trendline rect").count() == 1
+    act(page, page.get_by_role("link", name="in 1.9", exact=True).click)
+    assert f"#/result/{quote('lib@1.9', safe='')}/" in page.url
+
+
+def test_results_of_one_release_have_no_view_of_releases(page: Any) -> None:
+    assert page.get_by_role("link", name="Releases", exact=True).count() == 0
+    go(page, "#/releases")
+    assert "conformance versions NAME" in page.locator("main").inner_text()
+
+
 def test_trend_and_comparison_are_views(open_page: Open, results: Results) -> None:
     old = [replace(result, status="pass") if result.implementation == "wrong" else result for result in results]
     runs = [report(tuple(old)), report(results)]

@@ -1,7 +1,7 @@
 """What readers of checkpoints share: the contents of a file, errors, and dtypes that NumPy lacks."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.conversion.framework import Tensors
+from conformance.conversion.lstm import Lstm
 from conformance.errors import MISSING, UserError, message_of
 
 MAX_COMPRESSION = 1100
@@ -25,11 +26,13 @@ class Contents:
         options: options that the file records, by the names of LSTMs or the last part of these, see ``Lstm.options``.
             ``direction: reverse`` marks a layer that runs backwards.
         notes: what the file does not record, one sentence each.
+        framework: framework of the weights, if the file says so; else empty.
     """
 
     tensors: Tensors
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    framework: str = ""
 
 
 @contextmanager
@@ -75,6 +78,18 @@ def without_bfloat16(tensors: Tensors, what: str) -> Tensors:
         if array.dtype.name == "bfloat16":
             raise UserError(f"{name} is bfloat16, which {what} files cannot store. Write a .safetensors file")
     return tensors
+
+
+def only(lstms: Sequence[Lstm]) -> Lstm:
+    """Returns the only LSTM, for formats that store a model.
+
+    Raises:
+        UserError: there are several.
+    """
+    if len(lstms) > 1:
+        names = ", ".join(lstm.name for lstm in lstms)
+        raise UserError(f"a model has one input, but {len(lstms)} LSTMs were found: {names}. Use --layer or --stack")
+    return lstms[0]
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

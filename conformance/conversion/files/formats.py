@@ -2,16 +2,35 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from conformance.conversion.files import eqx, keras, msgpack, npz, onnx, pdparams, pt, safetensors
+from conformance.conversion.files import (
+    eqx,
+    keras,
+    msgpack,
+    npz,
+    onnx,
+    openvino,
+    orbax,
+    pdparams,
+    pt,
+    safetensors,
+    several,
+    tensorflow,
+)
 from conformance.conversion.files.contents import Contents
 from conformance.conversion.framework import Tensors
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Lstm
 from conformance.errors import MISSING, UserError
+from conformance.results import atomic
 
 _ALL = tuple(FRAMEWORKS)
+
+Data = bytes | several.Files
+"""Content of a file, or of several files by their names."""
 
 
 @dataclass(frozen=True)
@@ -24,36 +43,47 @@ class Format:
         read: parses the content of a file.
         write: returns the content of a file with tensors; None if the format is only read.
         write_lstms: returns the content of a file with LSTMs, for formats that hold no other tensors.
+        several: whether a checkpoint consists of several files. ``read`` then takes its path, and the other two write
+            it to the path that is their second argument.
     """
 
     endings: tuple[str, ...]
     frameworks: tuple[str, ...]
-    read: Callable[[bytes], Contents]
-    write: Callable[[Tensors], bytes] | None = None
-    write_lstms: Callable[[Sequence[Lstm]], bytes] | None = None
+    read: Callable[[Any], Contents]
+    write: Callable[..., Any] | None = None
+    write_lstms: Callable[..., Any] | None = None
+    several: bool = False
+
+    def decode(self, name: str, data: Data) -> Contents:
+        """Parses the content of a checkpoint with a file name."""
+        return self.read(data) if isinstance(data, bytes) else several.decode(self.read, name, data)
 
 
+ORBAX = Format((".orbax",), ("flax", "nnx"), orbax.read, orbax.write, several=True)
 FORMATS = (
     Format((".safetensors",), _ALL, safetensors.read, safetensors.write),
     Format((".pt", ".pth", ".bin", ".ckpt"), ("torch",), pt.read, pt.write),
     Format((".weights.h5",), ("keras",), keras.read, write_lstms=keras.write),
-    Format((".keras", ".h5", ".hdf5"), ("keras",), keras.read),
+    Format((".keras",), ("keras",), keras.read, write_lstms=keras.write_model),
+    Format((".h5", ".hdf5"), ("keras",), keras.read),
     Format((".onnx",), ("onnx",), onnx.read, write_lstms=onnx.write),
     Format((".msgpack",), ("flax", "nnx"), msgpack.read, msgpack.write),
     Format((".eqx",), ("equinox",), eqx.read, write_lstms=eqx.write),
     Format((".npz",), _ALL, npz.read, npz.write),
     Format((".pdparams",), ("paddle",), pdparams.read, pdparams.write),
+    Format((".xml",), ("openvino",), openvino.read, write_lstms=openvino.write, several=True),
+    Format((".index",), ("block_lstm",), tensorflow.read, tensorflow.write, several=True),
+    ORBAX,
 )
 
 _REJECTED = {
     (".pkl", ".pickle"): "a pickle can run any code when it is loaded. Save the arrays with numpy.savez or safetensors",
-    (".xml",): "OpenVINO's IR is not read. Convert the model from which it was made, or save W, R and B as .npz",
     (".npy",): "the file holds one array without a name. Save all arrays with numpy.savez",
 }
 
 
 def format_of(path: Path) -> Format:
-    """Returns the format of a file by its name.
+    """Returns the format of a file by its name. Folders are checkpoints of Orbax.
 
     Raises:
         UserError: the format is unknown or rejected.
@@ -62,6 +92,8 @@ def format_of(path: Path) -> Format:
     for rejected, reason in _REJECTED.items():
         if name.endswith(rejected):
             raise UserError(f"{path}: {reason}")
+    if path.is_dir():
+        return ORBAX
     for known in FORMATS:
         if name.endswith(known.endings):
             return known
@@ -77,9 +109,12 @@ def read(path: Path) -> Contents:
     """
     known = format_of(path)
     try:
-        data = path.read_bytes()
+        path.stat()
+        data = path if known.several else path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", MISSING) from error
+        index = path.with_name(f"{path.name}.index")
+        hint = f". To read the checkpoint of TensorFlow, give {index}" if index.exists() else ""
+        raise UserError(f"{path}: cannot be read: {error.strerror}{hint}", MISSING) from error
     try:
         if not data:
             raise UserError("the file is empty")
@@ -88,8 +123,8 @@ def read(path: Path) -> Contents:
         raise UserError(f"{path}: {error}", error.exit_code) from error
 
 
-def encode(path: Path, tensors: Tensors, lstms: Sequence[Lstm]) -> bytes:
-    """Returns the content of a file.
+def encode(path: Path, tensors: Tensors, lstms: Sequence[Lstm]) -> Data:
+    """Returns the content of a checkpoint.
 
     Args:
         path: name of the file, which determines the format.
@@ -101,10 +136,17 @@ def encode(path: Path, tensors: Tensors, lstms: Sequence[Lstm]) -> bytes:
     """
     known = format_of(path)
     try:
-        if known.write:
-            return known.write(tensors)
-        if known.write_lstms:
-            return known.write_lstms(lstms)
+        for write, given in ((known.write, tensors), (known.write_lstms, lstms)):
+            if write:
+                return several.encode(partial(write, given), path.name) if known.several else write(given)
     except UserError as error:
         raise UserError(f"{path}: {error}", error.exit_code) from error
     raise UserError(f"{path}: this format is only read. Write .weights.h5 and load it with `model.load_weights`")
+
+
+def store(path: Path, data: Data) -> None:
+    """Writes a checkpoint atomically, see ``atomic.write`` and ``several.store``."""
+    if isinstance(data, bytes):
+        atomic.write(path, data)
+    else:
+        several.store(path, data)

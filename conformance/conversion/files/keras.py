@@ -6,12 +6,21 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from conformance.adapters.layout import KERAS
-from conformance.conversion.files.contents import MAX_COMPRESSION, Contents, library, natural, parsing, without_bfloat16
+from conformance.conversion.files.contents import (
+    MAX_COMPRESSION,
+    Contents,
+    library,
+    natural,
+    only,
+    parsing,
+    without_bfloat16,
+)
 from conformance.conversion.framework import directions
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Array, Lstm
@@ -19,6 +28,11 @@ from conformance.errors import UserError
 
 _ROLES = {"0": "kernel", "1": "recurrent_kernel", "2": "bias"}
 _ACTIVATIONS = ("sigmoid", "tanh", "relu", "elu", "softsign")
+_DEFAULTS = {"recurrent_activation": "sigmoid", "activation": "tanh"}
+"""Activations of CuDNNLSTM, which has no such options."""
+_PLAIN = ("sigmoid", "tanh", "tanh")
+_KERAS_3 = {"hard_sigmoid_6": "hard_sigmoid"}
+"""Keras 3's names of activations that differ from the suite's."""
 _INNER = ("layers", "cell", "cells", "forward_layer", "backward_layer")
 
 
@@ -59,6 +73,50 @@ def write(lstms: Sequence[Lstm]) -> bytes:
     return file.getvalue()
 
 
+def write_model(lstms: Sequence[Lstm]) -> bytes:
+    """Writes ``.keras``: a model of one LSTM, for inputs (batch, time, features) of any batch and length.
+
+    Raises:
+        UserError: there are several LSTMs, or a stack of reverse layers, whose outputs Keras would reverse in time.
+    """
+    lstm = only(lstms)
+    lstm = replace(lstm, name=re.sub(r"[./]", "_", lstm.name))  # Keras allows no slashes in names.
+    model = lstm.model
+    if model.direction == "reverse" and model.num_layers > 1:
+        raise UserError(f"{lstm.label}Keras returns the output of a reverse layer in reverse order. Write .weights.h5")
+    gate, candidate, _ = lstm.options.get("activations", _PLAIN)
+    options = {
+        "dtype": lstm.dtype,
+        "return_sequences": True,
+        "activation": _KERAS_3.get(candidate, candidate),
+        "recurrent_activation": _KERAS_3.get(gate, gate),
+        "use_bias": model.bias,
+        "go_backwards": model.direction == "reverse",
+    }
+    layers = [_layer("InputLayer", name="input", batch_shape=[None, None, model.input_size], dtype=lstm.dtype)]
+    for number, hidden in enumerate(model.hidden_sizes):
+        own = {"units": hidden, **options}
+        name = FRAMEWORKS["keras"].unit(lstm, number)
+        if model.num_directions == 2:
+            forward = _layer("LSTM", name="forward_lstm", **own)
+            backward = _layer("LSTM", name="backward_lstm", **{**own, "go_backwards": True})
+            layers.append(_layer("Bidirectional", name=name, layer=forward, backward_layer=backward))
+        else:
+            layers.append(_layer("LSTM", name=name, **own))
+    config = {"module": "keras", "class_name": "Sequential", "config": {"name": "sequential", "layers": layers}}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.5.0"}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", write([lstm]))
+    return file.getvalue()
+
+
+def _layer(kind: str, **config: Any) -> dict[str, Any]:
+    """Returns the configuration of a layer."""
+    return {"module": "keras.layers", "class_name": kind, "config": config, "registered_name": None}
+
+
 def _read_h5(data: bytes, config: Mapping[str, Any], version: str) -> Contents:
     """Reads an HDF5 file of Keras 2 or 3.
 
@@ -86,12 +144,9 @@ def _read_h5(data: bytes, config: Mapping[str, Any], version: str) -> Contents:
         else:
             names = {place: layer["config"]["name"] for place, layer in _layers(config)}
             tensors = _named_by_keras_3(file, datasets, names)
-        for name, array in tensors.items():
-            kernel = tensors.get(name.replace("bias", "recurrent_kernel"))
-            if kernel is not None and kernel.ndim == 2 and array.shape == (8 * len(kernel),):
-                raise _cudnn(name)
+        tensors, notes = _without_cudnn(tensors)
         found = options(config, version)
-        return Contents(tensors, found, doubts(config, version, found))
+        return Contents(tensors, found, (*notes, *doubts(config, version, found)))
 
 
 def _named_by_keras_2(weights: Any, datasets: Mapping[str, Any]) -> dict[str, Array]:
@@ -141,18 +196,19 @@ def _is_cell(datasets: Mapping[str, Any], group: str) -> bool:
         and recurrent
         and len(kernel) == len(recurrent) == 2
         and kernel[1] == recurrent[1] == 4 * recurrent[0]
-        and bias in (None, (kernel[1],))
+        and bias in (None, (kernel[1],), (2 * kernel[1],))
     )
 
 
 def _layers(config: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields the LSTMs in the configuration of a model, each with its place: ``layers/lstm_1``.
 
-    A place consists of the class and the number of earlier layers of that class, as in ``.weights.h5``.
+    A place consists of the class in snake case and the number of earlier layers of that class, as in ``.weights.h5``.
     """
     counts: Counter[str] = Counter()
     for layer in config.get("config", {}).get("layers", []):
-        kind = layer["class_name"].lower()
+        words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", layer["class_name"])
+        kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
         place = f"{path}layers/{kind}_{counts[kind]}" if counts[kind] else f"{path}layers/{kind}"
         counts[kind] += 1
         yield place, layer
@@ -171,9 +227,7 @@ def options(config: Any, version: str) -> dict[str, dict[str, Any]]:
         sides = [own[side] for side in ("layer", "backward_layer") if side in own]
         parts = sides if kind == "Bidirectional" else [layer]
         kinds = {part["class_name"] for part in parts}
-        if "CuDNNLSTM" in kinds:
-            raise _cudnn(own["name"])
-        if kinds == {"LSTM"}:
+        if kinds in ({"LSTM"}, {"CuDNNLSTM"}):
             found = [_options_of_layer({**part["config"], "name": own["name"]}, version) for part in parts]
             if kind == "Bidirectional":
                 found = [{name: value for name, value in each.items() if name != "direction"} for each in found]
@@ -187,7 +241,7 @@ def options(config: Any, version: str) -> dict[str, dict[str, Any]]:
 def _cells(config: Any) -> Iterator[Mapping[str, Any]]:
     """Yields the configurations of LSTMs and their cells anywhere within a layer."""
     if isinstance(config, Mapping):
-        if config.get("class_name") in ("LSTM", "LSTMCell"):
+        if config.get("class_name") in ("LSTM", "LSTMCell", "CuDNNLSTM"):
             yield config["config"]
         else:
             for value in config.values():
@@ -210,7 +264,7 @@ def _options_of_layer(config: Mapping[str, Any], version: str) -> dict[str, Any]
 
 def _activation(config: Mapping[str, Any], key: str, version: str) -> str:
     """Returns the suite's name of an activation. Before Keras 3, hard_sigmoid had another slope."""
-    name = config[key]
+    name = config.get(key, _DEFAULTS[key])
     if name == "hard_sigmoid":
         return "hard_sigmoid" if version.startswith(("1.", "2.")) else "hard_sigmoid_6"
     if name not in _ACTIVATIONS:
@@ -240,12 +294,28 @@ def doubts(config: Any, version: str, options: Mapping[str, Mapping[str, Any]]) 
     return tuple(notes)
 
 
-def _cudnn(name: str) -> UserError:
-    """Returns the error for a layer whose weights are stored in cuDNN's layout."""
-    return UserError(
-        f"{name} is part of a CuDNNLSTM. Load the weights into an LSTM layer of Keras 2, which converts them, and save "
-        "that layer"
-    )
+def _without_cudnn(tensors: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+    """Returns the arrays of CuDNNLSTM layers in the layout of LSTM layers, and a note on each. Others are kept.
+
+    cuDNN stores each gate's weights as (H, features). Keras declares them as (features, 4H), and thereby reads rows as
+    columns. The bias consists of two, one after the other.
+    """
+    arrays, notes = dict(tensors), []
+    for name, bias in tensors.items():
+        start, _, role = name.rpartition("bias")
+        kernel, recurrent = f"{start}kernel", f"{start}recurrent_kernel"
+        if role or recurrent not in tensors or bias.shape != (8 * len(tensors[recurrent]),):
+            continue
+        for weight in (kernel, recurrent):
+            arrays[weight] = np.hstack(
+                [gate.reshape(gate.shape[::-1]).T for gate in np.split(tensors[weight], 4, axis=1)]
+            )
+        first, second = np.split(bias, 2)
+        arrays[name] = first + second
+        exact = first.astype(np.longdouble) + second
+        change = f"which changes it by at most {float(np.abs(exact - arrays[name]).max()):.2g}"
+        notes.append(f"{start.rstrip('/')} is a CuDNNLSTM: the sum of its two biases is rounded once, {change}")
+    return arrays, notes
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from conformance.conversion.files.contents import Contents, dtype, library, parsing
-from conformance.conversion.find import flatten
+from conformance.conversion.find import flatten, nest
 from conformance.conversion.framework import Tensors
 from conformance.errors import UserError
 
@@ -39,14 +39,10 @@ def read(data: bytes) -> Contents:
 def write(tensors: Tensors) -> bytes:
     """Writes the arrays below ``params``, as Flax's variables have them."""
     msgpack = library("msgpack", "writing .msgpack files")
-    tree: dict[str, Any] = {}
-    for path, array in tensors.items():
-        *parents, leaf = path.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
+    entries = {}
+    for name, array in tensors.items():
         packed = msgpack.packb((array.shape, array.dtype.name, np.ascontiguousarray(array).tobytes()))
-        node[leaf] = msgpack.ExtType(_ARRAY, packed)
-    packed = msgpack.packb({"params": tree})
+        entries[name] = msgpack.ExtType(_ARRAY, packed)
+    packed = msgpack.packb({"params": nest(entries)})
     assert isinstance(packed, bytes)
     return packed

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from conformance.adapters.onnx.common import NAMES, build_model
-from conformance.conversion.files.contents import Contents, library, parsing
+from conformance.conversion.files.contents import Contents, library, only, parsing
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Array, Lstm
 from conformance.errors import UserError
@@ -36,7 +36,7 @@ def read(data: bytes) -> Contents:
                 if position < len(node.input) and node.input[position]:
                     tensors[f"{name}/{array}"] = constants.value(node.input[position])
             given = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
-            options[name] = _options(name, given)
+            options[name] = options_of_node(name, given)
         if not options:
             raise UserError("the model has no LSTM node")
     return Contents(tensors, options)
@@ -49,10 +49,7 @@ def write(lstms: Sequence[Lstm]) -> bytes:
         UserError: there are several LSTMs.
     """
     onnx = library("onnx", "writing .onnx files")
-    if len(lstms) > 1:
-        names = ", ".join(lstm.name for lstm in lstms)
-        raise UserError(f"a model has one input, but {len(lstms)} LSTMs were found: {names}. Use --layer or --stack")
-    [lstm] = lstms
+    lstm = only(lstms)
     case = lstm.case().model_copy(update={"initial_state": "omitted"})
     x = np.zeros((case.seq_len, 3, case.input_size), next(iter(lstm.parameters.values())).dtype)
     model = build_model(Problem(case, lstm.parameters, x, None, None, None, {}, {}))
@@ -108,7 +105,7 @@ class _Constants:
         return np.asarray(ReferenceEvaluator(node).run(None, feeds)[list(node.output).index(name)])
 
 
-def _options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def options_of_node(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options of a node that are not the defaults, see ``Contents.options``."""
     options: dict[str, Any] = {}
     if given.get("direction") == b"reverse":

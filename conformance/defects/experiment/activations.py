@@ -19,12 +19,24 @@ from reference.cell import Cell
 
 _RIGHT = (sigmoid, sigmoid, tanh, sigmoid, tanh)
 """The activations of the standard cell, in the order of ``ACTIVATIONS`` and of the fields of ``Cell``."""
+_PARTS = (slice(None), slice(8, None), slice(0, None, 2), slice(1, None, 2))
+"""Rows from which activations are read off."""
 
 
-def activation_rules(trial: Trial) -> Iterator[Rule]:
+def activation_rules_of_parts(trial: Trial) -> Iterator[Rule]:
+    """Yields rules with the activations of some rows of a driven trial. A mistake may spoil the others."""
+    for rows in _PARTS:
+        yield from activation_rules(trial, rows)
+
+
+def activation_rules(trial: Trial, rows: slice = slice(None)) -> Iterator[Rule]:
     """Yields rules with the activations of a driven trial, which differ in the gradients.
 
     There are none if not every activation is recognized.
+
+    Args:
+        trial: the trial.
+        rows: the rows from which the activations are read off.
     """
     if not trial.comparable:
         return
@@ -33,7 +45,7 @@ def activation_rules(trial: Trial) -> Iterator[Rule]:
     every = set()
     for reading in readings(trial):
         every.add((reading.layer, reading.direction))
-        activation = _recognize(reading, trial)
+        activation = _recognize(reading, trial, rows)
         if activation is None:
             return
         if activation is not _RIGHT[reading.activation]:
@@ -69,8 +81,9 @@ def describe_activations(trial: Trial) -> list[str]:
     return texts
 
 
-def _recognize(reading: Reading, trial: Trial) -> Activation | None:
-    return recognize(reading.z, reading.options, _RIGHT[reading.activation], PROFILES[trial.case.dtype].u)
+def _recognize(reading: Reading, trial: Trial, rows: slice = slice(None)) -> Activation | None:
+    options = [values[rows] for values in reading.options]
+    return recognize(reading.z[rows], options, _RIGHT[reading.activation], PROFILES[trial.case.dtype].u)
 
 
 @dataclass(frozen=True)

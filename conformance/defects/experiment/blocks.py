@@ -89,6 +89,10 @@ class UnitMap:
     def __mul__(self, block: Any) -> Any:
         return self.matrix @ block
 
+    def after(self, other: "float | UnitMap") -> "UnitMap":
+        """Returns the map that applies another map, or a factor, before this one."""
+        return UnitMap(self.matrix @ other.matrix if isinstance(other, UnitMap) else self.matrix * other)
+
     @property
     def T(self) -> "UnitMap":  # noqa: N802 - NumPy's name for it
         """The adjoint of the map."""
@@ -114,9 +118,14 @@ def describe_block(block: Block) -> str:
 
 
 def has_blocks(case: Case) -> bool:
-    """Returns whether a case has blocks: its tensors are complete, and all layers share those of the states."""
-    one_state = case.initial_state in ("h_0-only", "c_0-only")
-    return case.model.is_uniform and case.cotangents == RESULTS and not (case.frozen or one_state)
+    """Returns whether the tensors of a case consist of blocks: all layers share those of the states."""
+    return case.model.is_uniform
+
+
+def has_all_blocks(case: Case) -> bool:
+    """Returns whether a case has blocks, and none of its tensors is left out."""
+    one_state = case.initial_state.endswith(("-only", "-given"))
+    return has_blocks(case) and case.cotangents == RESULTS and not (case.frozen or one_state)
 
 
 def bare_kind(kind: str) -> str:
@@ -167,6 +176,24 @@ def apply(block_map: BlockMap, tensors: Mapping[str, Any], case: Case) -> dict[s
     for target, terms in block_map.items():
         target.select(changed, case)[...] = sum(factor * source.select(tensors, case) for source, factor in terms)
     return changed
+
+
+def compose(first: BlockMap, second: BlockMap) -> BlockMap:
+    """Returns the map that applies one map after another."""
+    composed = dict(first)
+    for target, terms in second.items():
+        composed[target] = tuple(
+            (origin, _product(factor, inner))
+            for source, factor in terms
+            for origin, inner in first.get(source, ((source, 1.0),))
+        )
+    return composed
+
+
+def _product(second: float | UnitMap, first: float | UnitMap) -> float | UnitMap:
+    if isinstance(second, UnitMap):
+        return second.after(first)
+    return first.after(second) if isinstance(first, UnitMap) else second * first
 
 
 def apply_adjoint(block_map: BlockMap, gradients: Mapping[str, Any], case: Case) -> dict[str, Any]:

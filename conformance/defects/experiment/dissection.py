@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from conformance.cases.case import Case
 from conformance.defects.diagnosis.where import where
-from conformance.defects.experiment.activations import describe_activations
+from conformance.defects.experiment.activations import activation_rules_of_parts, describe_activations
 from conformance.defects.experiment.blocks import blocks, read_kinds
 from conformance.defects.experiment.drive import drive
 from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, computed, explain
@@ -15,11 +16,12 @@ from conformance.defects.experiment.history import dependence, unrepeatable
 from conformance.defects.experiment.inputs import Response, respond
 from conformance.defects.experiment.probes import DRIVEN, DTYPES, PROBES, variants
 from conformance.defects.experiment.rule import Rule
+from conformance.defects.experiment.sizes import generalize
 from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
 from conformance.defects.experiment.verify import DRAWS, choose, is_verified, verify
 from conformance.verdict.oracle import RejectedCaseError
 
-MAX_TOTAL_CPU_SECONDS = 20.0
+MAX_TOTAL_CPU_SECONDS = 14.0
 """CPU time for the searches on one implementation."""
 _MAX_SEARCHES = 3
 """Number of searches without an explanation after which only explanations of other probes are tried."""
@@ -43,11 +45,21 @@ def dissect(subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Ca
 
 
 def investigate(
-    subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = ()
+    subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = (), known: Sequence[Rules] = ()
 ) -> tuple[Dissection, list[Rules]]:
-    """Runs probes and experiments like ``dissect``. Also returns the verified explanations."""
+    """Runs probes and experiments like ``dissect``.
+
+    Args:
+        subject: the implementation.
+        probes: names of the probes.
+        cases: further cases to probe.
+        known: verified explanations of other cases.
+
+    Returns:
+        What was found, and the verified explanations, those that were known first.
+    """
     result = Dissection(subject.adapter.name)
-    explanations: list[Rules] = []
+    explanations = [*known]
     if subject.restart is None:
         result.left_out["a fresh process"] = "the implementation has no process of its own"
     candidates = {case.id: [case] for case in cases}
@@ -74,7 +86,7 @@ def _experiment(
     if failing and (depending := _depend_on_history(subject, trials, failing)):
         result.findings, result.unexplained = depending, list(failing)
         return
-    explanations += _explain_failures(subject, trials, failing, result)
+    explanations += _explain_failures(subject, trials, failing, result, known=explanations)
     explanations += _explain_imprecision(subject, imprecise, result)
     conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_searched]
     if conforming:
@@ -176,7 +188,11 @@ def _fails(subject: Subject, trial: Trial) -> bool:
 
 
 def _explain_failures(
-    subject: Subject, trials: Mapping[str, Trial], failing: Mapping[str, Trial], result: Dissection
+    subject: Subject,
+    trials: Mapping[str, Trial],
+    failing: Mapping[str, Trial],
+    result: Dissection,
+    known: Sequence[Rules],
 ) -> list[Rules]:
     """Explains the failing probes together, verifies the explanations, and adds them to a result.
 
@@ -192,6 +208,7 @@ def _explain_failures(
         return measured[name]
 
     tried: list[str] = []
+    computations: list[Rule] = []
     start = time.thread_time()
     for name, trial in failing.items():
         left = MAX_TOTAL_CPU_SECONDS - (time.thread_time() - start)
@@ -199,9 +216,13 @@ def _explain_failures(
             left = 0.0
         if trial.can_be_searched:
             tried.append(name)
-        rules = explain(trial, lambda name=name: responses(name), [*explanations.values()], min(left, MAX_CPU_SECONDS))  # type: ignore[misc]
+        suspects = list(dict.fromkeys([*known, *explanations.values()]))
+        measure = partial(responses, name)
+        rules = explain(trial, measure, suspects, computations, min(left, MAX_CPU_SECONDS))
+        if trial.is_driven and not rules:
+            computations += activation_rules_of_parts(trial)
         if rules:
-            explanations[name] = rules
+            explanations[name] = rules if rules in suspects else generalize(subject, trial, rules)
     chosen = choose(failing, explanations)
     verified = {name: found for name, rules in chosen.items() if (found := verify(subject, failing[name], rules))}
     merged: dict[tuple[object, ...], tuple[Rule, Finding]] = {}
@@ -232,7 +253,7 @@ def _explain_failures(
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())
-    return list(dict.fromkeys(each.rules for each in verified.values()))
+    return [rules for rules in dict.fromkeys(each.rules for each in verified.values()) if rules not in known]
 
 
 def _deviation(trial: Trial) -> str:

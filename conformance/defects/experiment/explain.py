@@ -1,7 +1,7 @@
 """Searches for the rules with which the reference reproduces a wrong solution."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -12,7 +12,6 @@ from conformance.defects.experiment.factors import scaling_rules
 from conformance.defects.experiment.inputs import (
     Response,
     cotangent_rules,
-    pairs_of_read_rules,
     read_rules,
     suggested_rules,
 )
@@ -26,8 +25,12 @@ Rules = tuple[Rule, ...]
 
 MAX_CPU_SECONDS = 5.0
 """CPU time for the search of one case."""
-_MAX_EXPLANATIONS = 4
+_MAX_EXPLANATIONS = 8
 """Number of explanations of the results for which the gradients are tried."""
+_MAX_RULES = 3
+"""Number of rules that are added one after another."""
+_MAX_STARTS = 3
+"""Number of rules, those with the closest results, to which further ones are added."""
 
 
 def applicable(rules: Sequence[Rule], trial: Trial) -> Rules:
@@ -39,6 +42,7 @@ def explain(
     trial: Trial,
     responses: Callable[[], Sequence[Response]],
     suspects: Sequence[Rules] = (),
+    computations: Sequence[Rule] = (),
     seconds: float = MAX_CPU_SECONDS,
 ) -> Rules | None:
     """Returns rules that reproduce all tensors of a trial; None if none are found.
@@ -47,6 +51,7 @@ def explain(
         trial: the wrong solution.
         responses: function that measures how the implementation responds to changes.
         suspects: explanations of other cases, to be tried first.
+        computations: rules about wrong computations, to be tried together with others.
         seconds: limit of the CPU time.
     """
     if not trial.comparable:
@@ -59,8 +64,8 @@ def explain(
         return found
     if not trial.can_be_searched:
         return None
-    search = _Search(trial, responses, time.thread_time() + seconds)
-    for count, rules in enumerate(search.of_results()):
+    search = _Search(trial, responses, computations, time.thread_time() + seconds)
+    for count, rules in enumerate(search.of_results([applicable(suspect, trial) for suspect in suspects])):
         complete = search.with_gradients(rules)
         if complete and trial.is_reproduced(_predict(complete, trial)):
             return _necessary(complete, trial)
@@ -75,73 +80,119 @@ def computed(trial: Trial) -> Rules | None:
         return None
     results = trial.problem.case.forward_only()
     forward = replace(trial.problem, case=results) if results else trial.problem
-    rejected: set[str] = set()
-    for rule in (*(activation_rules(trial) if trial.is_driven else ()), *rounding_rules(trial)):
-        # Rules that differ only in the gradients predict the same results.
-        forward_words = str(rule).partition(";")[0]
-        if forward_words in rejected:
-            continue
-        if trial.mismatches(predict((rule,), forward, trial.judged.dialect)):
-            rejected.add(forward_words)
-        elif trial.is_reproduced(_predict((rule,), trial)):
-            return (rule,)
+    for rules in _by_results((*(activation_rules(trial) if trial.is_driven else ()), *rounding_rules(trial))).values():
+        if not trial.mismatches(predict(rules[:1], forward, trial.judged.dialect)):
+            for rule in rules:
+                if trial.is_reproduced(_predict((rule,), trial)):
+                    return (rule,)
     return None
 
 
-class _Search:
-    """Search on one trial, until a deadline."""
+def _by_results(rules: Iterable[Rule]) -> dict[str, Rules]:
+    """Groups rules about computations that differ only in the gradients."""
+    groups: dict[str, Rules] = {}
+    for rule in rules:
+        words = rule.move.words.partition(";")[0]
+        groups[words] = (*groups.get(words, ()), rule)
+    return groups
 
-    def __init__(self, trial: Trial, responses: Callable[[], Sequence[Response]], deadline: float) -> None:
+
+class _Search:
+    """Search on one trial, until a deadline: a matching pursuit, which adds one rule after another."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        responses: Callable[[], Sequence[Response]],
+        computations: Sequence[Rule],
+        deadline: float,
+    ) -> None:
         self._trial = trial
         self._responses = responses
+        self._computations = _by_results(rule for rule in computations if rule.applies_to(trial.case))
         self._deadline = deadline
 
-    def of_results(self) -> Iterator[Rules]:
-        """Yields rules that reproduce ``output``, ``h_n`` and ``c_n``."""
-        wrong = self._wrong_results(())
-        if not wrong:
+    def of_results(self, suspects: Iterable[Rules]) -> Iterator[Rules]:
+        """Yields rules that reproduce ``output``, ``h_n`` and ``c_n``.
+
+        Args:
+            suspects: rules that may reproduce them in part.
+        """
+        right = self._predict_results(())
+        if not self._trial.mismatches(right):
             yield ()
+            yield from (rules for rules in suspects if not self._trial.mismatches(self._predict_results(rules)))
             return
-        if returned := self._returned(wrong, self._predict_results(())):
-            yield returned
-        for rules in self._candidates():
+        starts: list[Rules] = [(), *self._closer(suspects, right)]
+        for _ in range(_MAX_RULES):
+            found: dict[Rules, float] = {}
+            for start in starts:
+                yield from self._extended(start, found)
+            starts = sorted(found, key=found.__getitem__)[:_MAX_STARTS]
+
+    def _closer(self, suspects: Iterable[Rules], right: dict[str, Any]) -> list[Rules]:
+        """Returns the suspects whose results are closer than the right ones, the closest ones first."""
+        found = {rules: self._trial.distance(self._predict_results(rules)) for rules in suspects if rules}
+        limit = self._trial.distance(right)
+        return [rules for rules in sorted(found, key=found.__getitem__) if found[rules] < limit][:_MAX_STARTS]
+
+    def _extended(self, start: Rules, found: dict[Rules, float]) -> Iterator[Rules]:
+        """Yields rules that reproduce the results, which begin with others.
+
+        Args:
+            start: the rules to begin with.
+            found: receives the distance of the results of those that do not reproduce them.
+        """
+        prediction = self._predict_results(start)
+        wrong = self._trial.mismatches(prediction)
+        if not wrong:
+            yield start
+            return
+        if returned := self._returned(wrong, prediction):
+            yield (*start, *returned)
+        for rule in self._candidates(start, prediction):
             if time.thread_time() > self._deadline:
                 return
+            rules = (*start, rule)
             prediction = self._predict_results(rules)
-            left = self._wrong(prediction)
+            left = self._trial.mismatches(prediction)
             if not left:
                 yield rules
-            elif len(left) < len(wrong) and (returned := self._returned(left, prediction)):
+                continue
+            if len(left) < len(wrong) and (returned := self._returned(left, prediction)):
                 yield (*rules, *returned)
+            found[rules] = self._trial.distance(prediction)
 
     def with_gradients(self, rules: Rules) -> Rules | None:
         """Adds rules until the gradients are reproduced too; None if they are not."""
         if "gradients" not in self._trial.case.check:
             return rules
-        best = min(_variants(rules), key=lambda each: len(self._wrong(_predict(each, self._trial))))
-        prediction = _predict(best, self._trial)
-        wrong = self._wrong(prediction)
-        returned = self._returned(wrong, prediction)
+        predictions = {each: _predict(each, self._trial) for each in self._variants(rules)}
+        best = min(predictions, key=lambda each: len(self._trial.mismatches(predictions[each])))
+        wrong = self._trial.mismatches(predictions[best])
+        returned = self._returned(wrong, predictions[best])
         if returned is not None:
             return (*best, *returned)
         for rule in cotangent_rules(self._trial.case, self._responses()):
             if time.thread_time() > self._deadline:
                 return None
             prediction = _predict((*best, rule), self._trial)
-            left = self._wrong(prediction)
+            left = self._trial.mismatches(prediction)
             if len(left) < len(wrong) and (returned := self._returned(left, prediction)) is not None:
                 return (*best, rule, *returned)
         return None
 
-    def _candidates(self) -> Iterator[Rules]:
-        case = self._trial.case
-        if self._trial.problem.lengths is not None:
-            yield from ((rule,) for rule in length_rules())
-        yield from ((rule,) for rule in suggested_rules(case, self._responses()))
-        yield from ((rule,) for rule in scaling_rules(self._trial, self._predict_results))
-        # Two mistakes that the responses suggest are more likely than one that they do not.
-        yield from pairs_of_read_rules(case, self._responses())
-        yield from ((rule,) for rule in read_rules(case))
+    def _candidates(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
+        """Yields rules that may explain what others leave, the most likely ones first."""
+        trial, case = self._trial, self._trial.case
+        if trial.problem.lengths is not None:
+            yield from length_rules()
+        if not any(rule.compute for rule in start):
+            self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
+            yield from (rules[0] for rules in self._computations.values())
+        yield from suggested_rules(case, self._responses())
+        yield from scaling_rules(trial, lambda rules: self._predict_results((*start, *rules)))
+        yield from read_rules(case)
 
     def _returned(self, wrong: Sequence[str], prediction: dict[str, Any]) -> Rules | None:
         """Returns a rule for each kind of wrong tensors; None if one is not found among the predicted values."""
@@ -161,11 +212,15 @@ class _Search:
             return {}
         return predict(rules, replace(problem, case=forward), self._trial.judged.dialect)
 
-    def _wrong_results(self, rules: Rules) -> list[str]:
-        return self._wrong(self._predict_results(rules))
-
-    def _wrong(self, prediction: dict[str, Any]) -> list[str]:
-        return self._trial.mismatches(prediction)
+    def _variants(self, rules: Rules) -> Iterator[Rules]:
+        """Yields rules with gradients that match the wrong forward pass, and with gradients that do not."""
+        choices: list[Rules] = []
+        for rule in rules:
+            if rule.role in ("reads", "returns"):
+                choices.append((replace(rule, adjoint=True), replace(rule, adjoint=False)))
+            else:
+                choices.append(self._computations.get(rule.move.words.partition(";")[0], (rule,)))
+        return product(*choices)
 
 
 def _necessary(rules: Rules, trial: Trial) -> Rules:
@@ -179,10 +234,3 @@ def _necessary(rules: Rules, trial: Trial) -> Rules:
 
 def _predict(rules: Rules, trial: Trial) -> dict[str, Any]:
     return predict(rules, trial.problem, trial.judged.dialect)
-
-
-def _variants(rules: Rules) -> Iterator[Rules]:
-    """Yields the rules with gradients that match the wrong forward pass, and with gradients that do not."""
-    choices = [(True, False) if rule.role in ("reads", "returns") else (True,) for rule in rules]
-    for flags in product(*choices):
-        yield tuple(replace(rule, adjoint=flag) for rule, flag in zip(rules, flags, strict=True))

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.defects.experiment.blocks import PARAMETERS
 from conformance.defects.experiment.findings import Finding
-from conformance.defects.experiment.trial import Arrays, Subject, Trial
+from conformance.defects.experiment.trial import Arrays, Subject, Trial, with_block
 from conformance.verdict.judge import judge
+from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
 
 RUNS = 10
@@ -86,6 +88,49 @@ def dependence(subject: Subject, trial: Trial, other: Problem | None) -> list[st
         return ["correct when run alone in a fresh process: depends on earlier calls"]
     which = "any earlier call" if len(harmful) == len(earlier) else f"an earlier call {' or '.join(harmful)}"
     return [f"correct when run alone in a fresh process: depends on {which}"]
+
+
+def kept(subject: Subject, trial: Trial) -> str:
+    """Describes what an implementation keeps of a call of the same shape; empty if this is not found.
+
+    Args:
+        subject: the implementation, which can be restarted.
+        trial: a failure that depends on earlier calls.
+    """
+    if subject.restart is None:
+        return ""
+    before = subject.problem(trial.case, 1)
+    subject.restart()
+    first = subject.solve(before)
+    solution = subject.solve(trial.problem)
+    verdict = judge(trial.problem, solution, trial.judged.expectation)
+    after = replace(trial, judged=trial.judged._replace(solution=solution), verdict=verdict)
+    if after.verdict.conforms:
+        return ""
+    return next((what for what, found in _memories(trial, before, first) if after.is_reproduced(found)), "")
+
+
+def _memories(trial: Trial, before: Problem, first: Arrays) -> Iterator[tuple[str, Arrays]]:
+    """Yields what may be kept of a call, with the results of the next one."""
+    problem, dialect, right = trial.problem, trial.judged.dialect, trial.judged.expectation.values
+    old = {**before.parameters, "input": before.input, **(before.initial_state or {})}
+
+    def solved(changed: Problem) -> Arrays:
+        found = solve(changed, dialect)
+        return {name: found[name] for name in right}
+
+    for kind in (*PARAMETERS, "input", *problem.case.given_states):
+        names = [name for name in old if name.partition("_l")[0] == kind]
+        if names:
+            yield f"reads {kind} of an earlier call", solved(with_block(problem, {name: old[name] for name in names}))
+    if problem.initial_state is None and "h_n" in first and "c_n" in first:
+        with_state = {"h_0": first["h_n"], "c_0": first["c_n"]}
+        yield "starts from the final states of the call before", solved(replace(problem, initial_state=with_state))
+    for kind in dict.fromkeys(name.partition("_l")[0] for name in right):
+        same = {name: first[name] for name in right if name.partition("_l")[0] == kind}
+        yield f"returns {kind} of the call before", {**right, **same}
+        sums = {name: right[name] + array for name, array in same.items()}
+        yield f"returns {kind} plus that of the call before", {**right, **sums}
 
 
 def _earlier(subject: Subject, trial: Trial, other: Problem | None) -> Iterator[tuple[str, Problem]]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, values
-from conformance.defects.experiment.move import Move, in_units, unit_moves
+from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds
+from conformance.defects.experiment.move import Move, unit_moves
 from conformance.defects.experiment.moves import ZEROS, moves
-from conformance.defects.experiment.outputs import scopes_of
-from conformance.defects.experiment.rule import Role, Rule, Scope, axes_of
+from conformance.defects.experiment.places import UNIT, Place, scopes_of, simple_scopes
+from conformance.defects.experiment.rule import Role, Rule, axes_of
 from conformance.defects.experiment.trial import Subject, Trial, with_block
 from conformance.verdict.oracle import solve
 from conformance.verdict.problem import round_to
@@ -94,20 +94,6 @@ def read_rules(case: Case) -> Iterator[Rule]:
     yield from _rules_about_units("reads", read_kinds(case), case)
 
 
-def pairs_of_read_rules(case: Case, responses: Sequence[Response]) -> Iterator[tuple[Rule, Rule]]:
-    """Yields pairs of ways in which two kinds of tensors may be read wrongly, as the responses suggest."""
-    wrong = [each.block for each in responses if each.is_wrong and not each.is_cotangent]
-    silent = {each.block for each in responses if each.is_silent}
-    suggested: list[list[Rule]] = []
-    for kind in read_kinds(case):
-        found = [block for block in wrong if block.kind == kind]
-        scopes = scopes_of([block for block in found if block in silent] or found)
-        rules = [Rule("reads", (kind,), move, scope) for scope in scopes for move in moves(kind, case)]
-        suggested.append([rule for rule in rules if rule.applies_to(case)])
-    for one, other in combinations([rules for rules in suggested if rules], 2):
-        yield from product(one, other)
-
-
 def cotangent_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]:
     """Yields the ways in which cotangents may be read wrongly, as the responses suggest."""
     yield from _rules("cotangents", RESULTS, case, [each for each in responses if each.is_cotangent])
@@ -153,7 +139,9 @@ def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Res
     tried: set[Rule] = set()
     for group in _groups(kinds):
         found = [[block for block in part if block.kind in group] for part in (silent, wrong)]
-        for scope in dict.fromkeys([*scopes_of(found[0]), *scopes_of(found[1]), *_scopes(group, case)]):
+        for scope in dict.fromkeys(
+            [*scopes_of(found[0], case), *scopes_of(found[1], case), *simple_scopes(axes_of(group), case)]
+        ):
             for move in _shared_moves(group, case):
                 rule = Rule(role, group, move, scope)
                 if rule not in tried and rule.applies_to(case):
@@ -162,11 +150,14 @@ def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Res
 
 
 def _rules_about_units(role: Role, kinds: Sequence[str], case: Case) -> Iterator[Rule]:
-    """Yields rules about the units within all blocks of one kind."""
+    """Yields rules about the units within all blocks of some kinds."""
+    for group in _groups(kinds):
+        counts = {next(blocks(kind, case)).width(case)[0] for kind in group}
+        yield from (Rule(role, group, move) for move in unit_moves(min(counts)) if len(counts) == 1)
+    ignored = Move(ZEROS, lambda *_: ())
     for kind in kinds:
         count = next(blocks(kind, case)).width(case)[0]
-        ignored = (in_units(Move(ZEROS, lambda *_: ()), [unit]) for unit in range(count))
-        yield from (Rule(role, (kind,), move) for move in (*unit_moves(count), *ignored))
+        yield from (Rule(role, (kind,), ignored, (Place(UNIT, "is", unit),)) for unit in range(count))
 
 
 def _groups(kinds: Sequence[str]) -> list[tuple[str, ...]]:
@@ -175,14 +166,6 @@ def _groups(kinds: Sequence[str]) -> list[tuple[str, ...]]:
     groups += [pair for pair in combinations(kinds, 2) if axes(pair[0]) == axes(pair[1])]
     parameters = tuple(kind for kind in kinds if "gate" in axes(kind))
     return list(dict.fromkeys([*groups, *([parameters] if parameters else []), *([tuple(kinds)] if kinds else [])]))
-
-
-def _scopes(group: Sequence[str], case: Case) -> Iterable[Scope]:
-    """Returns the scope of all blocks, and those of one coordinate."""
-    singles: list[Scope] = [
-        ((axis, value),) for axis in axes_of(group) for value in values(axis, case) if len(values(axis, case)) > 1
-    ]
-    return [(), *singles]
 
 
 def _shared_moves(group: Sequence[str], case: Case) -> list[Move]:

@@ -1,9 +1,10 @@
 """A move: a way in which blocks can be taken from elsewhere, with those along axes in memory and along units."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import Block, Term, UnitMap, axes, values
@@ -57,32 +58,33 @@ def _direction_order(block: Block, case: Case) -> Terms | None:
 
 
 def unit_moves(count: int) -> Iterator[Move]:
-    """Yields moves that take each unit of a block from another unit of it, given the number of units."""
-    every = np.eye(count)
-    yield _of_units("with the units in reverse order", every[::-1])
-    yield _of_units("from the unit before, around the ends", np.roll(every, 1, axis=0))
-    yield _of_units("from the unit after, around the ends", np.roll(every, -1, axis=0))
+    """Yields moves that take each unit of a block from another unit of it.
+
+    Args:
+        count: number of units from which all units may be taken.
+    """
+    yield _of_units("with the units in reverse order", lambda every: every[::-1])
+    yield _of_units("from the unit before, around the ends", lambda every: np.roll(every, 1))
+    yield _of_units("from the unit after, around the ends", lambda every: np.roll(every, -1))
     for unit in range(count):
-        yield _of_units(f"from unit {unit}", np.tile(every[unit], (count, 1)))
+        yield _of_units(f"from unit {unit}", lambda every, unit=unit: np.full_like(every, unit))  # type: ignore[misc]
 
 
-def in_units(move: Move, units: Sequence[int]) -> Move:
-    """Returns a move that changes only some units of each block."""
-
+def _of_units(words: str, order: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> Move:
     def terms(block: Block, case: Case) -> Terms | None:
-        found, count = move.terms(block, case), block.width(case)[0]
-        if found is None or max(units) >= count:
-            return None
-        chosen = np.diag(np.isin(np.arange(count), units) * 1.0)
-        own = (block, UnitMap(np.eye(count) - chosen))
-        return (own, *((source, UnitMap(chosen * factor)) for source, factor in found if isinstance(factor, float)))
-
-    listed = f"unit {units[0]}" if len(units) == 1 else f"units {', '.join(map(str, units))}"
-    return Move(f"in {listed} {move.words}", terms)
-
-
-def _of_units(words: str, matrix: np.typing.NDArray[np.float64]) -> Move:
-    def terms(block: Block, case: Case) -> Terms | None:
-        return ((block, UnitMap(matrix)),) if block.width(case)[0] == len(matrix) else None
+        count = block.width(case)[0]
+        sources = order(np.arange(count))
+        return ((block, UnitMap(np.eye(count)[sources])),) if max(sources) < count else None
 
     return Move(words, terms)
+
+
+def in_units(block: Block, terms: Terms, chosen: NDArray[np.bool_]) -> Terms | None:
+    """Returns terms that change only some units of a block; None if they are none of its units."""
+    if not chosen.any():
+        return None
+    every = np.eye(len(chosen))
+    selected = every * chosen
+    own = (block, UnitMap(every - selected))
+    factors = ((source, factor.matrix if isinstance(factor, UnitMap) else factor * every) for source, factor in terms)
+    return (own, *((source, UnitMap(selected @ factor)) for source, factor in factors))

@@ -16,10 +16,11 @@ from conformance.defects.experiment.blocks import (
     values,
 )
 from conformance.defects.experiment.move import Move, Terms, memory_orders
-from conformance.verdict.problem import valid_steps
 
 ZEROS = "as zeros"
 _LETTERS = "ifgo"
+_SAME_FACTOR = 1e-6
+"""Relative difference below which two factors are the same."""
 _STATE_PAIRS = {"h_0": "c_0", "c_0": "h_0", "h_n": "c_n", "c_n": "h_n"}
 
 
@@ -31,8 +32,6 @@ def moves(kind: str, case: Case) -> Iterator[Move]:
             yield from _MOVES_OF_AXIS[axis](case)
     if "gate" in axes(kind):
         yield from _gates(is_read=kind == bare_kind(kind))
-    if "step" in axes(kind) and case.lengths is not None:
-        yield Move("as zeros in the padding", _zeros_in_padding)
     yield from _kinds(kind)
     yield from memory_orders(kind)
     yield from _factors()
@@ -127,12 +126,6 @@ def _gates(is_read: bool) -> Iterator[Move]:
             yield _to("gate", words, _ordered("gate", order))
 
 
-def _zeros_in_padding(block: Block, case: Case) -> Terms | None:
-    lengths = valid_steps(case)
-    is_valid = lengths is None or (block.step or 0) < lengths[block.row or 0]
-    return None if is_valid else ()
-
-
 _MOVES_OF_AXIS: dict[str, Callable[[Case], Iterator[Move]]] = {
     "row": _rows,
     "step": _steps,
@@ -168,16 +161,33 @@ def _from_output(block: Block, case: Case, step: int) -> Terms | None:
     return ((Block("output", direction=block.direction, row=block.row, step=step), 1.0),)
 
 
+_FACTORS: dict[str, Callable[[Case], float]] = {
+    "-1": lambda _: -1.0,
+    "2": lambda _: 2.0,
+    "1/2": lambda _: 0.5,
+    "1/B": lambda case: 1 / (case.rows or 1),
+    "1/T": lambda case: 1 / case.seq_len,
+    "1/(T·B)": lambda case: 1 / (case.seq_len * (case.rows or 1)),
+    "B": lambda case: float(case.rows or 1),
+    "T": lambda case: float(case.seq_len),
+}
+
+
 def _factors() -> Iterator[Move]:
-    factors: dict[str, Callable[[Case], float]] = {
-        "-1": lambda _: -1.0,
-        "2": lambda _: 2.0,
-        "1/2": lambda _: 0.5,
-        "1/B": lambda case: 1 / (case.rows or 1),
-        "1/T": lambda case: 1 / case.seq_len,
-        "1/(T·B)": lambda case: 1 / (case.seq_len * (case.rows or 1)),
-        "B": lambda case: float(case.rows or 1),
-        "T": lambda case: float(case.seq_len),
-    }
-    for name, factor in factors.items():
-        yield Move(f"multiplied by {name}", lambda block, case, by=factor: ((block, by(case)),))  # type: ignore[misc]
+    for name, factor in _FACTORS.items():
+        yield _multiplication(name, factor)
+
+
+def multiplication(value: float, case: Case) -> Move:
+    """Returns the move that multiplies by a fitted value, which is given to six digits if it has no simple name."""
+    if abs(value) < _SAME_FACTOR:
+        return Move(ZEROS, lambda *_: ())
+    for name, factor in _FACTORS.items():
+        if abs(factor(case) - value) <= _SAME_FACTOR * abs(value):
+            return _multiplication(name, factor)
+    rounded = float(f"{value:.6g}")
+    return _multiplication(f"{rounded:.6g}", lambda _: rounded)
+
+
+def _multiplication(name: str, factor: Callable[[Case], float]) -> Move:
+    return Move(f"multiplied by {name}", lambda block, case: ((block, factor(case)),))

@@ -1,15 +1,16 @@
 """Looks for wrong blocks of the results among the correct values."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from conformance.defects.experiment.blocks import RESULTS, Block, axes, blocks, describe_block, read_kinds, tensors_of
-from conformance.defects.experiment.move import Move, Terms, in_units, unit_moves
+from conformance.defects.experiment.blocks import RESULTS, Block, blocks, describe_block, read_kinds, tensors_of
+from conformance.defects.experiment.move import Move, Terms, unit_moves
 from conformance.defects.experiment.moves import moves
-from conformance.defects.experiment.rule import Rule, Scope
+from conformance.defects.experiment.places import UNIT, place_of_values, scopes_of
+from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Trial
 
 _ROUNDINGS = 1e-12
@@ -28,7 +29,7 @@ def find_returned(trial: Trial, kind: str, expected: Mapping[str, Any]) -> Rule 
     """
     case = trial.case
     wrong = wrong_blocks(trial, kind, expected)
-    for scope in scopes_of(wrong):
+    for scope in scopes_of(wrong, case):
         rules = (Rule("returns", (kind,), move, scope) for move in moves(kind, case))
         if found := next((rule for rule in rules if _is_returned(trial, rule, wrong, expected)), None):
             return found
@@ -67,11 +68,10 @@ def _from_units(trial: Trial, kind: str, wrong: set[Block], expected: Mapping[st
     ]
     factor = _fitted_factor(trial, one, differing, expected)
     scaled = Move(f"multiplied by {factor:.6g}", lambda block, _: ((block, factor),))
-    candidates = [scaled, *unit_moves(count)]
-    if len(differing) < count:
-        candidates += [in_units(move, differing) for move in (*moves(kind, case), scaled)]
-    for scope in scopes_of(wrong):
-        rules = (Rule("returns", (kind,), move, scope) for move in candidates)
+    some = place_of_values(UNIT, differing, count) if differing else None
+    for scope in scopes_of(wrong, case):
+        rules = [Rule("returns", (kind,), move, scope) for move in (scaled, *unit_moves(count))]
+        rules += [Rule("returns", (kind,), move, (*scope, some)) for move in (*moves(kind, case), scaled) if some]
         if found := next((rule for rule in rules if _is_returned(trial, rule, wrong, expected)), None):
             return found
     return None
@@ -129,20 +129,6 @@ def wrong_blocks(trial: Trial, kind: str, expected: Mapping[str, Any]) -> set[Bl
         for block in blocks(kind, case)
         if not _is_near(trial, block, block.select(got, case), block.select(expected, case))
     }
-
-
-def scopes_of(found: Iterable[Block]) -> Iterator[Scope]:
-    """Yields the scopes that contain some blocks, the widest first."""
-    found = list(found)
-    if not found:
-        return
-    shared = [
-        (axis, getattr(found[0], axis))
-        for axis in axes(found[0].kind)
-        if len({getattr(block, axis) for block in found}) == 1
-    ]
-    for size in range(len(shared) + 1):
-        yield from combinations(shared, size)
 
 
 def _is_near(trial: Trial, block: Block, got: Any, value: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.defects.experiment.blocks import RESULTS, Block, BlockMap, Term, apply, apply_adjoint
+from conformance.defects.experiment.blocks import RESULTS, BlockMap, apply, apply_adjoint, compose
 from conformance.defects.experiment.compute import Compute
 from conformance.defects.experiment.rule import Role, Rule
 from conformance.verdict.oracle import solve
@@ -20,7 +20,7 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
     """Solves a problem with the reference, changed by rules. Returns the tensors that the case compares."""
     case = problem.case
     reads, returns = _merged(rules, "reads", case), _merged(rules, "returns", case)
-    cotangents: Mapping[str, Any] = apply(_merged(rules, "cotangents", case).all, problem.cotangents, case)
+    cotangents: Mapping[str, Any] = apply(_merged(rules, "cotangents", case).all, problem.complete_cotangents(), case)
     cotangents = apply_adjoint(returns.results(returns.adjoint), cotangents, case)
     sources = {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
     read = apply(reads.all, sources, case)
@@ -35,9 +35,8 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
     with np.errstate(all="ignore"):
         found = _compute(rules)(changed, dialect)
     found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS if name in found}, case)
-    names = [name for name in problem.expected_shapes() if name.startswith("grad.")]
-    if names:
-        gradients = {name.removeprefix("grad."): found[name] for name in names}
+    if "gradients" in case.check:
+        gradients = {name.removeprefix("grad."): array for name, array in found.items() if name.startswith("grad.")}
         gradients = apply_adjoint(reads.adjoint, gradients, case)
         moved = {target: terms for target, terms in returns.all.items() if target.kind.startswith("grad.")}
         found |= apply(moved, {f"grad.{name}": array for name, array in gradients.items()}, case)
@@ -50,7 +49,7 @@ def _compute(rules: Sequence[Rule]) -> Compute:
 
 @dataclass(frozen=True)
 class _Merged:
-    """The maps of all rules with one role, which apply at the same time.
+    """The maps of all rules with one role, which apply one after the other.
 
     Attributes:
         all: the map of all these rules.
@@ -68,12 +67,12 @@ class _Merged:
 
 def _merged(rules: Sequence[Rule], role: Role, case: Case) -> _Merged:
     maps = [(rule.adjoint, rule.block_map(case)) for rule in rules if rule.role == role]
-    merged: dict[Block, tuple[Term, ...]] = {}
-    adjoint: dict[Block, tuple[Term, ...]] = {}
+    merged: BlockMap = {}
+    adjoint: BlockMap = {}
     for follows, block_map in maps:
-        merged |= block_map
+        merged = compose(merged, block_map)
         if follows:
-            adjoint |= block_map
+            adjoint = compose(adjoint, block_map)
     return _Merged(merged, adjoint)
 
 

@@ -1,6 +1,6 @@
 """Explains small deviations by rounding to a narrower format in one place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Self
@@ -17,7 +17,7 @@ from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
 from reference import Dialect
 from reference.activations import Activation
-from reference.cell import Cell, Step
+from reference.cell import Cell, Step, blocks
 
 Round = Callable[[Any], Any]
 Phase = Literal["forward", "backward", "both"]
@@ -26,31 +26,36 @@ MAX_RELATIVE_DEVIATION = 2.0**-4
 """Deviation, relative to the largest element of a tensor, above which rounding is not tried as an explanation."""
 
 
-def rounding_rules(trial: Trial) -> Iterator[Rule]:
-    """Yields rules with which an implementation rounds in one place, if the deviations are small enough for this."""
-    if not (trial.comparable and is_small(trial)):
+def rounding_rules(trial: Trial, expected: Mapping[str, Any] | None = None) -> Iterator[Rule]:
+    """Yields rules with which an implementation rounds in one place, if some deviation is small enough for this.
+
+    Args:
+        trial: the wrong solution.
+        expected: the values without rounding; None for those of the reference.
+    """
+    expected = trial.observation.values if expected is None else expected
+    if not trial.comparable:
         return
-    results_are_right = not any(tensor.reason for tensor in trial.verdict.tensors if tensor.name in RESULTS)
-    phases: tuple[Phase, ...] = ("backward",) if results_are_right else ("both", "forward")
+    wrong = [name for name in trial.mismatches(expected) if name in RESULTS]
+    if not any(_is_small(trial, name, expected) for name in wrong or trial.mismatches(expected)):
+        return
+    phases: tuple[Phase, ...] = ("both", "forward") if wrong else ("backward",)
     for format_, rounds in _formats(trial.case).items():
         for place in _PLACES:
             requires = partial(_applies, format_, place)
             if not requires(trial.case):
                 continue
-            if not place.phased and results_are_right != place.returns_gradients:
+            if not place.phased and (not wrong) != place.returns_gradients:
                 continue
             for phase in phases if place.phased else (None,):
                 words = f"rounds {place.name} to {format_}{_WORDS[phase]}"
                 yield Rule.computing(words, place.make(rounds, phase), requires)
 
 
-def is_small(trial: Trial) -> bool:
-    """Returns whether all deviations are small compared with the largest element of their tensor."""
-    for name, got in trial.observation.got.items():
-        right = trial.observation.values[name]
-        if np.abs(got - right).max(initial=0.0) > MAX_RELATIVE_DEVIATION * np.abs(right).max(initial=0.0):
-            return False
-    return True
+def _is_small(trial: Trial, name: str, expected: Mapping[str, Any]) -> bool:
+    """Returns whether the deviations of a tensor are small compared with its largest element."""
+    got, right = trial.observation.got[name], expected[name]
+    return bool(np.abs(got - right).max(initial=0.0) <= MAX_RELATIVE_DEVIATION * np.abs(right).max(initial=0.0))
 
 
 def _formats(case: Case) -> dict[str, Round]:
@@ -186,7 +191,7 @@ class _RoundingCell(Cell):
     """A cell that rounds in some places. Gradients flow through the rounding unchanged.
 
     Attributes:
-        places: the rounding of ``z``, ``c`` and ``h``.
+        places: the rounding of ``z``, of the ``gates``, of ``c`` and of ``h``.
     """
 
     def __init__(self, places: dict[str, Round]) -> None:
@@ -196,6 +201,12 @@ class _RoundingCell(Cell):
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """Computes one step, see ``Cell.step``."""
         m, c, step = super().step(self._round("z", z), c_previous)
+        if "gates" in self.places:
+            step.gates[...] = self._round("gates", step.gates)
+            i, f, g, o = blocks(step.gates, c.shape[-1])
+            c = f * c_previous + i * g
+            step = step._replace(squashed=self.cell_state(c))
+            m = o * step.squashed
         return self._round("h", m), self._round("c", c), step
 
     def _round(self, place: str, array: Any) -> Any:
@@ -252,6 +263,7 @@ _PLACES = (
     _Place("the weights in matrix products", _operands("input", "recurrent", parts=("weight",))),
     _Place("the sums of matrix products", partial(_in_products, sums=True)),
     _Place("the activations", partial(_in_products, activations=True)),
+    _Place("the gates", partial(_in_cell, place="gates"), phased=False, in_cell=True),
     _Place("the cell state", partial(_in_cell, place="c"), phased=False, in_cell=True),
     _Place("the hidden state", partial(_in_cell, place="h"), phased=False, in_cell=True),
     _Place("the pre-activations", partial(_in_cell, place="z"), phased=False, in_cell=True),

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import (
-    DIRECTIONS,
-    GATES,
     Block,
     BlockMap,
     Term,
@@ -20,12 +18,11 @@ from conformance.defects.experiment.blocks import (
     values,
 )
 from conformance.defects.experiment.compute import Compute
-from conformance.defects.experiment.move import Move
+from conformance.defects.experiment.move import Move, Terms, in_units
 from conformance.defects.experiment.moves import ZEROS
+from conformance.defects.experiment.places import UNIT, Scope, describe_scope
 
 Role = Literal["reads", "returns", "cotangents", "lengths", "computes"]
-Scope = tuple[tuple[str, int], ...]
-"""Required coordinates of the blocks that a rule changes, by axis."""
 Lengths = NDArray[np.int64]
 
 _EVERY = {
@@ -34,6 +31,7 @@ _EVERY = {
     "row": "every row",
     "step": "every step",
     "gate": "every gate",
+    "unit": "every unit",
 }
 
 
@@ -46,7 +44,7 @@ class Rule:
             wrongly.
         kinds: kinds of the tensors, see ``Block``.
         move: where the blocks are taken from.
-        scope: required coordinates of the blocks that change; empty for all blocks.
+        scope: places of the elements that change; empty for all.
         adjoint: whether the gradients match the wrong forward pass, as with automatic differentiation.
         lengths: change to the lengths, for that role.
         compute: wrong computation, for that role. The words of the move describe it.
@@ -70,10 +68,8 @@ class Rule:
     def __str__(self) -> str:
         if self.role == "computes":
             return self.move.words
-        place = describe_scope(self.scope)
-        if self.move.constant and self.move.constant not in dict(self.scope):
-            place += f" of {_EVERY[self.move.constant]}"
-        names = f"{_join(self.kinds)}{place}"
+        every = self.move.constant and all(place.axis != self.move.constant for place in self.scope)
+        names = _join(self.kinds) + describe_scope(self.scope, f" of {_EVERY[self.move.constant]}" if every else "")
         if self.role == "cotangents":
             names = f"the cotangents of {names}"
         if self.role == "returns":
@@ -88,14 +84,22 @@ class Rule:
         changed: dict[Block, tuple[Term, ...]] = {}
         for kind in self.kinds:
             for block in blocks(kind, case) if is_present(kind, case) else ():
-                if any(getattr(block, axis) != place for axis, place in self.scope):
+                if not all(place.holds(block, case) for place in self.scope if place.axis != UNIT):
                     continue
-                terms = self.move.terms(block, case)
+                terms = self._terms(block, case)
                 if terms is None or terms == ((block, 1.0),):
                     continue
                 if all(source.width(case) == block.width(case) and _exists(source, case) for source, _ in terms):
                     changed[block] = terms
         return changed
+
+    def _terms(self, block: Block, case: Case) -> Terms | None:
+        """Returns the terms that take the place of a block; None if it does not change."""
+        terms = self.move.terms(block, case)
+        for place in self.scope:
+            if place.axis == UNIT and terms is not None:
+                terms = in_units(block, terms, place.among(block.width(case)[0]))
+        return terms
 
     def applies_to(self, case: Case) -> bool:
         """Returns whether the rule changes what is read or returned in a case."""
@@ -115,19 +119,9 @@ def is_present(kind: str, case: Case) -> bool:
     bare = kind.removeprefix("grad.")
     if bare != kind and "gradients" not in case.check:
         return False
-    return (case.bias or not bare.startswith("bias")) and (case.gives_state or bare not in ("h_0", "c_0"))
-
-
-def describe_scope(scope: Scope) -> str:
-    """Describes coordinates, such as `` of layer 1, reverse``."""
-    names = {
-        "layer": lambda i: f"layer {i}",
-        "direction": lambda i: f"the {DIRECTIONS[i]} direction",
-        "row": lambda i: f"row {i}",
-        "step": lambda i: f"step {i}",
-        "gate": lambda i: f"the {GATES[i]} gate",
-    }
-    return f" of {', '.join(names[axis](place) for axis, place in scope)}" if scope else ""
+    if bare in ("h_0", "c_0"):
+        return bare in case.given_states
+    return case.bias or not bare.startswith("bias")
 
 
 def length_rules() -> Iterator[Rule]:

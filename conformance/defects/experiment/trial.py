@@ -15,7 +15,7 @@ from conformance.cases.case import Case
 from conformance.defects.diagnosis.diagnose import rounds_only_as
 from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import MAX_MISFIT, MAX_UNEXPLAINED_SHARE
-from conformance.defects.experiment.blocks import has_blocks
+from conformance.defects.experiment.blocks import has_all_blocks
 from conformance.errors import message_of
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
@@ -24,6 +24,8 @@ from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES
 
 Arrays = dict[str, Any]
+
+_SMALLEST, _LARGEST = 1e-300, 1e300
 
 MAX_MOMENTS = 64
 """Largest T·B of a case whose blocks are changed and searched for one by one."""
@@ -80,7 +82,7 @@ class Trial:
     def can_be_searched(self) -> bool:
         """Whether the tensors consist of few enough blocks to change each, and to search for each."""
         case = self.case
-        return not self.is_driven and has_blocks(case) and case.seq_len * (case.rows or 1) <= MAX_MOMENTS
+        return not self.is_driven and has_all_blocks(case) and case.seq_len * (case.rows or 1) <= MAX_MOMENTS
 
     @cached_property
     def observation(self) -> Observation:
@@ -96,6 +98,17 @@ class Trial:
     def mismatches(self, prediction: Mapping[str, Any]) -> list[str]:
         """Returns the names of the tensors that a prediction does not reproduce within the budget."""
         return [name for name, misfit in self._misfits(prediction).items() if not misfit <= MAX_MISFIT]
+
+    def distance(self, prediction: Mapping[str, Any]) -> float:
+        """Returns the mean logarithm of the deviations of all elements from a prediction, in tolerances."""
+        logarithms = []
+        for name, value in prediction.items():
+            tolerance = self.tolerance(name) or _SMALLEST
+            deviation = np.abs(self.observation.got[name] - value)
+            logarithms.append(
+                np.log10(1.0 + np.nan_to_num(deviation / tolerance, nan=_LARGEST, posinf=_LARGEST)).ravel()
+            )
+        return float(np.concatenate(logarithms).mean())
 
     def _misfits(self, prediction: Mapping[str, Any]) -> dict[str, float]:
         """Returns the misfit of each tensor, without the elements that the dialect leaves open."""
@@ -200,7 +213,11 @@ class Subject:
         if trial.case.dtype != "float64" or trial.verdict.conforms:
             return False
         problem, solution, _, dialect = trial.judged
-        return judge(problem, solution, self.oracle.expect(problem, PROFILES["float32"], dialect)).conforms
+        single = PROFILES["float32"]
+        expected = self.oracle.expect(problem, single, dialect)
+        # What is only copied is rounded, too.
+        budget = {name: array + single.u * np.abs(expected.values[name]) for name, array in expected.budget.items()}
+        return judge(problem, solution, replace(expected, budget=budget)).conforms
 
     def is_exact(self, case: Case) -> bool:
         """Returns whether the declared rounding is that of the case's dtype, or finer."""

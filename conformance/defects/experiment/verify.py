@@ -59,7 +59,7 @@ def verify(subject: Subject, trial: Trial, rules: Rules) -> Verified | None:
 
 
 def is_verified(rule: Rule, trials: Mapping[str, Trial], verified: Mapping[str, Verified]) -> bool:
-    """Returns whether a rule is part of the verified explanation of every failing probe to which it applies.
+    """Returns whether every failing probe to which a rule applies has a verified explanation, and some with the rule.
 
     Args:
         rule: the rule.
@@ -67,7 +67,7 @@ def is_verified(rule: Rule, trials: Mapping[str, Trial], verified: Mapping[str, 
         verified: their verified explanations.
     """
     affected = [name for name, trial in trials.items() if rule.applies_to(trial.case)]
-    return bool(affected) and all(name in verified and rule in verified[name].rules for name in affected)
+    return any(rule in found.rules for found in verified.values()) and all(name in verified for name in affected)
 
 
 def _predict(rules: Rules, trial: Trial) -> dict[str, object]:

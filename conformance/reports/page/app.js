@@ -7,6 +7,8 @@ import { cases, oneCase } from "./cases.js";
 import { compare } from "./compare.js";
 import { implementation } from "./implementation.js";
 import { matrix } from "./matrix.js";
+import { byRelease } from "./model.js";
+import { releases } from "./releases.js";
 import { result } from "./result.js";
 import { trend } from "./trend.js";
 import { formatCount } from "./words.js";
@@ -19,6 +21,7 @@ const VIEWS = {
   cases: ([name, feature = ""]) => cases(name, feature),
   case: ([id]) => oneCase(id),
   result: (parts) => result(...parts),
+  releases: () => releases(),
   trend: () => trend(),
   compare: () => compare(),
 };
@@ -77,6 +80,7 @@ function head(theme) {
     h("span.meta", `suite ${data.suite ?? "no data"}`, data.machine.platform ? ` · ${data.machine.platform.split("-with-")[0]}` : "",
       data.selection ? ` · selection: ${data.selection}` : ""),
     data.comparison && h("a", { href: to("compare") }, "What changed"),
+    byRelease().length > 0 && h("a", { href: to("releases") }, "Releases"),
     data.trend && h("a", { href: to("trend") }, "Trend"),
     h("button.theme", { type: "button", click: () => go(changed({ theme: next }), true) },
       h("span", { "aria-hidden": "true" }, { "": "◐", light: "☀", dark: "☾" }[theme]), ` ${theme || "auto"}`, h("span.screen-reader", " colours, change")),

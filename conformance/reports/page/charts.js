@@ -91,6 +91,33 @@ export function spread(errorRatios) {
   return h("figure", bars(counts, HALF_DECADES, label, "result"), h("figcaption", "Error ratio of each compared result"));
 }
 
+// Error ratios over runs or releases, from 1e-3 to 10 on a logarithmic scale. A point has its place among the labels, the
+// largest error ratio (a dot or a square), the median (a tick) and a title.
+export function errorRatioLine(name, labels, points) {
+  const [top, base] = [10, 74];
+  const step = Math.max(46, 6 * Math.max(...labels.map((text) => text.length)) + 12);
+  const [xOf, width] = [(at) => step / 2 + at * step, labels.length * step];
+  const yOf = (value) => base - ((base - top) * Math.min(4, Math.max(0, Math.log10(Math.max(value, 1e-9)) + 3))) / 4;
+  const compared = points.filter((point) => point.largest !== null);
+  const spoken = compared.map((point) => `${formatNumber(point.largest)} in ${labels[point.at]}`).join(", ") || "no data";
+  const picture = s("svg.trendline", { viewBox: `0 0 ${width} 92`, width, role: "img", "aria-label": `${name}: largest error ratio ${spoken}` },
+    s("line.budget", { x1: 0, x2: width, y1: yOf(1), y2: yOf(1) }),
+    s("line.axisline", { x1: 0, x2: width, y1: base, y2: base }),
+    compared.length > 1 && s("polyline.line", { points: compared.map((point) => `${xOf(point.at)},${yOf(point.largest)}`).join(" ") }));
+  for (const point of points) {
+    const x = xOf(point.at);
+    picture.append(s("text.axis", { x, y: base + 14 }, labels[point.at]));
+    if (point.largest === null) {
+      picture.append(s("text.axis", { x, y: base - 4 }, "no data"));
+      continue;
+    }
+    const [y, colour, title] = [yOf(point.largest), point.largest > 1 ? "beyond" : "within", s("title", point.title)];
+    picture.append(s("line.tick", { x1: x - 5, x2: x + 5, y1: yOf(point.median), y2: yOf(point.median) }),
+      point.square ? s(`rect.${colour}`, { x: x - 5, y: y - 5, width: 10, height: 10 }, title) : s(`circle.${colour}`, { cx: x, cy: y, r: 4 }, title));
+  }
+  return picture;
+}
+
 // The largest error ratio at each position of a tensor.
 export function heatmap(evidence) {
   const lines = evidence.map ?? [];

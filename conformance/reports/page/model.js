@@ -26,6 +26,20 @@ export function tags() {
   return [...new Set(data.texts.tags.flat())].sort();
 }
 
+// Implementations with several releases in the results: the name, and the places of its releases, the oldest first. A name
+// without a version is the installed release.
+export function byRelease() {
+  const groups = new Map();
+  data.implementations.forEach(({ name, versions }, place) => {
+    const at = name.lastIndexOf("@");
+    const base = at < 0 ? name : name.slice(0, at);
+    const version = at < 0 ? Object.values(versions)[0] ?? "installed" : name.slice(at + 1);
+    groups.set(base, [...(groups.get(base) ?? []), { place, version }]);
+  });
+  const order = (one, other) => one.version.localeCompare(other.version, "en", { numeric: true });
+  return [...groups].filter(([, found]) => found.length > 1).map(([name, found]) => [name, found.sort(order)]);
+}
+
 // The rows that match the filters, by implementation.
 export function filtered(params) {
   const [chosenFamily, dtype, wanted, tag] = ["family", "dtype", "status", "tag"].map((name) => params.get(name));

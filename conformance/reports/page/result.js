@@ -82,6 +82,7 @@ function described(row, options) {
 function rerun(row) {
   const { spec, name } = data.implementations[data.rows.implementation[row]];
   const id = caseId(row);
+  if (!id.includes("::")) return null; // A campaign has drawn the case. A note names the file of its minimal case.
   const chosen = /[\s()]/.test(id) ? `'${id}'` : id;
   const [file] = id.split("::");
   const own = data.own_files.includes(file) ? `${shellQuoted(file)} ` : "";

@@ -34,6 +34,7 @@ SCRIPTS = (
     "cases",
     "tensor",
     "result",
+    "releases",
     "trend",
     "compare",
     "app",

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import combinations
 
 from conformance.adapters import registry
-from conformance.campaign.draw import Drawer
+from conformance.campaign.draw import Drawer, options_of
 from conformance.campaign.levels import SWITCHING, all_levels
 from conformance.cases import schema
 from conformance.cases.case import Case
@@ -86,3 +86,12 @@ def test_some_sizes_are_those_around_which_kernels_change() -> None:
     assert sum(sizes[size] for size in SWITCHING if size > 9) >= 3
     assert max(case.seq_len * (case.rows or 1) for case in cases) > 4000
     assert sum(max(case.hidden_sizes) <= 9 for case in cases) > 500
+
+
+def test_only_the_options_of_some_cases_vary() -> None:
+    sizes = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2}
+    options = options_of([Case(**sizes, bias=False), Case(**sizes, direction="reverse")])
+    assert options == {*sizes, "bias", "direction"}
+    cases = drawn(Drawer(0, frozenset({"float32", "gradients", "no bias", "bidirectional"}), options=options), 100)
+    assert {name for case in cases for name in options_of([case])} == {*options, "seed"}
+    assert {case.dtype for case in cases} == {"float32"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign.groups import Groups, case_file, note_of, same_kind, signature
+from conformance.campaign.groups import Group, Groups, Minimal, case_file, note_of, same_kind, signature
 from conformance.cases.case import Case
 from conformance.cases.casefile import load
 from conformance.results.record import Result
@@ -25,6 +25,11 @@ def result(status: Any, reason: str = "", tensors: str = "", causes: str = "") -
         details={name: {"reason": "wrong"} for name in tensors.split()},
         causes=dict.fromkeys(causes.split(), "what"),
     )
+
+
+def add(groups: Groups, deviation: Result) -> Group:
+    own = signature(deviation)
+    return groups.count(deviation.implementation, own, Minimal(deviation, [CASE], own))
 
 
 @pytest.mark.parametrize(
@@ -70,21 +75,26 @@ def test_a_case_file_holds_a_sequence_in_order(tmp_path: Path) -> None:
 
 
 def test_a_group_is_found_by_its_signatures(tmp_path: Path) -> None:
-    groups = Groups(tmp_path)
-    first = groups.add(result("error", "E: 1"), [CASE])
-    second = groups.add(result("error", "F: 1"), [CASE], spec="file.py:LSTM")
+    groups = Groups(tmp_path, specs={"a.LSTM[x]": "file.py:LSTM"})
+    first, second = add(groups, result("error", "E: 1")), add(groups, result("error", "F: 1"))
     assert (first.file, second.file) == ("cases/a.LSTM-x-1.yaml", "cases/a.LSTM-x-2.yaml")
-    groups.count(first, "fail: h_n")
-    assert groups.find("a.LSTM[x]", "fail: h_n") is groups.find("a.LSTM[x]", "error: E: #") is first
-    assert groups.find("another", "fail: h_n") is None
-    assert first.count == 1
+    assert groups.find("a.LSTM[x]", "error: E: #") is first
+    assert groups.find("another", "error: E: #") is None
     assert "-i file.py:LSTM" in (tmp_path / second.file).read_text()
+
+
+def test_deviations_with_the_same_minimal_case_are_one_group(tmp_path: Path) -> None:
+    groups = Groups(tmp_path)
+    first = add(groups, result("error", "E: 1"))
+    again = groups.count("a.LSTM[x]", "fail: h_n", Minimal(result("error", "E: 2"), [CASE], "error: E: #"))
+    assert groups.count("a.LSTM[x]", "fail: h_n", None) is again is first
+    assert (first.count, len(groups.groups)) == (3, 1)
+    assert groups.signatures == {"a.LSTM[x]": {"error: E: #", "fail: h_n"}}
 
 
 def test_groups_are_counted_again_from_the_notes_of_rows(tmp_path: Path) -> None:
     groups = Groups(tmp_path)
-    first, second = (groups.add(result("error", reason), [CASE]) for reason in ("E", "F"))
-    groups.count(second, "error: F")
+    first, second = (add(groups, result("error", reason)) for reason in ("E", "F"))
     rows = [replace(result("error", "E"), notes=("a warning", note_of(first))) for _ in range(3)]
     groups.recount([*rows, result("pass")])
     assert (first.count, second.count) == (3, 0)

@@ -38,7 +38,10 @@ def test_deviations_get_case_files_that_reproduce_them(capsys: pytest.CaptureFix
     assert report.complete
     assert {result.status for result in report.results} == {"error"}
     assert report.header.selection == "campaign --seed 0 --max-seconds 0.1 --keep all"
-    assert main(["report", "out/results.jsonl", "--html", "page"]) == 0
+    assert main(["report", "out/results.jsonl", "--html", "page", "--output", "report.md"]) == 0
+    text = Path("report.md").read_text()
+    assert "minimal case: cases/calls-exit-1.yaml" in text
+    assert "-k random-" not in text
     assert main(["compare", "out/results.jsonl", "out/results.jsonl"]) == 0
 
 
@@ -57,7 +60,11 @@ def test_passed_cases_can_be_kept_as_counts(capsys: pytest.CaptureFixture[str]) 
     printed = capsys.readouterr().out
     assert "declares: 6 pass" in printed
     assert "error ratio of" in printed
-    assert read(Path("out/results.jsonl")).results == ()
+    report = read(Path("out/results.jsonl"))
+    assert report.results == ()
+    assert report.counted == {"declares": {"pass": 6}}
+    assert main(["report", "out/results.jsonl"]) == 0
+    assert "`declares`: a campaign counted 6 pass without keeping their rows." in capsys.readouterr().out
     lines = [json.loads(line) for line in Path("out/results.jsonl").read_text().splitlines()]
     assert sum(line["kind"] == "drawn" for line in lines) == 6
 
@@ -81,6 +88,14 @@ def test_a_campaign_that_was_killed_resumes_without_a_difference(
     assert whole.footer
     assert resumed.footer.counts == whole.footer.counts == {"pass": 10}
     assert capsys.readouterr().out.count("kills-its-parent: 10 pass") == 2
+
+
+def test_tags_select_the_options_that_vary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert campaign("--cases", "5", "--tag", "core") == 0
+    report = read(Path("out/results.jsonl"))
+    assert report.header.selection.endswith(" --tag core")
+    assert campaign("--cases", "5", "--tag", "cores") == 2
+    assert "no shipped case has the tag cores" in capsys.readouterr().err
 
 
 def test_another_campaign_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:

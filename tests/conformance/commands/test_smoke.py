@@ -117,7 +117,7 @@ def test_a_known_divergence_does_not_stop_smoke(
         tensors=["c_n"],
         what="c_n is negative.",
         reason="none",
-        upstream="none found",
+        upstream="none as of 2026-11",
         reproduction="none.py",
     )
     monkeypatch.setattr(known, "shipped", lambda: (divergence,))

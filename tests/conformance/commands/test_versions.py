@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
+from conformance.commands.bisect import affected_range
 from conformance.commands.cli import main
+from conformance.environments.bisection import Boundaries
+from conformance.known.divergences import shipped
 from conformance.results.reader import read
 from tests.conformance.environments import index
 
@@ -43,6 +47,21 @@ def test_releases_are_run_and_bisected(
     assert "3 environments" in capsys.readouterr().out
     assert main(["doctor", "--prune"]) == 0
     assert "removed 3 environments" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("oldest", "first", "expected"),
+    [
+        (0, 0, (">=1.0,<=3.0", "oldest tested")),
+        (0, 1, ("==3.0", "first affected")),
+    ],
+)
+def test_an_older_release_that_an_entry_names_stays_in_its_range(
+    oldest: int, first: int, expected: tuple[str, str]
+) -> None:
+    entry = shipped()[0].model_copy(update={"versions": ">=1.0,<=3.0"})
+    found = [Version("2.0"), Version("3.0")]
+    assert affected_range(Boundaries(oldest=oldest, first=first, last=1, newest=1), found, entry) == expected
 
 
 @pytest.mark.parametrize(

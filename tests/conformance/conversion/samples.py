@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from conformance.conversion import frameworks
 from conformance.conversion.files import formats
-from conformance.conversion.find import recognize, with_options
+from conformance.conversion.find import find, recognize, with_options
 from conformance.conversion.framework import Framework
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Lstm
@@ -29,7 +30,11 @@ def draw(model: Model, dtype: str = "float32", name: str = "encoder.lstm") -> Ls
 def load(name: str) -> tuple[Framework, list[Lstm]]:
     path = FOLDER / name
     contents = formats.read(path)
-    framework, lstms = recognize(contents.tensors, [FRAMEWORKS[own] for own in formats.format_of(path).frameworks])
+    if contents.framework:
+        framework = frameworks.framework(contents.framework, 1.0 if contents.framework == "block_lstm" else None)
+        lstms = find(contents.tensors, framework)
+    else:
+        framework, lstms = recognize(contents.tensors, [FRAMEWORKS[own] for own in formats.format_of(path).frameworks])
     return framework, with_options(lstms, contents.options)
 
 

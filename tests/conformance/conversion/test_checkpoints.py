@@ -21,6 +21,10 @@ FOUND = {
     "keras.weights.h5": ("keras", ["first", "second"]),
     "keras2.h5": ("keras", ["first", "second"]),
     "keras2.keras": ("keras", ["first", "second"]),
+    "cudnn.h5": ("keras", ["first", "second"]),
+    "cudnn.keras": ("keras", ["first", "second"]),
+    "tf2.index": ("keras", ["layer_with_weights-0", "layer_with_weights-1"]),
+    "tf1.index": ("block_lstm", ["bidirectional_rnn", "rnn"]),
     "nnx.msgpack": ("nnx", ["first", "second"]),
     "equinox.eqx": ("equinox", ["2", "5"]),
     "haiku.npz": ("haiku", ["lstm", "lstm_1"]),
@@ -31,10 +35,13 @@ FOUND = {
 """The framework and the LSTMs in each file. Each LSTM reads the output of the one before it."""
 
 
+NEEDED = {"pt": "torch", "index": "tensorflow"}
+"""Packages that read files, by the endings of names."""
+
+
 @pytest.mark.parametrize("name", FOUND)
 def test_lstms_in_a_checkpoint_compute_what_the_framework_computed(name: str) -> None:
-    if name.endswith(".pt"):
-        pytest.importorskip("torch")
+    pytest.importorskip(NEEDED.get(name.partition(".")[2], "numpy"))
     framework, lstms = load(name)
     assert (framework.name, [lstm.name for lstm in lstms]) == FOUND[name]
     assert_computes(lstms, "torch" if name.startswith("onnx") else name.split(".")[0])
@@ -54,8 +61,7 @@ def test_the_hard_sigmoid_of_keras_2_is_found_in_the_configuration() -> None:
 
 @pytest.mark.parametrize("name", [*FOUND, "flax.msgpack"])
 def test_a_truncated_checkpoint_is_rejected_in_one_line(name: str, tmp_path: Path) -> None:
-    if name.endswith(".pt"):
-        pytest.importorskip("torch")
+    pytest.importorskip(NEEDED.get(name.partition(".")[2], "numpy"))
     data = (FOLDER / name).read_bytes()
     part = tmp_path / name
     for size in (0, 1, len(data) // 3, len(data) - 40):

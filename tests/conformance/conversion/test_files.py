@@ -12,10 +12,12 @@ import pytest
 
 from conformance.conversion.convert import convert_one
 from conformance.conversion.files import formats, keras
+from conformance.conversion.find import with_options
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Lstm
 from conformance.errors import MISSING, UserError
 from reference import Model
+from reference.model import Direction
 from tests.conformance.conversion.samples import FOLDER, draw, load
 
 H5PY = pytest.importorskip("h5py")
@@ -23,7 +25,7 @@ H5PY = pytest.importorskip("h5py")
 
 def write(path: Path, lstms: list[Lstm], framework: str) -> Path:
     tensors = {name: array for lstm in lstms for name, array in FRAMEWORKS[framework].pack(lstm).items()}
-    path.write_bytes(formats.encode(path, tensors, lstms))
+    formats.store(path, formats.encode(path, tensors, lstms))
     return path
 
 
@@ -150,7 +152,7 @@ HOSTILE = {
     "noise.keras": (archive(config__json=b"{}"), "not a valid Keras file"),
     "noise.onnx": (b"\xff" * 100, "not a valid ONNX file"),
     "some.pkl": (b"", "a pickle can run any code when it is loaded. Save the arrays with numpy.savez"),
-    "some.xml": (b"", "OpenVINO's IR is not read"),
+    "noise.xml": (b"<net", "not a valid OpenVINO file"),
     "some.txt": (b"", r"unknown file format; known endings are \.safetensors, \.pt"),
 }
 
@@ -281,6 +283,21 @@ def test_options_of_keras_layers(version: str, config: dict[str, object], expect
     assert keras.options(model, version) == {"top": expected}
 
 
+@pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+def test_a_keras_model_records_the_options_of_its_layers(direction: Direction, tmp_path: Path) -> None:
+    options = {"activations": ("hard_sigmoid_6", "relu", "relu")}
+    lstm = Lstm("net/top", draw(Model(3, (2,), direction)).parameters, options)
+    path = write(tmp_path / "a.keras", [lstm], "keras")
+    contents = formats.read(path)
+    [found] = with_options(FRAMEWORKS["keras"].find(contents.tensors), contents.options)
+    after = convert_one(lstm, FRAMEWORKS["keras"]).after
+    assert (found.name, found.options, found.model) == ("net_top", options, after.model)
+    if direction == "reverse":
+        deep = Lstm("top", draw(Model(3, (2, 2), direction)).parameters)
+        with pytest.raises(UserError, match=r"output of a reverse layer in reverse order. Write .weights.h5"):
+            write(path, [deep], "keras")
+
+
 def test_the_order_of_the_output_of_a_backward_layer_is_noted() -> None:
     [note] = keras.doubts({"config": {}}, "3.6.0", {"top": {"direction": "reverse"}, "other": {}})
     assert note.startswith("top has go_backwards=True: Keras returns the output of its last step first")
@@ -317,19 +334,22 @@ def test_options_of_other_layers_do_not_matter() -> None:
     assert keras.options({"config": {"layers": [gru, plain]}}, "3.6.0") == {}
 
 
-def test_a_cudnn_layer_of_keras_is_rejected() -> None:
-    with pytest.raises(UserError, match="top is part of a CuDNNLSTM"):
-        keras.options({"config": {"layers": [{"class_name": "CuDNNLSTM", "config": {"name": "top"}}]}}, "2.2.4")
-
-
-def test_weights_of_a_cudnn_layer_are_rejected(tmp_path: Path) -> None:
+def test_layers_of_cudnn_are_found_by_the_shape_of_the_bias(tmp_path: Path) -> None:
+    # Element (h, i) of the input weights of gate k is 100 k + 10 h + i, as cuDNN stores them.
+    gates = np.array([[[100 * k + 10 * h + i for i in range(3)] for h in range(2)] for k in range(4)], np.float32)
     with H5PY.File(tmp_path / "a.h5", "w") as file:
         file.attrs["layer_names"] = ["top"]
         file.create_group("top").attrs["weight_names"] = ["top/kernel:0", "top/recurrent_kernel:0", "top/bias:0"]
-        for name, shape in {"kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (16,)}.items():
-            file[f"top/top/{name}:0"] = np.zeros(shape, np.float32)
-    with pytest.raises(UserError, match="top/bias is part of a CuDNNLSTM"):
-        formats.read(tmp_path / "a.h5")
+        file["top/top/kernel:0"] = np.hstack([gate.reshape(3, 2) for gate in gates])
+        file["top/top/recurrent_kernel:0"] = np.hstack([gate[:, :2] for gate in gates])
+        file["top/top/bias:0"] = np.arange(16, dtype=np.float32)
+    contents = formats.read(tmp_path / "a.h5")
+    assert "top is a CuDNNLSTM: the sum of its two biases is rounded once" in contents.notes[0]
+    np.testing.assert_array_equal(contents.tensors["top/kernel"], np.hstack([gate.T for gate in gates]))
+    np.testing.assert_array_equal(
+        contents.tensors["top/recurrent_kernel"], np.hstack([gate[:, :2].T for gate in gates])
+    )
+    np.testing.assert_array_equal(contents.tensors["top/bias"], np.arange(8) * 2 + 8)
 
 
 def test_an_unknown_activation_of_keras_is_rejected() -> None:

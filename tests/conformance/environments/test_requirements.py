@@ -52,6 +52,13 @@ def test_modules_that_no_requirement_provides_are_added(name: str, named: list[s
     assert all(text.startswith(start) for text, start in zip(found, expected, strict=True))
 
 
+def test_a_release_has_the_extras_that_its_package_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    assert str(requirements.exactly("mlx", Version("0.32.4"))) == "mlx[cpu]==0.32.4"
+    assert str(requirements.exactly("tensorflow-cpu", Version("2.18"))) == "tensorflow-cpu==2.18"
+    assert str(requirements.exactly("keras", Version("3.8"))) == "keras==3.8"
+
+
 def test_ranges_can_be_left_out() -> None:
     found = requirements.complete(registry.load("onnxruntime"), [Requirement("onnxruntime==1.15.0")], ranges=False)
     assert found == ["onnxruntime==1.15.0", "onnx"]

@@ -14,7 +14,7 @@ ENTRIES = known.shipped()
 GOOD = """\
 divergences:
   - {id: a, implementation: b, package: numpy, versions: '>=1', cases: {bias: true}, tensors: [h_n],
-     what: w, reason: r, upstream: none found, reproduction: x.py%s}
+     what: w, reason: r, upstream: none as of 2026-11, reproduction: x.py%s}
 """
 
 
@@ -54,6 +54,8 @@ def test_a_bracket_in_an_implementation_matches_itself() -> None:
         (GOOD.replace("bias: true", "") % "", "give at least one of cases, features and problem"),
         (GOOD % ", features: [revers]", "there is no feature 'revers'"),
         (GOOD % ", problem: [paddding]", "there is no condition 'paddding'"),
+        (GOOD.replace("none as of 2026-11", "none found") % "", "is neither a link nor 'none as of YYYY-MM'"),
+        (GOOD % ", related: [nowhere]", "related.0: String should match pattern"),
         (GOOD % ", profile: float8", "profile: Input should be 'float32'"),
         (GOOD.replace("tensors: [h_n]", "error: x, profile: float32") % "", "profile needs tensors"),
         (GOOD % ", nan: true, defects: [clip-ignored]", "defects cannot be combined with nan"),

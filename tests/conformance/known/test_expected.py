@@ -34,7 +34,7 @@ def entry(id: str, **options: Any) -> Divergence:  # noqa: A002
         "features": ["float32"],
         "what": f"It {id}.",
         "reason": "r",
-        "upstream": "none found",
+        "upstream": "none as of 2026-11",
         "reproduction": "x.py",
         "tensors": ["*"],
     }

@@ -1,5 +1,6 @@
 """The page of findings, reports to maintainers, severities, and writing a range."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,34 @@ def test_the_page_counts_every_finding_and_links_to_it() -> None:
     total = page[page.index("\n| all |") :].splitlines()[1].split("|")
     counts = [sum(severity(entry) == each for entry in ENTRIES.values()) for each in SEVERITIES]
     assert [int(cell) for cell in total[2:-1]] == [*counts, len(ENTRIES)]
+    sections = page[page.index(f"\n## {SEVERITIES[0][:8].capitalize()}") :]
     for name in ENTRIES:
-        assert page.count(f"(#{name})") == 1
+        assert sections.count(f"(#{name})") == 1
         assert page.count(f"\n### {name}\n") == 1
+
+
+def test_the_page_starts_with_the_newest_findings() -> None:
+    some = [entry.model_copy(update={"found": None}) for entry in ENTRIES.values()]
+    later, latest = date(2026, 12, 1), date(2026, 12, 2)
+    some[:3] = [
+        entry.model_copy(update={"found": day}) for entry, day in zip(some, (later, latest, later), strict=False)
+    ]
+    page = findings.markdown(some)
+    first, second, third = (f"[{entry.id}](#{entry.id})" for entry in some[:3])
+    assert f"The newest:\n\n- {latest}: {second}\n- {later}: {first}, {third}\n" in page
+
+
+def test_every_entry_names_the_day_on_which_it_was_recorded() -> None:
+    assert [name for name, entry in ENTRIES.items() if entry.found is None] == []
+
+
+def test_the_newest_findings_of_a_package_come_first() -> None:
+    old, new = (
+        ENTRIES["opencv-clip"].model_copy(update={"id": id, "found": date(2026, 12, day)})
+        for id, day in (("a", 1), ("b", 2))  # noqa: A001
+    )
+    page = findings.markdown([old, new])
+    assert page.index("### b") < page.index("### a")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +89,8 @@ def test_a_report_has_everything_that_maintainers_ask_for() -> None:
     script = (known.REPRODUCTIONS / entry.reproduction).read_text()
     for part in ("- onnxruntime 1.30.0\n", script, "h: 0.5\n", issue.affected(entry), "The CPU kernel calls h on"):
         assert part in report
+    assert f"## Related reports\n\n- {entry.upstream}" in report
+    assert "## Related" not in issue.markdown(ENTRIES["opencv-clip"], {}, "")
 
 
 ENTRY = """\

@@ -218,7 +218,7 @@ def test_known_divergences_are_expected_and_fixed_ones_fail(pytester: pytest.Pyt
     pytester.makeconftest(
         "from conformance.known import divergences as known\n"
         "entry = dict(implementation='*', package='numpy', versions='>=1', cases={'dtype': 'float32'},\n"
-        "    tensors=['*'], what='It errs.', reason='r', upstream='none found', reproduction='x.py')\n"
+        "    tensors=['*'], what='It errs.', reason='r', upstream='none as of 2026-11', reproduction='x.py')\n"
         "known.shipped = lambda: (known.Divergence(id='err', **entry),)\n"
     )
     done = run(pytester, "-rx", "-k", "plain", "--conformance-report=r.jsonl", fakes="Wrong Faithful")
@@ -329,3 +329,15 @@ def test_power_can_be_turned_off(pytester: pytest.Pytester) -> None:
     assert report(pytester).results[0].detects
     run(pytester, *arguments, "--conformance-power=off", fakes="Faithful")
     assert report(pytester).results[0].detects is None
+
+
+def test_shipped_cases_run_beside_the_tests_of_another_project(pytester: pytest.Pytester) -> None:
+    (pytester.path / "cases" / "small.yaml").unlink()
+    pytester.makepyfile(test_ordinary="def test_a(): pass")
+    done = run(pytester, "--conformance-shipped=core", "-k", "lengths or test_a", "-v", fakes="Faithful")
+    done.stdout.fnmatch_lines(
+        ["*core.yaml::lengths?faithful? PASSED*", "*core.yaml::lengths-both-ways?faithful? PASSED*"]
+    )
+    done.assert_outcomes(passed=3, deselected=12)
+    wrong = run(pytester, "--conformance-shipped=cores", fakes="Faithful")
+    wrong.stderr.fnmatch_lines(["ERROR: *there is no shipped case file cores. Choose from: *, core, *"])

@@ -51,6 +51,12 @@ def test_changes_are_classified_by_both_statuses(tmp_path: Path, old: str, new: 
     assert found.unchanged == (kind is None)
 
 
+def test_another_known_divergence_is_a_change(tmp_path: Path) -> None:
+    old = [row("one", "known", reason="raises: an error"), row("two", "known", reason="raises: an error")]
+    new = [row("one", "known", reason="ignores: no error"), row("two", "known", reason="raises: in other words")]
+    assert kinds(compared(tmp_path, old, new)) == [("other", "one")]
+
+
 def test_every_pair_of_different_statuses_is_a_change(tmp_path: Path) -> None:
     for old in STATUSES:
         for new in STATUSES:

@@ -115,7 +115,7 @@ def test_a_run_reports_the_explanation(tmp_path: Path, monkeypatch: Any, capsys:
     printed = capsys.readouterr().out
     causes = printed[printed.index("\nCauses") :].partition("\n\n2 deviations")[0]
     assert (
-        "2 cases of mine: ignores bias_hh of the reverse direction, and reads c_0 with the rows in reverse order"
+        "2 cases of mine: reads c_0 with the rows in reverse order, and ignores bias_hh of the reverse direction"
         in causes
     )
     assert "    verified   the reference with this mistake reproduces every tensor" in causes

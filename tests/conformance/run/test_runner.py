@@ -30,7 +30,7 @@ def make_divergence(**options: object) -> Divergence:
         "tensors": ["h_n", "grad.*"],
         "what": "It flips signs.",
         "reason": "unknown",
-        "upstream": "none found",
+        "upstream": "none as of 2026-11",
         "reproduction": "none.py",
     }
     return Divergence.model_validate(values | options)

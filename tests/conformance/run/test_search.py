@@ -51,7 +51,7 @@ def test_a_release_that_cannot_run_has_no_answer(monkeypatch: pytest.MonkeyPatch
 
 def divergence(implementation: str, tensors: list[str]) -> known.Divergence:
     """Returns a divergence of another version than the installed one."""
-    words = {"what": "returns zeros", "reason": "r", "upstream": "none found", "reproduction": "x.py"}
+    words = {"what": "returns zeros", "reason": "r", "upstream": "none as of 2026-11", "reproduction": "x.py"}
     where = {"implementation": implementation, "package": "numpy", "versions": "==0", "cases": {"bias": True}}
     return known.Divergence.model_validate({"id": "zeros", "tensors": tensors, "error_ratio": 1e9, **where, **words})
 

@@ -60,6 +60,49 @@ def keras2() -> Any:
     return output
 
 
+def cudnn() -> Any:
+    """A model of CuDNNLSTM layers. Keras 2 converts the weights to LSTM layers, which need no GPU."""
+    import tf_keras
+    from tf_keras.src.layers.rnn.cudnn_lstm import CuDNNLSTM
+
+    layers = tf_keras.layers
+
+    def build(kind: Any) -> Any:
+        both = layers.Bidirectional(kind(4, return_sequences=True), name="first")
+        return tf_keras.Sequential([layers.InputLayer((5, 3)), both, kind(4, return_sequences=True, name="second")])
+
+    model, converted = build(CuDNNLSTM), build(layers.LSTM)
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(size=array.shape).astype(np.float32) for array in model.get_weights()])
+    model.save(HERE / "cudnn.keras")
+    model.save(HERE / "cudnn.h5")
+    converted.load_weights(HERE / "cudnn.h5")
+    return converted(X)
+
+
+def tf2() -> Any:
+    import tf_keras
+
+    model, output = _keras(tf_keras)
+    model.save_weights(HERE / "tf2")
+    return output
+
+
+def tf1() -> Any:
+    import tensorflow as tf
+    from tf_keras.src.layers.rnn.legacy_cells import LSTMCell
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        cells = [LSTMCell(4), LSTMCell(4), LSTMCell(4, use_peepholes=True)]
+        both, _ = v1.nn.bidirectional_dynamic_rnn(*cells[:2], tf.constant(X), dtype=tf.float32)
+        output, _ = v1.nn.dynamic_rnn(cells[2], tf.concat(both, 2), dtype=tf.float32)
+        random = np.random.default_rng(0)
+        session.run([each.assign(random.normal(size=each.shape)) for each in v1.global_variables()])
+        v1.train.Saver().save(session, str(HERE / "tf1"), write_meta_graph=False)
+        return session.run(output)
+
+
 def flax() -> Any:
     import flax.linen as nn
     import jax

@@ -11,9 +11,11 @@ from conformance.defects.experiment.blocks import (
     apply,
     apply_adjoint,
     blocks,
+    compose,
     describe_block,
     read_kinds,
 )
+from conformance.defects.experiment.move import unit_moves
 from conformance.defects.experiment.moves import moves
 from conformance.defects.experiment.probes import PROBES, probe
 from conformance.defects.experiment.rule import Rule
@@ -77,3 +79,16 @@ def test_moves_have_distinct_words() -> None:
 def test_a_block_is_described_by_its_coordinates() -> None:
     assert describe_block(Block("c_0", layer=1, direction=1, row=0)) == "c_0, layer 1, reverse, row 0"
     assert describe_block(Block("bias_hh", layer=0, direction=0, gate=2)) == "bias_hh, layer 0, forward, candidate gate"
+
+
+@pytest.mark.parametrize("words", [("from layer 0", "multiplied by 2"), ("from unit 1", "from the unit before")])
+def test_a_composed_map_applies_one_map_after_another(words: tuple[str, str]) -> None:
+    case = probe("two layers", "float64")
+    tensors = {"c_n": np.random.default_rng(0).normal(size=(2, 3, 4))}
+    first, second = (
+        Rule("returns", ("c_n",), next(move for move in (*moves("c_n", case), *unit_moves(4)) if text in move.words))
+        for text in words
+    )
+    one_by_one = apply(second.block_map(case), apply(first.block_map(case), tensors, case), case)
+    composed = apply(compose(first.block_map(case), second.block_map(case)), tensors, case)
+    np.testing.assert_array_equal(composed["c_n"], one_by_one["c_n"])

@@ -6,20 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.adapters import Adapter
+from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
 from conformance.defects.experiment import dissection
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.explain import explain
 from conformance.defects.experiment.inputs import read_rules
 from conformance.defects.experiment.moves import moves
-from conformance.defects.experiment.probes import probe
+from conformance.defects.experiment.probes import DRIVEN, probe
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Subject
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Profile
 from tests.conformance.defects.experiment import broken
 from tests.conformance.defects.experiment.broken import Altered, no_gradients
+from tests.conformance.defects.experiment.test_activations import BIASED, WithCells
 
 STACK, BOTH, LENGTHS = "two layers, both directions", "both directions", "two layers, both directions, lengths"
 MANY = ("one layer", "two layers", BOTH, LENGTHS, "no biases", "one row", "one step")
@@ -125,7 +126,7 @@ def test_a_single_mistake_is_found_and_verified(adapter: Adapter, what: str, pro
         ),
         (
             Altered("some-units", after=broken.scale_units_of_c_n),
-            "returns c_n in units 1, 3 multiplied by 1.25" + CORRECT,
+            "returns c_n in odd units multiplied by 1.25" + CORRECT,
         ),
         (Altered("factor", broken.scale_c_0), "reads c_0 multiplied by 0.7" + FOLLOW),
         (Altered("unit", broken.one_unit_of_h_n_cotangent), "reads the cotangents of h_n from unit 0"),
@@ -159,11 +160,38 @@ def test_a_wrong_read_and_a_wrong_return_are_found_together() -> None:
     }
 
 
+def test_a_factor_in_some_units_that_are_read_is_found() -> None:
+    def change(problem: Problem) -> Problem:
+        scale = 1 + (np.arange(problem.case.hidden_sizes[0]) >= 2)
+        return broken.states(problem, lambda name, arrays: arrays[name] * (scale if name == "c_0" else 1))
+
+    adapter = Altered("some-units", change, refuses=no_gradients)
+    assert verified(adapter, ("one layer",)) == {"reads c_0 in units from 2 on multiplied by 2": ("one layer",)}
+
+
+class _WrongActivationAndRow(WithCells):
+    """Adds 1 to the argument of the forget gate, and returns c_n of row 1 multiplied by 1.01."""
+
+    def __init__(self) -> None:
+        super().__init__(BIASED, BIASED, refuses=no_gradients)
+
+    def solve(self, problem: Problem) -> Solution:
+        found = dict(super().solve(problem))
+        c_n = np.array(found["c_n"])
+        c_n[:, 1] *= 1.01
+        return found | {"c_n": c_n}
+
+
+def test_a_wrong_activation_and_a_wrong_row_are_found_together() -> None:
+    found = verified(_WrongActivationAndRow(), (DRIVEN, "one layer"))
+    assert set(found) == {"computes the forget gate as sigmoid(z + 1)", "returns c_n of row 1 multiplied by 1.01"}
+
+
 def test_padding_that_is_read_but_not_returned_is_found() -> None:
     adapter = Altered("padding", broken.ignore_lengths, broken.zeros_in_padding, refuses=no_gradients)
     assert verified(adapter, ("one layer", "lengths", LENGTHS)) == {
         "reads lengths as T in every row": ("lengths", LENGTHS),
-        "returns output as zeros in the padding": ("lengths", LENGTHS),
+        "returns output of the padding as zeros": ("lengths", LENGTHS),
     }
 
 

@@ -1,6 +1,7 @@
 """Solutions that depend on earlier calls are recognized."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,11 @@ import pytest
 
 from conformance.adapters import Solution
 from conformance.defects.experiment.dissection import dissect
-from conformance.defects.experiment.history import dependence
+from conformance.defects.experiment.history import dependence, kept
 from conformance.defects.experiment.probes import probe
 from conformance.defects.experiment.trial import Subject
 from conformance.verdict.problem import Problem
-from tests.conformance.defects.experiment.broken import Altered, no_gradients
+from tests.conformance.defects.experiment.broken import Altered, no_gradients, parameters
 
 Key = Callable[[Problem], Any]
 
@@ -99,6 +100,76 @@ def test_lengths_that_are_kept_from_an_earlier_call_are_found() -> None:
         "and other lengths"
     ]
     assert not result.repeats
+
+
+class Keeps(Altered):
+    """Keeps something of the first call, or of the call before.
+
+    Attributes:
+        read: function that returns the problem that is solved, given the first one.
+        give: function that returns the results, given those of the call before.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Problem, Problem], Problem] = lambda problem, _: problem,
+        give: Callable[[Any, Any], Any] = lambda found, _: found,
+    ) -> None:
+        super().__init__("keeps")
+        self.read, self.give = read, give
+        self.restart()
+
+    def restart(self) -> None:
+        self._first: Problem | None = None
+        self._last: Any = None
+
+    def solve(self, problem: Problem) -> Solution:
+        self._first = self._first or problem
+        found = dict(super().solve(self.read(problem, self._first)))
+        returned = found if self._last is None else self.give(found, self._last)
+        self._last = found
+        return dict(returned)
+
+
+def first_bias(problem: Problem, first: Problem) -> Problem:
+    return parameters(problem, lambda name, own: (first.parameters if name.startswith("bias_hh") else own)[name])
+
+
+@pytest.mark.parametrize(
+    ("adapter", "what"),
+    [
+        (Keeps(read=first_bias), "reads bias_hh of an earlier call"),
+        (Keeps(give=lambda found, last: found | {"c_n": last["c_n"]}), "returns c_n of the call before"),
+        (
+            Keeps(give=lambda found, last: found | {"grad.h_0": found["grad.h_0"] + last["grad.h_0"]}),
+            "returns grad.h_0 plus that of the call before",
+        ),
+        (Keeps(give=lambda found, last: found | {"h_n": found["h_n"] * last["h_n"]}), ""),
+        (Keeps(), ""),
+    ],
+    ids=["parameter", "result", "sum", "product", "nothing"],
+)
+def test_what_is_kept_of_an_earlier_call_is_named(adapter: Keeps, what: str) -> None:
+    subject = Subject(adapter, restart=adapter.restart)
+    trial = subject.try_problem(subject.problem(probe("one layer", "float64")))
+    assert kept(subject, trial) == what
+    assert kept(Subject(adapter), trial) == ""
+
+
+def test_a_state_that_is_carried_over_is_named() -> None:
+    class Carries(Keeps):
+        def solve(self, problem: Problem) -> Solution:
+            if problem.initial_state is None and self._last is not None:
+                state = {"h_0": self._last["h_n"], "c_0": self._last["c_n"]}
+                problem = replace(problem, initial_state=state)
+            return super().solve(problem)
+
+    adapter = Carries()
+    subject = Subject(adapter, restart=adapter.restart)
+    case = probe("no initial state", "float64").forward_only()
+    assert case
+    trial = subject.try_problem(subject.problem(case))
+    assert kept(subject, trial) == "starts from the final states of the call before"
 
 
 def test_runs_that_fail_are_counted() -> None:

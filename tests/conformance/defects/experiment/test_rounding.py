@@ -52,6 +52,17 @@ class NarrowState(Cell):
         return m, np.float16(c).astype(np.float64), step
 
 
+class NarrowGates(Cell):
+    """Computes the gates in float16."""
+
+    def step(self, z: Any, c_previous: Any) -> Any:
+        _, _, step = super().step(z, c_previous)
+        gates = np.float16(step.gates).astype(np.float64)
+        i, f, g, o = np.split(gates, 4, axis=-1)
+        c = f * c_previous + i * g
+        return o * np.tanh(c), c, step._replace(gates=gates, squashed=np.tanh(c))
+
+
 def round_weight_hh(problem: Problem) -> Problem:
     return parameters(
         problem, lambda name, arrays: to_bfloat16(arrays[name]) if name.startswith("weight_hh") else arrays[name]
@@ -76,6 +87,7 @@ def trial(adapter: Adapter, name: str = "both directions", dtype: str = "float32
     ("adapter", "what"),
     [
         (WithCells(NarrowState(), NarrowState()), "rounds the cell state to float16 or TF32 (11 bits)"),
+        (WithCells(NarrowGates(), NarrowGates()), "rounds the gates to float16"),
         (Altered("weight_hh", round_weight_hh), "rounds weight_hh to bfloat16"),
         (Altered("input", truncate_input), "rounds the input to bfloat16 by truncation"),
         (Altered("gradients", after=round_gradients), "rounds the returned gradients to float16"),
