@@ -23,11 +23,11 @@ from reference import Model
 Array = NDArray[np.floating]
 
 USES = frozenset(
-    {"partial loss", "built for another length", "built for another batch", "chunks", "repeated call",
+    {"partial loss", "chunks", "repeated call",
      "after other lengths", "after other batches", "after no-grad", "after an error", "after other weights", "saved",
      "rows alone", "rows permuted"}
 )  # fmt: skip
-"""Uses of a function that JAX compiles for each shape."""
+"""Uses of a function that JAX compiles for each shape. It is not built for one: ``after other lengths`` covers that."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,6 @@ class JaxAdapter(Adapter):
         differentiates = "gradients" in case.check
         # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
         with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
-            if case.built_seq_len or case.built_batch:
-                self._call(uses.with_cotangents(uses.built_problem(problem)), differentiates)
             for word, earlier in uses.earlier_problems(problem):
                 with suppress(Exception) if word == "error" else nullcontext():
                     self._call(uses.with_cotangents(earlier), differentiates and word not in ("no-grad", "error"))

@@ -35,6 +35,11 @@ class KerasLSTMJax(KerasAdapter):
     own_process = True
     environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
     saves_weights_only = True
+    features = KerasAdapter.features - uses.BUILT
+    lacks: ClassVar[Mapping[str, str]] = {
+        **KerasAdapter.lacks,
+        **dict.fromkeys(uses.BUILT, "jax.jit compiles a layer for each shape"),
+    }
 
     def describe(self) -> dict[str, str]:
         """Returns versions and device, and how the adapter handles layers, lengths and the time axis."""
@@ -51,11 +56,8 @@ class KerasLSTMJax(KerasAdapter):
         }
 
     def solve(self, problem: Problem) -> Solution:
-        """Enables float64 in JAX if the case needs it, compiles for the built shape, then solves the problem."""
-        case = problem.case
+        """Enables float64 in JAX if the case needs it, then solves the problem."""
         with _precision(problem):
-            if case.built_seq_len or case.built_batch:
-                self.run_problem(uses.with_cotangents(uses.built_problem(problem)), "gradients" in case.check)
             return super().solve(problem)
 
     def dropout_masks(self, problem: Problem) -> NamedArrays:
@@ -129,6 +131,7 @@ class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
     """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[jax,StackedRNNCells]"
+    features = StackedCells.features - uses.BUILT
 
 
 def _precision(problem: Problem) -> AbstractContextManager[object]:

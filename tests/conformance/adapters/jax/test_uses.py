@@ -21,7 +21,7 @@ USES: list[tuple[JaxAdapter, dict[str, Any]]] = [
     ),
     (FlaxLinenLSTMCell(), {"batching": "permuted", "lengths": (2, 1, 4, 1), "check": ["output", "h_n"]}),
     (EquinoxLSTMCell(), {"batching": "alone", "check": ["output", "c_n"]}),
-    (EquinoxLSTMCell(), {"built_seq_len": 1, "earlier_calls": ["error", "other-weights"], "saved": True}),
+    (EquinoxLSTMCell(), {"earlier_calls": ["error", "other-weights"], "saved": True}),
 ]
 
 
