@@ -79,6 +79,41 @@ def weight_gradients(
     return results
 
 
+def trained(case: Case, layout: Layout, layer: int) -> list[dict[str, bool]]:
+    """Returns which of one layer's arrays in a framework's layout need a gradient, one dictionary for each direction.
+
+    Raises:
+        ValueError: an array holds a frozen parameter and one that is not.
+    """
+
+    def holding(frozen: bool) -> list[dict[str, bool]]:
+        """Returns which arrays hold a parameter that is frozen, or one that is not."""
+        parameters = {
+            name: np.full(shape, np.nan if (name in case.frozen) == frozen else 0.0)
+            for name, shape in case.model.parameter_shapes().items()
+        }
+        directions = [layout.pack(layer_parameters(parameters, end)) for end in _name_endings(case.model, layer)]
+        return [{name: bool(np.isnan(array).any()) for name, array in own.items()} for own in directions]
+
+    if not case.frozen:
+        return holding(frozen=False)
+    both = list(zip(holding(frozen=True), holding(frozen=False), strict=True))
+    mixed = [name for frozen, others in both for name in frozen if frozen[name] and others[name]]
+    if mixed:
+        raise ValueError(f"{mixed[0]} of layer {layer} holds a frozen parameter and one that is not")
+    return [others for _, others in both]
+
+
+def refuse_frozen(case: Case, layout: Layout) -> str | None:
+    """Returns the reason why a framework with a layout cannot freeze a case's parameters; None if it can."""
+    try:
+        for layer in range(case.num_layers):
+            trained(case, layout, layer)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _name_endings(model: Model, layer: int) -> list[str]:
     """Returns the endings of a layer's parameter names, one for each direction: ``l1``, ``l1_reverse``."""
     return [f"l{layer}{suffix}" for suffix in model.suffixes]

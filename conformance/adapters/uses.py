@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.cases.uses import EarlierCall
+from conformance.cases.uses import EarlierCall, is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import Array, Problem, Tensors, step_mask
 
 Named = Mapping[str, Any]
@@ -23,6 +23,8 @@ Call = Callable[[Named], Named]
 """Function that calls the implementation once: it takes arguments and returns results."""
 Join = Callable[[Sequence[Any], int], Any]
 """Function that concatenates arrays along an axis."""
+AxisOf = Callable[[Case, str], int]
+"""Function that returns the axis of the rows of the array with a name."""
 
 BUILT = frozenset({"built for another length", "built for another batch"})
 """Uses of a model that is built for a shape."""
@@ -42,7 +44,22 @@ def arguments(problem: Problem) -> dict[str, NDArray[Any]]:
     return given if problem.lengths is None else given | {"lengths": problem.lengths}
 
 
-def run(case: Case, call: Call, given: Named, join: Join) -> dict[str, Any]:
+def row_axis(case: Case, name: str) -> int:
+    """Returns the axis of the rows of an array with canonical axes."""
+    if name in ("input", "output"):
+        return 0 if case.batch_first else 1
+    return 0 if name == "lengths" else 1
+
+
+def rows_first(case: Case, name: str) -> int:
+    """Returns the axis of the rows, 0, of an array of a framework that keeps (B, ·) states of layers and directions.
+
+    Only the input and the output of a time-major case have the rows second.
+    """
+    return 1 if name in ("input", "output") and not case.batch_first else 0
+
+
+def run(case: Case, call: Call, given: Named, join: Join, axis_of: AxisOf = row_axis) -> dict[str, Any]:
     """Calls an object as often as a case says, for pieces of the sequence or of the batch, and joins the results.
 
     Args:
@@ -50,16 +67,30 @@ def run(case: Case, call: Call, given: Named, join: Join) -> dict[str, Any]:
         call: function that calls the implementation once.
         given: arguments for the whole sequence and batch.
         join: function that concatenates arrays of the framework.
+        axis_of: function that returns the axis of the rows.
     """
     if case.batching == "together":
         return _run_pieces(case, call, given, join)
+
+    def row_of(arrays: Named, row: int) -> dict[str, Any]:
+        return {name: _slice(array, axis_of(case, name), row, row + 1) for name, array in arrays.items()}
+
+    def joined(rows: Sequence[Named]) -> dict[str, Any]:
+        def one(name: str) -> Any:
+            arrays = [row[name] for row in rows]
+            if name == "lengths" and isinstance(arrays[0], np.ndarray):
+                return np.concatenate(arrays)
+            return join(arrays, axis_of(case, name))
+
+        return {name: one(name) for name in rows[0]}
+
     count = case.rows or 1
     # Rows in another order start with the second one.
     order = list(range(count)) if case.batching == "alone" else [*range(1, count), 0]
-    rows = [_row(case, given, row) for row in order]
-    batches = rows if case.batching == "alone" else [_join_rows(case, rows, join)]
-    results = _join_rows(case, [_run_pieces(case, call, batch, join) for batch in batches], join)
-    return _join_rows(case, [_row(case, results, order.index(row)) for row in range(count)], join)
+    rows = [row_of(given, row) for row in order]
+    batches = rows if case.batching == "alone" else [joined(rows)]
+    results = joined([_run_pieces(case, call, batch, join) for batch in batches])
+    return joined([row_of(results, order.index(row)) for row in range(count)])
 
 
 def _run_pieces(case: Case, call: Call, given: Named, join: Join) -> dict[str, Any]:
@@ -81,40 +112,11 @@ def _slice(array: Any, axis: int, start: int, stop: int) -> Any:
     return array[(*(slice(None),) * axis, slice(start, stop))]
 
 
-def _row(case: Case, arrays: Named, row: int) -> dict[str, Any]:
-    return {name: _slice(array, _row_axis(case, name), row, row + 1) for name, array in arrays.items()}
-
-
-def _join_rows(case: Case, rows: Sequence[Named], join: Join) -> dict[str, Any]:
-    def joined(name: str) -> Any:
-        arrays = [row[name] for row in rows]
-        return np.concatenate(arrays) if name == "lengths" else join(arrays, _row_axis(case, name))
-
-    return {name: joined(name) for name in rows[0]}
-
-
-def _row_axis(case: Case, name: str) -> int:
-    if name in ("input", "output"):
-        return 0 if case.batch_first else 1
-    return 0 if name == "lengths" else 1
-
-
-def is_time_dynamic(case: Case) -> bool:
-    """Returns whether calls of one object differ in their number of steps."""
-    return bool(case.built_seq_len or case.chunks or not {"longer", "shorter"}.isdisjoint(case.earlier_calls))
-
-
-def is_batch_dynamic(case: Case) -> bool:
-    """Returns whether calls of one object differ in their number of rows."""
-    words = {"more-rows", "fewer-rows"}
-    return bool(case.built_batch or case.batching == "alone" or not words.isdisjoint(case.earlier_calls))
-
-
 def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
     """Returns the axes in which calls of one object differ, as ``steps`` or ``rows``, by the names of arrays."""
     found: dict[str, dict[int, str]] = {}
     for name in names:
-        axes = {_row_axis(case, name): "rows"} if case.rows and is_batch_dynamic(case) else {}
+        axes = {row_axis(case, name): "rows"} if case.rows and is_batch_dynamic(case) else {}
         if name in ("input", "output") and is_time_dynamic(case):
             axes[1 if case.batch_first and case.rows else 0] = "steps"
         found[name] = axes
@@ -180,6 +182,19 @@ def earlier_problems(problem: Problem) -> Iterator[tuple[EarlierCall, Problem]]:
                 yield word, _resized(problem, case.seq_len, rows)
 
 
+def with_cotangents(problem: Problem) -> Problem:
+    """Returns an earlier call's problem with cotangents of ones for every result."""
+    return replace(problem, cotangents={name: np.ones(shape) for name, shape in problem.result_shapes().items()})
+
+
+def in_mode_of(word: EarlierCall, problem: Problem) -> Problem:
+    """Returns an earlier call's problem, in the other mode if the word is ``other-mode``."""
+    if word != "other-mode":
+        return problem
+    mode = "eval" if problem.case.mode == "train" else "train"
+    return replace(problem, case=problem.case.model_copy(update={"mode": mode}))
+
+
 def built_problem(problem: Problem) -> Problem:
     """Returns a problem of the shape for which the implementation is built, with other inputs and states."""
     case = problem.case
@@ -197,7 +212,7 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
 
     def resize(name: str, array: Array) -> Array:
         array = repeat(array, time_axis, steps) if name == "input" else array
-        return np.negative(array if rows is None else repeat(array, _row_axis(case, name), rows))
+        return np.negative(array if rows is None else repeat(array, row_axis(case, name), rows))
 
     changes: dict[str, Any] = {"seq_len": steps, "batch": rows or "unbatched"}
     if problem.mask is not None and rows is not None:
@@ -219,14 +234,14 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
 # --------------------------------------------------------------------------- memory
 
 
-def laid_out(case: Case, arrays: Tensors) -> dict[str, Array]:
+def laid_out(case: Case, arrays: Tensors, axis_of: AxisOf = row_axis) -> dict[str, Array]:
     """Copies the input and the states of a problem to the memory that a case requires. ``lengths`` are only copied."""
     found: dict[str, Array] = {}
     for name, array in arrays.items():
         if case.memory == "strided" and name != "lengths":
             found[name] = array.T.copy().T
         elif case.memory == "expanded" and name not in ("input", "lengths"):
-            found[name] = np.broadcast_to(array[:, :1].copy(), array.shape)
+            found[name] = np.broadcast_to(_slice(array, axis_of(case, name), 0, 1).copy(), array.shape)
         elif case.memory == "aliased" and name.startswith("c_0"):
             found[name] = found[f"h_0{name[3:]}"]
         else:

@@ -86,6 +86,17 @@ def _check_memory(case: "Case") -> None:
         raise ValueError("memory: aliased requires initial_state: random or zero, and no proj_size")
 
 
+def is_time_dynamic(case: "Case") -> bool:
+    """Returns whether calls of one object differ in their number of steps."""
+    return bool(case.built_seq_len or case.chunks or not {"longer", "shorter"}.isdisjoint(case.earlier_calls))
+
+
+def is_batch_dynamic(case: "Case") -> bool:
+    """Returns whether calls of one object differ in their number of rows."""
+    words = {"more-rows", "fewer-rows"}
+    return bool(case.built_batch or case.batching == "alone" or not words.isdisjoint(case.earlier_calls))
+
+
 def fit(case: "Case", steps: int, rows: int | None) -> dict[str, Any]:
     """Returns changes of the use of a case that fit other sizes. A size keeps its relation to the case's own."""
     changes: dict[str, Any] = {}

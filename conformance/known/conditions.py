@@ -1,8 +1,9 @@
-"""Named conditions on a case's problem: padding, frozen tensors, and numbers of steps, rows and units."""
+"""Named conditions on a case's problem: padding, frozen tensors, dynamic axes, and numbers of steps, rows and units."""
 
 from collections.abc import Callable, Mapping
 
 from conformance.cases.case import Case
+from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import step_mask
 
 
@@ -53,6 +54,11 @@ def has_frozen_input(case: Case) -> bool:
     return "input" in case.frozen
 
 
+def has_dynamic_axis(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of steps or of rows."""
+    return is_time_dynamic(case) or is_batch_dynamic(case)
+
+
 CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "padding": has_padding,
     "padded row": has_padded_row,
@@ -62,6 +68,7 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "several steps, rows or directions": has_several_steps_rows_or_directions,
     "four units": has_four_units,
     "frozen input": has_frozen_input,
+    "dynamic axis": has_dynamic_axis,
 }
 """Conditions by the name that entries use."""
 

@@ -3,6 +3,7 @@
 import os
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -11,14 +12,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import Layout
 from conformance.cases.case import Case
+from conformance.cases.uses import RESULTS
 from conformance.verdict.problem import Problem
 from reference import Model
 
 Array = NDArray[np.floating]
+
+USES = frozenset(
+    {"partial loss", "chunks", "repeated call",
+     "after other lengths", "after other batches", "after no-grad", "after an error", "after other weights", "saved",
+     "rows alone", "rows permuted"}
+)  # fmt: skip
+"""Uses of a function that JAX compiles for each shape. It is not built for one: ``after other lengths`` covers that."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,16 @@ class Options:
         dtype: name of the dtype, such as ``float32``.
         batched: whether the input has a batch axis.
         activations: names of the activations, three per direction or three for both.
+        pieces: case whose pieces of the sequence or of the batch are passed; None for one call.
+        cotangents: results that the loss reads: ``output``, ``h_n``, ``c_n``.
     """
 
     model: Model
     dtype: str
     batched: bool
     activations: tuple[str, ...]
+    pieces: Case | None = None
+    cotangents: tuple[str, ...] = RESULTS
 
     @property
     def time_major(self) -> bool:
@@ -67,12 +80,26 @@ class JaxAdapter(Adapter):
         """
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs the compiled function and returns its results under their canonical names."""
+        """Makes the earlier calls of the compiled function, then runs it and returns its results by canonical names."""
+        import jax
+
+        case = problem.case
+        differentiates = "gradients" in case.check
+        # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
+        with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
+            for word, earlier in uses.earlier_problems(problem):
+                with suppress(Exception) if word == "error" else nullcontext():
+                    self._call(uses.with_cotangents(earlier), differentiates and word not in ("no-grad", "error"))
+            results = self._call(problem, differentiates)
+        return {name: results[name] for name in problem.expected_shapes()}
+
+    def _call(self, problem: Problem, differentiates: bool) -> dict[str, Array]:
+        """Calls the compiled function once and returns its results, with gradients if asked to."""
         import jax
 
         case, model, layout = problem.case, problem.case.model, self.layout_of(problem.case)
-        options = Options(model, case.dtype, case.rows is not None, case.activations)
-        differentiates = "gradients" in case.check
+        pieces = case if case.chunks or case.batching != "together" else None
+        options = Options(model, case.dtype, case.rows is not None, case.activations, pieces, case.cotangents)
         layers = range(model.num_layers)
 
         def pairs(given: Any, names: tuple[str, str]) -> list[list[tuple[Array, Array]]]:
@@ -80,22 +107,28 @@ class JaxAdapter(Adapter):
             return [list(zip(row[0::2], row[1::2], strict=True)) for row in rows]
 
         initial = None if problem.initial_state is None else pairs(problem.initial_state, ("h_0", "c_0"))
-        inputs = [[arrays.packed(problem, layout, layer) for layer in layers], problem.input, initial]
-        cotangents = (problem.cotangents["output"], pairs(problem.cotangents, ("h_n", "c_n")))
+        packed: Any = [arrays.packed(problem, layout, layer) for layer in layers]
+        complete = problem.complete_cotangents()
+        cotangents = _read(complete["output"], pairs(complete, ("h_n", "c_n")), case.cotangents)
         lengths = None if problem.lengths is None else problem.lengths.astype(np.int32)
-        # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
-        with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
-            tensors, weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), (inputs, cotangents))
-            function = compile_run(self.run, options, differentiates)
-            found = function(*tensors, lengths, *([weights] if differentiates else []))
-            (output, finals), *gradients = jax.tree.map(_to_array, found)
+        tensors = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), [packed, problem.input, initial])
+        if case.saved:
+            tensors[0] = self.save_and_load(tensors[0])
+        weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), cotangents)
+        function = compile_run(self.run, options, differentiates)
+        found = function(*tensors, lengths, *([weights] if differentiates else []))
+        (output, finals), *gradients = jax.tree.map(_to_array, found)
         results = {"output": output, **_name_states(model, "{}_n", finals)}
         if gradients:
             own, results["grad.input"], states = gradients
             results |= _name_states(model, "grad.{}_0", states) if states is not None else {}
             for layer, of_layer in enumerate(own):
                 results |= arrays.weight_gradients(model, layout, layer, of_layer)
-        return {name: results[name] for name in problem.expected_shapes()}
+        return results
+
+    def save_and_load(self, weights: Any) -> Any:
+        """Saves weights by the library's own means, and loads them into arrays of zeros."""
+        raise NotImplementedError(f"{self.name} does not list the feature 'saved'")
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, and how outputs and gradients are computed."""
@@ -121,14 +154,67 @@ def compile_run(run: Callable[..., Any], options: Options, differentiates: bool)
     """
     import jax
 
+    def use(weights: Any, x: Any, initial: Any, lengths: Any) -> Any:
+        if options.pieces is None:
+            return run(options, weights, x, initial, lengths)
+        return _run_pieces(run, options, options.pieces, weights, x, initial, lengths)
+
     def forward(weights: Any, x: Any, initial: Any, lengths: Any) -> Any:
-        return (run(options, weights, x, initial, lengths),)
+        return (use(weights, x, initial, lengths),)
 
     def both(weights: Any, x: Any, initial: Any, lengths: Any, cotangents: Any) -> Any:
-        results, pullback = jax.vjp(lambda *given: run(options, *given, lengths), weights, x, initial)
+        def loss(weights: Any, x: Any, initial: Any) -> Any:
+            output, finals = use(weights, x, initial, lengths)
+            return _read(output, finals, options.cotangents), (output, finals)
+
+        _, pullback, results = jax.vjp(loss, weights, x, initial, has_aux=True)
         return results, *pullback(cotangents)
 
     return jax.jit(both if differentiates else forward)  # type: ignore[no-any-return]
+
+
+def _read(output: Any, finals: Any, names: tuple[str, ...]) -> list[Any]:
+    """Returns the results that a loss reads, of an output and of (h, c) of each layer and direction."""
+    states = {name: [[pair[k] for pair in layer] for layer in finals] for k, name in enumerate(("h_n", "c_n"))}
+    return [of for name, of in {"output": output, **states}.items() if name in names]
+
+
+def _run_pieces(
+    run: Callable[..., Any], options: Options, case: Case, weights: Any, x: Any, initial: Any, lengths: Any
+) -> tuple[Any, Any]:
+    """Runs the pieces of the sequence or of the batch, one call of the library's layers each."""
+    import jax
+
+    def named(time: str, layers: Any) -> dict[str, Any]:
+        return {
+            f"{'hc'[k]}_{time}_l{layer}_{direction}": state
+            for layer, directions in enumerate(layers or ())
+            for direction, pair in enumerate(directions)
+            for k, state in enumerate(pair)
+        }
+
+    def call(given: uses.Named) -> uses.Named:
+        model = options.model
+        state = None
+        if "h_0_l0_0" in given:
+            ends = [
+                f"0_l{layer}_{direction}" for layer, direction in np.ndindex(model.num_layers, model.num_directions)
+            ]
+            pairs = [(given[f"h_{end}"], given[f"c_{end}"]) for end in ends]
+            state = [pairs[k : k + model.num_directions] for k in range(0, len(pairs), model.num_directions)]
+        output, finals = run(options, weights, given["input"], state, given.get("lengths"))
+        return {"output": output, **named("n", finals)}
+
+    given = {"input": x, **named("0", initial)} | ({} if lengths is None else {"lengths": lengths})
+    results = uses.run(case, call, given, jax.numpy.concatenate, uses.rows_first)
+    finals = [
+        [
+            (results[f"h_n_l{layer}_{direction}"], results[f"c_n_l{layer}_{direction}"])
+            for direction in range(options.model.num_directions)
+        ]
+        for layer in range(options.model.num_layers)
+    ]
+    return results["output"], finals
 
 
 def _to_array(tensor: Any) -> Array:

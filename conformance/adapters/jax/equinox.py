@@ -1,9 +1,10 @@
 """Adapter for ``equinox.nn.LSTMCell``, with ``jax.lax.scan`` over time and ``jax.vmap`` over rows."""
 
+import io
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import JaxAdapter, Options
+from conformance.adapters.jax.common import USES, JaxAdapter, Options
 from conformance.adapters.layout import EQUINOX, Layout
 
 
@@ -17,7 +18,7 @@ class EquinoxLSTMCell(JaxAdapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
          "gradients", "float64", "float32", "float16", "bfloat16"}
-    )  # fmt: skip
+    ) | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "equinox.nn.LSTMCell processes one time step of one row and has no lengths",
         "state omitted": "equinox.nn.LSTMCell requires an initial state",
@@ -42,6 +43,16 @@ class EquinoxLSTMCell(JaxAdapter):
             x = jax.numpy.concatenate(outputs, axis=-1)
             finals.append(ends)
         return x, finals
+
+    def save_and_load(self, weights: Any) -> Any:
+        """Serialises the leaves to a file and loads them into arrays of zeros."""
+        import equinox
+        import jax
+
+        file = io.BytesIO()
+        equinox.tree_serialise_leaves(file, weights)
+        file.seek(0)
+        return equinox.tree_deserialise_leaves(file, jax.tree.map(jax.numpy.zeros_like, weights))
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, and how the cell is applied to a sequence."""

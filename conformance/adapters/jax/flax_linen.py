@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import JaxAdapter, Options
+from conformance.adapters.jax.common import USES, JaxAdapter, Options
 from conformance.adapters.layout import FLAX, Layout
 from conformance.cases.case import Case
 from reference import Dialect
@@ -32,7 +32,7 @@ class FlaxLinenLSTMCell(JaxAdapter):
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "unbatched", "batch first",
          "state omitted", "activations", "activations per direction", "gradients",
          "float64", "float32", "float16", "bfloat16"}
-    )  # fmt: skip
+    ) | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "left mask": "flax's seq_lengths allow padding at the end only",
         "holed mask": "flax's seq_lengths allow padding at the end only",
@@ -76,6 +76,14 @@ class FlaxLinenLSTMCell(JaxAdapter):
                 ends = [end]
             finals.append([(h, c) for c, h in ends])
         return x, finals
+
+    def save_and_load(self, weights: Any) -> Any:
+        """Serializes the weights to bytes and loads them into arrays of zeros."""
+        import jax
+        from flax import serialization
+
+        zeros = jax.tree.map(jax.numpy.zeros_like, weights)
+        return jax.tree.map(jax.numpy.asarray, serialization.from_bytes(zeros, serialization.to_bytes(weights)))
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, and the modules around the cell."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import JaxAdapter, Options
+from conformance.adapters.jax.common import USES, JaxAdapter, Options
 from conformance.adapters.layout import TORCH, Layout
 
 ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -18,8 +18,11 @@ class JaxLSTMRef(JaxAdapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "lengths", "batch first", "gradients", "float64", "float32", "float16", "bfloat16"}
-    )
-    lacks: ClassVar[Mapping[str, str]] = {"dropout": "jax.experimental.rnn.lstm_ref refuses dropout"}
+    ) | (USES - {"saved"})
+    lacks: ClassVar[Mapping[str, str]] = {
+        "dropout": "jax.experimental.rnn.lstm_ref refuses dropout",
+        "saved": "jax.experimental.rnn.lstm_ref has no function that saves weights",
+    }
     layout: ClassVar[Layout] = TORCH
 
     def run(self, options: Options, weights: Any, x: Any, initial: Any, lengths: Any) -> tuple[Any, Any]:

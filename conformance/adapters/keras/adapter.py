@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import nullcontext, suppress
 from functools import cache
 from itertools import product
 from typing import Any, ClassVar
@@ -9,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import HALF, Adapter, Solution
 from conformance.adapters.keras import common as _keras
+from conformance.adapters.keras import loss as _loss
 from conformance.adapters.layout import KERAS, Layout
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, make_problem
@@ -37,6 +39,15 @@ StackInputs = tuple[Any, PerLayer, PerLayer, Tensors]
 Group = tuple[int, ...]
 """Indices of the layers in one Keras layer: one layer, or all layers if they are stacked cells."""
 
+USES = frozenset(
+    {"partial loss", "frozen", "built for another length", "built for another batch", "chunks", "repeated call",
+     "after other lengths", "after other batches", "after the other mode", "after no-grad", "after an error",
+     "after other weights", "saved", "rows alone", "rows permuted"}
+)  # fmt: skip
+"""Uses of a layer on any back end."""
+GRADIENT_USES = frozenset({"partial loss", "frozen", "after no-grad"})
+"""Uses that a back end without gradients lacks."""
+
 
 class KerasAdapter(Adapter):
     """Base of the adapters of ``keras.layers.LSTM`` and ``Bidirectional``.
@@ -57,13 +68,20 @@ class KerasAdapter(Adapter):
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "left mask", "holed mask", "no bias",
          "batch first", "state omitted", "activations", "input dropout", "gradients",
          "float64", "float32", "float16", "bfloat16"}
-    )  # fmt: skip
+    ) | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "dropout": "keras.layers.LSTM(dropout=…) drops elements of the layer's input, not between layers",
         "recurrent dropout": "keras.layers.LSTM(recurrent_dropout=…) draws a mask for each gate, not one for all gates",
         "activations per direction": "Bidirectional builds both directions from one layer",
+        "one state given": "keras.layers.LSTM takes h_0 and c_0 together",
+        **dict.fromkeys(
+            ("strided memory", "expanded states", "aliased states", "read-only memory"),
+            "the layer's arguments are tensors of the back end, which the adapter copies",
+        ),
     }
     layout: ClassVar[Layout] = KERAS
+    saves_weights_only: ClassVar[bool] = False
+    """Whether a saved layer is a ``.weights.h5`` file instead of ``.keras``."""
     activations: ClassVar[Mapping[str, str]] = _keras.ACTIVATIONS
     """Keras' names of the suite's activations."""
 
@@ -77,31 +95,76 @@ class KerasAdapter(Adapter):
             return "keras.layers.LSTM has a single activation for the candidate and for the cell state in the output"
         if lacking := [name for name in case.activations if name not in self.activations]:
             return f"Keras has no activation {lacking[0]} with the suite's constants"
+        if reason := arrays.refuse_frozen(case, self.layout or KERAS):
+            return reason
         return _refusal(type(self), case.dtype) if case.dtype in HALF else None
 
     def solve(self, problem: Problem) -> Solution:
-        """Runs all layers and, if the case compares gradients, differentiates through all of them."""
+        """Makes the earlier calls, then runs all layers and, if the case compares gradients, differentiates them."""
+        for word, earlier in uses.earlier_problems(problem):
+            differentiates = "gradients" in problem.case.check and word not in ("no-grad", "error")
+            with suppress(Exception) if word == "error" else nullcontext():
+                self.run_problem(uses.in_mode_of(word, uses.with_cotangents(earlier)), differentiates)
+        results = self.run_problem(problem, "gradients" in problem.case.check)
+        return {name: results[name] for name in problem.expected_shapes()}
+
+    def run_problem(self, problem: Problem, differentiates: bool) -> dict[str, Array]:
+        """Runs all layers, and differentiates through all of them if asked to. Returns the results by name."""
         case, model = problem.case, problem.case.model
-        x = self.to_tensor(arrays.batch_major(problem.input, case), case.dtype)
-        states = [
-            [self.to_tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
-            for layer in range(model.num_layers)
-        ]
+        x, states = self.to_arguments(problem)
         masks = [] if problem.mask is None else [self.to_mask(np.array(problem.mask.T, order="C"))]
         stack, weights = self.build_stack(problem)
-        cotangents = None
-        if "gradients" in case.check:
-            cotangents = [self.to_tensor(cotangent, case.dtype) for cotangent in _cotangents(problem)]
-        targets, gradients = self.run_stack(stack, (x, states, weights, masks), cotangents)
+        loss = None
+        if differentiates:
+            read = _loss.cotangents(problem)
+            cotangents = [None if each is None else self.to_tensor(each, case.dtype) for each in read]
+            loss = _loss.Loss(cotangents, _loss.trained_sources(problem))
+        targets, gradients = self.run_stack(self.use_stack(stack, case), (x, states, weights, masks), loss)
 
         results = {"output": arrays.batch_major(targets[0], case)}
         width = 2 * model.num_directions
         finals = [targets[1 + width * layer :][:width] for layer in range(model.num_layers)]
         results |= arrays.stacked(model, "h_n", [final[0::2] for final in finals])
         results |= arrays.stacked(model, "c_n", [final[1::2] for final in finals])
-        if cotangents is not None:
-            results |= _gradients(problem, gradients)
-        return {name: results[name] for name in problem.expected_shapes()}
+        return results if loss is None else {**results, **_loss.gradients(problem, gradients, loss.trained)}
+
+    def to_arguments(self, problem: Problem) -> tuple[Any, PerLayer]:
+        """Converts the sequence, and the initial states of each layer, to the back end's tensors."""
+        case, model = problem.case, problem.case.model
+        x = self.to_tensor(arrays.batch_major(problem.input, case), case.dtype)
+        return x, [
+            [self.to_tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
+            for layer in range(model.num_layers)
+        ]
+
+    def use_stack(self, stack: StackFunction, case: Case) -> StackFunction:
+        """Returns a function that calls a stack as often as a case says, for pieces of the sequence or of the batch."""
+        if not case.chunks and case.batching == "together":
+            return stack
+        batch_first = case.model_copy(update={"batch_first": True})
+
+        def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
+            given = {"input": x, **_name_states("0", states)} | ({"mask": masks[0]} if masks else {})
+
+            def call(given: uses.Named) -> uses.Named:
+                own = [
+                    [tensor for name, tensor in given.items() if name[1:].startswith(f"_0_l{layer}_")]
+                    for layer in range(case.num_layers)
+                ]
+                y, *finals = stack(given["input"], own, weights, [given["mask"]] if masks else [])
+                width = len(finals) // case.num_layers
+                layers = [finals[width * layer :][:width] for layer in range(case.num_layers)]
+                return {"output": y, **_name_states("n", layers)}
+
+            return list(uses.run(batch_first, call, given, self.concatenate, uses.rows_first).values())
+
+        return run
+
+    def concatenate(self, tensors: Sequence[Any], axis: int) -> Any:
+        """Concatenates tensors along an axis."""
+        import keras
+
+        return keras.ops.concatenate(list(tensors), axis)
 
     def dialect(self, case: Case) -> Dialect:
         """Returns Keras' dialect. A single direction repeats its last valid output over the padding.
@@ -137,7 +200,9 @@ class KerasAdapter(Adapter):
                 [cell for config, group in zip(configs, groups, strict=True) for cell in self.cells(config, group[0])]
             )
         bound = [
-            self.bind_layer(config, group[0], [array for layer in group for array in layer_weights(problem, layer)])
+            self.bind_layer(
+                config, group[0], [array for layer in group for array in _loss.layer_weights(problem, layer)]
+            )
             for config, group in zip(configs, groups, strict=True)
         ]
 
@@ -181,6 +246,9 @@ class KerasAdapter(Adapter):
             masked=case.lengths is not None,
             given_state=case.gives_state,
             options=tuple(own.items()),
+            built=(case.built_batch, case.built_seq_len),
+            trained=_loss.trained_weights(case, group) if case.frozen else (),
+            saved=case.saved,
         )
 
     def cells(self, config: _keras.LayerConfig, position: int) -> list[Any]:
@@ -211,16 +279,25 @@ class KerasAdapter(Adapter):
 
         By default assigns the weights to the layer's variables. A subclass may pass them as arguments instead.
         """
-        layer = self.get_layer(config, position)
-        variables = layer.trainable_variables
-        for variable, array in zip(variables, weights, strict=True):
-            variable.assign(array)
+        layer = self.load_layer(config, position, weights)
+        variables = _keras.weights_of(layer)
 
         def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
             del weights
             return _keras.flatten_results(layer(x, **_keras.call_arguments(config, states, masks)))
 
         return run, [self.variable_tensor(variable) for variable in variables]
+
+    def load_layer(self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]) -> Any:
+        """Assigns weights to a layer's variables. Returns the layer or, if the case says so, a saved and loaded one."""
+        layer = self.get_layer(config, position)
+        for variable, array in zip(_keras.weights_of(layer), weights, strict=True):
+            variable.assign(array)
+        if not config.saved:
+            return layer
+        import keras
+
+        return _keras.save_and_load(keras, layer, config.of_layer, self.saves_weights_only)
 
     def variable_tensor(self, variable: Any) -> Any:
         """Returns the back end's tensor of a layer's variable."""
@@ -240,12 +317,12 @@ class KerasAdapter(Adapter):
 
     @abstractmethod
     def run_stack(
-        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+        self, stack: StackFunction, inputs: StackInputs, loss: _loss.Loss | None
     ) -> tuple[list[Array], list[Array]]:
-        """Runs the stack forward and, if cotangents are given, backward.
+        """Runs the stack forward and, if there is a loss, backward.
 
         Returns:
-            Copies of the results, and of the gradients with respect to ``flatten_sources(inputs)``.
+            Copies of the results, and of the gradients of those of ``flatten_sources(inputs)`` that need one.
         """
 
     def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
@@ -259,31 +336,13 @@ def flatten_sources(inputs: Sequence[Any]) -> Tensors:
     return [x, *(state for layer in states for state in layer), *(weight for layer in weights for weight in layer)]
 
 
-def layer_weights(problem: Problem, layer: int) -> list[Array]:
-    """Returns one layer's weights in Keras' order: kernel, recurrent kernel and bias of each direction."""
-    return [one[name] for one in arrays.packed(problem, KERAS, layer) for name in _keras.WEIGHTS if name in one]
-
-
-def _cotangents(problem: Problem) -> list[Array]:
-    """Returns the cotangents of the output, then of each layer's final states in Keras' order."""
-    model = problem.case.model
-    finals = [arrays.states(problem.cotangents, model, layer, ("h_n", "c_n")) for layer in range(model.num_layers)]
-    return [arrays.batch_major(problem.cotangents["output"], problem.case), *(state for row in finals for state in row)]
-
-
-def _gradients(problem: Problem, gradients: list[Array]) -> Mapping[str, Array]:
-    """Returns Keras' gradients, given in the order of ``flatten_sources``, by their canonical names."""
-    case, model = problem.case, problem.case.model
-    rest = iter(gradients)
-    results = {"grad.input": arrays.batch_major(next(rest), case)}
-    if problem.initial_state is not None:
-        states = [[next(rest) for _ in range(2 * model.num_directions)] for _ in range(model.num_layers)]
-        results |= arrays.stacked(model, "grad.h_0", [layer[0::2] for layer in states])
-        results |= arrays.stacked(model, "grad.c_0", [layer[1::2] for layer in states])
-    for layer in range(model.num_layers):
-        own = [{name: next(rest) for name in _keras.WEIGHTS[: 3 if model.bias else 2]} for _ in model.suffixes]
-        results |= arrays.weight_gradients(model, KERAS, layer, own)
-    return results
+def _name_states(time: str, layers: PerLayer) -> dict[str, Any]:
+    """Names the states of each layer ``h_0_l0_0``, ``c_0_l0_0``, ``h_0_l0_1`` …: state, time, layer and direction."""
+    return {
+        f"{'hc'[number % 2]}_{time}_l{layer}_{number // 2}": state
+        for layer, states in enumerate(layers)
+        for number, state in enumerate(states)
+    }
 
 
 @cache

@@ -4,9 +4,11 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,9 @@ class LayerConfig:
         given_state: whether each call gets initial states.
         options: additional arguments of the layer, such as ``("unroll", True)``.
         batch: number of rows if the layer holds a state for each row, else None.
+        built: numbers of rows and of steps for which the layer is built; None for any number.
+        trained: whether each weight is trainable, in Keras' order; empty if all are.
+        saved: whether the layer is saved and loaded before it is called.
     """
 
     input_size: int
@@ -51,6 +56,14 @@ class LayerConfig:
     given_state: bool
     options: tuple[tuple[str, Any], ...] = ()
     batch: int | None = None
+    built: tuple[int | None, int | None] = (None, None)
+    trained: tuple[bool, ...] = ()
+    saved: bool = False
+
+    @property
+    def of_layer(self) -> "LayerConfig":
+        """The configuration without the arguments of a call. Calls that differ only in these share a layer."""
+        return replace(self, training=False, masked=False, given_state=False)
 
     @property
     def weight_names(self) -> list[str]:
@@ -134,11 +147,63 @@ def build_layer(keras: Any, config: LayerConfig) -> Any:
     if config.bidirectional:
         # Without a dtype of its own, Bidirectional casts float64 outputs to float32.
         layer = keras.layers.Bidirectional(layer, merge_mode="concat", dtype=config.dtype)
-    layer.build((config.batch, None, config.input_size))
-    names = [variable.name.rpartition("/")[2].removesuffix(":0") for variable in layer.trainable_variables]
+    rows, steps = config.built
+    layer.build((config.batch or rows, steps, config.input_size))
+    names = [_short_name(variable) for variable in layer.trainable_variables]
     if names != config.weight_names:
         raise RuntimeError(f"{type(layer).__name__} has weights {names}, expected {config.weight_names}")
+    for variable, is_trained in zip(layer.trainable_variables, config.trained, strict=False):
+        variable.trainable = is_trained
     return layer
+
+
+def weights_of(layer: Any) -> list[Any]:
+    """Returns the variables of a layer's weights in Keras' order, whether or not they are trainable."""
+    return [variable for variable in layer.variables if _short_name(variable) in WEIGHTS]
+
+
+def _short_name(variable: Any) -> str:
+    return str(variable.name.rpartition("/")[2].removesuffix(":0"))
+
+
+def stateless_call(layer: Any, weights: Sequence[Any], x: Any, **arguments: Any) -> list[Any]:
+    """Calls a layer with weights as arguments, as Keras' trainers on JAX do, and returns its flattened results."""
+    given = {id(variable): weight for variable, weight in zip(weights_of(layer), weights, strict=True)}
+    trainable, other = (
+        [given.get(id(variable), variable.value) for variable in variables]
+        for variables in (layer.trainable_variables, layer.non_trainable_variables)
+    )
+    results, _ = layer.stateless_call(trainable, other, x, **arguments)
+    return flatten_results(results)
+
+
+def save_and_load(keras: Any, layer: Any, config: LayerConfig, weights_only: bool) -> Any:
+    """Saves a layer in a model to a file and returns the layer of the loaded model.
+
+    Args:
+        keras: the module ``keras``.
+        layer: the layer.
+        config: its configuration.
+        weights_only: whether the file is ``.weights.h5``, which is loaded into a new layer, or ``.keras``.
+    """
+
+    def model_of(layer: Any) -> Any:
+        x = keras.Input((None, config.input_size), batch_size=config.batch, dtype=config.dtype)
+        return keras.Model(x, layer(x))
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), muted():
+        # Saving imports TensorFlow, which logs, and copies variables in a way that NumPy deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if weights_only:
+            file = str(Path(folder, "model.weights.h5"))
+            model_of(layer).save_weights(file)
+            model = model_of(build_layer(keras, config))
+            model.load_weights(file)
+        else:
+            file = str(Path(folder, "model.keras"))
+            model_of(layer).save(file)
+            model = keras.models.load_model(file, compile=False)
+    return model.layers[-1]
 
 
 def call_arguments(config: LayerConfig, states: Sequence[Any], masks: Sequence[Any]) -> dict[str, Any]:

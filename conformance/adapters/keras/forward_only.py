@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, KerasAdapter, StackFunction, StackInputs, Tensors
+from conformance.adapters.keras.adapter import GRADIENT_USES, Array, KerasAdapter, StackFunction, StackInputs
+from conformance.adapters.keras.loss import Loss
 
 
 class KerasLSTMNumpy(KerasAdapter):
@@ -20,7 +21,7 @@ class KerasLSTMNumpy(KerasAdapter):
     own_process = True
     environment: Mapping[str, str] = {"KERAS_BACKEND": "numpy"}
     backend: ClassVar[str] = "numpy"
-    features = KerasAdapter.features - {"gradients"}
+    features = KerasAdapter.features - {"gradients"} - GRADIENT_USES
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
         "gradients": "this back end of Keras supports inference only",
@@ -38,7 +39,7 @@ class KerasLSTMNumpy(KerasAdapter):
 
     def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
         """Returns a layer built for this back end."""
-        return _get_layer(self.backend, config, position)
+        return _get_layer(self.backend, config.of_layer, position)
 
     def to_tensor(self, array: Array, dtype: str) -> Any:
         """Converts with ``keras.ops.convert_to_tensor``."""
@@ -53,10 +54,10 @@ class KerasLSTMNumpy(KerasAdapter):
         return _keras.import_keras(self.backend).ops.convert_to_tensor(valid)
 
     def run_stack(
-        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss | None
     ) -> tuple[list[Array], list[Array]]:
         """Runs the stack forward."""
-        del cotangents
+        del loss
         return [self.to_array(target) for target in stack(*inputs)], []
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
@@ -17,8 +18,8 @@ from conformance.adapters.keras.adapter import (
     StackFunction,
     StackInputs,
     Tensors,
-    flatten_sources,
 )
+from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.verdict.problem import Problem
 from conformance.verdict.problem import Tensors as NamedArrays
@@ -33,6 +34,12 @@ class KerasLSTMJax(KerasAdapter):
     default_tag = "core"
     own_process = True
     environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
+    saves_weights_only = True
+    features = KerasAdapter.features - uses.BUILT
+    lacks: ClassVar[Mapping[str, str]] = {
+        **KerasAdapter.lacks,
+        **dict.fromkeys(uses.BUILT, "jax.jit compiles a layer for each shape"),
+    }
 
     def describe(self) -> dict[str, str]:
         """Returns versions and device, and how the adapter handles layers, lengths and the time axis."""
@@ -61,13 +68,15 @@ class KerasLSTMJax(KerasAdapter):
     def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
         """Returns one layer for all positions, because weights are arguments of the call."""
         del position
-        return _get_layer(config)
+        return _get_layer(config.of_layer)
 
     def bind_layer(
         self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
     ) -> tuple[LayerFunction, Tensors]:
         """Returns a compiled function and the weights that it takes."""
-        del position
+        if config.saved:
+            loaded = _keras.weights_of(self.load_layer(config, position, weights))
+            return compile_layer(config), [variable.value for variable in loaded]
         return compile_layer(config), [self.to_tensor(array, config.dtype) for array in weights]
 
     def to_tensor(self, array: Array, dtype: str) -> Any:
@@ -88,19 +97,27 @@ class KerasLSTMJax(KerasAdapter):
         return jnp.asarray(valid)
 
     def run_stack(
-        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss | None
     ) -> tuple[list[Array], list[Array]]:
         """Differentiates with ``jax.vjp``."""
         import jax
 
-        if cotangents is None:
+        if loss is None:
             return [self.to_array(target) for target in stack(*inputs)], []
-        *sources, masks = inputs
-        targets, vjp = jax.vjp(lambda x, states, weights: stack(x, states, weights, masks), *sources)
-        cast = [cotangent.astype(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
-        return [self.to_array(target) for target in targets], [
-            self.to_array(gradient) for gradient in flatten_sources(vjp(cast))
-        ]
+        *given, masks = inputs
+        sources, tree = jax.tree.flatten(given)
+
+        def read(trained: Sequence[Any]) -> tuple[Tensors, Tensors]:
+            rest = iter(trained)
+            chosen = [next(rest) if needs else source for source, needs in zip(sources, loss.trained, strict=True)]
+            x, states, weights = jax.tree.unflatten(tree, chosen)
+            targets = stack(x, states, weights, masks)
+            return loss.read(targets)[0], targets
+
+        results, vjp, targets = jax.vjp(read, loss.select(sources), has_aux=True)
+        cotangents = loss.read(targets)[1]
+        cast = [cotangent.astype(result.dtype) for cotangent, result in zip(cotangents, results, strict=True)]
+        return [self.to_array(target) for target in targets], [self.to_array(gradient) for gradient in vjp(cast)[0]]
 
 
 class KerasLSTMJaxUnrolled(KerasLSTMJax):
@@ -114,6 +131,7 @@ class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
     """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[jax,StackedRNNCells]"
+    features = StackedCells.features - uses.BUILT
 
 
 def _precision(problem: Problem) -> AbstractContextManager[object]:
@@ -127,14 +145,11 @@ def _precision(problem: Problem) -> AbstractContextManager[object]:
 @lru_cache(maxsize=32)
 def compile_layer(config: _keras.LayerConfig) -> LayerFunction:
     """Compiles the ``stateless_call`` of a layer to a ``LayerFunction``."""
-    layer = _get_layer(config)
+    layer = _get_layer(config.of_layer)
     import jax
 
     def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
-        results, _ = layer.stateless_call(
-            weights, layer.non_trainable_variables, x, **_keras.call_arguments(config, states, masks)
-        )  # fmt: skip
-        return _keras.flatten_results(results)
+        return _keras.stateless_call(layer, weights, x, **_keras.call_arguments(config, states, masks))
 
     return jax.jit(run)  # type: ignore[no-any-return]
 

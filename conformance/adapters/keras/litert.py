@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, StackFunction, StackInputs, Tensors, flatten_sources
+from conformance.adapters.keras.adapter import USES, Array, StackFunction, StackInputs, flatten_sources
+from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.lstm import KerasLSTM
 
 _LACKS = {
@@ -30,7 +31,7 @@ class LiteRTKeras(KerasLSTM):
     install = "pip install 'lstm-conformance[litert]'"
     default_tag = "core"
     path = "tf.lite.TFLiteConverter, shapes fixed, weights in the model; sequence, states and mask are its inputs"
-    features = KerasLSTM.features - set(_LACKS)
+    features = KerasLSTM.features - set(_LACKS) - USES
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, **_LACKS}
 
     def describe(self) -> dict[str, str]:
@@ -38,10 +39,10 @@ class LiteRTKeras(KerasLSTM):
         return {"ai_edge_litert": version("ai_edge_litert"), **super().describe(), "gradients": "none"}
 
     def run_stack(
-        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss | None
     ) -> tuple[list[Array], list[Array]]:
         """Converts the stack to a model with fixed shapes and runs it once."""
-        del cotangents
+        del loss
         tf = self.tensorflow()
         x, states, weights, masks = inputs
         tensors = [*flatten_sources((x, states, [])), *masks]

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from conformance.adapters.keras.adapter import (
     Tensors,
     flatten_sources,
 )
+from conformance.adapters.keras.loss import Loss
 
 
 class KerasLSTM(KerasAdapter):
@@ -60,7 +62,7 @@ class KerasLSTM(KerasAdapter):
 
     def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
         """Returns a layer to call eagerly."""
-        return get_eager_layer(self.keras(), config, position)
+        return get_eager_layer(self.keras(), config.of_layer, position)
 
     def to_tensor(self, array: Array, dtype: str) -> Any:
         """Converts to a constant."""
@@ -76,15 +78,19 @@ class KerasLSTM(KerasAdapter):
         return self.tensorflow().constant(valid)
 
     def run_stack(
-        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss | None
     ) -> tuple[list[Array], list[Array]]:
         """Differentiates with ``tf.GradientTape``."""
-        sources = flatten_sources(inputs)
-        with self.tensorflow().GradientTape(watch_accessed_variables=False) as tape:
-            if cotangents is not None:
-                tape.watch(sources)
+        sources = [] if loss is None else loss.select(flatten_sources(inputs))
+        tf = self.tensorflow()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
             targets = stack(*inputs)
-        gradients = [] if cotangents is None else tape.gradient(targets, sources, output_gradients=cotangents)
+        gradients = []
+        if loss is not None:
+            read, cotangents = loss.read(targets)
+            # A tensor that the loss does not depend on has a gradient of zeros.
+            gradients = tape.gradient(read, sources, cotangents, tf.UnconnectedGradients.ZERO)
         return [self.to_array(target) for target in targets], [self.to_array(gradient) for gradient in gradients]
 
     def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
@@ -105,14 +111,21 @@ class KerasLSTMTraced(KerasLSTM):
     def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
         """Returns one layer for all positions, because weights are arguments of the call."""
         del position
-        return get_eager_layer(self.keras(), config, 0)
+        return get_eager_layer(self.keras(), config.of_layer, 0)
 
     def bind_layer(
         self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
     ) -> tuple[LayerFunction, Tensors]:
-        """Returns a traced function and the weights that it takes."""
-        del position
-        return trace_layer(config), [self.to_tensor(array, config.dtype) for array in weights]
+        """Returns a function that is traced for calls with or without states, and the weights that it takes."""
+        if config.saved:
+            tensors = [variable.value for variable in _keras.weights_of(self.load_layer(config, position, weights))]
+        else:
+            tensors = [self.to_tensor(array, config.dtype) for array in weights]
+
+        def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
+            return trace_layer(replace(config, given_state=bool(states)))(x, weights, states, masks)
+
+        return run, tensors
 
 
 @lru_cache(maxsize=64)
@@ -132,17 +145,14 @@ def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
     # Functions evicted from the cache are in reference cycles. Without this, they would accumulate.
     if trace_layer.cache_info().misses % 8 == 0:
         gc.collect()
-    layer = get_eager_layer(_keras.import_keras("tensorflow"), config, 0)
+    layer = get_eager_layer(_keras.import_keras("tensorflow"), config.of_layer, 0)
 
     def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
-        results, _ = layer.stateless_call(
-            weights, layer.non_trainable_variables, x, **_keras.call_arguments(config, states, masks)
-        )  # fmt: skip
-        return _keras.flatten_results(results)
+        return _keras.stateless_call(layer, weights, x, **_keras.call_arguments(config, states, masks))
 
     signature = [
         tf.TensorSpec((None, None, config.input_size), config.dtype),
-        [tf.TensorSpec(variable.shape, config.dtype) for variable in layer.trainable_variables],
+        [tf.TensorSpec(variable.shape, config.dtype) for variable in _keras.weights_of(layer)],
         [tf.TensorSpec((None, config.units), config.dtype)] * (config.given_state * (4 if config.bidirectional else 2)),
         [tf.TensorSpec((None, None), tf.bool)] * config.masked,
     ]

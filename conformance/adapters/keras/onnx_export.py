@@ -11,6 +11,7 @@ from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import Array, PerLayer, StackFunction, Tensors
 from conformance.adapters.keras.torch_backend import KerasLSTMTorch
 from conformance.adapters.onnx import session as _onnxruntime
+from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import Problem
 
 
@@ -62,8 +63,8 @@ def _export(problem: Problem, stack: Any) -> bytes:
     keras = _keras.import_keras("torch")
     case, model = problem.case, problem.case.model
     built = uses.built_problem(problem)
-    rows = None if uses.is_batch_dynamic(case) else case.rows
-    steps = None if uses.is_time_dynamic(case) else case.seq_len
+    rows = None if is_batch_dynamic(case) else case.rows
+    steps = None if is_time_dynamic(case) else case.seq_len
     examples: list[list[Array]] = [
         arrays.states(built.initial_state, model, layer) for layer in range(model.num_layers)
     ]

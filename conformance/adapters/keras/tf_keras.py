@@ -1,6 +1,6 @@
 """``tf_keras.layers.LSTM``: Keras 2, which TensorFlow still publishes alongside Keras 3."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from conformance.adapters.keras import common as _keras
@@ -16,9 +16,10 @@ class TfKerasLSTM(KerasLSTM):
     own_process = True
     environment = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # noqa: RUF012
 
-    features = KerasLSTM.features - {"input dropout"}
+    features = KerasLSTM.features - {"input dropout", "frozen", "saved"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
+        "frozen": "a variable of tf_keras is trainable or not from the start",
         "input dropout": "tf_keras does not expose the seed of its masks, so they cannot be known before the run",
     }
     activations: ClassVar[Mapping[str, str]] = {
@@ -31,6 +32,10 @@ class TfKerasLSTM(KerasLSTM):
         with _keras.muted():
             import tf_keras
         return tf_keras
+
+    def concatenate(self, tensors: Sequence[Any], axis: int) -> Any:
+        """Concatenates with TensorFlow."""
+        return self.tensorflow().concat(list(tensors), axis)
 
     def variable_tensor(self, variable: Any) -> Any:
         """Returns the variable itself, which is a TensorFlow variable."""

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, KerasAdapter, StackFunction, StackInputs, Tensors, flatten_sources
+from conformance.adapters.keras.adapter import (
+    Array,
+    KerasAdapter,
+    StackFunction,
+    StackInputs,
+    flatten_sources,
+)
+from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.adapters.pytorch import common as _torch
 
@@ -39,7 +46,7 @@ class KerasLSTMTorch(KerasAdapter):
 
     def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
         """Returns a layer to call as a module."""
-        return _get_layer(config, position)
+        return _get_layer(config.of_layer, position)
 
     def to_tensor(self, array: Array, dtype: str) -> Any:
         """Copies to a tensor."""
@@ -56,20 +63,22 @@ class KerasLSTMTorch(KerasAdapter):
         return torch.from_numpy(valid.copy())
 
     def run_stack(
-        self, stack: StackFunction, inputs: StackInputs, cotangents: Tensors | None
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss | None
     ) -> tuple[list[Array], list[Array]]:
         """Differentiates with ``torch.autograd``."""
         import torch
 
-        sources = flatten_sources(inputs)
-        if cotangents is None:
+        if loss is None:
             with torch.no_grad():
                 return [_torch.to_array(target) for target in stack(*inputs)], []
+        sources = loss.select(flatten_sources(inputs))
         for source in sources:
             source.requires_grad_()
         targets = stack(*inputs)
-        cast = [cotangent.to(target.dtype) for cotangent, target in zip(cotangents, targets, strict=True)]
-        gradients = torch.autograd.grad(targets, sources, cast)
+        read, cotangents = loss.read(targets)
+        cast = [cotangent.to(target.dtype) for cotangent, target in zip(cotangents, read, strict=True)]
+        # A tensor that the loss does not depend on has a gradient of zeros.
+        gradients = torch.autograd.grad(read, sources, cast, materialize_grads=True)
         return [_torch.to_array(target) for target in targets], [_torch.to_array(gradient) for gradient in gradients]
 
 

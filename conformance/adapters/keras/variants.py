@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, Group, LayerFunction, PerLayer, Tensors
+from conformance.adapters.keras.adapter import (
+    GRADIENT_USES,
+    Array,
+    Group,
+    LayerFunction,
+    PerLayer,
+    StackFunction,
+    Tensors,
+)
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.cases.case import Case
@@ -46,20 +55,26 @@ class KerasStackedCells(StackedCells, KerasLSTM):
 
 
 class KerasLSTMStateful(KerasLSTM):
-    """Drives layers with ``stateful=True``: two calls with half of the time steps each.
+    """Drives layers with ``stateful=True``: a call for each piece of the case, or two with half of the time steps each.
 
     The layer carries its state from the first call to the second.
     """
 
     name = "keras.layers.LSTM[tensorflow,stateful]"
     options: ClassVar[Mapping[str, Any]] = {"stateful": True}
-    path = "stateful=True: two calls, half of the time steps each; the layer carries its state"
-    features = KerasLSTM.features - {"bidirectional", "reverse", "gradients", "input dropout"}
+    path = "stateful=True: a call for each piece, or two with half of the time steps; the layer carries its state"
+    features = (
+        KerasLSTM.features
+        - {"bidirectional", "reverse", "gradients", "input dropout", "after other batches", "rows alone"}
+        - GRADIENT_USES
+    )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         "bidirectional": "a sequence split into two calls cannot be read backwards",
         "reverse": "a sequence split into two calls cannot be read backwards",
         "input dropout": "a stateful layer draws another mask in each call",
+        "after other batches": "a stateful layer is built for a batch size",
+        "rows alone": "a stateful layer is built for a batch size",
         "gradients": "a stateful layer keeps its state in a variable, which gradients do not pass through",
     }
 
@@ -79,17 +94,22 @@ class KerasLSTMStateful(KerasLSTM):
     def bind_layer(
         self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
     ) -> tuple[LayerFunction, Tensors]:
-        """Resets the state that the layer keeps from an earlier problem."""
+        """Resets the state that the layer keeps from an earlier call or problem."""
         run, variables = super().bind_layer(config, position, weights)
         self.get_layer(config, position).reset_state()
         return run, variables
 
-    def run_layers(
-        self, layers: Sequence[LayerFunction], x: Any, states: PerLayer, weights: PerLayer, masks: Tensors
-    ) -> Tensors:
-        """Runs all layers on the first half of the time steps, then on the second half."""
-        half = x.shape[1] // 2
-        early, late = ([mask[:, part] for mask in masks] for part in (slice(half), slice(half, None)))
-        first, *_ = super().run_layers(layers, x[:, :half], states, weights, early)
-        second, *finals = super().run_layers(layers, x[:, half:], [[] for _ in states], weights, late)
-        return [self.tensorflow().concat([first, second], 1), *finals]
+    def use_stack(self, stack: StackFunction, case: Case) -> StackFunction:
+        """Returns a function that calls a stack for one piece after the other. Only the first gets initial states."""
+        pieces = case.chunks or (case.seq_len // 2, case.seq_len - case.seq_len // 2)
+
+        def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
+            outputs, finals = [], []
+            for end, steps in zip(accumulate(pieces), pieces, strict=True):
+                part = slice(end - steps, end)
+                output, *finals = stack(x[:, part], states, weights, [mask[:, part] for mask in masks])
+                outputs.append(output)
+                states = [[] for _ in states]
+            return [self.concatenate(outputs, 1), *finals]
+
+        return run

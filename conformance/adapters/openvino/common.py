@@ -1,6 +1,8 @@
 """Compiles OpenVINO models for the CPU in a given precision and runs them."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from conformance.adapters.onnx.common import Array
@@ -10,19 +12,29 @@ PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": 
 no float64."""
 
 
-def run(model: Any, inputs: Sequence[Array], dtype: str = "") -> list[Array]:
-    """Compiles and runs a model and returns copies of its outputs, in the model's order.
+def load(model: Any, dtype: str = "") -> Callable[[Sequence[Array]], list[Array]]:
+    """Compiles a model. Returns a function from its inputs to copies of its outputs, both in the model's order.
 
     Args:
         model: OpenVINO model.
-        inputs: arrays in the model's order.
         dtype: dtype whose precision is requested; empty for the plug-in's default precision.
     """
     import openvino
 
     hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]} if dtype else {}
     compiled = openvino.Core().compile_model(model, "CPU", hint)
-    return [array.copy() for array in compiled(list(inputs)).to_tuple()]
+    return lambda inputs: [array.copy() for array in compiled(list(inputs)).to_tuple()]
+
+
+def save_and_read(model: Any) -> Any:
+    """Saves a model to OpenVINO's IR without compressing its weights to float16, and reads it."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "model.xml")
+        openvino.save_model(model, file, compress_to_fp16=False)
+        # The weights of a model that is read from a path are mapped from its file.
+        return openvino.Core().read_model(file.read_bytes(), file.with_suffix(".bin").read_bytes())
 
 
 def default_precision() -> str:

@@ -65,7 +65,7 @@ class OpenVinoSequence(Adapter):
             apart = ops.transpose(node.output(0), ops.constant(np.array([0, 2, 1, 3])))
             sequence = ops.reshape(apart, ops.constant(np.array([0, 0, -1])), special_zero=True)
         model = openvino.Model([sequence.output(0), *finals], parameters)
-        output, *states = _openvino.run(model, inputs, case.dtype)
+        output, *states = _openvino.load(model, case.dtype)(inputs)
         results = {"output": arrays.batch_major(output, case)}
         for name, layers in (("h_n", states[0::2]), ("c_n", states[1::2])):
             results |= arrays.stacked(lstm, name, [list(both.swapaxes(0, 1)) for both in layers])

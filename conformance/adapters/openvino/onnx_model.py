@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
+from conformance.adapters import uses
 from conformance.adapters.onnx.common import Array, Run, ZeroStateOnnxAdapter
 from conformance.adapters.openvino import common as _openvino
 from conformance.cases.case import Case
@@ -18,17 +19,28 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
     install = "pip install 'lstm-conformance[openvino,onnx]'"
     own_process = True
 
-    features = ZeroStateOnnxAdapter.features | {"float64", "float16", "bfloat16"}
+    features = ZeroStateOnnxAdapter.features | {"float64", "float16", "bfloat16"} | uses.MODEL_USES - uses.BUILT
+    lacks: ClassVar[Mapping[str, str]] = {
+        **ZeroStateOnnxAdapter.lacks,
+        **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),
+    }
+
+    def supports(self, case: Case) -> str | None:
+        """Also refuses pieces without initial states."""
+        return super().supports(case) or uses.refuse_model(case)
 
     def load(self, model: Any, case: Case) -> Run:
-        """Imports a model. It is compiled when it runs."""
+        """Imports and compiles a model, which is saved and read before that if the case says so."""
         import openvino
 
         read = openvino.Core().read_model(model.SerializeToString())
+        if case.saved:
+            read = _openvino.save_and_read(read)
+        compiled = _openvino.load(read, self.precision(case))
 
         def run(feeds: Mapping[str, Array]) -> Mapping[str, Array]:
-            outputs = _openvino.run(read, list(feeds.values()), self.precision(case))
-            return {output.name: array for output, array in zip(model.graph.output, outputs, strict=True)}
+            outputs = zip(model.graph.output, compiled(list(feeds.values())), strict=True)
+            return {output.name: array for output, array in outputs}
 
         return run
 
@@ -48,7 +60,7 @@ class OpenVinoOnnxBatchwise(OpenVinoOnnx):
     batchwise = True
 
     def supports(self, case: Case) -> str | None:
-        """Refuses time-major cases, which would equal those of ``openvino[onnx]``."""
+        """Also refuses time-major cases, which would equal those of ``openvino[onnx]``."""
         return super().supports(case) or (None if case.batch_first else "layout=1 is for batch-first cases")
 
 

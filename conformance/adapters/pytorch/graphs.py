@@ -11,6 +11,7 @@ from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
 from conformance.adapters.pytorch.lstm import TorchLSTM, run
 from conformance.cases.case import Case
+from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import Problem
 
 
@@ -30,9 +31,9 @@ class TorchLSTMExport(TorchLSTM):
 
     def supports(self, case: Case) -> str | None:
         """Also refuses what torch.export refuses: a dynamic time axis, and a dynamic batch axis of size 1."""
-        if uses.is_time_dynamic(case):
+        if is_time_dynamic(case):
             return 'torch.export with a dynamic time axis: "your code specialized it to be a constant"'
-        if uses.is_batch_dynamic(case) and (case.built_batch or case.rows) == 1:
+        if is_batch_dynamic(case) and (case.built_batch or case.rows) == 1:
             return 'torch.export with a dynamic batch axis: "export 0/1 specialized due to hint of 1"'
         return super().supports(case)
 
@@ -118,7 +119,7 @@ class TorchLSTMCompiled(TorchLSTM):
     def _callable(self, module: Any, case: Case) -> Callable[..., Any]:
         import torch
 
-        dynamic = uses.is_time_dynamic(case) or uses.is_batch_dynamic(case)
+        dynamic = is_time_dynamic(case) or is_batch_dynamic(case)
         return torch.compile(module, backend=self.backend, fullgraph=True, dynamic=dynamic)  # type: ignore[no-any-return]
 
     def _load(self, problem: Problem) -> tuple[Any, Callable[..., Any]]:

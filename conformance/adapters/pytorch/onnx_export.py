@@ -13,6 +13,7 @@ from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.pytorch import common as _torch
 from conformance.adapters.pytorch.lstm import build_module
 from conformance.cases.case import Case
+from conformance.cases.uses import is_time_dynamic
 from conformance.verdict.problem import Problem
 
 OUTPUTS = ("output", "h_n", "c_n")
@@ -96,7 +97,7 @@ class TorchOnnxDynamo(TorchOnnx):
 
     def supports(self, case: Case) -> str | None:
         """Also refuses a dynamic time axis. torch.export does so unless the example has a single step."""
-        if uses.is_time_dynamic(case) and (case.built_seq_len or case.seq_len) > 1:
+        if is_time_dynamic(case) and (case.built_seq_len or case.seq_len) > 1:
             return 'torch.export with a dynamic time axis: "tracing inferred a static shape"'
         return super().supports(case)
 

@@ -64,6 +64,8 @@ def _options(source: random.Random, rate: float) -> dict[str, Any]:
         options |= {name: source.choice([0.3, 0.5, 1.0]) for name in names if source.random() < rate}
     if options["batch"] != "unbatched" and source.random() < 2 * rate:
         options |= _rows(source, options["seq_len"], options["batch"])
+    if options["seq_len"] == options["input_size"] == 3:
+        options["earlier_calls"] = ("longer",)
     return options
 
 

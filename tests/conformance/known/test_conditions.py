@@ -38,6 +38,12 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "several steps": lambda case: case.seq_len >= 2,
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
+    "dynamic axis": lambda case: any(
+        (
+            *(case.built_seq_len, case.built_batch, case.chunks, case.batching == "alone"),
+            *(word in ("longer", "shorter", "more-rows", "fewer-rows") for word in case.earlier_calls),
+        )
+    ),
     "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
 }
 

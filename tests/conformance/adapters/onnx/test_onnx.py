@@ -49,12 +49,21 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"saved": True, "memory": "strided", "batch_first": True},
         {"batching": "alone", "memory": "read-only"},
     ],
-    "onnx.reference": [{"direction": "reverse"}, {"peepholes": True, **BOTH_WAYS}],
+    "onnx.reference": [
+        {"direction": "reverse"},
+        {"peepholes": True, **BOTH_WAYS},
+        {"chunks": (1, 3), "saved": True},
+        {"earlier_calls": ("longer", "fewer-rows", "error")},
+    ],
     "openvino[onnx]": [
         {"direction": "reverse"},
         {"lengths": (2, 0, 4, 1), "padding": "nan", "num_layers": 2, **BOTH_WAYS},
         {"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS},
         {"clip": 100.0},
+        {"chunks": (1, 3), "num_layers": 2},
+        {"earlier_calls": ("longer", "fewer-rows", "error"), **BOTH_WAYS},
+        {"saved": True, "memory": "strided", "batch_first": True},
+        {"batching": "alone", "memory": "read-only"},
     ],
     "opencv.dnn": [{"clip": 100.0}],
     "tract": [

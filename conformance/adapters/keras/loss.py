@@ -1,0 +1,107 @@
+"""What Keras layers differentiate: the results that a loss reads, the tensors that need a gradient, and their names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.adapters import arrays
+from conformance.adapters.keras import common as _keras
+from conformance.adapters.layout import KERAS
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What to differentiate.
+
+    Attributes:
+        cotangents: cotangent of each result; None if the loss does not read it.
+        trained: whether each tensor of ``flatten_sources`` needs a gradient.
+    """
+
+    cotangents: list[Any]
+    trained: Sequence[bool]
+
+    def read(self, targets: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Returns the results that the loss reads, and their cotangents."""
+        pairs = [pair for pair in zip(targets, self.cotangents, strict=True) if pair[1] is not None]
+        return [target for target, _ in pairs], [cotangent for _, cotangent in pairs]
+
+    def select(self, sources: Sequence[Any]) -> list[Any]:
+        """Returns those of all sources that need a gradient."""
+        return [source for source, is_trained in zip(sources, self.trained, strict=True) if is_trained]
+
+
+def layer_weights(problem: Problem, layer: int) -> list[Array]:
+    """Returns one layer's weights in Keras' order: kernel, recurrent kernel and bias of each direction."""
+    return [one[name] for one in arrays.packed(problem, KERAS, layer) for name in _keras.WEIGHTS if name in one]
+
+
+def trained_weights(case: Case, group: Sequence[int]) -> tuple[bool, ...]:
+    """Returns whether each weight of a Keras layer needs a gradient, in Keras' order."""
+    return tuple(
+        one[name]
+        for layer in group
+        for one in arrays.trained(case, KERAS, layer)
+        for name in _keras.WEIGHTS
+        if name in one
+    )
+
+
+def trained_sources(problem: Problem) -> list[bool]:
+    """Returns whether each tensor of ``flatten_sources`` needs a gradient."""
+    case, layers = problem.case, range(problem.case.num_layers)
+    marks = {name: np.full(a.shape, name not in case.frozen) for name, a in (problem.initial_state or {}).items()}
+    states = [arrays.states(marks or None, case.model, layer) for layer in layers]
+    return [
+        "input" not in case.frozen,
+        *(bool(state.all()) for layer in states for state in layer),
+        *trained_weights(case, tuple(layers)),
+    ]
+
+
+def cotangents(problem: Problem) -> list[Array | None]:
+    """Returns the cotangents of the output, then of each layer's final states in Keras' order; None if not read."""
+    case, model, read = problem.case, problem.case.model, problem.cotangents
+    complete = problem.complete_cotangents()
+    finals: list[Array | None] = []
+    for layer in range(model.num_layers):
+        for number, state in enumerate(arrays.states(complete, model, layer, ("h_n", "c_n"))):
+            is_read = any(name.startswith(("h_n", "c_n")[number % 2]) for name in read)
+            finals.append(state if is_read else None)
+    return [arrays.batch_major(read["output"], case) if "output" in read else None, *finals]
+
+
+def gradients(problem: Problem, gradients: list[Array], trained: Sequence[bool]) -> Mapping[str, Array]:
+    """Returns Keras' gradients, given in the order of ``flatten_sources``, by their canonical names.
+
+    A frozen tensor has none. A zero takes its place, so that tensors of several layers can be stacked.
+    """
+    case, model = problem.case, problem.case.model
+    x = arrays.batch_major(problem.input, case)
+    states = [
+        state for layer in range(model.num_layers) for state in arrays.states(problem.initial_state, model, layer)
+    ]
+    weights = [weight for layer in range(model.num_layers) for weight in layer_weights(problem, layer)]
+    found = iter(gradients)
+    rest = iter(
+        [
+            next(found) if is_trained else np.zeros_like(array)
+            for array, is_trained in zip([x, *states, *weights], trained, strict=True)
+        ]
+    )
+    results = {"grad.input": arrays.batch_major(next(rest), case)}
+    if problem.initial_state is not None:
+        nested = [[next(rest) for _ in range(2 * model.num_directions)] for _ in range(model.num_layers)]
+        results |= arrays.stacked(model, "grad.h_0", [layer[0::2] for layer in nested])
+        results |= arrays.stacked(model, "grad.c_0", [layer[1::2] for layer in nested])
+    for layer in range(model.num_layers):
+        own = [{name: next(rest) for name in _keras.WEIGHTS[: 3 if model.bias else 2]} for _ in model.suffixes]
+        results |= arrays.weight_gradients(model, KERAS, layer, own)
+    return results

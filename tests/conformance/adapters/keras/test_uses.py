@@ -1,0 +1,67 @@
+"""Uses of keras.layers.LSTM on TensorFlow equal the reference, and reach the layer as Keras' users make them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.adapters.keras.lstm import KerasLSTM
+from conformance.adapters.keras.variants import KerasLSTMStateful
+from conformance.cases.case import Case
+from conformance.verdict.problem import make_problem
+
+USES: list[dict[str, Any]] = [
+    {"cotangents": ["c_n"], "num_layers": 2},
+    {"frozen": ["weight_ih_l0", "bias_ih_l0", "bias_hh_l0", "h_0"], "num_layers": 2},
+    {"built_seq_len": 1, "built_batch": 2},
+    {"chunks": [1, 3], "num_layers": 2, "initial_state": "omitted"},
+    {"earlier_calls": ["longer", "fewer-rows", "error", "no-grad", "other-weights"]},
+    {"earlier_calls": ["other-mode"], "mode": "train", "input_dropout": 0.5},
+    {"saved": True, "direction": "bidirectional"},
+    {"batching": "alone", "lengths": (2, 1, 4, 1)},
+    {"batching": "permuted", "direction": "bidirectional"},
+]
+
+
+@pytest.mark.parametrize("options", USES, ids=str)
+def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
+    assert deviation(KerasLSTM(), options) < 1e-12
+
+
+def test_a_stateful_layer_keeps_its_state_from_piece_to_piece(deviation: Callable[..., float]) -> None:
+    check = {"check": ("output", "h_n", "c_n")}
+    for options in ({"chunks": [1, 2, 1], "num_layers": 2}, {"chunks": [3, 1], "earlier_calls": ["same"]}):
+        assert deviation(KerasLSTMStateful(), {**options, **check}) < 1e-12
+
+
+def test_a_frozen_weight_is_not_trainable(case: Callable[..., Case]) -> None:
+    adapter, frozen = KerasLSTM(), case(frozen=["weight_hh_l0"])
+    layer = adapter.get_layer(adapter.layer_config(frozen, (0,)), 0)
+    assert [variable.name for variable in layer.non_trainable_weights] == ["recurrent_kernel"]
+    assert "grad.weight_hh_l0" not in adapter.solve(make_problem(frozen))
+
+
+def test_one_of_two_biases_cannot_be_frozen(case: Callable[..., Case]) -> None:
+    assert "bias of layer 0 holds a frozen parameter and one" in (
+        KerasLSTM().supports(case(frozen=["bias_ih_l0"])) or ""
+    )
+    assert KerasLSTM().supports(case(frozen=["bias_ih_l0", "bias_hh_l0"])) is None
+
+
+def test_a_saved_layer_is_loaded_from_a_file(case: Callable[..., Case]) -> None:
+    adapter, problem = KerasLSTM(), make_problem(case(saved=True))
+    config = adapter.layer_config(problem.case, (0,))
+    weights = [np.full(variable.shape, 0.5) for variable in adapter.get_layer(config, 0).weights]
+    loaded = adapter.load_layer(config, 0, weights)
+    assert loaded is not adapter.get_layer(config, 0)
+    assert all((variable.numpy() == 0.5).all() for variable in loaded.weights)
+
+
+def test_both_modes_are_calls_of_one_layer(case: Callable[..., Case]) -> None:
+    adapter = KerasLSTM()
+    layers = {
+        id(adapter.get_layer(adapter.layer_config(case(mode=mode, lengths=lengths), (0,)), 0))
+        for mode, lengths in (("eval", None), ("train", "ragged"))
+    }
+    assert len(layers) == 1
