@@ -14,7 +14,7 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Hundreds of processes import the suite. Without bytecode, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test js lint-js cpp vectors pictures recording dist audit site clean
+.PHONY: run test js lint-js cpp vectors pictures recording dist audit site mutants clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)

@@ -99,7 +99,7 @@ class OpenVinoTorch(TorchConverted):
         import openvino
 
         model = openvino.convert_model(self.prepare(module, inputs), example_input=inputs)
-        return lambda arrays: _openvino.run(model, arrays, case.dtype)
+        return _openvino.load(model, case.dtype)
 
     def prepare(self, module: Any, inputs: tuple[Any, ...]) -> Any:
         """Returns what ``convert_model`` reads: the module itself, which takes the states as a tuple."""

@@ -90,7 +90,8 @@ def test_some_sizes_are_those_around_which_kernels_change() -> None:
 
 def test_only_the_options_of_some_cases_vary() -> None:
     sizes = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 2}
-    options = options_of([Case(**sizes, bias=False), Case(**sizes, direction="reverse")])
+    cases = [Case.model_validate(sizes | option) for option in ({"bias": False}, {"direction": "reverse"})]
+    options = options_of(cases)
     assert options == {*sizes, "bias", "direction"}
     cases = drawn(Drawer(0, frozenset({"float32", "gradients", "no bias", "bidirectional"}), options=options), 100)
     assert {name for case in cases for name in options_of([case])} == {*options, "seed"}

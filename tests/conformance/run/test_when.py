@@ -66,7 +66,7 @@ def test_the_condition_of_a_defect_is_found_on_the_shipped_cases(defect: str, te
     failing, passing = ([each for each in results if each.status == status] for status in ("fail", "pass"))
     condition = when.find(failing, passing)
     assert condition is not None
-    assert [term.text for term in condition.terms] == terms
+    assert [[term.text for term in each] for each in condition.alternatives] == [terms]
     assert (condition.failing, condition.passing, condition.others) == (len(failing), 0, len(passing))
 
 
