@@ -13,7 +13,8 @@ from benchmarks.grammar.mistake import RESULTS, STATES, Mistake
 from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
 from conformance.cases.features import DTYPES
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from reference.cell import Cell
 from reference.network import Trace
 

@@ -13,7 +13,8 @@ from conformance.conversion.lstm import Array, Lstm
 from conformance.run import implementations
 from conformance.verdict.judge import judge
 from conformance.verdict.oracle import Oracle, RejectedCaseError
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from conformance.errors import MISSING, UserError
 from conformance.vectors.document import Tensor, VectorFile
 from conformance.verdict import tensors
-from conformance.verdict.problem import round_to
+from conformance.verdict.random_arrays import round_to
 
 _PARTS = ("given", "expected", "budget")
 

@@ -1,15 +1,14 @@
 """Problems: the arrays of a case. The same case and draw give the same bytes on every machine."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
+from conformance.verdict.random_arrays import RandomArrays, round_to
 from reference import Dialect
 from reference.activations import ACTIVATIONS
 from reference.cell import Cell
@@ -18,8 +17,6 @@ from reference.onnx_cell import OnnxCell
 
 Array = NDArray[np.floating]
 Tensors = Mapping[str, Array]
-
-_NUMPY_DTYPES = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float32}
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
         case: the case.
         draw: number of the draw. Each number gives independent values; 0 gives the case's own.
     """
-    random = _Random(f"{case.drawn_from}#{draw}", case.dtype)
+    random = RandomArrays(f"{case.drawn_from}#{draw}", case.dtype)
     model = case.model
     weights = {name: _draw_parameter(random, case, name, shape) for name, shape in model.parameter_shapes().items()}
     mask = step_mask(case)
@@ -158,64 +155,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
     )
 
 
-class _Random:
-    """Generator of random arrays by name.
-
-    It uses only integers and correctly rounded operations, so the values do not depend on the machine's libm. Each name
-    has an independent stream, so a new array does not change the others.
-    """
-
-    def __init__(self, seed: str, dtype: str) -> None:
-        self._seed = seed
-        self.dtype = dtype
-
-    def _bits(self, name: str, count: int) -> NDArray[np.uint64]:
-        key = int.from_bytes(hashlib.sha256(f"{self._seed}/{name}".encode()).digest()[:16])
-        # NumPy keeps the raw stream of a bit generator stable across versions, but not the methods of Generator.
-        return np.random.Philox(key=key).random_raw(count)
-
-    def uniform(self, name: str, shape: Shape, bound: float = 1.0) -> Array:
-        """Draws from U(-bound, bound)."""
-        return self._store(self._unit(name, shape) * bound)
-
-    def normal(self, name: str, shape: Shape, variance: float = 1.0, rows: Array | None = None) -> Array:
-        """Draws from N(0, variance). Multiplies the result by factors for each row, if given."""
-        values = self._gauss(name, shape) * np.sqrt(variance)
-        return self._store(values if rows is None else values * rows)
-
-    def kept(self, name: str, shape: Shape, drop: float) -> NDArray[np.bool_]:
-        """Draws booleans that are True with probability 1 - drop."""
-        return self._unit(name, shape) * 0.5 + 0.5 >= drop
-
-    def _unit(self, name: str, shape: Shape) -> Array:
-        """Draws from U(-1, 1) in float64."""
-        bits = self._bits(name, prod(shape)) >> np.uint64(11)
-        return (bits.astype(np.float64) * 2.0**-52 - 1.0).reshape(shape)
-
-    def _gauss(self, name: str, shape: Shape) -> Array:
-        """Draws sums of 12 numbers from U(0, 1), minus 6: variance 1, and normal within a percent up to 3 σ."""
-        halves = self._bits(name, 6 * prod(shape)).view(np.uint32).reshape(*shape, 12)
-        sums: Array = halves.sum(-1, dtype=np.int64).astype(np.float64)
-        return sums * 2.0**-32 - 6.0
-
-    def _store(self, values: Array) -> Array:
-        """Rounds values to the dtype and makes them read-only."""
-        array = np.ascontiguousarray(round_to(self.dtype, values))
-        array.flags.writeable = False
-        return array
-
-
-def round_to(dtype: str, values: Array) -> Array:
-    """Rounds values to a case's dtype, to nearest, ties to even. Returns bfloat16 as float32."""
-    stored = values.astype(_NUMPY_DTYPES[dtype])
-    if dtype != "bfloat16":
-        return stored
-    bits = stored.view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(stored), stored, rounded.view(np.float32))
-
-
-def _draw_parameter(random: _Random, case: Case, name: str, shape: Shape) -> Array:
+def _draw_parameter(random: RandomArrays, case: Case, name: str, shape: Shape) -> Array:
     """Draws a parameter. All gates, layers, directions, rows and both biases get distinct values."""
     if case.values == "uniform":
         layer = int(name.split("_l")[1].split("_")[0])
@@ -305,7 +245,7 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
     return found
 
 
-def _draw_input(random: _Random, case: Case, mask: NDArray[np.bool_] | None, shape: Shape) -> Array:
+def _draw_input(random: RandomArrays, case: Case, mask: NDArray[np.bool_] | None, shape: Shape) -> Array:
     """Draws the input from N(0, 1), in time-major order, and fills the padding."""
     values = random.normal("input", shape)
     if mask is not None and case.padding != "random":
@@ -319,7 +259,7 @@ def _draw_input(random: _Random, case: Case, mask: NDArray[np.bool_] | None, sha
     return array
 
 
-def _draw_initial_state(random: _Random, case: Case) -> Tensors | None:
+def _draw_initial_state(random: RandomArrays, case: Case) -> Tensors | None:
     """Draws h_0 from U(-1, 1), the range of hidden states, and c_0 from N(0, 1), or N(0, 9) in every other row.
 
     States that share memory share their values.
@@ -350,7 +290,7 @@ def _frozen(array: Array) -> Array:
     return array
 
 
-def _draw_dropout_masks(random: _Random, case: Case) -> Tensors:
+def _draw_dropout_masks(random: RandomArrays, case: Case) -> Tensors:
     """Draws the dropout masks, see ``Problem``."""
     if case.mode == "eval":
         return {}

@@ -21,7 +21,8 @@ from conformance.defects.diagnosis.where import comparable_tensors, where, wrong
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from reference import Dialect
 
 MAX_CPU_SECONDS = 0.4

@@ -16,7 +16,8 @@ import numpy as np
 
 from conformance.defects.experiment.curves import Floats
 from conformance.defects.experiment.trial import Trial, with_block
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 
 ACTIVATIONS = ("input gate", "forget gate", "candidate", "output gate", "activation of the cell state")
 """What each of the five units reads off."""

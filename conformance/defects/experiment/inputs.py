@@ -15,7 +15,7 @@ from conformance.defects.experiment.places import UNIT, Place, scopes_of, simple
 from conformance.defects.experiment.rule import Role, Rule, axes_of
 from conformance.defects.experiment.trial import Subject, Trial, with_block
 from conformance.verdict.oracle import solve
-from conformance.verdict.problem import round_to
+from conformance.verdict.random_arrays import round_to
 
 _GOT_TOLERANCES = 4.0
 """Change of a result, in tolerances, from which it responds."""

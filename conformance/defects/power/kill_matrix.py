@@ -20,6 +20,7 @@ import conformance.defects.catalogue
 import conformance.verdict.error_ratio
 import conformance.verdict.oracle
 import conformance.verdict.problem
+import conformance.verdict.random_arrays
 import reference
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
@@ -184,6 +185,7 @@ def code_hash() -> str:
     modules = (
         conformance.cases.case,
         conformance.verdict.problem,
+        conformance.verdict.random_arrays,
         conformance.verdict.oracle,
         conformance.verdict.error_ratio,
         defect,

@@ -16,7 +16,8 @@ from conformance.known.trial import compose_any
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
-from conformance.verdict.problem import make_problem, round_to
+from conformance.verdict.problem import make_problem
+from conformance.verdict.random_arrays import round_to
 from reference import PROFILES, Dialect
 
 ORACLE = Oracle(None)

@@ -12,7 +12,8 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from reference import Dialect
 from tests.fakes import Faithful
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import Problem, cells, make_problem, round_to
+from conformance.verdict.problem import Problem, cells, make_problem
+from conformance.verdict.random_arrays import round_to
 from reference import Dialect
 
 BASE: dict[str, Any] = {"input_size": 4, "hidden_size": 5, "seq_len": 6, "batch": 4}

@@ -10,7 +10,8 @@ import pytest
 from conformance.cases.case import Case, DType
 from conformance.verdict.judge import judge
 from conformance.verdict.oracle import Oracle, OverflowingCaseError, RejectedCaseError, solve
-from conformance.verdict.problem import Problem, make_problem, round_to
+from conformance.verdict.problem import Problem, make_problem
+from conformance.verdict.random_arrays import round_to
 from conformance.verdict.range import LARGEST_VALUE, narrowest_format
 from reference import PROFILES, Dialect, Profile
 from reference.activations import ACTIVATIONS, Activation

@@ -11,7 +11,8 @@ from conformance.adapters.jax import common as _jax
 from conformance.adapters.jax.flax_linen import FlaxLinenLSTMCell, FlaxLinenOptimizedLSTMCell
 from conformance.adapters.jax.flax_nnx import FlaxNnxLSTMCell, FlaxNnxOptimizedLSTMCell
 from conformance.cases.case import Case
-from conformance.verdict.problem import make_problem, round_to
+from conformance.verdict.problem import make_problem
+from conformance.verdict.random_arrays import round_to
 
 pytest.importorskip("flax")
 

@@ -14,7 +14,8 @@ from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import lstm as keras_lstm
 from conformance.adapters.keras.lstm import KerasLSTM, KerasLSTMTraced
 from conformance.cases.case import Case
-from conformance.verdict.problem import make_problem, round_to
+from conformance.verdict.problem import make_problem
+from conformance.verdict.random_arrays import round_to
 
 BOTH_WAYS = {"direction": "bidirectional"}
 OPTIONS: list[dict[str, Any]] = [

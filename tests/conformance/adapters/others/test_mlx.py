@@ -9,7 +9,8 @@ import pytest
 from conformance.adapters.check import check_adapter
 from conformance.adapters.others.mlx import MlxLSTM
 from conformance.cases.case import Case
-from conformance.verdict.problem import make_problem, round_to
+from conformance.verdict.problem import make_problem
+from conformance.verdict.random_arrays import round_to
 
 pytest.importorskip("mlx.core")
 

@@ -11,7 +11,8 @@ from conformance.adapters.check import check_adapter
 from conformance.adapters.pytorch.common import to_arguments
 from conformance.adapters.pytorch.lstm import TorchLSTM
 from conformance.cases.case import Case
-from conformance.verdict.problem import make_problem, round_to
+from conformance.verdict.problem import make_problem
+from conformance.verdict.random_arrays import round_to
 
 DEEP = {"num_layers": 3, "direction": "bidirectional"}
 DROPS = DEEP | {"dropout": 0.5, "mode": "train"}

@@ -12,7 +12,8 @@ from conformance.adapters.pytorch.reduced_precision import FLOAT16_WEIGHTS, Torc
 from conformance.cases.case import Case
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.oracle import Oracle
-from conformance.verdict.problem import Problem, make_problem, round_to
+from conformance.verdict.problem import Problem, make_problem
+from conformance.verdict.random_arrays import round_to
 from reference import PROFILES, Dialect, Profile
 
 FORWARD = ("output", "h_n", "c_n")

@@ -10,7 +10,8 @@ import pytest
 
 from conformance.defects.catalogue import adjoint, through_time
 from conformance.defects.defect import Defect
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from tests.conformance.defects.problems import Tensors, assert_close, correct, correct_outputs, defective, problem_of
 
 BY_ID = {defect.id: defect for defect in [*adjoint.DEFECTS, *through_time.DEFECTS]}

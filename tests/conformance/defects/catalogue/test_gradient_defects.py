@@ -9,7 +9,8 @@ import pytest
 
 from conformance.defects.catalogue import adjoint, cotangents, gradients, through_time
 from conformance.defects.defect import Defect
-from conformance.verdict.problem import make_problem, round_to
+from conformance.verdict.problem import make_problem
+from conformance.verdict.random_arrays import round_to
 from tests.conformance.defects.problems import Tensors, assert_close, correct, defective, problem_of
 
 BACKWARD = [*adjoint.DEFECTS, *through_time.DEFECTS, *cotangents.DEFECTS, *gradients.DEFECTS]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conformance.defects.catalogue import activations, precision
-from conformance.verdict.problem import round_to
+from conformance.verdict.random_arrays import round_to
 from tests.conformance.defects.problems import correct, defective, problem_of
 
 BY_ID = {defect.id: defect for defect in precision.DEFECTS}

@@ -12,7 +12,8 @@ from conformance.cases.case import Case
 from conformance.defects.diagnosis.locate import locate
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
-from conformance.verdict.problem import Problem, make_problem, round_to
+from conformance.verdict.problem import Problem, make_problem
+from conformance.verdict.random_arrays import round_to
 from reference import PROFILES, Dialect
 from reference.cell import Cell, Step
 from tests.fakes import Faithful

@@ -13,7 +13,8 @@ import numpy as np
 from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
 from conformance.verdict.oracle import solve
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from reference import Dialect
 
 Arrays = dict[str, Any]

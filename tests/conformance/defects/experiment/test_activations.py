@@ -12,7 +12,8 @@ from conformance.adapters import Solution
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.probes import DRIVEN
 from conformance.defects.experiment.trial import Subject
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from reference.activations import ACTIVATIONS, Activation, sigmoid, tanh
 from reference.cell import Cell
 from tests.conformance.defects.experiment.broken import Altered, no_gradients

@@ -14,7 +14,8 @@ from conformance.defects.experiment.explain import computed
 from conformance.defects.experiment.probes import probe
 from conformance.defects.experiment.rounding import rounding_rules
 from conformance.defects.experiment.trial import Subject, Trial
-from conformance.verdict.problem import Problem, round_to
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import round_to
 from reference import Dialect
 from reference.cell import Cell
 from tests.conformance.defects.experiment.broken import Altered, Arrays, parameters
