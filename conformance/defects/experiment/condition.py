@@ -10,16 +10,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import ValidationError
-
-from conformance.cases import uses
 from conformance.cases.case import Case
 from conformance.cases.size import operations
 from conformance.defects.experiment.explain import Rules, applicable
 from conformance.defects.experiment.predict import predict
 from conformance.defects.experiment.trial import ImplementationError, Subject
+from conformance.defects.experiment.variants import SIZES, VALUES, alternatives, changeable, vary
 from conformance.results import when
 from conformance.results.when import MOMENTS, Condition, Term
 from conformance.verdict.oracle import RejectedCaseError
@@ -41,19 +39,12 @@ Fails = Callable[[Case], bool | None]
 """Function that returns whether a case fails; None if this cannot be tested, or if it fails for another reason."""
 Terms = tuple[Term, ...]
 
-_SIZES = ("num_layers", "hidden_size", "input_size", "batch", "seq_len")
 _PLAIN_SIZES = {"num_layers": 1, "hidden_size": 5, "input_size": 3, "batch": 4, "seq_len": 6}
 _BEYOND = (2, 3, 7, 8, 9, 16, 33, 64, 129)
 """Sizes to try beyond that of the failing case."""
 _DIVISORS = (2, 4, 8, 16)
-_IDENTITY = ("name", "file", "line", "tags", "notes", "links", "seed")
-_VALUES: Mapping[str, tuple[Any, ...]] = {
-    **{name: get_args(Case.model_fields[name].annotation) or (True, False) for name in when.CHOICES},
-    "lengths": (None, "ragged"),
-}
-"""Options with few values."""
 _DRAWN: Mapping[str, tuple[Any, ...]] = {
-    **{name: _VALUES[name] for name in ("direction", "bias", "batch_first", "lengths", "dtype")},
+    **{name: VALUES[name] for name in ("direction", "bias", "batch_first", "lengths", "dtype")},
     "initial_state": ("random", "omitted"),
     **dict.fromkeys(("hidden_size", "input_size", "batch", "seq_len"), (1, 2, 3, 4, 5, 6, 7, 8, 9)),
     "num_layers": (1, 2, 3),
@@ -141,7 +132,7 @@ class _Search:
     def learn(self, case: Case) -> None:
         """Adds the terms that a failing case needs. Alternatives that they include are dropped."""
         plain = self._plain(case)
-        options = (self._option_terms(plain, name) for name in _changeable(plain))
+        options = (self._option_terms(plain, name) for name in changeable(plain))
         terms = (*chain.from_iterable(options), *self._size_terms(plain))
         facts = {case: when.facts_of_case(case) for case in self.known}
         new = {case for case in self.known if when.meets([terms], facts[case])}
@@ -155,7 +146,7 @@ class _Search:
     def _plain(self, case: Case) -> Case:
         """Replaces each option by its default, and each size by a small one, if the case still fails."""
         case = vary(case) or case
-        for name in _changeable(case):
+        for name in changeable(case):
             default = {"dtype": "float64"}.get(name, Case.model_fields[name].get_default())
             if getattr(case, name) != default and self.ask(plainer := vary(case, **{name: default})):
                 case = plainer or case
@@ -169,7 +160,7 @@ class _Search:
 
     def _option_terms(self, case: Case, name: str) -> Iterator[Term]:
         """Yields the terms on one option, or on the features that depend on it; none if each value fails."""
-        variants = list(_alternatives(case, name))
+        variants = list(alternatives(case, name))
         passing = [variant for variant in variants if self.ask(variant) is False]
         if passing and name in when.CHOICES:
             failing = {getattr(variant, name) for variant in variants if self.ask(variant)}
@@ -185,7 +176,7 @@ class _Search:
     # ----------------------------------------------------------------------- sizes
 
     def _size_terms(self, case: Case) -> Iterator[Term]:
-        terms = {name: list(self._size_term(case, name)) for name in _SIZES}
+        terms = {name: list(self._size_term(case, name)) for name in SIZES}
         if moments := list(self._moments(case, terms)):
             terms |= {"seq_len": [], "batch": moments}
         yield from chain.from_iterable(terms.values())
@@ -273,12 +264,12 @@ class _Search:
 
     def _differing(self, failing: Case, passing: Case) -> Iterator[Term]:
         """Yields the terms on the option that makes a case pass if options change one after the other."""
-        names = [name for name in (*_changeable(passing), *_SIZES) if getattr(failing, name) != getattr(passing, name)]
+        names = [name for name in (*changeable(passing), *SIZES) if getattr(failing, name) != getattr(passing, name)]
         for name in names:
             changed = vary(failing, **{name: getattr(passing, name)})
             outcome = self.ask(changed)
             if outcome is False:
-                if name in _SIZES:
+                if name in SIZES:
                     yield from self._size_term(failing, name)
                 else:
                     yield from self._option_terms(failing, name)
@@ -324,51 +315,13 @@ class _Search:
 
     def _neighbours(self, case: Case) -> Iterator[Case]:
         """Yields the cases that differ in one option or size."""
-        for name in _changeable(case):
-            yield from _alternatives(case, name)
-        bounds = [term for terms, _ in self.alternatives for term in terms if term.bound and term.name in _SIZES]
+        for name in changeable(case):
+            yield from alternatives(case, name)
+        bounds = [term for terms, _ in self.alternatives for term in terms if term.bound and term.name in SIZES]
         for term in bounds:
             for size in ((term.bound or 1) - 1, (term.bound or 1) + 1):
                 if size and (varied := vary(case, **{term.name: size})):
                     yield varied
-
-
-# --------------------------------------------------------------------------- cases
-
-
-def vary(case: Case, **changes: Any) -> Case | None:
-    """Returns a case with other options and without a name; None if they contradict each other."""
-    options = case.model_dump(exclude_defaults=True, exclude=set(_IDENTITY)) | changes
-    if options.get("lengths") is None:
-        options |= {"mask": "right", "padding": Case.model_fields["padding"].default}
-    if {"seq_len", "batch"} & changes.keys():
-        rows = options["batch"] if isinstance(options["batch"], int) else None
-        options |= uses.fit(case, options["seq_len"], rows)
-    try:
-        return Case.model_validate(options)
-    except ValidationError:
-        return None
-
-
-def _changeable(case: Case) -> list[str]:
-    """Returns the names of the options to change: those with few values, and others that are not at their default."""
-    left_out = {*_IDENTITY, *_SIZES, *(("mask", "padding") if case.lengths is None else ())}
-    return [
-        name
-        for name, info in Case.model_fields.items()
-        if name not in left_out and (name in _VALUES or name == "check" or getattr(case, name) != info.get_default())
-    ]
-
-
-def _alternatives(case: Case, name: str) -> Iterator[Case]:
-    """Yields the cases with other values of an option."""
-    own = getattr(case, name)
-    values = _VALUES.get(name, (Case.model_fields[name].get_default(),))
-    if name == "check":
-        values = tuple(tuple(other for other in own if other != check) for check in own)
-    for value in values:
-        if value != own and (varied := vary(case, **{name: value})):
-            yield varied
 
 
 def _bisected(fails: Callable[[int], bool | None], passing: int, failing: int) -> int:
