@@ -72,16 +72,18 @@ dist: $(VENV)/installed-release
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
-	$(PYTHON) -m venv build/venv
-	build/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	$(PYTHON) -m venv --without-pip build/venv
+	$(BIN)/python -m pip --python build/venv install --quiet --disable-pip-version-check dist/*.whl
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json build/venv
 
 # The documentation as a web site, in build/site. SITE_REPORT names the folder of a run whose page it includes.
 site: $(VENV)/installed-site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f site/mkdocs.yml
 
-# Known vulnerabilities in what the suite itself needs; asks the database of the package index.
+# Known vulnerabilities in what the suite itself needs; asks the database of the package index, which does not know the
+# suite's new version.
 audit: dist
+	$(BIN)/python -m pip --python build/venv uninstall --quiet --yes lstm-conformance
 	$(BIN)/pip-audit --strict --path build/venv/lib/python*/site-packages
 
 $(VENV)/installed-release $(VENV)/installed-site $(VENV)/installed-mutants: $(VENV)/installed-%: pyproject.toml
