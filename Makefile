@@ -14,7 +14,7 @@ COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Hundreds of processes import the suite. Without bytecode, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test js lint-js cpp vectors pictures recording dist audit site mutants clean
+.PHONY: run test js lint-js cpp device vectors pictures recording dist audit site mutants clean
 
 # Runs every shipped case against every implementation, prints the summary, writes the report.
 run: $(FRAMEWORKS)
@@ -50,6 +50,10 @@ js: $(FRAMEWORKS)
 cpp: $(FRAMEWORKS)
 	$(MAKE) -C $(CPP) PYTHON=$(abspath $(BIN)/python)
 	$(BIN)/conformance run -i cmd:$(CPP)/libtorch
+
+# Runs every shipped case and those for devices on a GPU, with the packages of $(PYTHON): docs/other-environments.md.
+device:
+	$(PYTHON) -m benchmarks.device
 
 # Writes the vectors of this repository again, after a change of cases or defects.
 vectors: $(FRAMEWORKS)

@@ -75,6 +75,9 @@ def _show(console: Console, result: Dissection) -> None:
             lines.append(_labelled("more", f"{len(groups) - count} further findings: --json"))
             break
         lines += group
+    if unexplained := result.responses.get(""):
+        room = _MAX_LINES - 1 - len(last) - len(lines)
+        lines += [_labelled("response", line) for line in unexplained.as_lines(room)]
     for line in [*lines, *last]:
         console.print(Text(line))
 

@@ -23,6 +23,8 @@ from conformance.worker.client import WorkerAdapter
 _LABEL = 10
 _MAX_OTHERS = 3
 """Number of failures without an explanation to list."""
+_MAX_RESPONSE_LINES = 4
+"""Number of lines for the responses of an unexplained failure."""
 
 
 def execute(args: argparse.Namespace, adapters: Sequence[Adapter]) -> int:
@@ -92,6 +94,9 @@ def _show(
         show("where", explanation.where)
         show("when", explanation.when)
         show("verified" if explanation.verified else "seen", explanation.how)
+        if explanation.responses and not explanation.verified:
+            for line in explanation.responses.as_lines(_MAX_RESPONSE_LINES):
+                show("response", line)
         for what in dict.fromkeys(what for result in own for what in result.causes.values()):
             show("like", f"an LSTM {what} (in the catalogue)")
         if own:

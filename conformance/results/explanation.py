@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from conformance.results.response_map import ResponseMap
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -20,6 +22,7 @@ class Explanation:
         when: condition that new cases on both sides of its boundary confirm; empty if there is none.
         verified: whether the reference with this mistake reproduces every tensor of all these cases. Otherwise it is an
             observation.
+        responses: the wrong responses to changes of single blocks; None if there are none, or they were not measured.
     """
 
     implementation: str
@@ -29,10 +32,14 @@ class Explanation:
     where: str = ""
     when: str = ""
     verified: bool = False
+    responses: ResponseMap | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Returns the explanation as JSON values."""
-        return asdict(self) | {"keys": list(self.keys)}
+        row = asdict(self) | {"keys": list(self.keys)}
+        if self.responses is None:
+            del row["responses"]
+        return row
 
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> "Explanation":

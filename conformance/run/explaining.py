@@ -11,7 +11,7 @@ from conformance.cases.size import operations
 from conformance.defects.diagnosis.where import where
 from conformance.defects.experiment import condition
 from conformance.defects.experiment.dissection import investigate
-from conformance.defects.experiment.explain import Rules, applicable
+from conformance.defects.experiment.explain import Rules, applicable, describe
 from conformance.defects.experiment.findings import Dissection
 from conformance.defects.experiment.history import dependence, kept
 from conformance.defects.experiment.predict import predict
@@ -142,7 +142,8 @@ def _investigate(subject: Subject, failures: Sequence[Failure]) -> tuple[Dissect
             break
         probed += further
         known = len(rules)
-        _, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules)
+        added, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules)
+        result.responses = added.responses | result.responses
         if len(rules) == known:
             break
         claims = _claims(failures, rules)
@@ -193,11 +194,12 @@ def _unclaimed(failures: Sequence[Failure], claimed: Iterable[Failure]) -> list[
 
 def _verified(name: str, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection) -> Iterator[Explanation]:
     for rules, claimed in claims.items():
-        what = ", and ".join(map(str, rules))
+        what = describe(rules)
         exactly = "exactly" if dissection.exact else "within the declared rounding"
         how = f"the reference with this mistake reproduces every tensor of these cases and of further draws, {exactly}"
         keys = tuple(failure.key for failure in claimed)
-        yield Explanation(name, what, keys, how, where(claimed[0].judged), verified=True)
+        responses = dissection.responses.get(what)
+        yield Explanation(name, what, keys, how, where(claimed[0].judged), verified=True, responses=responses)
 
 
 def _imprecise(name: str, failures: Sequence[Failure]) -> Iterator[Explanation]:
@@ -217,4 +219,5 @@ def _observed(name: str, failures: Sequence[Failure], dissection: Dissection) ->
     limits = [f"{what}: {why}" for what, why in dissection.left_out.items()]
     details = "; ".join([*seen[:_MAX_DETAILS], *limits])
     keys = tuple(failure.key for failure in failures)
-    yield Explanation(name, "unexplained", keys, details, where(failures[0].judged))
+    responses = dissection.responses.get("")
+    yield Explanation(name, "unexplained", keys, details, where(failures[0].judged), responses=responses)

@@ -11,7 +11,9 @@ import pytest
 from conformance.cases.features import FEATURES
 from conformance.reports.comparison import as_json
 from conformance.results.compare import compare
+from conformance.results.explanation import Explanation
 from conformance.results.record import Result
+from conformance.results.response_map import ResponseMap
 from conformance.results.summary import by_implementation, table
 from conformance.results.trend import trend
 from tests.browser.conftest import Open, report
@@ -398,6 +400,29 @@ def test_trend_and_comparison_are_views(open_page: Open, results: Results) -> No
     assert line.locator("circle").count() == 2
     assert line.locator(".runs").inner_text().split() == ["3/3", "3/3"]
     assert "no data" in page.locator(".trend tr", has_text="raises").inner_text()
+
+
+def test_the_response_map_of_an_explanation_is_a_table_with_text(open_page: Open) -> None:
+    results = ("output, step 0, row 0, forward", "output, step 1, row 0, forward", "h_n, layer 0, forward, row 0")
+    found = ResponseMap(
+        "one row", results, {"h_0, layer 0, forward, row 0": "--x", "c_0, layer 0, forward, row 0": "+-."}, 3
+    )
+    failed = replace(BIASED[0], causes={})
+    explanation = Explanation("fake", "unexplained", (failed.key,), responses=found)
+    page = open_page(
+        replace(report((failed,)), explanations=(explanation,)),
+        "#/implementation/fake",
+        viewport={"width": 390, "height": 800},
+    )
+    lines = page.locator(".responses tbody tr")
+    assert lines.nth(0).locator(".screen-reader").all_text_contents() == [
+        "all 2 blocks of output",
+        "not: all 2 blocks of output; although it must not: h_n, layer 0, forward, row 0",
+    ]
+    assert "not: output, step 1, row 0, forward" in lines.nth(1).inner_text()
+    assert [lines.nth(0).locator(f".{kind}").count() for kind in ("responds", "missing", "unexpected")] == [2, 2, 1]
+    assert "3 further blocks" in page.locator(".responses figcaption").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_cause_is_shown_with_the_options_on_which_it_depends(open_page: Open) -> None:

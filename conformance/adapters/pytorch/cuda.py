@@ -11,6 +11,8 @@ from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Profile
 
+NO_DEVICE = "no CUDA device"
+
 TF32_TRUNCATED = replace(PROFILES["tf32"], name="tf32 truncated", u_op=2.0**-10)
 """TF32 whose operands are truncated, not rounded to nearest. Which of both a kernel does has to be observed."""
 
@@ -39,7 +41,7 @@ class TorchLSTMCuda(TorchLSTM):
         import torch
 
         if self.device == "cuda" and not torch.cuda.is_available():
-            return "no CUDA device"
+            return NO_DEVICE
         return super().supports(case)
 
     def solve(self, problem: Problem) -> Solution:
@@ -62,13 +64,17 @@ class TorchLSTMCuda(TorchLSTM):
             leaves = tensors | dict(module.named_parameters())
             return _torch.solve(outputs, problem.expected_shapes(), leaves, problem.cotangents)
 
+    def _module(self, case: Case) -> Any:
+        """Returns the module in training mode, in which alone cuDNN differentiates. Cases with dropout are refused."""
+        return super()._module(case).train()
+
     def describe(self) -> dict[str, str]:
         """Returns versions, the GPU's name, and the switches."""
         import torch
 
         found = torch.cuda.is_available()
         return super().describe() | {
-            "device": torch.cuda.get_device_name() if found else "no CUDA device",
+            "device": torch.cuda.get_device_name() if found else NO_DEVICE,
             "cuDNN": str(torch.backends.cudnn.version()) if found and self.cudnn else "off",
             "allow_tf32": str(self.tf32),
         }

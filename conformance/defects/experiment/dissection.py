@@ -10,11 +10,12 @@ from conformance.defects.diagnosis.where import where
 from conformance.defects.experiment.activations import activation_rules_of_parts, describe_activations
 from conformance.defects.experiment.blocks import blocks, read_kinds
 from conformance.defects.experiment.drive import drive
-from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, computed, explain
+from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, computed, describe, explain
 from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.history import dependence, unrepeatable
 from conformance.defects.experiment.inputs import Response, respond
 from conformance.defects.experiment.probes import DRIVEN, DTYPES, PROBES, variants
+from conformance.defects.experiment.response_map import response_map
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.sizes import generalize
 from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
@@ -95,6 +96,7 @@ def _experiment(
         responses = respond(subject, richest)
         result.changed += len(responses)
         result.findings += _observations(responses, richest.case.name)
+        _add_map(result, "", richest.case.name, richest.case, responses)
 
 
 def _run_probes(
@@ -254,7 +256,16 @@ def _explain_failures(
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())
+    for name, own in measured.items():
+        what = describe(verified[name].rules) if name in verified else ""
+        _add_map(result, what, name, failing[name].case, own)
     return [rules for rules in dict.fromkeys(each.rules for each in verified.values()) if rules not in known]
+
+
+def _add_map(result: Dissection, what: str, name: str, case: Case, responses: Sequence[Response]) -> None:
+    """Adds the map of a probe's wrong responses to a result, unless it has one for the same explanation."""
+    if what not in result.responses and (found := response_map(name, case, responses)):
+        result.responses[what] = found
 
 
 def _deviation(trial: Trial) -> str:

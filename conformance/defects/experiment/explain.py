@@ -38,6 +38,11 @@ def applicable(rules: Sequence[Rule], trial: Trial) -> Rules:
     return tuple(rule for rule in rules if rule.applies_to(trial.case))
 
 
+def describe(rules: Rules) -> str:
+    """Describes rules in one sentence."""
+    return ", and ".join(map(str, rules))
+
+
 def explain(
     trial: Trial,
     responses: Callable[[], Sequence[Response]],

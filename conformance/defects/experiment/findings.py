@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from conformance.results.response_map import ResponseMap
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -40,6 +42,8 @@ class Dissection:
         findings: what is wrong, verified findings first.
         unexplained: failing probes without a verified explanation.
         changed: number of blocks that were changed alone.
+        responses: map of the wrong responses for each explanation for which they were measured, by its text; that of
+            unexplained probes under an empty text.
         left_out: experiments that could not run, with the reasons.
         exact: whether the implementation declares no rounding beyond that of the dtype.
     """
@@ -55,6 +59,7 @@ class Dissection:
     findings: list[Finding] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     changed: int = 0
+    responses: dict[str, ResponseMap] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     exact: bool = True
 

@@ -114,6 +114,7 @@ def _causes(report: Report) -> list[dict[str, Any]]:
             "implementation": group.implementation,
             "what": group.what,
             "facts": group.facts,
+            "responses": group.explanation and group.explanation.to_row().get("responses"),
             "defects": group.defects,
             "rows": [places[id(result)] for result in group.results],
         }

@@ -7,6 +7,7 @@ import { byFeature, caseId, cell, divergenceOf, dtypeOf, filtered, largest, powe
 import { bar, meter, spread } from "./charts.js";
 import { filters } from "./filters.js";
 import { crumbs, facts, errorRatioText, resultLink, scroll, tile, upstreamLink } from "./parts.js";
+import { responseMap } from "./responses.js";
 import { describeCell, formatCount, plural, verdict } from "./words.js";
 
 export function implementation(name) {
@@ -69,6 +70,7 @@ function deviations(about, rows) {
     causes.length > 0 && h("section", h("h2", "Causes of its deviations"), h("ul.causes", causes.map((each) => h("li",
       h("p", h("b", plural(each.rows.length, "case")), ": ", each.what),
       Object.entries(each.facts).map(([title, text]) => h("p", title, " ", text)),
+      each.responses && responseMap(each.responses),
       h("p.examples", each.defects.map((id) => [h("code", id), " "]), each.rows.slice(0, 5).map((row) => [resultLink(row, caseId(row)), " "])))))),
     Object.keys(known).length > 0 && h("section", h("h2", "Known divergences"), h("ul.causes", Object.values(known).map((some) => {
       const entry = divergenceOf(some[0]);

@@ -29,6 +29,7 @@ SCRIPTS = (
     "charts",
     "filters",
     "parts",
+    "responses",
     "matrix",
     "implementation",
     "cases",
@@ -43,6 +44,7 @@ SCRIPTS = (
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
+_COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
 
 
 def write(folder: Path, report: Report, extra: Mapping[str, Any] | None = None) -> Path:
@@ -83,9 +85,13 @@ def render(report: Report, extra: Mapping[str, Any] | None = None) -> str:
 
 
 def script() -> str:
-    """Joins all scripts into one, without their import and export statements."""
+    """Joins all scripts into one, without their import and export statements and comment lines."""
     texts = [(FILES / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
-    return '"use strict";\n{\n' + "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts) + "}\n"
+    return (
+        '"use strict";\n{\n'
+        + "\n".join(_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", text))) for text in texts)
+        + "}\n"
+    )
 
 
 def _packed(content: Any) -> str:

@@ -130,3 +130,6 @@ def test_a_run_reports_the_explanation(tmp_path: Path, monkeypatch: Any, capsys:
     assert "verified: the reference with" in (tmp_path / "out" / "report.md").read_text()
     [cause] = overview(report)["causes"]
     assert cause["facts"]["verified"] == explanation.how
+    assert explanation.responses
+    assert cause["responses"]["rows"] == explanation.responses.rows
+    assert any(block.startswith("bias_hh") for block in explanation.responses.rows)

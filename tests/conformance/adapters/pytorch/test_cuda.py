@@ -34,6 +34,12 @@ def test_the_code_of_the_adapter_equals_the_reference(deviation: Callable[..., f
     assert deviation(OnTheCpu(), options) < 1e-12
 
 
+def test_the_module_is_in_training_mode_because_cudnn_differentiates_in_no_other(case: Callable[..., Case]) -> None:
+    adapter = cuda.TorchLSTMCuda()
+    assert adapter._module(case(mode="eval")).training
+    assert "dropout" not in adapter.features
+
+
 def test_tf32_is_declared_for_float32_only(case: Callable[..., Case]) -> None:
     adapter = cuda.TorchLSTMCudaTf32()
     assert [adapter.profile(case(dtype=dtype)).name for dtype in ("float32", "float16")] == ["tf32", "float16"]
