@@ -193,7 +193,13 @@ def test_a_divergence_is_matched_by_the_version_in_the_worker() -> None:
         "versions": "==0.1",
         "what": "It is wrong.",
     }
-    rest = {"cases": {"dtype": "float64"}, "tensors": ["*"], "reason": "r", "upstream": "u", "reproduction": "p"}
+    rest = {
+        "cases": {"dtype": "float64"},
+        "tensors": ["*"],
+        "reason": "r",
+        "upstream": "none as of 2026-11",
+        "reproduction": "p",
+    }
     runner = Runner(Oracle(), [Divergence.model_validate(options | rest)], diagnoses=False)
     (worker,) = adapters("ReturnsProcessId")
     for packages, status in (({"numpy": "0.2"}, "fail"), ({"numpy": "0.1"}, "known")):
@@ -205,7 +211,13 @@ def test_a_divergence_is_matched_by_the_version_in_the_worker() -> None:
 @pytest.mark.parametrize(("error", "status"), [("died of SIGSEGV", "known"), ("died of SIGFPE", "crash")])
 def test_a_crash_can_be_a_known_divergence(error: str, status: str) -> None:
     options = {"id": "one", "implementation": "hostile", "package": "numpy", "versions": ">=1", "what": "It dies."}
-    rest = {"cases": {"dtype": "float64"}, "error": error, "reason": "r", "upstream": "u", "reproduction": "p"}
+    rest = {
+        "cases": {"dtype": "float64"},
+        "error": error,
+        "reason": "r",
+        "upstream": "none as of 2026-11",
+        "reproduction": "p",
+    }
     runner = Runner(Oracle(), [Divergence.model_validate(options | rest)], diagnoses=False)
     [row] = pool.run(runner, [(adapters("Hostile")[0], make_cases(0, ["segfault"]))])
     assert row.status == status
