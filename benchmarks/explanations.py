@@ -1,8 +1,9 @@
 """Compares explanations of broken implementations with the truth, on problems that no engine has seen.
 
 An explanation is ``correct`` if the reference with the described mistake has the true results in cases whose sizes no
-probe has, and all failing cases are explained. It is ``narrow`` if it has them only in the cases that it explains, and
-else ``false``. The verdict is ``none`` if nothing is explained, and ``unread`` if a finding cannot be read back.
+probe has, and all failing cases are explained. It is ``narrow`` if it has them, within the budget, only in the cases
+that it explains, and else ``false``. The verdict is ``none`` if nothing is explained, and ``unread`` if a finding
+cannot be read back.
 """
 
 import re
@@ -19,6 +20,7 @@ from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect, solve
 from conformance.defects.diagnosis.diagnose import diagnose, misfits
+from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import MAX_MISFIT
 from conformance.results.explanation import Explanation
 from conformance.verdict.judged import JudgedSolution
@@ -44,7 +46,7 @@ def judge_catalogue(drawn: Drawn, failing: Sequence[JudgedSolution]) -> str:
         for cause in found.causes if found else ():
             if not cause.like_best:
                 continue
-            if not _fits_another_draw(cause.defect, drawn, judged.problem.case):
+            if max(misfits(_judged(drawn, judged.problem.case), cause.defect).values()) > MAX_MISFIT:
                 verdicts.add("false")
             elif all(_behaves_like(cause.defect, drawn, case) for case in drawn.cases):
                 verdicts.add("correct")
@@ -53,12 +55,11 @@ def judge_catalogue(drawn: Drawn, failing: Sequence[JudgedSolution]) -> str:
     return next((each for each in ("false", "correct", "narrow") if each in verdicts), "none")
 
 
-def _fits_another_draw(defect: Defect, drawn: Drawn, case: Case) -> bool:
-    """Returns whether a defect predicts the results of the mistakes on another draw of a case, within its budget."""
+def _judged(drawn: Drawn, case: Case) -> JudgedSolution:
+    """Returns the results of the mistakes on a held-out problem, with their budget."""
     problem = make_problem(case, _HELD_OUT)
     expectation = Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
-    judged = JudgedSolution(problem, Broken(drawn.mistakes).solve(problem), expectation, Dialect())
-    return max(misfits(judged, defect).values()) <= MAX_MISFIT
+    return JudgedSolution(problem, Broken(drawn.mistakes).solve(problem), expectation, Dialect())
 
 
 def _behaves_like(defect: Defect, drawn: Drawn, case: Case) -> bool:
@@ -83,7 +84,7 @@ def judge_experiments(drawn: Drawn, explanations: Sequence[Explanation], failing
         if mistakes is None:
             return "unread"
         sample = keys[:: max(1, len(keys) // _SAMPLE)]
-        if not all(_reproduces(mistakes, drawn, failing[key]) for key in sample):
+        if not all(_is_within_budget(mistakes, drawn, failing[key]) for key in sample):
             return "false"
     if not verified:
         return _judge_observations(drawn, explanations)
@@ -125,6 +126,13 @@ def _judge_history(drawn: Drawn, text: str) -> str:
     changes = re.findall(r"does not repeat: (.*?) changes? when", text)
     found = {name.partition("_l")[0] for names in changes for name in names.split(", ")}
     return "correct" if not others and (text.startswith(true) or found == set(mistake.kinds)) else "narrow"
+
+
+def _is_within_budget(explanation: Sequence[Mistake], drawn: Drawn, case: Case) -> bool:
+    """Returns whether an explanation gives the results of the mistakes on a held-out problem, within their budget."""
+    judged = _judged(drawn, case)
+    found = Broken(explanation).solve(judged.problem)
+    return max(Observation(judged).misfits(found).values()) <= MAX_MISFIT
 
 
 def _reproduces(explanation: Sequence[Mistake], drawn: Drawn, case: Case) -> bool:
