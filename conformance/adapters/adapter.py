@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from conformance.adapters.layout import Layout
 from conformance.cases.case import Case
 from conformance.cases.features import features, lack
+from conformance.documentation import page
 from conformance.verdict.problem import Problem, Tensors
 from reference import PROFILES, Dialect, Profile
 
@@ -32,6 +33,10 @@ HALF = frozenset({"float16", "bfloat16"})
 """Dtypes that many frameworks support only on some processors. An adapter can test this by running a small layer."""
 
 
+ELSEWHERE = f"see {page('other-environments.md')}"
+"""What ``Adapter.install`` says about packages that need an environment of their own."""
+
+
 ONLY_IF_NAMED = "named"
 """Default tag that no case has: the implementation runs only if it is named with ``-i``."""
 
@@ -48,7 +53,7 @@ class Adapter(ABC):
     requires: tuple[str, ...] = ()
     """Top-level modules that must be installed."""
     install: str = ""
-    """Command that installs the required modules."""
+    """Command that installs the required modules, or ``ELSEWHERE``."""
     default_tag: str = ""
     """Tag of the cases that an expensive implementation runs, unless it is named with ``-i``; empty for all cases."""
     own_process: bool = False

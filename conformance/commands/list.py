@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from conformance.adapters import Adapter, installed, registry
-from conformance.adapters.adapter import ONLY_IF_NAMED
+from conformance.adapters.adapter import ELSEWHERE, ONLY_IF_NAMED
 from conformance.cases.casefile import load_selected
 from conformance.cases.features import DTYPES, FEATURES, USES, features
 from conformance.cases.select import Selection
@@ -95,7 +95,7 @@ def _options(adapter: Adapter) -> str:
     options = [feature for feature in FEATURES if feature not in (*DTYPES, *USES, "gradients")]
     supported = ", ".join(feature for feature in options if feature in adapter.features)
     missing = ", ".join(feature for feature in options if feature not in adapter.features)
-    elsewhere = adapter.install == "see docs/other-environments.md"
+    elsewhere = adapter.install == ELSEWHERE
     install = "[in another environment](other-environments.md)" if elsewhere else f"`{adapter.install}`"
     return f"| `{adapter.name}` | {supported} | {missing} | {install} |"
 

@@ -1,5 +1,7 @@
 """Help texts of the commands: purpose, options that need more than a line, and examples."""
 
+from conformance.documentation import page
+
 EXAMPLES = """\
 examples:
   conformance run                                   run every shipped case on every installed implementation
@@ -75,7 +77,7 @@ examples:
   conformance bisect cases/clip.yaml::clip-and-lengths -i onnxruntime --package onnxruntime
 """
 
-CAMPAIGN = """\
+CAMPAIGN = f"""\
 Run random cases on implementations, and shrink each deviation to a minimal case.
 
 The cases combine all options that an implementation supports; every pair of option values occurs. A deviation is run
@@ -91,7 +93,7 @@ examples:
   conformance campaign -i mylib.py:MyLSTM --cases 1000 --seed 7
   conformance campaign --minutes 480 --keep deviations --output nightly
   conformance campaign --minutes 480 --keep deviations --output nightly --resume
-  conformance campaign --minutes 480 --dask tcp://scheduler:8786     on a cluster, see docs/clusters.md
+  conformance campaign --minutes 480 --dask tcp://scheduler:8786     on a cluster, see {page("clusters.md")}
   conformance campaign -i torch.nn.LSTM --tag peepholes              only the options of these shipped cases vary
   conformance run nightly/cases/torch.nn.LSTM-1.yaml -i torch.nn.LSTM
 """
@@ -193,7 +195,7 @@ _SET_LINES = "\n".join(f"  {name:9}  {about}" for name, about in VECTOR_SETS.ite
 
 VECTORS = f"""\
 Write test vectors for a test suite in any language: cases with their numbers, expected results, the budget of each
-element, and the mistakes that each vector detects. docs/vectors.md describes the format.
+element, and the mistakes that each vector detects. {page("vectors.md")} describes the format.
 
 named sets (float32, except for the last one; the first four without gradients):
 {_SET_LINES}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
+from conformance.adapters.adapter import ELSEWHERE
 from conformance.adapters.jax.common import JaxAdapter, Options
 from conformance.adapters.layout import HAIKU, Layout
 
@@ -12,7 +13,7 @@ class BrainstateLSTMCell(JaxAdapter):
 
     name = "brainstate.nn.LSTMCell"
     requires = ("brainstate", "jax")
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "batch first", "state omitted", "gradients",

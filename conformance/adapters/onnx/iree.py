@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from conformance.adapters import uses
+from conformance.adapters.adapter import ELSEWHERE
 from conformance.adapters.onnx.common import Array, OnnxAdapter, Run
 from conformance.cases.case import Case
 
@@ -22,7 +23,7 @@ class Iree(OnnxAdapter):
 
     name = "iree"
     requires = ("iree", "onnx")
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
     default_tag = "core"
     own_process = True
 

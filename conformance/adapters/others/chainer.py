@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters import arrays
-from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
@@ -24,7 +24,7 @@ class ChainerNStepLSTM(Adapter):
 
     name = "chainer.functions.n_step_lstm"
     requires = ("chainer",)
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
     own_process = True
 
     features: ClassVar[Set[str]] = frozenset(

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
@@ -19,7 +19,7 @@ class MindsporeLSTM(Adapter):
 
     name = "mindspore.nn.LSTM"
     requires = ("mindspore",)
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
     own_process = True
 
     features: ClassVar[Set[str]] = frozenset(

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
 from conformance.adapters.pytorch.lstm import build_module
@@ -19,7 +19,7 @@ class TvmRelax(Adapter):
 
     name = "tvm.relax[torch.export]"
     requires = ("tvm", "torch")
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
     default_tag = "core"
     own_process = True
 

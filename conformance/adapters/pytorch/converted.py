@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters import uses
-from conformance.adapters.adapter import ONLY_IF_NAMED, Adapter, Solution
+from conformance.adapters.adapter import ELSEWHERE, ONLY_IF_NAMED, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx.common import Array
 from conformance.adapters.openvino import common as _openvino
@@ -27,7 +27,7 @@ Engine = Callable[[Sequence[Array]], Sequence[Any]]
 class TorchConverted(Adapter):
     """Base of the converters' adapters: builds a module with the problem's weights, converts it and runs it once."""
 
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
     default_tag = "core"
     own_process = True
     path: ClassVar[str]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from conformance.adapters.adapter import ELSEWHERE
 from conformance.adapters.layout import Layout
 from conformance.adapters.tensorflow.block_lstm import TFBlockLSTM, tensorflow
 from conformance.cases.case import Case
@@ -13,7 +14,7 @@ class SonnetLSTM(TFBlockLSTM):
 
     name = "sonnet.LSTM"
     requires = ("sonnet", "tensorflow")
-    install = "see docs/other-environments.md"
+    install = ELSEWHERE
 
     features = TFBlockLSTM.features - {"peepholes", "cell clip", "float16"} | {"float64", "state omitted"}
     lacks: ClassVar[Mapping[str, str]] = {
