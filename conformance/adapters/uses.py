@@ -123,6 +123,28 @@ def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
     return found
 
 
+def name_states(time: str, layers: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Names the states of each layer ``h_0_l0_0``, ``c_0_l0_0``, ``h_0_l0_1`` …: state, time, layer and direction.
+
+    Args:
+        time: ``0`` for initial states, ``n`` for final ones.
+        layers: h and c of each direction in turn, for each layer.
+    """
+    return {
+        f"{'hc'[number % 2]}_{time}_l{layer}_{number // 2}": state
+        for layer, states in enumerate(layers)
+        for number, state in enumerate(states)
+    }
+
+
+def states_by_layer(time: str, arrays: Named, num_layers: int) -> list[list[Any]]:
+    """Returns the states that ``name_states`` named, for each layer. A layer without states has an empty list."""
+    return [
+        [array for name, array in arrays.items() if name[1:].startswith(f"_{time}_l{layer}_")]
+        for layer in range(num_layers)
+    ]
+
+
 # --------------------------------------------------------------------------- earlier calls
 
 
@@ -143,13 +165,18 @@ def run_model(problem: Problem, call: Call) -> dict[str, Any]:
     Raises:
         RuntimeError: the model wrote into its arguments.
     """
-    for word, earlier in earlier_problems(problem):
-        with suppress(Exception) if word == "error" else nullcontext():
-            call(laid_out(earlier.case, arguments(earlier)))
+    make_earlier_calls(problem, lambda _, earlier: call(laid_out(earlier.case, arguments(earlier))))
     given = laid_out(problem.case, arguments(problem))
     results = run(problem.case, call, given, np.concatenate)
     check_unchanged(given, problem)
     return {name: results[name] for name in problem.expected_shapes()}
+
+
+def make_earlier_calls(problem: Problem, call: Callable[[EarlierCall, Problem], object]) -> None:
+    """Makes the earlier calls of a case. The exception of ``error`` is ignored."""
+    for word, earlier in earlier_problems(problem):
+        with suppress(Exception) if word == "error" else nullcontext():
+            call(word, earlier)
 
 
 def earlier_problems(problem: Problem) -> Iterator[tuple[EarlierCall, Problem]]:

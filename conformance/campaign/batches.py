@@ -27,9 +27,9 @@ FIRST_NUMBERS = 20
 MAX_NUMBERS = 1000
 """Size of the largest batch."""
 BATCH_SECONDS = 30.0
-"""Time that a batch shall take, as far as the earlier ones tell. A worker that dies loses as much."""
+"""Time that a batch should take, estimated from earlier ones. The death of a worker costs as much."""
 BATCHES_PER_THREAD = 2
-"""Number of batches in the cluster, so that no worker waits for the next one."""
+"""Number of batches in the cluster for each thread, so that no worker waits for the next one."""
 
 _HISTORIES: WeakKeyDictionary[Adapter, deque[Case]] = WeakKeyDictionary()
 """On a worker, the earlier cases of each implementation's process, which stays from batch to batch."""
@@ -106,6 +106,7 @@ class _Sequence:
         cases: number of cases that were delivered.
         size: size of the next batch.
         early: batches that have finished before an earlier one.
+        in_cluster: number of batches that were submitted and have not finished.
         ended: whether no further batch is needed.
     """
 
@@ -133,7 +134,7 @@ class _Sequence:
         return NumberedBatch(self.name, numbers, settings, drawer.features, drawer.options, signatures)
 
     def take(self, batch: NumberedBatch, done: Done) -> Iterator[Outcome]:
-        """Yields the outcomes that are next."""
+        """Adds a finished batch, and yields the outcomes that are next in order."""
         rate = len(batch.numbers) / max(done.seconds, 1e-3)
         self.size = max(1, min(MAX_NUMBERS, int(rate * BATCH_SECONDS)))
         self.early[batch.numbers.start] = batch.numbers, done

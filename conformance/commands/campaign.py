@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,22 +52,15 @@ def execute(args: argparse.Namespace) -> int:
     loaded = implementations.load_all(args.implementations, isolated=True, limits=limits)
     with find_place(args, loaded, limits, False, print) as place:
         adapters = [adapter for adapter in place.adapters if isinstance(adapter, WorkerAdapter)]
-        specs = {
-            adapter.name: name
-            for adapter, name in zip(adapters, args.implementations, strict=False)
-            if adapter.name != name
-        }
-        return _Command(args, place, adapters, specs).execute()
+        return _Command(args, place, adapters).execute()
 
 
 class _Command:
-    def __init__(
-        self, args: argparse.Namespace, place: Place, adapters: Sequence[WorkerAdapter], specs: Mapping[str, str]
-    ) -> None:
+    def __init__(self, args: argparse.Namespace, place: Place, adapters: Sequence[WorkerAdapter]) -> None:
         self._args = args
         self._place = place
         self._adapters = adapters
-        self._specs = specs
+        self._specs = implementations.specs(adapters, args.implementations)
         self._folder: Path = args.output
         self._results = self._folder / "results.jsonl"
         self._jobs = min(args.jobs or threads.default_jobs(), len(adapters))

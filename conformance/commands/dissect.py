@@ -11,6 +11,7 @@ from rich.text import Text
 
 from conformance.adapters import Adapter, installed
 from conformance.commands import explain_cases
+from conformance.commands.explain_cases import labelled
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.probes import PROBES
@@ -22,7 +23,6 @@ from conformance.worker.client import WorkerAdapter
 _MAX_LINES = 12
 _MAX_NAMES = 3
 """Number of probes that a finding lists by name."""
-_LABEL = 10
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -72,12 +72,12 @@ def _show(console: Console, result: Dissection) -> None:
     for count, group in enumerate(groups):
         more = count + 1 < len(groups)
         if len(lines) + len(group) + more > _MAX_LINES - 1 - len(last):
-            lines.append(_labelled("more", f"{len(groups) - count} further findings: --json"))
+            lines.append(labelled("more", f"{len(groups) - count} further findings: --json"))
             break
         lines += group
     if unexplained := result.responses.get(""):
         room = _MAX_LINES - 1 - len(last) - len(lines)
-        lines += [_labelled("response", line) for line in unexplained.as_lines(room)]
+        lines += [labelled("response", line) for line in unexplained.as_lines(room)]
     for line in [*lines, *last]:
         console.print(Text(line))
 
@@ -99,41 +99,37 @@ def _lines(finding: Finding, result: Dissection) -> Iterator[str]:
     """Yields three lines for a verified finding and one for an observation."""
     if not finding.verified:
         where = f" ({_names(finding.probes)})" if finding.probes else ""
-        yield _labelled("seen", f"{finding.what}{where}")
+        yield labelled("seen", f"{finding.what}{where}")
         return
-    yield _labelled("what", finding.what)
+    yield labelled("what", finding.what)
     conforming = f"; not in {finding.conforming} others to which it would apply" if finding.conforming else ""
-    yield _labelled("when", f"{_names(finding.probes)}{conforming}")
+    yield labelled("when", f"{_names(finding.probes)}{conforming}")
     changes = "these changes" if sum(each.verified for each in result.findings) > 1 else "this change"
     reproduced = f"the reference with {changes} reproduces every tensor of {finding.solutions} solutions"
     within = max(1, math.ceil(10 * finding.misfit)) / 10
     exactly = f" exactly (within {within:g} of budget)" if result.exact else " within budget"
-    yield _labelled("verified", reproduced + exactly)
+    yield labelled("verified", reproduced + exactly)
 
 
 def _limits(result: Dissection) -> Iterator[str]:
     """Yields lines about what was probed and what could not be."""
     if result.imprecise and not result.reads_and_returns_correctly:
         place = f": {result.imprecise_place}" if result.imprecise_place else ""
-        yield _labelled("seen", f"float64 is only as precise as float32 ({_names(result.imprecise)}){place}")
+        yield labelled("seen", f"float64 is only as precise as float32 ({_names(result.imprecise)}){place}")
     if result.reads_and_returns_correctly:
         dtypes = " and ".join(dict.fromkeys(result.probed.values()))
         forward = ", forward only" if len(result.forward_only) == len(result.probed) else ""
-        yield _labelled("probed", f"{len(result.probed)} of {len(PROBES)} probes in {dtypes}{forward}, each repeatedly")
-        yield _labelled("changed", f"{result.changed} blocks, one at a time; every result responds as it must")
+        yield labelled("probed", f"{len(result.probed)} of {len(PROBES)} probes in {dtypes}{forward}, each repeatedly")
+        yield labelled("changed", f"{result.changed} blocks, one at a time; every result responds as it must")
     if result.forward_only and not result.is_correct:
-        yield _labelled("not run", "gradients: the implementation computes none")
+        yield labelled("not run", "gradients: the implementation computes none")
     for experiment, reason in result.left_out.items():
-        yield _labelled("not run", f"{experiment}: {reason}")
+        yield labelled("not run", f"{experiment}: {reason}")
     if result.unsupported:
         reasons = "; ".join(dict.fromkeys(result.unsupported.values()))
-        yield _labelled("not run", f"{_names(list(result.unsupported))}: {reasons}")
+        yield labelled("not run", f"{_names(list(result.unsupported))}: {reasons}")
 
 
 def _names(probes: Sequence[str]) -> str:
     shown = "; ".join(probes[:_MAX_NAMES])
     return shown + (f"; {len(probes) - _MAX_NAMES} more" if len(probes) > _MAX_NAMES else "")
-
-
-def _labelled(label: str, text: str) -> str:
-    return f"  {label:{_LABEL}}{text}"

@@ -44,6 +44,11 @@ def execute(args: argparse.Namespace, adapters: Sequence[Adapter]) -> int:
     return 1 if any(result.deviates for results, _ in found for result in results) else 0
 
 
+def labelled(label: str, text: str) -> str:
+    """Returns a line with a label in front."""
+    return f"  {label:{_LABEL}}{text}"
+
+
 def _run(adapter: Adapter, cases: Sequence[Case]) -> tuple[list[Result], list[Explanation]]:
     """Runs cases, and experiments on the failures.
 
@@ -86,7 +91,7 @@ def _show(
 
     def show(label: str, text: str) -> None:
         if text:
-            console.print(Text(f"  {label:{_LABEL}}{text}"))
+            console.print(Text(labelled(label, text)))
 
     for explanation in explanations:
         own = [result for key in explanation.keys if (result := failing.pop(key, None))]

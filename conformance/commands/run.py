@@ -229,7 +229,6 @@ def _reject(request: Request, oracle: Oracle, limits: SizeLimits) -> dict[str, s
 
 def _header(request: Request, plan: Plan, statuses: Mapping[str, str]) -> Header:
     args = request.args
-    pairs = zip(request.place.adapters, args.implementations, strict=False)
     return Header(
         planned=planned(plan),
         packages={adapter.name: installed.versions(adapter) for adapter in request.place.adapters},
@@ -237,7 +236,7 @@ def _header(request: Request, plan: Plan, statuses: Mapping[str, str]) -> Header
         cases=digest(plan),
         defects=bitmasks.IDS,
         controls=statuses,
-        specs={adapter.name: name for adapter, name in pairs if adapter.name != name},
+        specs=implementations.specs(request.place.adapters, args.implementations),
         shard=_shard_info(args.shard, request.plan) if args.shard else None,
         absent=request.place.absent,
         lacking=request.place.lacking,

@@ -97,9 +97,10 @@ def _newest(entries: Sequence[Divergence], pages: str) -> Iterable[str]:
     yield "The newest:"
     yield ""
     for day, group in groupby(by_age, key=_day):
+        if shown >= _NEWEST:
+            break
         found = list(group)
-        if shown < _NEWEST:
-            yield f"- {day}: {', '.join(f'[{entry.id}]({_address(entry, pages)})' for entry in found)}"
+        yield f"- {day}: {', '.join(f'[{entry.id}]({_address(entry, pages)})' for entry in found)}"
         shown += len(found)
 
 

@@ -175,7 +175,7 @@ class Cluster:
         """Returns a batch that has finished, and its result.
 
         Raises:
-            UserError: the scheduler is gone, or a batch has lost too many workers.
+            UserError: the connection to the scheduler is lost, or several workers died while they ran a batch.
         """
         done = self._wait()
         batch = self._batches.pop(done)

@@ -14,7 +14,7 @@ from conformance.defects.experiment.dissection import investigate
 from conformance.defects.experiment.explain import Rules, applicable, describe
 from conformance.defects.experiment.findings import Dissection
 from conformance.defects.experiment.history import dependence, kept
-from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.predict import predict_trial
 from conformance.defects.experiment.probes import PROBES
 from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
 from conformance.results.explanation import Explanation
@@ -180,7 +180,7 @@ def _claims(failures: Sequence[Failure], explanations: Sequence[Rules]) -> Mappi
         trial = _trial(failure)
         for rules in explanations:
             own = applicable(rules, trial)
-            if own and trial.is_reproduced(predict(own, trial.problem, trial.judged.dialect)):
+            if own and trial.is_reproduced(predict_trial(own, trial)):
                 claimed.setdefault(own, []).append(failure)
                 break
     return claimed

@@ -39,6 +39,17 @@ def load(name: str) -> Adapter:
     return registry.load(name)
 
 
+def specs(adapters: Sequence[Adapter], names: Sequence[str]) -> dict[str, str]:
+    """Returns the names on the command line of implementations that have another name.
+
+    Args:
+        adapters: the implementations.
+        names: their names on the command line; empty if none was named.
+    """
+    pairs = zip(adapters, names, strict=False)
+    return {adapter.name: name for adapter, name in pairs if adapter.name != name}
+
+
 def load_all(
     names: Sequence[str] = (), isolated: bool = False, limits: Limits | None = None, cache: Path | None = None
 ) -> list[Adapter]:

@@ -3,7 +3,6 @@
 import os
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -87,9 +86,12 @@ class JaxAdapter(Adapter):
         differentiates = "gradients" in case.check
         # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
         with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
-            for word, earlier in uses.earlier_problems(problem):
-                with suppress(Exception) if word == "error" else nullcontext():
-                    self._call(uses.with_cotangents(earlier), differentiates and word not in ("no-grad", "error"))
+            uses.make_earlier_calls(
+                problem,
+                lambda word, earlier: self._call(
+                    uses.with_cotangents(earlier), differentiates and word not in ("no-grad", "error")
+                ),
+            )
             results = self._call(problem, differentiates)
         return {name: results[name] for name in problem.expected_shapes()}
 
@@ -185,36 +187,23 @@ def _run_pieces(
     """Runs the pieces of the sequence or of the batch, one call of the library's layers each."""
     import jax
 
-    def named(time: str, layers: Any) -> dict[str, Any]:
-        return {
-            f"{'hc'[k]}_{time}_l{layer}_{direction}": state
-            for layer, directions in enumerate(layers or ())
-            for direction, pair in enumerate(directions)
-            for k, state in enumerate(pair)
-        }
+    layers = options.model.num_layers
+
+    def named(time: str, states: Any) -> dict[str, Any]:
+        return uses.name_states(time, [[state for pair in layer for state in pair] for layer in states])
+
+    def pairs(time: str, arrays: uses.Named) -> list[list[tuple[Any, Any]]]:
+        of_layers = uses.states_by_layer(time, arrays, layers)
+        return [list(zip(states[0::2], states[1::2], strict=True)) for states in of_layers]
 
     def call(given: uses.Named) -> uses.Named:
-        model = options.model
-        state = None
-        if "h_0_l0_0" in given:
-            ends = [
-                f"0_l{layer}_{direction}" for layer, direction in np.ndindex(model.num_layers, model.num_directions)
-            ]
-            pairs = [(given[f"h_{end}"], given[f"c_{end}"]) for end in ends]
-            state = [pairs[k : k + model.num_directions] for k in range(0, len(pairs), model.num_directions)]
+        state = pairs("0", given) if "h_0_l0_0" in given else None
         output, finals = run(options, weights, given["input"], state, given.get("lengths"))
         return {"output": output, **named("n", finals)}
 
-    given = {"input": x, **named("0", initial)} | ({} if lengths is None else {"lengths": lengths})
+    given = {"input": x, **named("0", initial or ())} | ({} if lengths is None else {"lengths": lengths})
     results = uses.run(case, call, given, jax.numpy.concatenate, uses.rows_first)
-    finals = [
-        [
-            (results[f"h_n_l{layer}_{direction}"], results[f"c_n_l{layer}_{direction}"])
-            for direction in range(options.model.num_directions)
-        ]
-        for layer in range(options.model.num_layers)
-    ]
-    return results["output"], finals
+    return results["output"], pairs("n", results)
 
 
 def _to_array(tensor: Any) -> Array:

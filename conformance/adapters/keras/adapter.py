@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import nullcontext, suppress
 from functools import cache
 from itertools import product
 from typing import Any, ClassVar
@@ -101,11 +100,15 @@ class KerasAdapter(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Makes the earlier calls, then runs all layers and, if the case compares gradients, differentiates them."""
-        for word, earlier in uses.earlier_problems(problem):
-            differentiates = "gradients" in problem.case.check and word not in ("no-grad", "error")
-            with suppress(Exception) if word == "error" else nullcontext():
-                self.run_problem(uses.in_mode_of(word, uses.with_cotangents(earlier)), differentiates)
-        results = self.run_problem(problem, "gradients" in problem.case.check)
+        differentiates = "gradients" in problem.case.check
+        uses.make_earlier_calls(
+            problem,
+            lambda word, earlier: self.run_problem(
+                uses.in_mode_of(word, uses.with_cotangents(earlier)),
+                differentiates and word not in ("no-grad", "error"),
+            ),
+        )
+        results = self.run_problem(problem, differentiates)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def run_problem(self, problem: Problem, differentiates: bool) -> dict[str, Array]:
@@ -144,17 +147,14 @@ class KerasAdapter(Adapter):
         batch_first = case.model_copy(update={"batch_first": True})
 
         def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
-            given = {"input": x, **_name_states("0", states)} | ({"mask": masks[0]} if masks else {})
+            given = {"input": x, **uses.name_states("0", states)} | ({"mask": masks[0]} if masks else {})
 
             def call(given: uses.Named) -> uses.Named:
-                own = [
-                    [tensor for name, tensor in given.items() if name[1:].startswith(f"_0_l{layer}_")]
-                    for layer in range(case.num_layers)
-                ]
+                own = uses.states_by_layer("0", given, case.num_layers)
                 y, *finals = stack(given["input"], own, weights, [given["mask"]] if masks else [])
                 width = len(finals) // case.num_layers
                 layers = [finals[width * layer :][:width] for layer in range(case.num_layers)]
-                return {"output": y, **_name_states("n", layers)}
+                return {"output": y, **uses.name_states("n", layers)}
 
             return list(uses.run(batch_first, call, given, self.concatenate, uses.rows_first).values())
 
@@ -334,15 +334,6 @@ def flatten_sources(inputs: Sequence[Any]) -> Tensors:
     """Returns the tensors to differentiate with respect to, in one order: sequence, states and weights."""
     x, states, weights = inputs[:3]
     return [x, *(state for layer in states for state in layer), *(weight for layer in weights for weight in layer)]
-
-
-def _name_states(time: str, layers: PerLayer) -> dict[str, Any]:
-    """Names the states of each layer ``h_0_l0_0``, ``c_0_l0_0``, ``h_0_l0_1`` …: state, time, layer and direction."""
-    return {
-        f"{'hc'[number % 2]}_{time}_l{layer}_{number // 2}": state
-        for layer, states in enumerate(layers)
-        for number, state in enumerate(states)
-    }
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.cases.size import operations
 from conformance.defects.experiment.explain import Rules, applicable
-from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.predict import predict_trial
 from conformance.defects.experiment.trial import ImplementationError, Subject
 from conformance.defects.experiment.variants import SIZES, VALUES, alternatives, changeable, vary
 from conformance.results import when
@@ -70,7 +70,7 @@ def outcome_of(subject: Subject, rules: Rules = ()) -> Fails:
         if trial.verdict.conforms or not rules:
             return not trial.verdict.conforms
         own = applicable(rules, trial)
-        return True if own and trial.is_reproduced(predict(own, trial.problem, trial.judged.dialect)) else None
+        return True if own and trial.is_reproduced(predict_trial(own, trial)) else None
 
     return fails
 

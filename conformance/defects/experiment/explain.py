@@ -16,7 +16,7 @@ from conformance.defects.experiment.inputs import (
     suggested_rules,
 )
 from conformance.defects.experiment.outputs import find_returned
-from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.predict import predict, predict_trial
 from conformance.defects.experiment.rounding import rounding_rules
 from conformance.defects.experiment.rule import Rule, length_rules
 from conformance.defects.experiment.trial import Trial
@@ -63,7 +63,7 @@ def explain(
         return None
     for suspect in suspects:
         rules = applicable(suspect, trial)
-        if rules and trial.is_reproduced(_predict(rules, trial)):
+        if rules and trial.is_reproduced(predict_trial(rules, trial)):
             return _necessary(rules, trial)
     if found := computed(trial):
         return found
@@ -72,7 +72,7 @@ def explain(
     search = _Search(trial, responses, computations, time.thread_time() + seconds)
     for count, rules in enumerate(search.of_results([applicable(suspect, trial) for suspect in suspects])):
         complete = search.with_gradients(rules)
-        if complete and trial.is_reproduced(_predict(complete, trial)):
+        if complete and trial.is_reproduced(predict_trial(complete, trial)):
             return _necessary(complete, trial)
         if count + 1 == _MAX_EXPLANATIONS:
             break
@@ -88,7 +88,7 @@ def computed(trial: Trial) -> Rules | None:
     for rules in _by_results((*(activation_rules(trial) if trial.is_driven else ()), *rounding_rules(trial))).values():
         if not trial.mismatches(predict(rules[:1], forward, trial.judged.dialect)):
             for rule in rules:
-                if trial.is_reproduced(_predict((rule,), trial)):
+                if trial.is_reproduced(predict_trial((rule,), trial)):
                     return (rule,)
     return None
 
@@ -172,7 +172,7 @@ class _Search:
         """Adds rules until the gradients are reproduced too; None if they are not."""
         if "gradients" not in self._trial.case.check:
             return rules
-        predictions = {each: _predict(each, self._trial) for each in self._variants(rules)}
+        predictions = {each: predict_trial(each, self._trial) for each in self._variants(rules)}
         best = min(predictions, key=lambda each: len(self._trial.mismatches(predictions[each])))
         wrong = self._trial.mismatches(predictions[best])
         returned = self._returned(wrong, predictions[best])
@@ -181,7 +181,7 @@ class _Search:
         for rule in cotangent_rules(self._trial.case, self._responses()):
             if time.thread_time() > self._deadline:
                 return None
-            prediction = _predict((*best, rule), self._trial)
+            prediction = predict_trial((*best, rule), self._trial)
             left = self._trial.mismatches(prediction)
             if len(left) < len(wrong) and (returned := self._returned(left, prediction)) is not None:
                 return (*best, rule, *returned)
@@ -232,10 +232,6 @@ def _necessary(rules: Rules, trial: Trial) -> Rules:
     """Leaves out rules without which the others reproduce the trial too."""
     for rule in rules:
         others = tuple(other for other in rules if other != rule)
-        if others and trial.is_reproduced(_predict(others, trial)):
+        if others and trial.is_reproduced(predict_trial(others, trial)):
             return _necessary(others, trial)
     return rules
-
-
-def _predict(rules: Rules, trial: Trial) -> dict[str, Any]:
-    return predict(rules, trial.problem, trial.judged.dialect)

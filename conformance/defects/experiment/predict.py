@@ -11,6 +11,7 @@ from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import RESULTS, BlockMap, apply, apply_adjoint, compose
 from conformance.defects.experiment.compute import Compute
 from conformance.defects.experiment.rule import Role, Rule
+from conformance.defects.experiment.trial import Trial
 from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
 from reference import Dialect
@@ -41,6 +42,11 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
         moved = {target: terms for target, terms in returns.all.items() if target.kind.startswith("grad.")}
         found |= apply(moved, {f"grad.{name}": array for name, array in gradients.items()}, case)
     return {name: found[name] for name in problem.expected_shapes()}
+
+
+def predict_trial(rules: Sequence[Rule], trial: Trial) -> dict[str, Any]:
+    """Predicts the results of a trial, see ``predict``."""
+    return predict(rules, trial.problem, trial.judged.dialect)
 
 
 def _compute(rules: Sequence[Rule]) -> Compute:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import blocks, values
 from conformance.defects.experiment.explain import Rules
 from conformance.defects.experiment.places import UNIT, Place, places_of_values
-from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.predict import predict_trial
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import ImplementationError, Subject, Trial
 from conformance.verdict.oracle import RejectedCaseError
@@ -44,7 +45,7 @@ def generalize(subject: Subject, trial: Trial, rules: Rules) -> Rules:
                 other = subject.try_problem(subject.problem(supported))
             except (RejectedCaseError, ImplementationError):
                 break
-            fitting = [each for each in candidates if other.is_reproduced(_predict(each, other))]
+            fitting = [each for each in candidates if other.is_reproduced(predict_trial(each, other))]
             if not fitting:
                 candidates = [rules]
                 break
@@ -56,10 +57,7 @@ def generalize(subject: Subject, trial: Trial, rules: Rules) -> Rules:
 def _candidates(rules: Rules, axis: str, case: Case) -> Iterator[Rules]:
     """Yields rules that are the same at the sizes of a case, the simplest ones first."""
     choices = [_with_other_places(rule, axis, case) for rule in rules]
-    count = 1
-    for own in choices:
-        count *= len(own)
-    yield from product(*choices) if count <= _MAX_CANDIDATES else [rules]
+    yield from product(*choices) if prod(map(len, choices)) <= _MAX_CANDIDATES else [rules]
 
 
 def _with_other_places(rule: Rule, axis: str, case: Case) -> list[Rule]:
@@ -123,7 +121,3 @@ def _grown(case: Case, axis: str, growth: int) -> Case:
         lengths = (case.lengths * rows)[:rows]
         changed["lengths"] = tuple(steps if length == case.seq_len else length for length in lengths)
     return case.model_copy(update=changed)
-
-
-def _predict(rules: Rules, trial: Trial) -> dict[str, Any]:
-    return predict(rules, trial.problem, trial.judged.dialect)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from conformance.defects.experiment.explain import Rules, applicable
-from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.predict import predict_trial
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Subject, Trial
 from conformance.verdict.oracle import RejectedCaseError
@@ -33,7 +33,7 @@ def choose(trials: Mapping[str, Trial], explanations: Mapping[str, Rules]) -> di
         rules: {
             name
             for name, trial in trials.items()
-            if (own := applicable(rules, trial)) and trial.is_reproduced(_predict(own, trial))
+            if (own := applicable(rules, trial)) and trial.is_reproduced(predict_trial(own, trial))
         }
         for rules in candidates
     }
@@ -52,7 +52,7 @@ def verify(subject: Subject, trial: Trial, rules: Rules) -> Verified | None:
         draws = [trial, *(subject.try_draw(trial, draw) for draw in DRAWS)]
     except RejectedCaseError:
         return None
-    predictions = [_predict(rules, draw) for draw in draws]
+    predictions = [predict_trial(rules, draw) for draw in draws]
     if not all(draw.is_reproduced(prediction) for draw, prediction in zip(draws, predictions, strict=True)):
         return None
     return Verified(rules, max(draw.misfit(found) for draw, found in zip(draws, predictions, strict=True)))
@@ -68,7 +68,3 @@ def is_verified(rule: Rule, trials: Mapping[str, Trial], verified: Mapping[str, 
     """
     affected = [name for name, trial in trials.items() if rule.applies_to(trial.case)]
     return any(rule in found.rules for found in verified.values()) and all(name in verified for name in affected)
-
-
-def _predict(rules: Rules, trial: Trial) -> dict[str, object]:
-    return predict(rules, trial.problem, trial.judged.dialect)

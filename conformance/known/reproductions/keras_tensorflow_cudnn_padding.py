@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def cudnn(**given):
-    """Stands in for the kernel, with ones as its result and zeros in the padding, as Keras' code says of cuDNN."""
+    """Replaces the kernel. Returns ones, and zeros in the padding: according to Keras' code, cuDNN does so."""
     valid = tf.sequence_mask(given["sequence_lengths"], 3)[..., None]
     return tf.where(valid, tf.ones((1, 3, 4)), 0.0), tf.ones_like(given["input_h"]), given["input_c"], None, None
 
