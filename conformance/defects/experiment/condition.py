@@ -1,8 +1,8 @@
 """When an implementation fails: the condition on a case, found by experiment.
 
-One failing case is made as plain as possible. Then each option takes each other value, and each size is bisected. What
+One failing case is made as plain as possible. Then each option takes every other value, and each size is bisected. What
 makes the case pass is a term of the condition. Known cases that contradict the condition refine it: options change one
-after the other from a failing case to a passing one until the outcome changes. At last, new cases on both sides of the
+after the other from a failing case to a passing one until the outcome changes. Finally, new cases on both sides of the
 boundary confirm the condition or refine it further.
 """
 
