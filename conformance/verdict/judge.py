@@ -129,7 +129,7 @@ def _report_deviation(case: Case, name: str, compared: Comparison, error_ratio: 
     """Returns the verdict on a finite tensor whose error ratio exceeds 1."""
     got, expected, deviation, ratios = compared.got, compared.expected, compared.deviation, compared.error_ratios
     # Several elements can have a budget of 0 and thus an infinite error ratio. The largest deviation is the worst then.
-    ranking = np.where(np.isinf(ratios), deviation, -1.0) if math.isinf(error_ratio) else ratios
+    ranking = np.where(np.isinf(ratios), deviation, 0.0) if math.isinf(error_ratio) else ratios
     index = tuple(int(i) for i in np.unravel_index(np.argmax(ranking), got.shape))
     where = describe_element(case, name, index)
     wrong = int((ratios > 1).sum())
@@ -234,6 +234,6 @@ def _explain_shape(case: Case, name: str, got: Shape, expected: Shape) -> str:
     for axis in range(len(expected)):
         if got == expected[:axis] + expected[axis + 1 :]:
             return f"{description}: the axis {axes[axis]} is missing"
-    if np.prod(got, dtype=int) == np.prod(expected, dtype=int):
+    if math.prod(got) == math.prod(expected):
         return f"{description}: axes were merged or split"
     return description

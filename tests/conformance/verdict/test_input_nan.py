@@ -64,8 +64,10 @@ def test_a_missing_nan_is_reported() -> None:
         solution["h_n"] = np.nan_to_num(solution["h_n"])
 
     [_, hidden, _] = verdict(hide).tensors
-    assert hidden.reason == "h_n must be NaN but is not in 5 of 15 elements: got 0 at layer 0, forward, row 0, unit 0"
-    assert hidden.proven
+    position = "layer 0, forward, row 0, unit 0"
+    assert hidden.reason == f"h_n must be NaN but is not in 5 of 15 elements: got 0 at {position}"
+    assert (hidden.name, hidden.proven) == ("h_n", True)
+    assert hidden.detail == {"where": position, "index": [0, 0, 0], "wrong": 5, "of": 15}
 
 
 def test_a_nan_in_an_independent_element_is_reported() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases.case import Case
-from conformance.verdict.judge import Verdict, judge
+from conformance.verdict.judge import TensorVerdict, Verdict, judge
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
@@ -38,9 +38,9 @@ def attempt(change: dict[str, Any] | None = None, **options: Any) -> tuple[Probl
     return problem, dict(expectation.budget), judge(problem, solution, expectation)
 
 
-def only_failure(verdict: Verdict) -> str:
+def only_failure(verdict: Verdict) -> TensorVerdict:
     (wrong,) = (tensor for tensor in verdict.tensors if not tensor.conforms)
-    return wrong.reason
+    return wrong
 
 
 def test_the_reference_conforms_in_every_tensor() -> None:
@@ -89,6 +89,12 @@ def test_a_failure_beyond_the_bound_is_proven() -> None:
             "c_n has shape (4, 1, 5, 4), expected (4, 5, 4): axes of size 1 were added or dropped",
         ),
         (
+            "h_n",
+            lambda a: a[:, 0],
+            {"batch": 1},
+            "h_n has shape (4, 4), expected (4, 1, 4): axes of size 1 were added or dropped",
+        ),
+        (
             "output",
             lambda a: a.reshape(30, 8),
             {},
@@ -114,9 +120,15 @@ def test_a_failure_beyond_the_bound_is_proven() -> None:
 )
 def test_wrong_names_shapes_and_dtypes_are_explained(tensor: str, change: Any, options: Any, reason: str) -> None:
     verdict = attempt({tensor: change}, **options)[2]
-    assert only_failure(verdict) == reason
+    wrong = only_failure(verdict)
+    assert (wrong.name, wrong.reason) == (tensor, reason)
     assert verdict.proven
     assert math.isinf(verdict.error_ratio)
+
+
+def test_a_missing_tensor_does_not_hide_other_failures() -> None:
+    verdict = attempt({"output": None, "c_n": lambda array: array + 1.0})[2]
+    assert [tensor.name for tensor in verdict.tensors if not tensor.conforms] == ["output", "c_n"]
 
 
 def shift(index: tuple[int, ...], by: float = 1.0) -> Any:
@@ -133,6 +145,7 @@ def shift(index: tuple[int, ...], by: float = 1.0) -> Any:
         ("output", (2, 1, 6), {}, "step 2, row 1, reverse, unit 2"),
         ("output", (1, 2, 1), {"batch_first": True}, "row 1, step 2, forward, unit 1"),
         ("output", (2, 1), {"batch": "unbatched"}, "step 2, forward, unit 1"),
+        ("output", (2, 1, 8), {"hidden_size": [4, 6]}, "step 2, row 1, reverse, unit 2"),
         ("h_n", (3, 4, 0), {}, "layer 1, reverse, row 4, unit 0"),
         ("c_n_l1", (1, 4, 5), {"hidden_size": [4, 6]}, "layer 1, reverse, row 4, unit 5"),
         ("grad.c_0", (2, 0, 3), {}, "layer 1, forward, row 0, unit 3"),
@@ -141,6 +154,8 @@ def shift(index: tuple[int, ...], by: float = 1.0) -> Any:
         ("grad.weight_ih_l1_reverse", (8, 7), {}, "layer 1, reverse, candidate gate, unit 0, input unit 7"),
         ("grad.weight_hh_l1", (15, 0), {}, "layer 1, forward, output gate, unit 3, previous unit 0"),
         ("grad.bias_hh_l0_reverse", (0,), {}, "layer 0, reverse, input gate, unit 0"),
+        ("grad.peephole_l0", (5,), {"peepholes": True}, "layer 0, forward, forget gate, unit 1"),
+        ("grad.peephole_l0_reverse", (9,), {"peepholes": True}, "layer 0, reverse, output gate, unit 1"),
         (
             "grad.weight_hr_l0",
             (1, 3),
@@ -150,18 +165,22 @@ def shift(index: tuple[int, ...], by: float = 1.0) -> Any:
     ],
 )
 def test_the_worst_element_is_described(tensor: str, index: tuple[int, ...], options: Any, position: str) -> None:
-    verdict = attempt({tensor: shift(index)}, **options)[2]
-    assert f" at {position}: " in only_failure(verdict)
-    (wrong,) = (each for each in verdict.tensors if not each.conforms)
+    _, budget, verdict = attempt({tensor: shift(index)}, **options)
+    wrong = only_failure(verdict)
+    assert wrong.name == tensor
+    assert f" at {position}: " in wrong.reason
+    assert wrong.detail["where"] == position
     assert wrong.detail["index"] == list(index)
-    assert wrong.detail["wrong"] == 1
+    assert (wrong.detail["wrong"], wrong.detail["of"]) == (1, budget[tensor].size)
+    assert wrong.detail["budget"] == budget[tensor][index]
     assert float.fromhex(wrong.detail["got_hex"]) == wrong.detail["got"]
     assert float.fromhex(wrong.detail["expected_hex"]) == wrong.detail["expected"]
+    assert wrong.detail["evidence"]["worst"][0][:2] == [list(index), position]
 
 
 def test_the_reported_tolerances_are_the_smallest_that_pass() -> None:
     problem, _, verdict = attempt({"h_n": shift((0, 0, 0), 0.25)})
-    (wrong,) = (each for each in verdict.tensors if not each.conforms)
+    wrong = only_failure(verdict)
     expected = Oracle(None).expect(problem, PROFILES["float32"], Dialect()).values["h_n"]
     got = expected.copy()
     got[0, 0, 0] += 0.25
@@ -174,15 +193,28 @@ def test_the_reported_tolerances_are_the_smallest_that_pass() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_and_infinity_never_conform(value: float) -> None:
-    verdict = attempt({"grad.h_0": shift((1, 2, 3), value)})[2]
-    assert only_failure(verdict) == (
-        f"grad.h_0 is not finite in 1 of 80 elements, first {value} at layer 0, reverse, row 2, unit 3"
-    )
+    wrong = only_failure(attempt({"grad.h_0": shift((1, 2, 3), value)})[2])
+    position = "layer 0, reverse, row 2, unit 3"
+    assert wrong.reason == f"grad.h_0 is not finite in 1 of 80 elements, first {value} at {position}"
+    found = wrong.detail
+    assert (found["where"], found["index"], found["wrong"], found["of"]) == (position, [1, 2, 3], 1, 80)
+    assert found["evidence"]["not_finite"] == 1
 
 
 def test_zeroed_padding_must_be_exactly_zero() -> None:
     verdict = attempt({"output": shift((5, 2, 0), 1e-30)}, lengths=[6, 3, 1, 2, 4])[2]
-    assert "error ratio inf (1 of 240 elements)" in only_failure(verdict)
+    assert "error ratio inf (1 of 240 elements)" in only_failure(verdict).reason
+
+
+def test_of_several_elements_that_must_be_exact_the_one_with_the_largest_deviation_is_the_worst() -> None:
+    def change(array: Any) -> Any:
+        array[0, 0, 0] += 5.0
+        array[5, 2, 0] += 1e-30
+        array[5, 2, 1] += 1e-3
+        return array
+
+    wrong = only_failure(attempt({"output": change}, lengths=[6, 3, 1, 2, 4])[2])
+    assert (wrong.detail["index"], wrong.detail["wrong"]) == ([5, 2, 1], 3)
 
 
 ANY = st.floats() | st.sampled_from([0.0, math.inf, -math.inf, math.nan, 1.0, 5e-324, 1.7e308])
@@ -190,12 +222,36 @@ NOT_NEGATIVE = ANY.map(abs)
 TINY = make_problem(Case(input_size=1, hidden_size=2, seq_len=1, batch=1, check=("h_n",)))
 
 
+def judge_tiny(got: Any, values: Any, budget: Any, bound: Any) -> Verdict:
+    """Judges the two elements of h_n."""
+    given_ = {"values": values, "budget": budget, "bound": bound}
+    shaped = {name: {"h_n": np.array([[array]])} for name, array in given_.items()}
+    return judge(TINY, {"h_n": np.array([[got]])}, Expectation(**shaped, condition=1.0, largest=1.0))
+
+
+def test_elements_at_their_budget_and_at_their_bound_are_neither_wrong_nor_proven_wrong() -> None:
+    verdict = judge_tiny(got=(1.0, 1.5), values=(0.0, 0.0), budget=(1.0, 1.0), bound=(1.5, 1.5))
+    assert only_failure(verdict).detail["wrong"] == 1
+    assert not verdict.proven
+
+
+@pytest.mark.parametrize(
+    ("got", "values", "budget", "tolerances"),
+    [
+        pytest.param((0.0, 3.0), (0.0, 2.0), (0.5, 0.5), (0.5, 1.0), id="equal to an expected 0"),
+        pytest.param((9.0, 1.5), (1.0, 1.0), (np.inf, 0.1), (0.5, 0.5), id="unspecified"),
+        pytest.param((1.0, 1.0), (0.0, 1.0), (0.1, 0.1), (np.inf, 1.0), id="not 0 as expected"),
+    ],
+)
+def test_tolerances_ignore_elements_that_need_none(got: Any, values: Any, budget: Any, tolerances: Any) -> None:
+    detail = only_failure(judge_tiny(got, values, budget, bound=(1.0, 1.0))).detail
+    assert (detail["rtol_to_pass"], detail["atol_to_pass"]) == tolerances
+
+
 @given(got=st.tuples(ANY, ANY), values=st.tuples(ANY, ANY), budget=st.tuples(NOT_NEGATIVE, NOT_NEGATIVE), bound=ANY)
 def test_an_error_ratio_is_never_nan(got: Any, values: Any, budget: Any, bound: float) -> None:
     """Holds even if the reference or the budget is not finite, although such cases are rejected."""
-    shaped = {name: {"h_n": np.array([[array]])} for name, array in (("values", values), ("budget", budget))}
-    expectation = Expectation(**shaped, bound={"h_n": np.full((1, 1, 2), bound)}, condition=1.0, largest=1.0)
-    verdict = judge(TINY, {"h_n": np.array([[got]])}, expectation)
+    verdict = judge_tiny(got, values, budget, bound=(bound, bound))
     assert verdict.error_ratio >= 0
     assert verdict.conforms == (verdict.error_ratio <= 1)
     for tensor in verdict.tensors:
