@@ -19,15 +19,23 @@ def row(case: str, status: Any = "pass", implementation: str = "mine", **more: A
     return Result(f"a.yaml::{case}", key, implementation, status, reason, error_ratio, tensors, **more)
 
 
-def report(path: Path, *results: Result, complete: bool = True, **header: Any) -> Report:
-    """Writes a results file and reads it. ``header`` holds fields of the header to set."""
+def report(path: Path, *results: Result, complete: bool = True, device: str = "cpu", **header: Any) -> Report:
+    """Writes a results file and reads it.
+
+    Args:
+        path: path of the file.
+        results: rows.
+        complete: whether the file has a footer.
+        device: device that the implementations' descriptions name.
+        header: fields of the header to set.
+    """
     names = list(dict.fromkeys(result.implementation for result in results))
     planned: Mapping[str, int] = {name: sum(result.implementation == name for result in results) for name in names}
     packages: Mapping[str, Mapping[str, str]] = {name: {"framework": "1"} for name in names}
     default = Header(planned=planned, packages=packages, defects=("a", "b", "c")).stamped()
     with ResultsFile(path, Header.model_validate(default.as_json() | header)) as file:
         for name in names:
-            file.describe(name, {"device": "cpu"})
+            file.describe(name, {"device": device})
         for result in results:
             file.add(result)
         if complete:

@@ -40,6 +40,7 @@ def kinds(comparison: Comparison) -> list[tuple[str, str]]:
         ("pass", "unsupported", "new-unsupported"),
         ("fail", "unsupported", "new-unsupported"),
         ("pass", "not-run", "not-run"),
+        ("known", "not-run", "not-run"),
         ("unsupported", "not-run", "other"),
         ("unsupported", "pass", "new-supported"),
         ("not-run", "pass", "other"),
@@ -113,9 +114,11 @@ def test_drifts_compare_the_error_ratios_of_cases_that_pass_in_both_runs(tmp_pat
     names = [f"case-{number}" for number in range(100)]
     old = [row(name, tensors={"h_n": 0.01, "c_n": 0.5}) for name in names]
     new = [row(name, tensors={"h_n": 0.02, "c_n": 0.25}) for name in names]
+    old[42] = row("case-42", tensors={"h_n": 0.001, "c_n": 0.5})
     old.append(row("failed", "fail", tensors={"h_n": 9.0}))
     new.append(row("failed", tensors={"h_n": 0.1}))
     drifts = compared(tmp_path, old, new).drifts
+    assert drifts[0].widest == "a.yaml::case-42"
     assert [(drift.tensor, drift.cases, drift.old, drift.new, drift.ratio) for drift in drifts] == [
         ("h_n", 100, (0.01, 0.01), (0.02, 0.02), 2.0),
         ("c_n", 100, (0.5, 0.5), (0.25, 0.25), 0.5),
@@ -125,7 +128,8 @@ def test_drifts_compare_the_error_ratios_of_cases_that_pass_in_both_runs(tmp_pat
 def test_growth_from_zero_exceeds_any_factor(tmp_path: Path) -> None:
     drifts = compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.1)]).drifts
     assert drifts[0].ratio == math.inf
-    assert not compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.0)]).drifts[0].changed
+    [same] = compared(tmp_path, [row("one", error_ratio=0.0)], [row("one", error_ratio=0.0)]).drifts
+    assert (same.changed, same.ratio) == (False, 1.0)
 
 
 @pytest.mark.parametrize(("count", "value"), [(1, 0), (50, 49), (100, 98), (200, 197)])
@@ -147,16 +151,32 @@ def test_a_case_that_passes_but_is_not_measured_alike_loses_no_power(tmp_path: P
 
 
 def test_changed_provenance_is_listed(tmp_path: Path) -> None:
-    found = compared(
-        tmp_path,
-        [row("one", implementation="mine@1")],
-        [row("one", implementation="mine@2")],
-        packages={"mine@2": {"framework": "2"}},
-        threads={},
-    )
-    facts = {fact.what: (fact.old, fact.new) for fact in found.provenance}
-    assert facts.pop("mine@2: framework") == ("1", "2")
-    assert {what.split(":")[0] for what in facts} == {"threads"}
+    same = {"planned": {"mine": 1, "never-ran": 1}, "threads": {"OMP_NUM_THREADS": "1"}}
+    old = {"suite": None, "machine": {"cpus": 4, "python": "3.11"}, "packages": {}}
+    new = {"suite": "2", "machine": {"cpus": 8, "python": "3.11"}, "packages": {"mine": {"framework": "2"}}}
+    new |= {"selection": "-k lengths", "controls": {"wrong-gates": "fail"}}
+    before = report(tmp_path / "old.jsonl", row("one"), **same, **old)
+    after = report(tmp_path / "new.jsonl", row("one"), device="gpu", **same, **new)
+    assert {fact.what: (fact.old, fact.new) for fact in compare(before, after).provenance} == {
+        "suite": ("", "2"),
+        "selection": ("", "-k lengths"),
+        "machine: cpus": ("4", "8"),
+        "control: wrong-gates": ("absent", "fail"),
+        "mine: framework": ("absent", "2"),
+        "mine: device": ("cpu", "gpu"),
+    }
+
+
+def test_provenance_follows_an_implementation_to_its_new_version(tmp_path: Path) -> None:
+    old, new = row("one", implementation="mine@1"), row("one", implementation="mine@2")
+    found = compared(tmp_path, [old], [new], packages={"mine@2": {"framework": "2"}})
+    assert [(fact.what, fact.old, fact.new) for fact in found.provenance] == [("mine@2: framework", "1", "2")]
+
+
+def test_an_implementation_without_rows_is_in_both_runs_if_both_planned_it(tmp_path: Path) -> None:
+    planned = {"mine": 1, "never-ran": 1}
+    old, new = (report(tmp_path / name, row("one"), complete=False, planned=planned) for name in ("old", "new"))
+    assert compare(old, new).matched == {"mine": "mine", "never-ran": "never-ran"}
 
 
 # --------------------------------------------------------------------------- the command
