@@ -217,7 +217,7 @@ def _header(reports: Sequence[Report], planned: Mapping[str, int], defects: tupl
     return Header(
         planned=planned,
         **_fields(headers[0], "format", "suite", "machine", "threads"),
-        began=min((report.header.began or "" for report in reports if report.began), default=headers[0].began),
+        began=min(filter(None, (header.began for header in headers)), default=None),
         packages={name: versions for header in headers for name, versions in header.packages.items()},
         specs={name: spec for header in headers for name, spec in header.specs.items()},
         defects=defects,

@@ -1,9 +1,10 @@
 """Builds results files for the tests of commands that read several of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from conformance.results.explanation import Explanation
 from conformance.results.header import Header
 from conformance.results.reader import Report, read
 from conformance.results.record import Result
@@ -19,7 +20,14 @@ def row(case: str, status: Any = "pass", implementation: str = "mine", **more: A
     return Result(f"a.yaml::{case}", key, implementation, status, reason, error_ratio, tensors, **more)
 
 
-def report(path: Path, *results: Result, complete: bool = True, device: str = "cpu", **header: Any) -> Report:
+def report(
+    path: Path,
+    *results: Result,
+    complete: bool = True,
+    device: str = "cpu",
+    explains: Sequence[Explanation] = (),
+    **header: Any,
+) -> Report:
     """Writes a results file and reads it.
 
     Args:
@@ -27,6 +35,7 @@ def report(path: Path, *results: Result, complete: bool = True, device: str = "c
         results: rows.
         complete: whether the file has a footer.
         device: device that the implementations' descriptions name.
+        explains: explanations of failures.
         header: fields of the header to set.
     """
     names = list(dict.fromkeys(result.implementation for result in results))
@@ -38,6 +47,8 @@ def report(path: Path, *results: Result, complete: bool = True, device: str = "c
             file.describe(name, {"device": device})
         for result in results:
             file.add(result)
+        for explanation in explains:
+            file.explain(explanation)
         if complete:
             file.finish(results)
     return read(path)

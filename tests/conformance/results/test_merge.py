@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from conformance.commands.cli import main
 from conformance.errors import UserError
+from conformance.results.explanation import Explanation
+from conformance.results.header import MergedFile
 from conformance.results.merge import CONFLICTS, merge
 from conformance.results.reader import Report, read
 from conformance.results.record import Result
@@ -51,6 +54,45 @@ def test_runs_of_different_implementations_are_merged(tmp_path: Path) -> None:
     assert merged.header.packages == {"mine": {"framework": "1"}, "other": {"framework": "1"}}
 
 
+def test_the_lines_of_a_merged_file_equal_those_of_its_parts(tmp_path: Path) -> None:
+    explanation = Explanation("mine", "reads c_0 of every layer from layer 0", ("key of a",))
+    one = report(tmp_path / "one.jsonl", row("a", notes=("é",)), explains=[explanation])
+    two = report(tmp_path / "two.jsonl", row("b", "fail", error_ratio=math.inf))
+
+    def lines(text: str) -> list[str]:
+        return sorted(line for line in text.splitlines() if line.startswith(('{"kind":"row"', '{"kind":"explanation"')))
+
+    merged, _ = merge([one, two])
+    assert lines(merged.render()) == lines(one.path.read_text() + two.path.read_text())
+    (tmp_path / "m.jsonl").write_text(merged.render())
+    assert read(tmp_path / "m.jsonl").explanations == (explanation,)
+
+
+def test_a_merged_header_describes_each_of_its_files(tmp_path: Path) -> None:
+    headers: list[dict[str, Any]] = [
+        {"began": "2026-11-02T00:00:00+00:00", "machine": {"cpus": 4}, "threads": {"OMP_NUM_THREADS": "1"}},
+        {"began": "2026-11-01T00:00:00+00:00", "machine": {"cpus": 8}, "threads": {"OMP_NUM_THREADS": "2"}},
+        {"began": None, "machine": {}, "threads": {}},
+    ]
+    headers = [header | {"selection": f"-k {index}"} for index, header in enumerate(headers)]
+    parts = [part(tmp_path, index, row(str(index)), of=3, **header) for index, header in enumerate(headers, 1)]
+    merged, _ = merge(parts)
+    assert merged.header.began == "2026-11-01T00:00:00+00:00", "the earliest start"
+    assert merged.header.threads == {"OMP_NUM_THREADS": "1"}
+    assert merged.header.merged == tuple(
+        MergedFile(
+            file=each.path.name,
+            suite=each.header.suite,
+            machine=each.header.machine,
+            threads=each.header.threads,
+            shard=each.header.shard,
+            selection=each.header.selection,
+        )
+        for each in parts
+    )
+    assert merge([report(tmp_path / "untimed.jsonl", began=None)])[0].header.began is None
+
+
 def test_detected_defects_keep_their_ids_if_the_files_list_them_in_different_orders(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a", detects=1, detected="1"), defects=["e", "d", "c", "b", "a"])
     rows = row("b", detects=2, detected="12"), row("c", detects=0, detected="")
@@ -89,6 +131,19 @@ def test_duplicate_rows_are_refused_or_the_last_is_kept(tmp_path: Path) -> None:
     assert merged.header.planned == {"mine": 2}
 
 
+@pytest.mark.parametrize(("number", "listed"), [(5, "e[mine]"), (7, "e[mine] and 2 more")])
+def test_a_conflict_names_at_most_five_rows(tmp_path: Path, number: int, listed: str) -> None:
+    names = "abcdefg"[:number]
+    one, two = (report(tmp_path / name, *map(row, names)) for name in ("one", "two"))
+    assert "both contain a.yaml::a[mine], a.yaml::b[mine]" in str(refused([one, two]))
+    assert f"a.yaml::{listed}\n" in str(refused([one, two]))
+
+
+@pytest.mark.parametrize(("of", "missing"), [(2, "missing shard 1/2"), (3, "missing shards 1/3, 3/3")])
+def test_missing_shards_are_named(tmp_path: Path, of: int, missing: str) -> None:
+    assert f"gaps: {missing}\n" in str(refused([part(tmp_path, 2, row("a"), of=of)]))
+
+
 def test_a_missing_shard_is_refused_or_makes_the_file_incomplete(tmp_path: Path) -> None:
     first = part(tmp_path, 1, row("a"), row("b"), of=3)
     error = refused([first])
@@ -123,7 +178,7 @@ def test_different_versions_of_the_suite_are_refused_or_their_defects_are_matche
     [
         ({"cases": "beef"}, ": run cafe in 2 shards"),
         ({"of": 3}, ": run cafe in 3 shards"),
-        ({"key": "other"}, "have different cases named a.yaml::a"),
+        ({"key": "other"}, "1.jsonl and {folder}/2.jsonl have different cases named a.yaml::a\n"),
     ],
 )
 def test_different_cases_are_refused(tmp_path: Path, more: dict[str, Any], what: str) -> None:
@@ -131,7 +186,7 @@ def test_different_cases_are_refused(tmp_path: Path, more: dict[str, Any], what:
     reports = [part(tmp_path, 1, row("a")), part(tmp_path, 2, row("a", key=key, implementation="other"), **others)]
     error = refused(reports)
     assert "cases" in kinds(error)
-    assert what in str(error)
+    assert what.format(folder=tmp_path) in str(error)
 
 
 def test_shards_of_pytest_sessions_with_different_selections_are_refused(tmp_path: Path) -> None:
@@ -142,9 +197,13 @@ def test_shards_of_pytest_sessions_with_different_selections_are_refused(tmp_pat
 
 def test_different_versions_of_a_framework_are_refused(tmp_path: Path) -> None:
     one = report(tmp_path / "one.jsonl", row("a"))
-    two = report(tmp_path / "two.jsonl", row("b"), packages={"mine": {"framework": "2"}})
-    assert kinds(refused([one, two])) == {"packages"}
-    assert "mine has framework 1 in " in str(refused([one, two]))
+    two = report(tmp_path / "two.jsonl", row("b"), packages={"mine": {"framework": "2", "backend": "3"}})
+    three = report(tmp_path / "three.jsonl", row("c"), packages={"mine": {}})
+    error = refused([one, two, three])
+    assert kinds(error) == {"packages"}
+    assert f"mine has framework 1 in {one.path}; framework 2, backend 3 in {two.path}; none in {three.path}\n" in str(
+        error
+    )
 
 
 def test_all_conflicts_are_listed_and_an_invalid_run_stays_invalid(tmp_path: Path) -> None:
@@ -152,8 +211,10 @@ def test_all_conflicts_are_listed_and_an_invalid_run_stays_invalid(tmp_path: Pat
     two = report(tmp_path / "two.jsonl", row("a"), suite="2", controls={"wrong-gates": "pass"})
     assert kinds(refused([one, two])) == {"duplicates", "gaps", "suite"}
     assert str(refused([one, two])).endswith("Use `--allow duplicates,gaps,suite` to merge anyway.")
-    merged, _ = merge([one, two], list(CONFLICTS))
-    assert merged.header.controls == {"wrong-gates": "pass"}
+    detected = report(tmp_path / "three.jsonl", row("b"), controls={"wrong-gates": "fail"})
+    for order in itertools.permutations([one, two, detected]):
+        merged, _ = merge(order, list(CONFLICTS))
+        assert merged.header.controls == {"wrong-gates": "pass"}
 
 
 # --------------------------------------------------------------------------- the commands
