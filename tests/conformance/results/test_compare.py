@@ -151,10 +151,10 @@ def test_a_case_that_passes_but_is_not_measured_alike_loses_no_power(tmp_path: P
 
 
 def test_changed_provenance_is_listed(tmp_path: Path) -> None:
-    same = {"planned": {"mine": 1, "never-ran": 1}, "threads": {"OMP_NUM_THREADS": "1"}}
-    old = {"suite": None, "machine": {"cpus": 4, "python": "3.11"}, "packages": {}}
-    new = {"suite": "2", "machine": {"cpus": 8, "python": "3.11"}, "packages": {"mine": {"framework": "2"}}}
-    new |= {"selection": "-k lengths", "controls": {"wrong-gates": "fail"}}
+    same: dict[str, Any] = {"planned": {"mine": 1, "never-ran": 1}, "threads": {"OMP_NUM_THREADS": "1"}}
+    old: dict[str, Any] = {"suite": None, "machine": {"cpus": 4, "python": "3.11"}, "packages": {}}
+    new: dict[str, Any] = {"suite": "2", "machine": {"cpus": 8, "python": "3.11"}, "selection": "-k lengths"}
+    new |= {"packages": {"mine": {"framework": "2"}}, "controls": {"wrong-gates": "fail"}}
     before = report(tmp_path / "old.jsonl", row("one"), **same, **old)
     after = report(tmp_path / "new.jsonl", row("one"), device="gpu", **same, **new)
     assert {fact.what: (fact.old, fact.new) for fact in compare(before, after).provenance} == {
