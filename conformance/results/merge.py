@@ -7,7 +7,7 @@ versions of the suite, of the cases or of a framework.
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.errors import UserError
@@ -46,6 +46,7 @@ class Merged:
         results: rows, by implementation.
         complete: whether the file has a footer.
         explanations: explanations of failures.
+        counted: number of cases of campaigns that have no row, by implementation and status.
     """
 
     header: Header
@@ -53,6 +54,7 @@ class Merged:
     results: Sequence[Result]
     complete: bool
     explanations: Sequence[Explanation] = ()
+    counted: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def lines(self) -> Iterator[Mapping[str, Any]]:
         """Yields the lines of the file as JSON values."""
@@ -63,6 +65,8 @@ class Merged:
             yield {"kind": "row", **result.to_row()}
         for explanation in self.explanations:
             yield {"kind": "explanation", **explanation.to_row()}
+        for (name, status), cases in self.counted.items():
+            yield {"kind": "counted", "implementation": name, "status": status, "cases": cases}
         if self.complete:
             yield {"kind": "footer", **Footer.of(self.results).model_dump()}
 
@@ -184,7 +188,11 @@ def _merged(reports: Sequence[Report], complete: bool) -> Merged:
     results = sorted(rows.values(), key=lambda result: places[result.implementation])
     described = {name: text for report in reports for name, text in report.implementations.items()}
     explanations = [explanation for report in reports for explanation in report.explanations]
-    return Merged(_header(reports, planned, defects), described, results, complete, explanations)
+    counted: Counter[tuple[str, str]] = Counter()
+    for report in reports:
+        for name, statuses in report.counted.items():
+            counted.update({(name, status): cases for status, cases in statuses.items()})
+    return Merged(_header(reports, planned, defects), described, results, complete, explanations, counted)
 
 
 def _planned(reports: Sequence[Report], rows: Collection[Result]) -> dict[str, int]:
@@ -216,7 +224,7 @@ def _header(reports: Sequence[Report], planned: Mapping[str, int], defects: tupl
     )
     return Header(
         planned=planned,
-        **_fields(headers[0], "format", "suite", "machine", "threads"),
+        **_fields(headers[0], "suite", "machine", "threads"),
         began=min(filter(None, (header.began for header in headers)), default=None),
         packages={name: versions for header in headers for name, versions in header.packages.items()},
         specs={name: spec for header in headers for name, spec in header.specs.items()},

@@ -11,6 +11,7 @@ has no such numbers.
 ``explanation``    an ``Explanation``, written after the rows of its implementation
 ``footer``         a ``Footer``
 ``drawn``          a case of a campaign, see ``conformance.campaign.journal``; it may have no row
+``counted``        in a merged file, the number of cases of campaigns that have no row, by implementation and status
 =================  ====================================================================================
 """
 
@@ -43,7 +44,7 @@ class Report:
         results: rows, by implementation in the planned order, then in the order of the file.
         footer: last line; None if the run was interrupted.
         explanations: what experiments found out about failures without a known cause.
-        drawn: number of drawn cases of a campaign, by implementation and status.
+        counted: number of cases of campaigns that have no row, by implementation and status.
     """
 
     path: Path
@@ -52,16 +53,7 @@ class Report:
     results: tuple[Result, ...]
     footer: Footer | None
     explanations: tuple[Explanation, ...] = ()
-    drawn: Mapping[tuple[str, str], int] = field(default_factory=dict)
-
-    @property
-    def counted(self) -> Mapping[str, Mapping[str, int]]:
-        """Number of drawn cases that have no row, by implementation and status."""
-        rows: Counter[tuple[str, str]] = Counter((each.implementation, each.status) for each in self.results)
-        found: dict[str, dict[str, int]] = {}
-        for (name, status), number in sorted((Counter(self.drawn) - rows).items()):
-            found.setdefault(name, {})[status] = number
-        return found
+    counted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -95,6 +87,12 @@ class _Description(BaseModel):
     description: Mapping[str, str]
 
 
+class _Counted(BaseModel):
+    implementation: str
+    status: str
+    cases: int
+
+
 def read(path: Path) -> Report:
     """Reads a results file. An incomplete last line is ignored.
 
@@ -111,6 +109,7 @@ def read(path: Path) -> Report:
     results: list[Result] = []
     explanations: list[Explanation] = []
     drawn: Counter[tuple[str, str]] = Counter()
+    counted: Counter[tuple[str, str]] = Counter()
     identities: set[tuple[str, str, str]] = set()
     for number, line in enumerate(lines[1:-1], 2):  # The part after the last newline is empty or incomplete.
         try:
@@ -131,6 +130,9 @@ def read(path: Path) -> Report:
                 implementations[described.name] = described.description
             elif kind == "drawn":
                 drawn[str(content.get("implementation")), str(content.get("status"))] += 1
+            elif kind == "counted":
+                group = _Counted.model_validate(content)
+                counted[group.implementation, group.status] += group.cases
             elif kind == "explanation":
                 explanations.append(Explanation.from_row(content))
             elif kind == "footer":
@@ -144,7 +146,15 @@ def read(path: Path) -> Report:
     # Implementations may have run concurrently. The sort is stable: rows of an implementation keep their order.
     places = {name: place for place, name in enumerate(header.planned)}
     results.sort(key=lambda result: places.get(result.implementation, len(places)))
-    return Report(path, header, implementations, tuple(results), footer, tuple(explanations), drawn)
+    counted += drawn - Counter((result.implementation, result.status) for result in results)
+    return Report(path, header, implementations, tuple(results), footer, tuple(explanations), _nested(counted))
+
+
+def _nested(counted: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (name, status), cases in sorted(counted.items()):
+        found.setdefault(name, {})[status] = cases
+    return found
 
 
 def _read_header(path: Path, line: bytes) -> Header:

@@ -123,6 +123,13 @@ def test_absent_implementations_are_listed_with_their_requirements(open_page: Op
     assert section.locator("dd").all_inner_texts() == ["needs other"]
 
 
+def test_cases_that_a_campaign_counted_are_listed(open_page: Open, results: Results) -> None:
+    page = open_page(replace(report(results), counted={"faithful": {"known": 2, "pass": 345}}))
+    section = page.locator("section", has_text="Counted by campaigns")
+    assert section.locator("dt").all_inner_texts() == ["faithful"]
+    assert section.locator("dd").all_inner_texts() == ["2 known, 345 pass"]
+
+
 def test_a_deep_link_opens_its_view(open_page: Open, results: Results) -> None:
     page = open_page(report(results), f"{RESULT}/grad.input?theme=dark")
     assert page.locator(".tensor h2 code").inner_text() == "grad.input"

@@ -99,6 +99,7 @@ def _implementations(report: Report) -> list[dict[str, Any]]:
                 "planned": report.planned.get(name),
                 "versions": report.header.packages.get(name, {}),
                 "description": report.implementations.get(name, {}),
+                "counted": report.counted.get(name, {}),
                 "seconds": plain(phases(results)),
                 "measured": detected.how if detected else "",
                 "missed": [[each, descriptions.get(each, "")] for each in detected.missed] if detected else None,

@@ -30,6 +30,7 @@ export function matrix() {
     legend(),
     causes(new Set(groups.flat())),
     divergences(groups.flat()),
+    counted(),
     absent(),
   ];
 }
@@ -191,6 +192,13 @@ function divergences(rows) {
     h("tbody", [...found.values()].map((each) => h("tr",
       h("th", { scope: "row" }, h("a", { href: to("implementation", [each.name]) }, breakable(each.name))),
       h("td.num", resultLink(each.rows[0], formatCount(each.rows.length))), h("td", each.what ?? ""), h("td", upstreamLink(each))))))));
+}
+
+// Cases of campaigns that have no row. Filters do not apply to them.
+function counted() {
+  const found = data.implementations.filter((each) => Object.keys(each.counted).length);
+  const text = (statuses) => Object.entries(statuses).map(([name, cases]) => `${formatCount(cases)} ${name}`).join(", ");
+  return found.length ? h("section", h("h2", "Counted by campaigns without keeping their rows"), h("dl.facts", found.map((each) => [h("dt", each.name), h("dd", text(each.counted))]))) : null;
 }
 
 function absent() {

@@ -157,6 +157,11 @@ def test_a_cause_has_the_options_on_which_it_depends() -> None:
     assert overview(ALL)["causes"][0]["facts"] == {}
 
 
+def test_the_page_has_the_counts_of_campaigns() -> None:
+    implementations = overview(replace(ALL, counted={"fake": {"pass": 1000}}))["implementations"]
+    assert [each["counted"] for each in implementations] == [{"pass": 1000}, {}]
+
+
 def test_equal_details_are_stored_once_in_columns() -> None:
     element = {
         "index": [0],

@@ -68,27 +68,38 @@ def test_the_lines_of_a_merged_file_equal_those_of_its_parts(tmp_path: Path) -> 
     assert read(tmp_path / "m.jsonl").explanations == (explanation,)
 
 
-def test_a_merged_header_describes_each_of_its_files(tmp_path: Path) -> None:
-    headers: list[dict[str, Any]] = [
-        {"began": "2026-11-02T00:00:00+00:00", "machine": {"cpus": 4}, "threads": {"OMP_NUM_THREADS": "1"}},
-        {"began": "2026-11-01T00:00:00+00:00", "machine": {"cpus": 8}, "threads": {"OMP_NUM_THREADS": "2"}},
-        {"began": None, "machine": {}, "threads": {}},
-    ]
-    headers = [header | {"selection": f"-k {index}"} for index, header in enumerate(headers)]
+def test_counts_of_campaigns_without_rows_are_added(tmp_path: Path) -> None:
+    counts = [{"mine": {"pass": 3, "known": 1}}, {"mine": {"pass": 4}, "other": {"pass": 1}}]
+    one, two = (
+        replace(report(tmp_path / f"{index}.jsonl", row(str(index))), counted=each) for index, each in enumerate(counts)
+    )
+    path = tmp_path / "m.jsonl"
+    path.write_text(merge([one, two])[0].render())
+    path.write_text(merge([read(path)])[0].render())
+    assert read(path).counted == {"mine": {"known": 1, "pass": 7}, "other": {"pass": 1}}
+
+
+def described(cpus: int, began: str | None) -> dict[str, Any]:
+    """Returns fields of the header of a run on a machine."""
+    return {
+        "began": began,
+        "machine": {"cpus": cpus},
+        "threads": {"OMP_NUM_THREADS": str(cpus)},
+        "selection": f"-k {cpus}",
+        "lacking": {f"worker with {cpus} CPUs": {"mine": "mine needs a framework"}},
+    }
+
+
+def test_a_merged_header_describes_the_first_file_and_lists_all_of_them(tmp_path: Path) -> None:
+    headers = [described(4, "2026-11-02"), described(8, "2026-11-01"), described(2, None)]
     parts = [part(tmp_path, index, row(str(index)), of=3, **header) for index, header in enumerate(headers, 1)]
-    merged, _ = merge(parts)
-    assert merged.header.began == "2026-11-01T00:00:00+00:00", "the earliest start"
-    assert merged.header.threads == {"OMP_NUM_THREADS": "1"}
-    assert merged.header.merged == tuple(
-        MergedFile(
-            file=each.path.name,
-            suite=each.header.suite,
-            machine=each.header.machine,
-            threads=each.header.threads,
-            shard=each.header.shard,
-            selection=each.header.selection,
-        )
-        for each in parts
+    found, first = merge(parts)[0].header, parts[0].header
+    assert (found.suite, found.machine, found.threads) == (first.suite, first.machine, first.threads)
+    assert found.began == "2026-11-01"
+    assert set(found.lacking) == {"worker with 4 CPUs", "worker with 8 CPUs", "worker with 2 CPUs"}
+    fields = ("suite", "machine", "threads", "shard", "selection")
+    assert found.merged == tuple(
+        MergedFile(file=each.path.name, **{name: getattr(each.header, name) for name in fields}) for each in parts
     )
     assert merge([report(tmp_path / "untimed.jsonl", began=None)])[0].header.began is None
 
@@ -102,10 +113,11 @@ def test_detected_defects_keep_their_ids_if_the_files_list_them_in_different_ord
     assert [result.detected for result in merged.results] == ["1", "9", "0"]
 
 
-def test_an_implementation_that_one_of_the_runs_has_is_not_absent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["other", "other@2.1"])
+def test_an_implementation_that_one_of_the_runs_has_is_not_absent(tmp_path: Path, name: str) -> None:
     here = {"other": "other needs a framework", "third": "third needs another"}
     one = report(tmp_path / "one.jsonl", row("a"), absent=here)
-    two = report(tmp_path / "two.jsonl", row("a", implementation="other@2.1"), selection="-i other")
+    two = report(tmp_path / "two.jsonl", row("a", implementation=name), selection="-i other")
     merged, _ = merge([one, two])
     assert merged.header.absent == {"third": "third needs another"}
     assert merged.header.selection == "everything; -i other"

@@ -178,6 +178,10 @@ ROW = '{"kind": "row", "case": "c", "key": "k", "implementation": "i", "status":
             HEADER + '{"kind": "implementation", "name": "i"}\n',
             ":2: invalid implementation: missing field description",
         ),
+        (
+            HEADER + '{"kind": "counted", "implementation": "i", "status": "pass"}\n',
+            ":2: invalid counted: missing field cases",
+        ),
     ],
 )
 def test_an_invalid_file_is_refused_with_the_line_and_the_mistake(tmp_path: Path, content: str, message: str) -> None:
