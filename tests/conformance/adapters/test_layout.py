@@ -211,7 +211,7 @@ def test_a_forget_bias_is_subtracted_when_packing_and_added_when_unpacking() -> 
 
 
 def test_a_forget_bias_needs_a_single_bias() -> None:
-    with pytest.raises(ValueError, match="^a forget bias needs a single bias"):
+    with pytest.raises(ValueError, match=r"^a forget bias needs a single bias"):
         Layout(forget_bias=1.0)
     without = {name: TINY[name] for name in ("weight_ih", "weight_hh")}
     with pytest.raises(ValueError, match="a layer without biases"):

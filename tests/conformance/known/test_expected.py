@@ -133,6 +133,22 @@ def test_divergences_in_the_same_case_are_distinguished(defects: list[str], expe
     assert outcome(judged(*defects, **ROWS), NO_CLIP, NO_LENGTHS) == expected
 
 
+@pytest.mark.parametrize("undetectable", [NO_CLIP, entry("rough", error_ratio=100.0, resembles=["clip-ignored"])])
+def test_a_divergence_without_an_effect_is_neither_named_nor_fixed(undetectable: Divergence) -> None:
+    assert outcome(judged("lengths-ignored", **ROWS | {"clip": 50.0}), undetectable, NO_LENGTHS) == "known no-lengths"
+
+
+def test_divergences_that_exclude_each_other_are_fixed_together() -> None:
+    doubled = entry("doubled", defects=["clip-at-twice-the-bound"])
+    assert outcome(judged(**CLIPPED), doubled, NO_CLIP) == "fixed doubled"
+
+
+def test_the_reason_describes_each_divergence() -> None:
+    found = judged("clip-ignored", "lengths-ignored", **ROWS)
+    result = expected.for_deviation([NO_CLIP, NO_LENGTHS], ["h_n"], found, ORACLE)
+    assert result == ("known", "no-clip and no-lengths: It no-clip. It no-lengths.")
+
+
 def test_a_divergence_that_shows_only_through_another_is_named_with_it() -> None:
     """Without a second step there is no cell state that the forget gate could keep."""
     options: dict[str, Any] = {"seq_len": 2, "batch": 1, "lengths": (1,), "initial_state": "h_0-only"}
@@ -230,6 +246,20 @@ def test_a_divergence_without_a_prediction_does_not_cover_other_tensors() -> Non
     assert outcome(judged("clip-ignored", off=1.0, **CLIPPED), NO_CLIP, anything) == "known no-clip and h_n-is-anything"
     wrong = judged("clip-at-twice-the-bound", off=1.0, **CLIPPED)
     assert outcome(wrong, NO_CLIP, anything) == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "limited"),
+    [
+        (judged(off=1e-5), entry("limited", error_ratio=100.0)),
+        (judged(dtype="float64", computed="float32"), entry("limited", profile="float32")),
+        (judged(off=np.nan), entry("limited", nan=True)),
+    ],
+    ids=["error ratio", "profile", "nan"],
+)
+def test_a_limited_divergence_precedes_an_unlimited_one(found: JudgedSolution, limited: Divergence) -> None:
+    anything = entry("anything", always=False)
+    assert outcome(found, limited, anything) == "known limited"
 
 
 def test_a_tensor_of_another_shape_does_not_match_a_defect() -> None:
