@@ -1,5 +1,6 @@
 """Cases in which a correct implementation can overflow are rejected."""
 
+import itertools
 import random
 from dataclasses import replace
 from typing import Any, Self
@@ -12,9 +13,10 @@ from conformance.verdict.judge import judge
 from conformance.verdict.oracle import Oracle, OverflowingCaseError, RejectedCaseError, solve
 from conformance.verdict.problem import Problem, make_problem
 from conformance.verdict.random_arrays import round_to
-from conformance.verdict.range import LARGEST_VALUE, narrowest_format
+from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, rough_reach, tensor_reach
 from reference import PROFILES, Dialect, Profile
 from reference.activations import ACTIVATIONS, Activation
+from reference.magnitude import Meter
 from tests.reference.variants import Single
 
 BASE: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 4, "batch": 2}
@@ -181,6 +183,66 @@ def test_the_narrower_of_dtype_and_storage_format_counts(dtype: DType, profile: 
 
 def test_a_profile_with_an_unusual_roundoff_stores_the_dtype() -> None:
     assert narrowest_format("float32", Profile("coarse", u=3e-6, u_acc=3e-6)) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("values", "budget", "reach"),
+    [
+        ([1.0, -3.0, np.nan], [0.5, 0.5, 9.0], 3.5),
+        ([9.0, 1.0], [np.inf, 0.5], 1.5),
+        ([0.25], [0.0], 0.25),
+        ([np.nan], [1.0], 0.0),
+    ],
+)
+def test_a_tensor_reaches_its_values_and_their_budget_where_a_value_is_expected(
+    values: list[float], budget: list[float], reach: float
+) -> None:
+    assert tensor_reach(np.array(values), np.array(budget)) == reach
+
+
+@pytest.mark.parametrize(("profile", "roundoff"), [("float16", 2.0**-11), ("tf32", 2.0**-11), ("bfloat16", 2.0**-8)])
+def test_an_intermediate_result_reaches_five_standard_deviations_more(profile: str, roundoff: float) -> None:
+    assert intermediate_reach(1000.0, 200.0, PROFILES[profile]) == pytest.approx(1000 * (1 + 5 * 200 * roundoff))
+
+
+def zeros(case: Case) -> tuple[Problem, dict[str, Any]]:
+    """Returns a problem and results in which every number is 0."""
+    problem = make_problem(case)
+    arrays: dict[str, Any] = {
+        field: {name: np.zeros(array.shape) for name, array in getattr(problem, field).items()}
+        for field in ("parameters", "initial_state", "cotangents")
+    }
+    return replace(problem, input=np.zeros(problem.input.shape), **arrays), {"h_n": np.zeros(3)}
+
+
+@pytest.mark.parametrize(("batch", "rows"), [(7, 7), ("unbatched", 1)])
+def test_the_estimate_of_what_a_computation_reaches_grows_with_its_terms(batch: Any, rows: int) -> None:
+    case = Case(input_size=2, hidden_size=(3, 1), num_layers=2, seq_len=5, batch=batch)
+    assert rough_reach(*zeros(case)) == 1e6 * 5 * rows * (2 + 4 * 3)
+
+
+@pytest.mark.parametrize("where", ["input", "parameters", "initial_state", "cotangents", "results"])
+def test_the_estimate_of_what_a_computation_reaches_grows_with_each_of_its_arrays(where: str) -> None:
+    """It is proportional to the cube of 1 + the largest absolute value, ignoring NaN."""
+    problem, results = zeros(Case(**BASE))
+    before = rough_reach(problem, results)
+    changed = {"results": results}.get(where, getattr(problem, where, None))
+    array = list(changed.values())[-1] if isinstance(changed, dict) else changed
+    array.flat[:2] = -9.0, np.nan
+    assert rough_reach(problem, results) == pytest.approx(1000 * before)
+
+
+def test_there_is_no_estimate_for_cells_whose_gates_can_exceed_one() -> None:
+    problem = make_problem(Case(**BASE, activations=("relu", "tanh", "tanh")))
+    assert rough_reach(problem, {}) == np.inf
+
+
+def test_the_estimate_is_never_less_than_what_is_reached() -> None:
+    for factor, field in itertools.product((1.0, 30.0, 1000.0), ("parameters", "cotangents", "initial_state")):
+        problem = scaled(make_problem(Case(**BASE, num_layers=2, direction="bidirectional")), field, factor)
+        meter = Meter()
+        solve(problem, Dialect(), meter.lift)
+        assert meter.largest <= rough_reach(problem, solve(problem, Dialect())) / 100
 
 
 def test_the_same_case_is_accepted_in_a_wider_format() -> None:
