@@ -48,8 +48,21 @@ def test_a_map_shows_the_worst_row_at_each_step_and_unit() -> None:
     assert (found["map_of"], found["map_top"]) == ([3, 4], 1e4)
 
 
+def test_of_two_elements_that_must_be_exact_the_one_with_the_larger_deviation_comes_first() -> None:
+    assert [element[0] for element in summarize([1.0, 3.0], ("unit",), budget=0.0)["worst"]] == [[1], [0]]
+
+
 def test_a_map_distinguishes_large_error_ratios() -> None:
-    assert summarize([0.5, 2.0, 1e3, 1e6], ("unit",))["map"] == ["239f"]
+    """Up to a largest error ratio of 1e13, each of the 13 digits from 3 to f stands for a decade."""
+    found = summarize([0.5, *(3.0 * 10.0 ** np.arange(13)), 1e13], ("unit",))
+    assert found["map"] == ["23456789abcdeff"]
+    assert (found["map_axes"], found["map_of"]) == (["", "unit"], [1, 15])
+
+
+@pytest.mark.parametrize(("got", "digits"), [([2.0, 0.5], "62"), ([np.nan, 0.0], "x0"), ([np.nan], "x")])
+def test_the_scale_of_a_map_goes_at_least_to_ten(got: list[float], digits: str) -> None:
+    found = summarize(got, ("unit",))
+    assert (found["map"], found["map_top"]) == ([digits], 10.0)
 
 
 def test_unspecified_elements_conform() -> None:

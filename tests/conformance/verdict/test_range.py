@@ -226,8 +226,8 @@ def test_the_estimate_of_what_a_computation_reaches_grows_with_each_of_its_array
     """It is proportional to the cube of 1 + the largest absolute value, ignoring NaN."""
     problem, results = zeros(Case(**BASE))
     before = rough_reach(problem, results)
-    changed = {"results": results}.get(where, getattr(problem, where, None))
-    array = list(changed.values())[-1] if isinstance(changed, dict) else changed
+    arrays: Any = {"input": {"input": problem.input}, "results": results}.get(where) or getattr(problem, where)
+    array = list(arrays.values())[-1]
     array.flat[:2] = -9.0, np.nan
     assert rough_reach(problem, results) == pytest.approx(1000 * before)
 
