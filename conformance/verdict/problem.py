@@ -275,8 +275,8 @@ def _draw_initial_state(random: RandomArrays, case: Case) -> Tensors | None:
             elif name == "h_0":
                 states[tensor] = random.uniform(tensor, shape)
             else:
-                wide = 1.0 + 2.0 * (np.arange(shape[-2] if case.rows else 1) % 2)
-                states[tensor] = random.normal(tensor, shape, rows=wide[:, None] if case.rows else None)
+                wide = 1.0 + 2.0 * (np.arange(case.rows or 1) % 2)
+                states[tensor] = random.normal(tensor, shape, rows=wide[:, None])
     if case.memory == "expanded":
         states = {name: _frozen(np.repeat(state[:, :1], state.shape[1], axis=1)) for name, state in states.items()}
     elif case.memory == "aliased":

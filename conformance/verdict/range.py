@@ -20,12 +20,11 @@ LARGEST_VALUE: Mapping[DType, float] = {
 """Largest absolute value of each format. It is 2^500 for float64: the error analysis squares values in float64."""
 
 _STORAGE_FORMATS: Mapping[float, DType] = {
-    2.0**-53: "float64",
     2.0**-24: "float32",
     2.0**-11: "float16",
     2.0**-8: "bfloat16",
 }
-"""Number formats by unit roundoff."""
+"""Number formats by unit roundoff, without float64, which has the largest range."""
 
 _MARGIN = 1e6
 """Factor by which ``rough_reach`` exceeds the product of the visible values."""

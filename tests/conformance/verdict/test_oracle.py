@@ -35,6 +35,7 @@ def test_an_expectation_contains_the_reference_and_a_budget_for_every_tensor() -
     for name, value in found.values.items():
         np.testing.assert_array_equal(value, expected[name])
         assert (found.budget[name] > 0).all()
+        assert np.isfinite(found.bound[name]).all()
 
 
 def test_an_expectation_contains_only_compared_tensors() -> None:

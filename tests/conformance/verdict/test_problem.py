@@ -1,6 +1,7 @@
 """Problems: reproducible bytes, distinct values, padding and masks."""
 
 import hashlib
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -11,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import Problem, cells, make_problem
+from conformance.verdict.problem import Problem, cells, make_problem, normalize_dialect
 from conformance.verdict.random_arrays import round_to
 from reference import Dialect
+from reference.activations import ACTIVATIONS
+from reference.cell import Cell
+from reference.onnx_cell import OnnxCell
 
 BASE: dict[str, Any] = {"input_size": 4, "hidden_size": 5, "seq_len": 6, "batch": 4}
 
@@ -160,6 +164,22 @@ def test_masks_and_lengths_are_read_only() -> None:
     assert not problem.dropout_masks["l0"].flags.writeable
 
 
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ("right", ["111111", "110000", "000000", "111100"]),
+        ("left", ["111111", "000011", "000000", "001111"]),
+        ("holed", ["111111", "100100", "000000", "110110"]),
+    ],
+)
+def test_masks_have_the_given_number_of_valid_steps(mask: str, expected: list[str]) -> None:
+    problem = problem_of(lengths=[6, 2, 0, 4], mask=mask)
+    assert problem.mask is not None
+    assert ["".join(str(int(valid)) for valid in row) for row in problem.mask.T] == expected
+    assert (problem.lengths is None) == (mask != "right")
+    assert problem.arrays()["mask"] is problem.mask
+
+
 FLOATS = st.floats(width=32, allow_nan=False)
 
 
@@ -268,6 +288,17 @@ def test_dropout_masks_zero_or_scale(drop: float, allowed: set[float]) -> None:
         assert np.mean(mask == 0) == pytest.approx(drop, abs=0.05)
 
 
+def test_dropout_within_a_layer_has_one_mask_for_each_row_and_direction() -> None:
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "proj_size": 3, "mode": "train"}
+    masks = problem_of(**options, input_dropout=0.5, recurrent_dropout=0.25).dropout_masks
+    expected = {}
+    for layer, width in enumerate((4, 6)):
+        for suffix in ("", "_reverse"):
+            expected |= {f"input_l{layer}{suffix}": (4, width), f"recurrent_l{layer}{suffix}": (4, 3)}
+    assert {name: mask.shape for name, mask in masks.items()} == expected
+    assert all(set(np.unique(mask)) <= {0.0, 2.0 if "input" in name else 1 / 0.75} for name, mask in masks.items())
+
+
 @pytest.mark.parametrize("options", [{"mode": "eval"}, {"dropout": 0.0}, {"num_layers": 1}])
 def test_without_dropout_there_are_no_masks(options: dict[str, Any]) -> None:
     assert not problem_of(**{"dropout": 0.5, "mode": "train", "num_layers": 2, **options}).dropout_masks
@@ -296,6 +327,53 @@ def test_clip_bounds_are_rounded_to_the_dtype() -> None:
         assert getattr(cell, "cell_clip") == bound  # noqa: B009 - only some cells have one
 
 
+def test_uniform_weights_are_bounded_by_the_width_of_their_layer() -> None:
+    parameters = problem_of(values="uniform", hidden_size=[4, 25], bidirectional=True, dtype="float64").parameters
+    for name, array in parameters.items():
+        bound = 0.5 if "_l0" in name else 0.2
+        assert 0.9 * bound < np.abs(array).max() <= bound, name
+
+
+@pytest.mark.parametrize(("clip", "clips_output"), [("activations", True), ("gates", False)])
+def test_cells_have_the_options_of_their_direction(clip: Any, clips_output: bool) -> None:
+    names: Any = ("sigmoid", "tanh", "relu", "hard_sigmoid", "softsign", "elu")
+    case = Case(
+        **BASE, bidirectional=True, activations=names, clip=2.0, cell_clip=3.0, forget_bias=1.0, coupled_gates=True
+    )
+    found = cells(case, Dialect(clip=clip))
+    for suffix, (gate, candidate, cell_state) in {"": names[:3], "_reverse": names[3:]}.items():
+        assert found[suffix] == OnnxCell(
+            input_gate=ACTIVATIONS[gate],
+            forget_gate=ACTIVATIONS[gate],
+            candidate=ACTIVATIONS[candidate],
+            output_gate=ACTIVATIONS[gate],
+            cell_state=ACTIVATIONS[cell_state],
+            coupled=True,
+            clip=2.0,
+            clips_output=clips_output,
+            cell_clip=3.0,
+            forget_bias=1.0,
+        )
+    assert cells(Case(**BASE, bidirectional=True), Dialect()) == {"": Cell(), "_reverse": Cell()}
+
+
+@pytest.mark.parametrize(
+    ("options", "relevant"),
+    [
+        ({}, set()),
+        ({"lengths": [6, 1, 2, 3]}, {"padding"}),
+        ({"lengths": [6, 0, 2, 3]}, {"padding", "zero_length"}),
+        ({"clip": 1.0}, {"clip"}),
+        ({"direction": "reverse"}, {"reverse_output"}),
+        ({"bidirectional": True}, set()),
+    ],
+)
+def test_conventions_that_do_not_affect_a_case_are_normalized(options: dict[str, Any], relevant: set[str]) -> None:
+    other = {"padding": "repeat", "zero_length": "zero", "clip": "gates", "reverse_output": "processing"}
+    found = normalize_dialect(Case(**BASE, **options), Dialect(**other))  # type: ignore[arg-type]
+    assert found == replace(Dialect(), **{name: value for name, value in other.items() if name in relevant})
+
+
 def test_the_loss_reads_only_results_with_a_cotangent() -> None:
     problem, whole = problem_of(cotangents=["h_n"], hidden_size=[5, 3]), problem_of(hidden_size=[5, 3])
     assert list(problem.cotangents) == ["h_n_l0", "h_n_l1"]
@@ -318,6 +396,7 @@ def test_a_state_that_is_not_given_is_absent() -> None:
     problem = problem_of(initial_state="c_0-given")
     assert list(problem.initial_state or {}) == ["c_0"]
     assert "grad.h_0" not in problem.expected_shapes()
+    assert problem.complete_state()["h_0"].shape == (1, 4, 5)
     assert not problem.complete_state()["h_0"].any()
     assert problem.complete_state()["c_0"].any()
 
@@ -325,6 +404,7 @@ def test_a_state_that_is_not_given_is_absent() -> None:
 def test_states_that_share_memory_share_values() -> None:
     expanded, aliased = problem_of(memory="expanded").complete_state(), problem_of(memory="aliased").complete_state()
     for state in expanded.values():
+        assert state.shape == (1, 4, 5)
         assert np.array_equal(state, np.broadcast_to(state[:, :1], state.shape))
     assert np.array_equal(aliased["h_0"], aliased["c_0"])
     assert not np.array_equal(expanded["h_0"], expanded["c_0"])

@@ -170,6 +170,7 @@ def test_an_intermediate_result_of_the_backward_pass_beyond_the_range_is_rejecte
     ("dtype", "profile", "expected"),
     [
         ("float64", "float64", "float64"),
+        ("float64", "float32", "float32"),
         ("float32", "tf32", "float32"),
         ("float32", "float16", "float16"),
         ("float32", "bfloat16", "bfloat16"),
