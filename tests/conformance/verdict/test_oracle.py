@@ -38,6 +38,36 @@ def test_an_expectation_contains_the_reference_and_a_budget_for_every_tensor() -
         assert np.isfinite(found.bound[name]).all()
 
 
+@pytest.mark.parametrize("padding", ["zero", "repeat", "unspecified"])
+def test_the_budget_of_the_padding_follows_the_dialect(padding: Any) -> None:
+    problem = make_problem(Case(**OPTIONS, lengths=(2, 5, 3)))
+    found = Oracle(None).expect(problem, PROFILES["float32"], Dialect(padding=padding))
+    last, padded = (found.budget["output"][step, 0] for step in (1, 2))
+    expected = {"zero": np.zeros(4), "repeat": last, "unspecified": np.full(4, np.inf)}[padding]
+    np.testing.assert_allclose(padded, expected, rtol=0.5)
+    assert np.isinf(found.bound["output"][2, 0]).all() == (padding == "unspecified")
+
+
+def test_a_large_problem_has_no_rigorous_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.verdict.oracle.COARSE_FROM", 1)
+    found = Oracle(None).expect(make_problem(CASE), *PLAIN)
+    assert all(np.isinf(bound).all() for bound in found.bound.values())
+
+
+def test_dropout_of_all_elements_between_layers_leaves_no_gradient() -> None:
+    options: dict[str, Any] = {"num_layers": 2, "dropout": 1.0, "mode": "train", "cotangents": ("output",)}
+    found = solve(make_problem(Case(**OPTIONS, **options)), Dialect())
+    assert not found["grad.input"].any()
+    assert found["grad.weight_hh_l1"].any()
+
+
+def test_cpu_time_adds_up(tmp_path: Path) -> None:
+    for _ in range(2):
+        oracle = Oracle(tmp_path, seconds=dict.fromkeys(("reference", "budget", "cache"), 100.0))
+        oracle.expect(make_problem(CASE), *PLAIN)
+        assert all(100 <= spent < 200 for spent in oracle.seconds.values())
+
+
 def test_an_expectation_contains_only_compared_tensors() -> None:
     problem = make_problem(Case(**OPTIONS, check=("h_n",)))
     assert list(Oracle(None).expect(problem, *PLAIN).values) == ["h_n"]

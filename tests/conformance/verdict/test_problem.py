@@ -338,7 +338,13 @@ def test_uniform_weights_are_bounded_by_the_width_of_their_layer() -> None:
 def test_cells_have_the_options_of_their_direction(clip: Any, clips_output: bool) -> None:
     names: Any = ("sigmoid", "tanh", "relu", "hard_sigmoid", "softsign", "elu")
     case = Case(
-        **BASE, bidirectional=True, activations=names, clip=2.0, cell_clip=3.0, forget_bias=1.0, coupled_gates=True
+        **BASE,
+        direction="bidirectional",
+        activations=names,
+        clip=2.0,
+        cell_clip=3.0,
+        forget_bias=1.0,
+        coupled_gates=True,
     )
     found = cells(case, Dialect(clip=clip))
     for suffix, (gate, candidate, cell_state) in {"": names[:3], "_reverse": names[3:]}.items():
@@ -354,7 +360,7 @@ def test_cells_have_the_options_of_their_direction(clip: Any, clips_output: bool
             cell_clip=3.0,
             forget_bias=1.0,
         )
-    assert cells(Case(**BASE, bidirectional=True), Dialect()) == {"": Cell(), "_reverse": Cell()}
+    assert cells(Case(**BASE, direction="bidirectional"), Dialect()) == {"": Cell(), "_reverse": Cell()}
 
 
 @pytest.mark.parametrize(
@@ -369,8 +375,9 @@ def test_cells_have_the_options_of_their_direction(clip: Any, clips_output: bool
     ],
 )
 def test_conventions_that_do_not_affect_a_case_are_normalized(options: dict[str, Any], relevant: set[str]) -> None:
-    other = {"padding": "repeat", "zero_length": "zero", "clip": "gates", "reverse_output": "processing"}
-    found = normalize_dialect(Case(**BASE, **options), Dialect(**other))  # type: ignore[arg-type]
+    other: dict[str, Any] = {"padding": "repeat", "zero_length": "zero", "clip": "gates"}
+    other["reverse_output"] = "processing"
+    found = normalize_dialect(Case(**BASE, **options), Dialect(**other))
     assert found == replace(Dialect(), **{name: value for name, value in other.items() if name in relevant})
 
 
