@@ -291,7 +291,7 @@ def test_dropout_masks_zero_or_scale(drop: float, allowed: set[float]) -> None:
 def test_dropout_within_a_layer_has_one_mask_for_each_row_and_direction() -> None:
     options: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "proj_size": 3, "mode": "train"}
     masks = problem_of(**options, input_dropout=0.5, recurrent_dropout=0.25).dropout_masks
-    expected = {}
+    expected: dict[str, tuple[int, int]] = {}
     for layer, width in enumerate((4, 6)):
         for suffix in ("", "_reverse"):
             expected |= {f"input_l{layer}{suffix}": (4, width), f"recurrent_l{layer}{suffix}": (4, 3)}
@@ -337,15 +337,8 @@ def test_uniform_weights_are_bounded_by_the_width_of_their_layer() -> None:
 @pytest.mark.parametrize(("clip", "clips_output"), [("activations", True), ("gates", False)])
 def test_cells_have_the_options_of_their_direction(clip: Any, clips_output: bool) -> None:
     names: Any = ("sigmoid", "tanh", "relu", "hard_sigmoid", "softsign", "elu")
-    case = Case(
-        **BASE,
-        direction="bidirectional",
-        activations=names,
-        clip=2.0,
-        cell_clip=3.0,
-        forget_bias=1.0,
-        coupled_gates=True,
-    )
+    options: dict[str, Any] = {"clip": 2.0, "cell_clip": 3.0, "forget_bias": 1.0, "coupled_gates": True}
+    case = Case(**BASE, **options, direction="bidirectional", activations=names)
     found = cells(case, Dialect(clip=clip))
     for suffix, (gate, candidate, cell_state) in {"": names[:3], "_reverse": names[3:]}.items():
         assert found[suffix] == OnnxCell(
