@@ -1,17 +1,27 @@
 """Each way in which an implementation can fail has exactly one status."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
-from conformance.adapters import Adapter
+from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
 from conformance.cases.size import SizeLimits
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.defect import Defect
+from conformance.defects.diagnosis.diagnose import Diagnosis
+from conformance.defects.diagnosis.search import Cause
 from conformance.known.divergences import Divergence
+from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
+from conformance.run.explaining import Failure
 from conformance.run.plan import by_shape
 from conformance.run.runner import Runner
+from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import Problem
+from reference import PROFILES, Profile
 from tests import fakes
 
 
@@ -51,6 +61,7 @@ def make_divergence(**options: object) -> Divergence:
         (fakes.ReturnsNone, "error", "TypeError: solve returned a NoneType"),
         (fakes.Raises, "error", "RuntimeError: no kernel for float32"),
         (fakes.CallsExit, "error", "SystemExit: 3"),
+        (fakes.RaisesWithoutMessage, "error", "UnprintableError"),
         (fakes.RaisesInSupports, "error", "LookupError: a-case"),
         (fakes.Mutates, "error", "read-only"),
         (fakes.Picky, "unsupported", "only plain LSTMs"),
@@ -184,8 +195,82 @@ def test_whether_a_result_is_rejected_survives_a_round_trip() -> None:
 
 def test_cpu_time_is_recorded_by_phase() -> None:
     seconds = Runner(Oracle(None)).check(make_case(), fakes.Faithful()).seconds
-    assert {"import", "problem", "solve", "reference", "budget", "judging"} <= set(seconds)
+    assert set(seconds) == {"import", "problem", "solve", "cache", "reference", "budget", "judging"}
     assert all(spent >= 0 for spent in seconds.values())
+
+
+def test_an_error_without_a_message_is_its_type() -> None:
+    class Fails(fakes.Faithful):
+        def solve(self, problem: Problem) -> Solution:
+            del problem
+            raise ValueError
+
+    result = Runner(Oracle(None)).check(make_case(), Fails())
+    assert (result.status, result.reason) == ("error", "ValueError")
+
+
+def known_as(*defects: Defect) -> Diagnosis:
+    return Diagnosis(tuple(Cause(defect, misfit=0.1, like_best=True) for defect in defects), compared=1, expected=1)
+
+
+def test_the_cause_of_a_failure_is_tried_first_on_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspected: list[list[str]] = []
+
+    def diagnose(judged: JudgedSolution, _: object, suspects: Sequence[Defect], **__: object) -> Diagnosis:
+        suspected.append([each.id for each in suspects])
+        return known_as(CATALOGUE[judged.problem.case.seq_len])
+
+    monkeypatch.setattr("conformance.run.runner.diagnose", diagnose)
+    runner = Runner(Oracle(None))
+    for steps in (3, 3, 4, 5):
+        runner.check(make_case(seq_len=steps), fakes.Wrong())
+    first, second = CATALOGUE[3].id, CATALOGUE[4].id
+    assert suspected == [[], [first], [first], [first, second]]
+
+
+@pytest.mark.parametrize(("profile", "exact"), [("float32", True), ("tf32", False)])
+def test_a_diagnosis_depends_on_the_declared_rounding(
+    monkeypatch: pytest.MonkeyPatch, profile: str, exact: bool
+) -> None:
+    class Rounds(fakes.Wrong):
+        def profile(self, case: Case) -> Profile:
+            del case
+            return PROFILES[profile]
+
+    asked: list[object] = []
+    monkeypatch.setattr("conformance.run.runner.diagnose", lambda *_, **options: asked.append(options["exact"]))
+    Runner(Oracle(None)).check(make_case(), Rounds())
+    assert asked == [exact]
+
+
+@pytest.mark.parametrize(("explains_all", "explained"), [(False, [3]), (True, [3, 4])])
+def test_experiments_get_the_failures_and_what_passes(
+    monkeypatch: pytest.MonkeyPatch, explains_all: bool, explained: list[int]
+) -> None:
+    """Failures with a known cause only if they are wanted. Cases without what the implementation lacks."""
+
+    class FailsWithShortRows(fakes.ForwardOnly):
+        def solve(self, problem: Problem) -> Solution:
+            solution = dict(super().solve(problem))
+            return solution | ({"h_n": -solution["h_n"]} if problem.case.seq_len < 5 else {})
+
+    def explain(_: object, failures: Sequence[Failure], __: object, passing: Sequence[Case]) -> list[Explanation]:
+        assert [each.judged.problem.case.seq_len for each in failures] == explained
+        assert passing == [cases[2].forward_only()]
+        return [Explanation("mine", "is wrong", tuple(each.key for each in failures))]
+
+    causes = {3: (), 4: (CATALOGUE[0],)}
+    monkeypatch.setattr(
+        "conformance.run.runner.diagnose", lambda judged, *_, **__: known_as(*causes[judged.problem.case.seq_len])
+    )
+    monkeypatch.setattr("conformance.run.runner.locate", lambda *_: "")
+    monkeypatch.setattr("conformance.run.explaining.explain", explain)
+    cases = [make_case(seq_len=steps) for steps in (3, 4, 5)]
+    runner = Runner(Oracle(None), explains_all=explains_all)
+    assert [result.status for result in runner.run([(FailsWithShortRows(), cases)])] == ["fail", "fail", "pass"]
+    written: list[Explanation] = []
+    runner.write_explanations(written.append)
+    assert [each.keys for each in written] == [tuple(cases[steps - 3].key for steps in explained)]
 
 
 def test_an_implementation_is_described_once() -> None:
