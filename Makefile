@@ -30,10 +30,9 @@ test: $(TOOLS)
 	$(BIN)/pytest -n auto
 
 # Changes what decides a verdict, one place at a time, and lists the changes that no test notices. Takes hours.
-# MUTANTS='conformance.results.merge*' selects some.
+# MUTANTS='--sample 50 conformance/results/merge.py' runs some.
 mutants: $(VENV)/installed-mutants $(TOOLS)
-	env -u PYTHONPATH OPENBLAS_NUM_THREADS=1 $(BIN)/mutmut run $(MUTANTS)
-	$(BIN)/mutmut results
+	$(BIN)/python -m benchmarks.mutants $(MUTANTS)
 
 # The page's scripts, and the harnesses in JavaScript; needs Node.js.
 lint-js:
