@@ -80,6 +80,7 @@ def test_correct_variants_stay_within_the_bound(shape: str) -> None:
     values, found = budget_of(problem)
     for variant in CORRECT_VARIANTS:
         assert error_ratio(numbers(problem, variant), values, found.bound) <= 1, variant.__name__
+    assert all(np.isfinite(bound).all() for bound in found.bound.values())
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -12,6 +12,7 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import Diagnosis
 from conformance.defects.diagnosis.search import Cause
+from conformance.defects.power.bitmasks import Detector, Measured
 from conformance.known.divergences import Divergence
 from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
@@ -193,9 +194,42 @@ def test_whether_a_result_is_rejected_survives_a_round_trip() -> None:
         assert again.rejected is expected
 
 
-def test_cpu_time_is_recorded_by_phase() -> None:
-    seconds = Runner(Oracle(None)).check(make_case(), fakes.Faithful()).seconds
-    assert set(seconds) == {"import", "problem", "solve", "cache", "reference", "budget", "judging"}
+class Power(Detector):
+    """Measures that each case without peepholes detects the first and the third defect."""
+
+    def measure(self, case: Case, adapter: Adapter, key: str) -> Measured | None:
+        assert (key, adapter.name) == (make_case(peepholes=case.peepholes).key, "forward-only")
+        return None if case.peepholes else Measured(0b101, {"seq_len": 3})
+
+
+def test_a_case_that_passes_has_the_defects_that_it_detects() -> None:
+    runner = Runner(Oracle(None), detector=Power(None))
+    passed, unmeasured = (runner.check(make_case(peepholes=each), fakes.ForwardOnly()) for each in (False, True))
+    assert (passed.detects, passed.detected, passed.power_sizes) == (2, "5", {"seq_len": 3})
+    assert (unmeasured.status, unmeasured.detects) == ("pass", None)
+    assert runner.check(make_case(), fakes.NotANumber()).detects is None
+
+
+PHASES = {"import", "problem", "solve", "cache", "reference", "budget", "judging"}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "phases"),
+    [
+        (fakes.Faithful, PHASES),
+        (fakes.ForwardOnly, PHASES | {"power"}),
+        (fakes.Wrong, PHASES | {"diagnosis"}),
+        (fakes.Raises, PHASES),
+        (fakes.Picky, {"import", "judging"}),
+    ],
+)
+def test_cpu_time_is_recorded_by_phase(
+    monkeypatch: pytest.MonkeyPatch, adapter: type[Adapter], phases: set[str]
+) -> None:
+    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
+    detector = Power(None) if adapter is fakes.ForwardOnly else None
+    seconds = Runner(Oracle(None), detector=detector).check(make_case(), adapter()).seconds
+    assert set(seconds) == phases
     assert all(spent >= 0 for spent in seconds.values())
 
 
