@@ -161,20 +161,17 @@ def test_the_variance_of_a_sum(constants: dict[str, Any], over_time: bool, varia
 
 
 def test_first_order_errors_of_each_rounding() -> None:
-    """Each has a variance, and random errors with this variance that do not exceed the largest error of a rounding."""
-    p = COARSE
-    a, y = first_order(X, None, p, SAMPLES), np.tanh(X)
+    """Each has a variance, and random errors of one size and of either sign."""
+    p, y = COARSE, np.tanh(X)
+    a, b = (first_order(each, None, p, SAMPLES) for each in (X, Y))
+    of_sum = sum_variance(p, 3, X @ Y, np.square(X) @ np.square(Y), over_time=False)
+    of_activation = (np.square(p.k_r * y) + p.k_a**2) * p.u**2 / 3
     rounded = {
-        "product": (a * a, np.square(p.u * X * X) / 3, p.u * X * X),
-        "activation": (tanh(a), (np.square(p.k_r * y) + p.k_a**2) * p.u**2 / 3, p.u * (p.k_r * np.abs(y) + p.k_a)),
+        "activation": (tanh(a), of_activation, p.u * (p.k_r * np.abs(y) + p.k_a) / np.sqrt(3)),
+        "sum": ((a @ b).close_sum(), of_sum, np.sqrt(of_sum)),
     }
-    for name, (number, variance, largest) in rounded.items():
-        np.testing.assert_allclose(number.error[0], variance, err_msg=name)
+    for name, (number, variance, size) in rounded.items():
         random = number.error[1 : 1 + SAMPLES]
-        assert (np.abs(random) <= largest).all(), name
-        np.testing.assert_allclose(np.abs(random).max(0), largest, rtol=0.02, err_msg=name)
-        np.testing.assert_allclose(random.mean(0) / largest, 0, atol=0.05, err_msg=name)
-    products = (a @ first_order(Y, None, p, SAMPLES)).close_sum()
-    variance = sum_variance(p, 3, X @ Y, np.square(X) @ np.square(Y), False)
-    np.testing.assert_allclose(products.error[0], variance)
-    np.testing.assert_allclose(np.square(products.error[1 : 1 + SAMPLES]).mean(0), variance, rtol=0.1)
+        np.testing.assert_allclose(number.error[0], variance, err_msg=name)
+        np.testing.assert_allclose(np.abs(random), np.broadcast_to(size, random.shape), err_msg=name)
+        assert np.abs(np.sign(random).mean(0)).max() < 0.1, name
