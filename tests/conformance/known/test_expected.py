@@ -207,7 +207,7 @@ def test_a_row_that_only_a_divergence_computes_has_a_budget() -> None:
     name = "empty-rows-run-on-with-zero-output"
     found = judged(name, dtype="bfloat16", lengths=(0, 0), initial_state="zero")
     entries = (entry("runs-on", defects=[name]),)
-    for roundings, wanted in ((20, "known runs-on"), (4000, "")):
+    for roundings, wanted in ((10, "known runs-on"), (4000, "")):
         noise = 1 + roundings * PROFILES["bfloat16"].u
         noisy = {name: array * noise for name, array in found.solution.items()}
         assert outcome(found._replace(solution=noisy), *entries) == wanted
