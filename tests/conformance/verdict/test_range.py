@@ -176,6 +176,7 @@ def test_an_intermediate_result_of_the_backward_pass_beyond_the_range_is_rejecte
         ("float32", "bfloat16", "bfloat16"),
         ("float16", "float32", "float16"),
         ("bfloat16", "bfloat16", "bfloat16"),
+        ("bfloat16", "float16", "float16"),
     ],
 )
 def test_the_narrower_of_dtype_and_storage_format_counts(dtype: DType, profile: str, expected: DType) -> None:
