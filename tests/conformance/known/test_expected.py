@@ -176,8 +176,10 @@ def test_a_divergence_that_does_not_always_show_is_not_fixed() -> None:
         (judged("biases-ignored", dtype="float64", computed="float32"), ""),
         (judged(dtype="float64"), "fixed coarse"),
         (judged(dtype="float64", lengths=(0, 0), initial_state="omitted"), ""),
+        (judged(dtype="float64", computed="float32", lengths=(0, 0)), "known coarse"),
+        (judged(dtype="float64", computed="float16", lengths=(0, 0)), ""),
     ],
-    ids=["float32", "float16", "and a defect", "float64", "nothing computed"],
+    ids=["float32", "float16", "and a defect", "float64", "nothing computed", "states converted", "too coarsely"],
 )
 def test_less_precise_arithmetic_keeps_its_own_budget(found: JudgedSolution, expected: str) -> None:
     assert outcome(found, COARSE) == expected
