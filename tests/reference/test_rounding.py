@@ -217,3 +217,24 @@ def test_exactly_the_parameter_gradients_are_sums_over_time() -> None:
 def test_profile_constants() -> None:
     assert PROFILES["tf32"] == Profile("tf32", u=2.0**-24, u_acc=2.0**-23, u_op=2.0**-11, floor=2.0**-126)
     assert PROFILES["bfloat16"].u_accw == 2.0**-8
+
+
+def test_small_elements_have_a_tenth_of_the_standard_deviation_of_their_tensor() -> None:
+    """A coarse analysis has no bound R that would be smaller. The variance of 1e-25 underflows in float32."""
+    x, ones, rounding = np.array([1.0, 1e-6, 1e-25]), np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24)
+    found = budget(lambda lift: {"h_n": lift(x) * lift(ones)}, {"h_n": x}, rounding, coarse=True).budget["h_n"]
+    sigma = 2.0**-24 / np.sqrt(3)
+    assert found / sigma == pytest.approx(np.array([5.0, 0.5 / np.sqrt(3), 0.5 / np.sqrt(3)]), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "ratio"), [("output", np.sqrt(8 / 6)), ("grad.input", np.sqrt(8 / 6)), ("h_n", 1.0)])
+def test_correlated_errors_widen_the_budget_of_their_step(name: str, ratio: float) -> None:
+    """In the first step, the error of x counts twice, as in the test above. Other tensors than sequences have one φ."""
+    x, ones = np.full((1, 2000), 0.7), np.ones((1, 2000))
+
+    def evaluate(lift: Any) -> dict[str, Any]:
+        one, other = (lift(x) * lift(ones) for _ in range(2))
+        return {name: np.concatenate([one + one, one + other], axis=0)}
+
+    found = budget(evaluate, {name: np.concatenate([2 * x, 2 * x])}, PROFILES["float32"], coarse=True).budget[name]
+    assert found[0].mean() / found[1].mean() == pytest.approx(ratio, rel=0.05)
