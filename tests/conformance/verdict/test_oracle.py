@@ -75,10 +75,10 @@ def test_an_expectation_contains_only_compared_tensors() -> None:
 
 def test_a_cached_expectation_equals_the_computed_one(tmp_path: Path) -> None:
     problem = make_problem(CASE)
-    first = Oracle(tmp_path)
+    first = Oracle(tmp_path / "new")
     computed = first.expect(problem, *PLAIN)
     assert first.seconds["budget"] > 0
-    second = Oracle(tmp_path)
+    second = Oracle(tmp_path / "new")
     loaded = second.expect(problem, *PLAIN)
     assert second.seconds["budget"] == 0
     assert loaded.condition == computed.condition
