@@ -82,6 +82,14 @@ class FirstOrder(Rounded[Sampling]):
         bound = self.context.profile.u * self.value
         return self._add_noise(np.square(bound) * (1 / 3), bound * self._uniform())
 
+    @property
+    def half_step(self) -> float:
+        return self.context.profile.u_data * _range(self.value)
+
+    def quantize(self, half_step: float) -> Self:
+        bound = half_step * (self.value != 0)
+        return self.new(self.value, self._copy_error())._add_noise(np.square(bound) / 3, bound * self._uniform())
+
     def _uniform(self) -> NDArray[np.float32]:
         """Returns random errors (K, …), uniform in ±1."""
         unit = self.context.random.random((self.context.samples, *self.shape), dtype=np.float32)
@@ -171,6 +179,14 @@ class Ball(Rounded[Profile]):
     def rounded(self) -> Self:
         return self.new(self.value, add_errors(self.error, self.context.u * self._term_weight() + self.context.floor))
 
+    @property
+    def half_step(self) -> float:
+        radius = self._radius()
+        return self.context.u_data * _range(np.stack((self.value - radius, self.value + radius)))
+
+    def quantize(self, half_step: float) -> Self:
+        return self.new(self.value, add_errors(self.error, np.full(self.shape, half_step)))
+
     def times(self, other: Self) -> Self:
         error: Array | None = None if self.error is None else self.error * other._term_weight()
         if other.error is not None:
@@ -226,6 +242,11 @@ def _scaled(error: Array, factor: Array) -> Array:
     scaled: Array = error * factor
     scaled[0] *= factor
     return scaled
+
+
+def _range(values: Array) -> float:
+    """Returns the difference between the largest and the smallest of some values and 0."""
+    return float(values.max(initial=0.0) - values.min(initial=0.0))
 
 
 def _inexact(activation: Activation, slope: Array) -> Array | float:
