@@ -1,7 +1,7 @@
 """Weights of 8 bits.
 
-Unlike other rounding, that of the weights is known: it depends on nothing that an implementation computes. The reference
-therefore runs on the rounded weights, and the budget contains only the rounding of the data.
+The rounding of weights does not depend on anything that an implementation computes. The reference therefore runs on the
+rounded weights, and the budget contains only the rounding of the data.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from reference.profile import Profile
 def quantize_weights(parameters: Mapping[str, NDArray[Any]], profile: Profile) -> dict[str, NDArray[Any]]:
     """Returns parameters with matrices of weights rounded to 8 bits, if the profile quantizes them.
 
-    A weight w becomes s · clip(round(w / s), -128, 127), with s = max |w| / ``weight_steps``. The maximum is that of the
-    matrix, or of the row if the profile is per channel. Ties round to even. The quotient is computed in float32, as by
-    implementations: with 127.5 steps, -max |w| is a tie.
+    A weight w becomes s · clip(round(w / s), -128, 127), where s = max |w| / ``weight_steps``. The maximum is that of
+    the matrix, or of the row if the profile is per channel. Ties round to even. As in implementations, the quotient is
+    computed in float32: with 127.5 steps, -max |w| is a tie.
     """
     return {
         name: _quantize(array, profile) if profile.weight_steps and name.startswith("weight") else array

@@ -44,8 +44,8 @@ class ChaoticCaseError(RejectedCaseError):
     """A case that amplifies rounding errors so much that correct implementations disagree."""
 
 
-class KinkedCaseError(RejectedCaseError):
-    """A case in which 8 bits move arguments of activations across a kink, or cannot represent the input."""
+class UnquantizableCaseError(RejectedCaseError):
+    """A case that cannot be judged in 8 bits: it has NaN, a clip or a piecewise activation."""
 
 
 class OverflowingCaseError(RejectedCaseError):
@@ -96,11 +96,11 @@ class Oracle:
 
         Raises:
             ChaoticCaseError: rounding errors are amplified too much.
-            KinkedCaseError: the profile quantizes, and the case has NaN or piecewise functions.
+            UnquantizableCaseError: the profile quantizes, but the case cannot be judged in 8 bits.
             OverflowingCaseError: a tensor or an intermediate result can overflow.
         """
         if profile.u_data:
-            _check_smooth(problem.case)
+            _check_quantizable(problem.case)
         dialect = normalize_dialect(problem.case, dialect)
         start = time.process_time()
         key = _key(problem, profile, dialect)
@@ -241,14 +241,14 @@ def _check_finite(values: Mapping[str, NDArray[np.float64]]) -> None:
             )
 
 
-def _check_smooth(case: Case) -> None:
-    """Raises KinkedCaseError if a case has NaN, a clip or a piecewise activation."""
+def _check_quantizable(case: Case) -> None:
+    """Raises UnquantizableCaseError if a case has NaN, a clip or a piecewise activation."""
     if case.input_nan:
-        raise KinkedCaseError("8 bits cannot represent NaN. Use `input_nan: false`")
-    kinked = [name for name in case.activations if ACTIVATIONS[name].max_slope is not None]
+        raise UnquantizableCaseError("8 bits cannot represent NaN. Use `input_nan: false`")
+    kinked: list[str] = [name for name in case.activations if ACTIVATIONS[name].max_slope is not None]
     kinked += [name for name in ("clip", "cell_clip") if getattr(case, name) is not None]
     if kinked:
-        raise KinkedCaseError(
+        raise UnquantizableCaseError(
             f"8 bits can move the argument of {kinked[0]} across a kink, where the budget is too small. "
             "Use smooth activations and no clip"
         )

@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar
 
 from conformance.adapters.pytorch import common as _torch
@@ -71,6 +71,7 @@ class TorchDynamicLSTM(TorchLSTM):
         del case
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
+            warnings.filterwarnings("ignore", r"torch.quantize_per_\w+.* are deprecated", UserWarning)
             config = getattr(torch.ao.quantization, self.config)
             holder = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(module), {torch.nn.LSTM: config})
         return holder[0]  # type: ignore[no-any-return]
