@@ -64,4 +64,5 @@ class OnnxRuntimeInt8PerChannel(OnnxRuntimeInt8):
     """Drives models quantized with a step for each row of the weights."""
 
     name = "onnxruntime[int8,per-channel]"
+    default_tag = "core"
     per_channel = True

@@ -100,6 +100,7 @@ class TorchDynamicInt8PerChannel(TorchDynamicInt8):
     """Drives ``quantize_dynamic`` with a quantization step for each row of the weights."""
 
     name = "torch.ao.nn.quantized.dynamic.LSTM[int8,per-channel]"
+    default_tag = "core"
     config = "per_channel_dynamic_qconfig"
     path = "torch.ao.quantization.quantize_dynamic with per_channel_dynamic_qconfig"
 
