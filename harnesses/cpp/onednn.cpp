@@ -15,6 +15,11 @@ const dnnl::engine &cpu() {
     return engine;
 }
 
+dnnl::stream &queue() {
+    static dnnl::stream stream(cpu());
+    return stream;
+}
+
 // ---- Which primitives compute a case.
 
 enum class Role { sequence, state, matrix, vector };
@@ -63,7 +68,8 @@ Stack describe(const std::string &request, int64_t first, int64_t layers) {
         {DNNL_ARG_SRC_ITER_C, Role::state, "c_0", {L, D, N, H}, layout::ldnc, wide, stateful},
         {DNNL_ARG_WEIGHTS_LAYER, Role::matrix, "weight_ih", {L, D, I, 4, H}, layout::ldgoi, dtype},
         {DNNL_ARG_WEIGHTS_ITER, Role::matrix, "weight_hh", {L, D, P, 4, H}, layout::ldgoi, dtype},
-        {DNNL_ARG_WEIGHTS_PEEPHOLE, Role::vector, "peephole", {L, D, 3, H}, layout::ldgo, type::f32, is(request, "peepholes", "true")},
+        {DNNL_ARG_WEIGHTS_PEEPHOLE, Role::vector, "peephole", {L, D, 3, H}, layout::ldgo, type::f32,
+         is(request, "peepholes", "true")},
         {DNNL_ARG_WEIGHTS_PROJECTION, Role::matrix, "weight_hr", {L, D, H, P}, layout::ldoi, dtype, projects},
         {DNNL_ARG_BIAS, Role::vector, "bias", {L, D, 4, H}, layout::ldgo, wide, is(request, "bias", "true")},
     };
@@ -109,10 +115,9 @@ std::vector<Stack> plan(const std::string &request) {
 
 // Returns a memory with a layout and dtype, and the same values.
 memory converted(memory from, const memory::desc &desc) {
-    static dnnl::stream stream(cpu());
     memory to(desc, cpu());
-    dnnl::reorder(from, to).execute(stream, from, to);
-    stream.wait();
+    dnnl::reorder(from, to).execute(queue(), from, to);
+    queue().wait();
     return to;
 }
 
@@ -134,6 +139,10 @@ Floats to_floats(const memory &from, const memory::desc &dense) {
 }
 
 memory::desc dense(const Argument &each) { return {each.shape, type::f32, each.dense}; }
+
+memory from_floats(const Floats &values, const Argument &each, const memory::desc &desc) {
+    return converted(from_bytes(values.data(), dense(each)), desc);
+}
 
 using Named = std::map<std::string, Floats>;
 
@@ -202,9 +211,8 @@ void scatter(const Stack &stack, const Argument &each, const Floats &values, Nam
 using Arguments = std::unordered_map<int, memory>;
 
 void execute(const dnnl::primitive &primitive, const Arguments &arguments) {
-    static dnnl::stream stream(cpu());
-    primitive.execute(stream, arguments);
-    stream.wait();
+    primitive.execute(queue(), arguments);
+    queue().wait();
 }
 
 Named run(const std::string &request, const Named &given) {
@@ -213,15 +221,17 @@ Named run(const std::string &request, const Named &given) {
         return primitive.query_md(dnnl::query::exec_arg_md, key);
     };
     Named results;
-    std::vector<Arguments> stored, executed; // of each stack: dense inputs, and arguments of the forward pass
+    std::vector<Arguments> executed;           // arguments of each stack's forward pass
+    std::vector<std::map<int, Floats>> inputs; // values of its inputs
     Floats sequence = given.at("input");
     for (const auto &stack : stacks) {
-        Arguments inputs, arguments;
+        Arguments arguments;
+        inputs.emplace_back();
         for (const auto &each : stack.inputs) {
             if (!each.present) continue;
-            const bool first = each.role == Role::sequence;
-            inputs[each.key] = from_bytes((first ? sequence : gather(stack, each, given)).data(), dense(each));
-            arguments[each.key] = converted(inputs[each.key], argument_desc(stack.forward, each.key));
+            Floats &values = inputs.back()[each.key];
+            values = each.role == Role::sequence ? sequence : gather(stack, each, given);
+            arguments[each.key] = from_floats(values, each, argument_desc(stack.forward, each.key));
         }
         for (const auto &each : stack.outputs)
             arguments[each.key] = memory(argument_desc(stack.forward, each.key), cpu());
@@ -232,7 +242,7 @@ Named run(const std::string &request, const Named &given) {
             if (each.role == Role::sequence) sequence = values;
             else results[each.name].insert(results[each.name].end(), values.begin(), values.end());
         }
-        stored.push_back(inputs), executed.push_back(arguments);
+        executed.push_back(arguments);
     }
     results["output"] = sequence;
     if (!has_gradients(request)) return results;
@@ -243,16 +253,15 @@ Named run(const std::string &request, const Named &given) {
         for (const auto &each : stack.outputs) {
             const bool last = each.role == Role::sequence;
             const Floats cotangent = last ? sequence : gather(stack, each, given, "cotangent.");
-            arguments[each.key + DIFF] = converted(from_bytes(cotangent.data(), dense(each)),
-                                                   argument_desc(stack.backward, each.key + DIFF));
+            arguments[each.key + DIFF] = from_floats(cotangent, each, argument_desc(stack.backward, each.key + DIFF));
         }
         for (const auto &each : stack.inputs) {
             if (!each.present) continue;
-            arguments[each.key] = converted(stored[k][each.key], argument_desc(stack.backward, each.key));
+            const Floats &values = inputs[k].at(each.key);
+            arguments[each.key] = from_floats(values, each, argument_desc(stack.backward, each.key));
             // oneDNN adds the gradients of weights to what the memory contains.
-            const Floats zeros(dense(each).get_size() / sizeof(float));
-            arguments[each.key + DIFF] =
-                converted(from_bytes(zeros.data(), dense(each)), argument_desc(stack.backward, each.key + DIFF));
+            const Floats zeros(values.size());
+            arguments[each.key + DIFF] = from_floats(zeros, each, argument_desc(stack.backward, each.key + DIFF));
         }
         execute(dnnl::lstm_backward(stack.backward), arguments);
         for (const auto &each : stack.inputs) {
@@ -294,8 +303,9 @@ int main() {
     const auto *v = dnnl::version();
     const std::string version =
         std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
-    const std::string features = R"(["layers","bidirectional","reverse","batch first","projection","peepholes","no bias",)"
-                                 R"("state omitted","gradients","partial loss","float32","float16","bfloat16"])";
+    const std::string features =
+        R"(["layers","bidirectional","reverse","batch first","projection","peepholes","no bias",)"
+        R"("state omitted","gradients","partial loss","float32","float16","bfloat16"])";
     serve({"\"name\":\"dnnl::lstm\",\"features\":" + features + ",\"packages\":{\"onednn\":" + quote(version) +
                "},\"describe\":{\"oneDNN\":" + quote(version) + ",\"compiler\":\"" __VERSION__ "\"}",
            refuse, solve});

@@ -1,4 +1,4 @@
-// oneDNN's LSTM on a single step without an initial state: h_0 is 0, so the gradient of the recurrent weights must be 0.
+// oneDNN's LSTM on one step without an initial state: h_0 is 0, so the gradient of the recurrent weights must be 0.
 // g++ -std=c++17 -I PREFIX/include onednn_state_omitted.cpp -L PREFIX/lib -ldnnl
 #include <algorithm>
 #include <cstdio>
