@@ -33,8 +33,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "conformance/verdict/range.py": (f"{_VERDICT}/test_range.py",),
     "reference/error_models.py": (
         "tests/reference/test_error_models.py",
+        "tests/reference/test_quantization.py",
         "tests/reference/test_rounding.py",
-        f"{_VERDICT}/test_budgets.py",
     ),
     "reference/rounding.py": ("tests/reference/test_rounding.py", f"{_VERDICT}/test_budgets.py"),
 }

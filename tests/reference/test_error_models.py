@@ -115,6 +115,7 @@ def test_first_order_errors_propagate_as_derivatives(name: str, inexact: tuple[b
     operation, x, y = (ARITHMETIC | SMOOTH)[name]
     e, f = (errors(each.shape, seed) for seed, each in enumerate((x, y)))
     found = operation(first_order(x, e if inexact[0] else None), first_order(y, f if inexact[1] else None)).close_sum()
+    np.testing.assert_allclose(found.value, operation(x, y))
     e, f = e * inexact[0], f * inexact[1]
     expected = np.zeros((5, *found.shape))
     expected[1:] = [derivative(operation, x, y, e[row], f[row]) for row in range(1, 5)]
