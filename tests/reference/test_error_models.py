@@ -139,6 +139,7 @@ def test_the_radius_of_each_rounding() -> None:
     magnitude = np.abs(X) @ np.abs(Y)
     loss = 3 * p.u_acc / (1 - 3 * p.u_acc) + 2 * p.u_op + p.u_op**2 + p.n_store * p.u
     np.testing.assert_allclose((a @ b).close_sum()._radius(), loss * magnitude + 3 * p.floor)
+    np.testing.assert_allclose((ball(X[None], None, p) @ b).close_sum()._radius(), [loss * magnitude + 3 * p.floor])
     marked = mark_over_time(a @ b).close_sum()
     np.testing.assert_allclose(marked._radius(), (loss + 3 * p.u_accw) * magnitude + 3 * p.floor)
     y = np.abs(np.tanh(X))

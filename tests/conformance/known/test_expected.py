@@ -138,7 +138,7 @@ def test_a_divergence_without_an_effect_is_neither_named_nor_fixed(undetectable:
     assert outcome(judged("lengths-ignored", **ROWS | {"clip": 50.0}), undetectable, NO_LENGTHS) == "known no-lengths"
 
 
-def test_divergences_that_exclude_each_other_are_told_apart() -> None:
+def test_divergences_that_exclude_each_other_are_distinguished() -> None:
     one, other = (entry(name, defects=[name]) for name in ("padding-repeated", "padding-in-the-other-dialect"))
     assert outcome(judged("padding-repeated", lengths=(3, 5)), one, other) == "known padding-repeated"
     assert outcome(judged(lengths=(3, 5)), one, other) == "fixed padding-repeated"
