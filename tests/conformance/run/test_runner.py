@@ -273,8 +273,9 @@ def test_a_diagnosis_depends_on_the_declared_rounding(
 
     asked: list[object] = []
     monkeypatch.setattr("conformance.run.runner.diagnose", lambda *_, **options: asked.append(options["exact"]))
-    Runner(Oracle(None)).check(make_case(), Rounds())
+    result = Runner(Oracle(None)).check(make_case(), Rounds())
     assert asked == [exact]
+    assert result.profile == profile
 
 
 @pytest.mark.parametrize(("explains_all", "explained"), [(False, [3]), (True, [3, 4])])
