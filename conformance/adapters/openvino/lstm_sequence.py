@@ -46,7 +46,7 @@ class OpenVinoSequence(Adapter):
 
         case, lstm = problem.case, problem.case.model
         kind = np.float32 if case.dtype == "bfloat16" else np.dtype(case.dtype)
-        rows, directions = case.rows or 1, lstm.num_directions
+        rows, directions = case.num_rows, lstm.num_directions
         lengths = np.full(rows, case.seq_len) if problem.lengths is None else problem.lengths
         used = [ACTIVATIONS[name] for name in case.activations]
         options = ([_onnx.NAMES[each.name].lower() for each in used], *_onnx.split_constants(used), case.clip or 0.0)
