@@ -50,6 +50,12 @@ def test_the_reference_conforms_in_every_tensor() -> None:
     assert [tensor.name for tensor in verdict.tensors] == list(problem.expected_shapes())
 
 
+def test_a_tensor_without_elements_conforms_if_its_shape_is_right() -> None:
+    verdict = attempt(batch=0)[2]
+    assert (verdict.conforms, verdict.error_ratio) == (True, 0.0)
+    assert only_failure(attempt({"h_n": np.zeros((4, 1, 4))}, batch=0)[2]).reason.startswith("h_n has shape (4, 1, 4)")
+
+
 @pytest.mark.parametrize(("share", "conforms"), [(0.99, True), (1.01, False)])
 def test_a_deviation_conforms_up_to_the_budget(share: float, conforms: bool) -> None:
     _, budget, _ = attempt()
