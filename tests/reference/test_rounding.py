@@ -223,9 +223,10 @@ def test_profile_constants() -> None:
 def test_small_elements_have_a_tenth_of_the_standard_deviation_of_their_tensor() -> None:
     """A coarse analysis has no bound R that would be smaller. The variance of 1e-25 underflows in float32."""
     x, ones, rounding = np.array([1.0, 1e-6, 1e-25]), np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24)
-    found = budget(lambda lift: {"h_n": lift(x) * lift(ones)}, {"h_n": x}, rounding, coarse=True).budget["h_n"]
+    found = budget(lambda lift: {"h_n": lift(x) * lift(ones)}, {"h_n": x}, rounding, coarse=True)
     sigma = 2.0**-24 / np.sqrt(3)
-    assert found / sigma == pytest.approx(np.array([5.0, 0.5 / np.sqrt(3), 0.5 / np.sqrt(3)]), rel=1e-5)
+    assert found.condition == pytest.approx(1 / np.sqrt(3))
+    assert found.budget["h_n"] / sigma == pytest.approx(np.array([5.0, 0.5 / np.sqrt(3), 0.5 / np.sqrt(3)]), rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "ratio"), [("output", np.sqrt(8 / 6)), ("grad.input", np.sqrt(8 / 6)), ("h_n", 1.0)])
@@ -239,3 +240,11 @@ def test_correlated_errors_widen_the_budget_of_their_step(name: str, ratio: floa
 
     found = budget(evaluate, {name: np.concatenate([2 * x, 2 * x])}, PROFILES["float32"], coarse=True).budget[name]
     assert found[0].mean() / found[1].mean() == pytest.approx(ratio, rel=0.05)
+
+
+@pytest.mark.parametrize("activation", [sigmoid, tanh], ids=["sigmoid", "tanh"])
+def test_activations_that_err_with_one_sign_widen_the_budget(activation: Any) -> None:
+    z, rounding = np.ones((1, 3)), Profile("plain", u=2.0**-24, u_acc=2.0**-24, k_r=6.0, k_a=3.0)
+    y = activation(z)
+    found = budget(lambda lift: {"h_n": activation(lift(z))}, {"h_n": y}, rounding, coarse=True).budget["h_n"]
+    np.testing.assert_allclose(found, (5 * (6 * y + 3) / np.sqrt(3) + 6 * y) * 2.0**-24, rtol=1e-5)
