@@ -30,7 +30,7 @@ _MIN_RELATIVE_SIGMA = 0.1
 """Smallest σ of an element, relative to the rms σ of its tensor."""
 _AVERAGED_ERRORS = 2048
 """Least number of random errors over which a coarse analysis averages, if at most K errors of each value suffice."""
-_PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input"})
+_PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input", "jvp.output", "hvp.input"})
 """Tensors that have one φ for each index of the first axis: time, or row with ``batch_first``."""
 _FLOAT32_RANGE = 1e-12, 1e12
 """Root mean squares of tensors whose variances neither underflow nor overflow in float32."""

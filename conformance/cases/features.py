@@ -29,6 +29,8 @@ USES = (
     "read-only memory",
     "rows alone",
     "rows permuted",
+    "forward derivatives",
+    "second derivatives",
 )
 """Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous arrays."""
 
@@ -125,6 +127,8 @@ def used(case: Case) -> list[str]:
         "saved": case.saved,
         "rows alone": case.batching == "alone",
         "rows permuted": case.batching == "permuted",
+        "forward derivatives": "jvp" in case.check,
+        "second derivatives": "hvp" in case.check,
     }
     words = [_EARLIER_CALLS[word] for word in case.earlier_calls]
     memory = [_MEMORY[case.memory]] if case.memory in _MEMORY else []
@@ -174,6 +178,8 @@ LACKS: dict[str, str] = {
     "read-only memory": "is not driven with read-only arrays",
     "rows alone": "is not driven row by row",
     "rows permuted": "is not driven with permuted rows",
+    "forward derivatives": "is not driven in forward-mode differentiation",
+    "second derivatives": "is not differentiated twice",
 }
 """Descriptions of an implementation that lacks a feature, to follow the implementation's name."""
 

@@ -133,8 +133,8 @@ class Oracle:
         if finite is not problem:
             values = _solve_compared(problem, dialect, reference.float64)
         specified = problem.specified_steps(dialect)
-        if specified is not None and "output" in values:
-            budget["output"][~specified] = bound["output"][~specified] = np.inf
+        for name in {"output", "jvp.output"}.intersection(values) if specified is not None else ():
+            budget[name][~specified] = bound[name][~specified] = np.inf
         expectation = Expectation(values, budget, bound, found.condition, max(reached))
         self.seconds["budget"] += time.process_time() - start
         self._store(key, expectation)
@@ -179,7 +179,7 @@ class Oracle:
 
 
 def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) -> dict[str, Any]:
-    """Returns the reference's solution of a problem, including tensors that the case does not compare.
+    """Returns the reference's solution of a problem, including outputs that the case does not compare.
 
     Args:
         problem: problem to solve.
@@ -191,15 +191,22 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
         problem.parameters,
         problem.input,
         problem.complete_state() if problem.initial_state else None,
+        tangents=problem.complete_tangents() if problem.tangents else None,
         mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
         cell=cells(problem.case, dialect),
         lift=lift,
     )
-    if "gradients" not in problem.case.check:
-        return trace.outputs
-    return trace.outputs | reference.backward(trace, problem.complete_cotangents())
+    differentiates = not {"gradients", "hvp"}.isdisjoint(problem.case.check)
+    gradients = reference.backward(trace, problem.complete_cotangents()) if differentiates else {}
+    if not problem.tangents:
+        return trace.outputs | gradients
+    return {
+        **{name: dual.value for name, dual in (trace.outputs | gradients).items()},
+        **{f"jvp.{name}": dual.derivative for name, dual in trace.outputs.items()},
+        **{f"hvp.{name.removeprefix('grad.')}": dual.derivative for name, dual in gradients.items()},
+    }
 
 
 def prune(cache: Path) -> None:
@@ -242,7 +249,7 @@ def _check_range(problem: Problem, profile: Profile, dialect: Dialect, expectati
     largest = reached[where]
     if largest < limit:
         meter = Meter()
-        forward = replace(problem, case=problem.case.model_copy(update={"check": ("output",)}))
+        forward = replace(problem, case=problem.case.model_copy(update={"check": ("output",)}), tangents={})
         solve(forward, dialect, meter.lift)
         overflows = intermediate_reach(meter.largest, expectation.condition, profile) >= limit
         where = f"an intermediate result of the {'forward' if overflows else 'backward'} pass"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import USES, Array, StackFunction, StackInputs, flatten_sources
+from conformance.adapters.keras.adapter import DERIVATIVES, USES, Array, StackFunction, StackInputs, flatten_sources
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.lstm import KerasLSTM
 
@@ -31,7 +31,7 @@ class LiteRTKeras(KerasLSTM):
     install = "pip install 'lstm-conformance[litert]'"
     default_tag = "core"
     path = "tf.lite.TFLiteConverter, shapes fixed, weights in the model; sequence, states and mask are its inputs"
-    features = KerasLSTM.features - set(_LACKS) - USES
+    features = KerasLSTM.features - set(_LACKS) - USES - DERIVATIVES
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, **_LACKS}
 
     def describe(self) -> dict[str, str]:

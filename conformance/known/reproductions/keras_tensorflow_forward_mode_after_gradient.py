@@ -1,0 +1,32 @@
+"""TensorFlow: forward mode through a traced keras.layers.LSTM raises once a gradient of the function was taken."""
+
+import os
+
+os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+import keras
+import tensorflow as tf
+
+x = tf.reshape(tf.range(24.0), (2, 3, 4)) / 10
+
+
+def differentiates(gradient_first):
+    """Returns whether forward mode runs, for a new traced layer."""
+    traced = tf.function(keras.layers.LSTM(2))
+    if gradient_first:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = traced(x)
+        tape.gradient(y, x)
+    try:
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)):
+            traced(x)
+    except TypeError as error:
+        print(str(error).splitlines()[0])
+        return False
+    return True
+
+
+print("forward mode runs:", differentiates(False))
+correct = differentiates(True)
+print("forward mode runs after a gradient:", correct)
+raise SystemExit(0 if correct else 1)  # 1: it still happens
