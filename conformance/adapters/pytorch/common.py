@@ -118,6 +118,8 @@ def forward_derivatives(
     primals = {name: leaf.detach() for name, leaf in leaves.items()}
     along = {name: torch.from_numpy(tangents[name].copy()).to(leaf.dtype) for name, leaf in primals.items()}
     with quietly():
+        # Torch scripts its rules of differentiation when they are first used.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is", DeprecationWarning)
         _, derivatives = torch.func.jvp(lambda given: dict(outputs(given)), (primals,), (along,))
     return {f"jvp.{name}": to_array(derivative) for name, derivative in derivatives.items()}
 

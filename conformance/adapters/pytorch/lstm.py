@@ -58,13 +58,17 @@ class TorchLSTM(Adapter):
             return reason
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
-        if "jvp" in case.check and case.lengths is not None:
-            return "torch: _pack_padded_sequence has no forward-mode derivative"
-        if "jvp" in case.check and (
-            reason := _torch.refusal_of_forward_derivatives(case.dtype, self.onednn, 2 if case.proj_size else 0)
-        ):
+        if "jvp" in case.check and (reason := self._refuse_forward_derivatives(case)):
             return reason
         return _torch.refusal("LSTM", case.dtype, proj_size=2 if case.proj_size else 0)
+
+    def _refuse_forward_derivatives(self, case: Case) -> str | None:
+        """Returns the reason why torch cannot differentiate a case in forward mode on this machine; None if it can."""
+        if case.lengths is not None:
+            return "torch: _pack_padded_sequence has no forward-mode derivative"
+        if case.memory == "expanded":
+            return "torch.func.jvp gives tangents the layout of their tensors, and refuses one with a stride of 0"
+        return _torch.refusal_of_forward_derivatives(case.dtype, self.onednn, 2 if case.proj_size else 0)
 
     def solve(self, problem: Problem) -> Solution:
         """Loads the problem's parameters into a module and runs it."""
