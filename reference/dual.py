@@ -104,7 +104,7 @@ class Dual(NDArrayOperatorsMixin):
         if self.tangent is not None:
             self.tangent[index] = 0.0 if array.tangent is None else array.tangent
 
-    def __iadd__(self, other: Any) -> "Dual":  # type: ignore[misc]
+    def __iadd__(self, other: Any) -> "Dual":
         return self + other  # type: ignore[no-any-return]
 
     def _map(self, change: Callable[[Any], Any]) -> "Dual":

@@ -179,8 +179,8 @@ def compile_run(run: Callable[..., Any], options: Options, derivatives: frozense
     def differentiate(weights: Any, x: Any, initial: Any, lengths: Any, cotangents: Any, tangents: Any) -> Any:
         sources = (weights, x, initial)
 
-        def results(*sources: Any) -> Any:
-            return use(*sources, lengths)
+        def results(weights: Any, x: Any, initial: Any) -> Any:
+            return use(weights, x, initial, lengths)
 
         def gradients(*sources: Any) -> Any:
             def loss(*sources: Any) -> Any:

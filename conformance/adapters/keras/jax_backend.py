@@ -129,7 +129,8 @@ class KerasLSTMJax(KerasAdapter):
         sources, tree = jax.tree.flatten(given)
 
         def run(sources: Tensors) -> Tensors:
-            return stack(*jax.tree.unflatten(tree, sources), masks)
+            x, states, weights = jax.tree.unflatten(tree, sources)
+            return stack(x, states, weights, masks)
 
         _, tangents = jax.jvp(run, (sources,), (direction,))
         return [self.to_array(tangent) for tangent in tangents]
@@ -145,7 +146,8 @@ class KerasLSTMJax(KerasAdapter):
 
         def gradients(sources: Tensors) -> Tensors:
             def read(sources: Tensors) -> list[Any]:
-                return loss.read(stack(*jax.tree.unflatten(tree, sources), masks))[0]
+                x, states, weights = jax.tree.unflatten(tree, sources)
+                return loss.read(stack(x, states, weights, masks))[0]
 
             results, pullback = jax.vjp(read, sources)
             cotangents = [each for each in loss.cotangents if each is not None]
