@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from reference.activations import Activation
+from reference.activations import Activation, between
 from reference.arithmetic import clip_with_slope, mark_over_time, transposed
 
 
@@ -56,9 +56,7 @@ class Dual(NDArrayOperatorsMixin):
 
     def between(self, low: float, high: float) -> "Dual":
         """Returns 1 where low < value < high, else 0. Its derivative is 0."""
-        if isinstance(self.value, np.ndarray):
-            return Dual(((self.value > low) & (self.value < high)) * 1.0)
-        return Dual(self.value.between(low, high))
+        return Dual(between(self.value, low, high))
 
     def clip(self, bound: float) -> "Dual":
         """Returns this array clipped to ±bound."""

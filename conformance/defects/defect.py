@@ -140,7 +140,7 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     """
     solution = Forward.run(defect, problem, dialect)
     results = solution.outputs | solution.gradients()
-    if problem.tangents:
+    if problem.case.has_direction:
         results |= derivatives(defect, problem, dialect)
     return {name: results[name] for name in problem.expected_shapes()}
 
@@ -252,24 +252,13 @@ def _moved(problem: Problem, direction: Arrays, step: float, checks: tuple[str, 
         parameters=move(problem.parameters),
         input=move({"input": problem.input})["input"],
         initial_state=problem.initial_state and move(problem.initial_state),
-        tangents={},
     )
 
 
 def _reference_derivatives(defect: Defect, problem: Problem, direction: Arrays, dialect: reference.Dialect) -> Arrays:
     """Returns the reference's derivatives along a direction, with the defect's ``saved_tangents``."""
     case = problem.case
-    trace = reference.forward(
-        case.model,
-        problem.parameters,
-        problem.input,
-        problem.complete_state(),
-        tangents=direction,
-        mask=problem.mask,
-        dropout_masks=problem.dropout_masks,
-        dialect=dialect,
-        cell=cells(case, dialect),
-    )
+    trace = _run(_CORRECT, problem, dict(_sources(problem)), dialect, direction)
     found = {f"jvp.{name}": dual.derivative for name, dual in trace.outputs.items()}
     if "hvp" in case.check:
         if saved := defect.saved_tangents:
@@ -284,7 +273,9 @@ def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:
     return {**problem.parameters, "input": problem.input, **problem.complete_state()}
 
 
-def _run(defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dialect) -> Trace:
+def _run(
+    defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dialect, tangents: Arrays | None = None
+) -> Trace:
     case, masks = problem.case, dict(problem.dropout_masks)
     followed = defect.dialect(dialect) if defect.dialect else dialect
     return reference.forward(
@@ -292,6 +283,7 @@ def _run(defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dial
         {name: read[name] for name in problem.parameters},
         read["input"],
         {name: array for name, array in read.items() if name.startswith(("h_0", "c_0"))},
+        tangents=tangents,
         mask=_valid_steps(defect, problem),
         dropout_masks=defect.dropout_masks(masks, case) if defect.dropout_masks else masks,
         dialect=followed,

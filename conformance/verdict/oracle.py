@@ -192,7 +192,7 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
         problem.parameters,
         problem.input,
         problem.complete_state() if problem.initial_state else None,
-        tangents=problem.complete_tangents() if problem.tangents else None,
+        tangents=problem.complete_tangents() if problem.case.has_direction else None,
         mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
@@ -201,7 +201,7 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
     )
     differentiates = not {"gradients", "hvp"}.isdisjoint(problem.case.check)
     gradients = reference.backward(trace, problem.complete_cotangents()) if differentiates else {}
-    if not problem.tangents:
+    if not problem.case.has_direction:
         return trace.outputs | gradients
     return {
         **{name: dual.value for name, dual in (trace.outputs | gradients).items()},
@@ -250,7 +250,7 @@ def _check_range(problem: Problem, profile: Profile, dialect: Dialect, expectati
     largest = reached[where]
     if largest < limit:
         meter = Meter()
-        forward = replace(problem, case=problem.case.model_copy(update={"check": ("output",)}), tangents={})
+        forward = replace(problem, case=problem.case.model_copy(update={"check": ("output",)}))
         solve(forward, dialect, meter.lift)
         overflows = intermediate_reach(meter.largest, expectation.condition, profile) >= limit
         where = f"an intermediate result of the {'forward' if overflows else 'backward'} pass"

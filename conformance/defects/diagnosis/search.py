@@ -73,8 +73,7 @@ class Search:
         self._misses: list[_Miss] = []
         problem = observation.problem
         outputs = tuple(check for check in problem.case.check if check in RESULTS)
-        forward = problem.case.model_copy(update={"check": outputs})
-        self._forward = replace(problem, case=forward, tangents={}) if outputs else None
+        self._forward = replace(problem, case=problem.case.model_copy(update={"check": outputs})) if outputs else None
 
     def try_each(self, defects: Iterable[Defect]) -> bool:
         """Tries defects one at a time. Returns whether any fits."""
