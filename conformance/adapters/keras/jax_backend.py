@@ -163,11 +163,6 @@ class KerasLSTMJaxUnrolled(KerasLSTMJax):
 
     name = "keras.layers.LSTM[jax,unroll]"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}
-    features = KerasLSTMJax.features - {"second derivatives"}
-    lacks: ClassVar[Mapping[str, str]] = {
-        **KerasLSTMJax.lacks,
-        "second derivatives": "XLA takes more than a minute to compile the second derivative of an unrolled stack",
-    }
 
 
 class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
