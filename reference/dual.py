@@ -1,4 +1,4 @@
-"""Arrays that carry their derivative along a direction. The reference runs on them to compute second derivatives.
+"""Arrays that carry their derivative along a direction, for forward-mode and second derivatives.
 
 With a dot for the derivative along the direction, forward-mode differentiation turns the equations of one time step
 (``reference.cell``) into
@@ -101,6 +101,8 @@ class Dual(NDArrayOperatorsMixin):
         self.value[index] = array.value
         if self.tangent is not None:
             self.tangent[index] = 0.0 if array.tangent is None else array.tangent
+        elif array.tangent is not None:
+            raise ValueError("an element of a constant cannot have a tangent")
 
     def __iadd__(self, other: Any) -> "Dual":
         return self + other  # type: ignore[no-any-return]
