@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from conformance.cases.case import DType
 from conformance.verdict.problem import Problem
 from reference import Profile
-from reference.rounding import Z
 
 LARGEST_VALUE: Mapping[DType, float] = {
     "float64": 2.0**500,
@@ -70,4 +69,4 @@ def intermediate_reach(largest: float, condition: float, profile: Profile) -> fl
         condition: amplification of rounding errors, see ``reference.rounding.Budget``.
         profile: rounding of the implementation.
     """
-    return largest * (1 + Z * max(profile.u, profile.u_op) * condition)
+    return largest * (1 + profile.z * profile.unit * condition)

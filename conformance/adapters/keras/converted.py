@@ -99,7 +99,7 @@ class LiteRTKeras(KerasConverted):
         from ai_edge_litert.interpreter import Interpreter
 
         runner = Interpreter(model_content=converted, num_threads=1).get_signature_runner()
-        return lambda arrays: runner(**arrays)  # type: ignore[no-any-return]
+        return lambda arrays: runner(**arrays)
 
 
 class OpenVinoKeras(KerasConverted):
