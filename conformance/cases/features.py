@@ -31,8 +31,16 @@ USES = (
     "rows permuted",
     "forward derivatives",
     "second derivatives",
+    "empty sequence",
+    "empty batch",
+    "wrong input",
+    "wrong dtype",
+    "wrong state",
+    "wrong layers of a state",
+    "wrong lengths",
+    "wrong weight",
 )
-"""Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous arrays."""
+"""Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous, correct arrays."""
 
 FEATURES = (
     "layers",
@@ -115,6 +123,22 @@ _EARLIER_CALLS = {
 }
 
 
+_MISTAKES = {
+    "input-features": "wrong input",
+    "input-axes": "wrong input",
+    "input-dtype": "wrong dtype",
+    "h_0-layers": "wrong layers of a state",
+    "c_0-layers": "wrong layers of a state",
+    "h_0-rows": "wrong state",
+    "c_0-rows": "wrong state",
+    "h_0-units": "wrong state",
+    "c_0-units": "wrong state",
+    "lengths-above": "wrong lengths",
+    "lengths-negative": "wrong lengths",
+    "weight-transposed": "wrong weight",
+}
+
+
 def used(case: Case) -> list[str]:
     """Returns the features of a case that are uses."""
     has = {
@@ -129,10 +153,13 @@ def used(case: Case) -> list[str]:
         "rows permuted": case.batching == "permuted",
         "forward derivatives": "jvp" in case.check,
         "second derivatives": "hvp" in case.check,
+        "empty sequence": case.seq_len == 0,
+        "empty batch": case.num_rows == 0,
     }
     words = [_EARLIER_CALLS[word] for word in case.earlier_calls]
     memory = [_MEMORY[case.memory]] if case.memory in _MEMORY else []
-    return [*(feature for feature, present in has.items() if present), *words, *memory]
+    mistake = [_MISTAKES[case.refuses]] if case.refuses else []
+    return [*(feature for feature, present in has.items() if present), *words, *memory, *mistake]
 
 
 LACKS: dict[str, str] = {
@@ -180,6 +207,14 @@ LACKS: dict[str, str] = {
     "rows permuted": "is not driven with permuted rows",
     "forward derivatives": "is not driven in forward-mode differentiation",
     "second derivatives": "is not differentiated twice",
+    "empty sequence": "is not driven without time steps",
+    "empty batch": "is not driven without rows",
+    "wrong input": "is not driven with an input of a wrong shape",
+    "wrong dtype": "is not driven with an input of a wrong dtype",
+    "wrong state": "is not driven with a state of a wrong shape",
+    "wrong layers of a state": "is not driven with a state that lacks a layer",
+    "wrong lengths": "is not driven with wrong lengths",
+    "wrong weight": "is not driven with a weight of a wrong shape",
 }
 """Descriptions of an implementation that lacks a feature, to follow the implementation's name."""
 

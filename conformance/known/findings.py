@@ -158,6 +158,8 @@ def details(entry: Divergence) -> Iterable[str]:
         yield f"- deviates: {', '.join(f'`{name}`' for name in entry.tensors)}{_prediction(entry)}"
     if entry.error:
         yield f"- raises: {_code(entry.error)}"
+    if entry.accepts:
+        yield "- accepts what it must refuse"
     yield f"- reason: {_line(entry.reason)}"
     yield f"- upstream: {entry.upstream}"
     if entry.related:

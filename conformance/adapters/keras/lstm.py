@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
     DERIVATIVES,
     Array,
     KerasAdapter,
@@ -33,7 +34,7 @@ class KerasLSTM(KerasAdapter):
     requires: tuple[str, ...] = ("keras", "tensorflow")
     install = "pip install 'lstm-conformance[tensorflow]'"
     path: str = "the layer called eagerly"
-    features = KerasAdapter.features | DERIVATIVES
+    features = KerasAdapter.features | ARGUMENTS | DERIVATIVES
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device and threads, and how the adapter handles layers, lengths and the time axis."""

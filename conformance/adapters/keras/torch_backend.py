@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
     Array,
     KerasAdapter,
     StackFunction,
@@ -29,7 +30,7 @@ class KerasLSTMTorch(KerasAdapter):
     install = "pip install keras torch"
     own_process = True
     environment = {"KERAS_BACKEND": "torch"}  # noqa: RUF012
-    features = KerasAdapter.features | {"second derivatives"}
+    features = KerasAdapter.features | ARGUMENTS | {"second derivatives"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
         "forward derivatives": "the layer's variables are torch parameters, which cannot carry a forward derivative",
