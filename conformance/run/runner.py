@@ -293,7 +293,9 @@ class Runner:
             where = locate(adapter, judged)
             text += f"; {where}" if where else ""
             self._unexplained_seconds[name] = spent + time.process_time() - start
-        if (self.explains_all or not found) and operations(judged.problem.case) <= explaining.MAX_OPERATIONS:
+        case = judged.problem.case
+        explains = operations(case) <= explaining.MAX_OPERATIONS and not case.has_direction
+        if (self.explains_all or not found) and explains:
             self._unexplained.setdefault(name, []).append(explaining.Failure(result.key, judged))
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
 
