@@ -17,7 +17,7 @@ from conformance.defects.experiment.blocks import (
     has_blocks,
     values,
 )
-from conformance.defects.experiment.compute import Compute
+from conformance.defects.experiment.compute import Computation
 from conformance.defects.experiment.move import Move, Terms, in_units
 from conformance.defects.experiment.moves import ZEROS
 from conformance.defects.experiment.places import UNIT, Scope, describe_scope
@@ -47,7 +47,7 @@ class Rule:
         scope: places of the elements that change; empty for all.
         adjoint: whether the gradients match the wrong forward pass, as with automatic differentiation.
         lengths: change to the lengths, for that role.
-        compute: wrong computation, for that role. The words of the move describe it.
+        computation: wrong computation, for that role. The words of the move describe it.
         requires: condition that a case must meet for the wrong computation to differ from the right one.
     """
 
@@ -57,13 +57,13 @@ class Rule:
     scope: Scope = ()
     adjoint: bool = True
     lengths: Callable[[Lengths, Case], Lengths] | None = field(default=None, compare=False)
-    compute: Compute | None = field(default=None, compare=False)
+    computation: Computation | None = field(default=None, compare=False)
     requires: Callable[[Case], bool] = field(default=lambda _: True, compare=False)
 
     @classmethod
-    def computing(cls, words: str, compute: Compute, requires: Callable[[Case], bool] = lambda _: True) -> "Rule":
+    def computing(cls, words: str, computation: Computation, requires: Callable[[Case], bool]) -> "Rule":
         """Creates a rule about a wrong computation."""
-        return cls("computes", ("cell",), Move(words, lambda *_: None), compute=compute, requires=requires)
+        return cls("computes", ("cell",), Move(words, lambda *_: None), computation=computation, requires=requires)
 
     def __str__(self) -> str:
         if self.role == "computes":

@@ -231,6 +231,11 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
         raise ImplementationError(error) from error
 
 
+def tensors_read(problem: Problem) -> Arrays:
+    """Returns the parameters, the input and the given initial states of a problem."""
+    return {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
+
+
 def with_block(problem: Problem, changed: Mapping[str, Any]) -> Problem:
     """Returns a problem in which some of the tensors that are read, or cotangents, are replaced."""
     state = problem.initial_state

@@ -87,7 +87,7 @@ def trial(adapter: Adapter, name: str = "both directions", dtype: str = "float32
 @pytest.mark.parametrize(
     ("adapter", "what"),
     [
-        (WithCells(NarrowState(), NarrowState()), "rounds the cell state to float16 or TF32 (11 bits)"),
+        (WithCells(NarrowState(), NarrowState()), "rounds the stored cell state to float16 or TF32 (11 bits)"),
         (WithCells(NarrowGates(), NarrowGates()), "rounds the gates to float16"),
         (Altered("weight_hh", round_weight_hh), "rounds weight_hh to bfloat16"),
         (Altered("input", truncate_input), "rounds the input to bfloat16 by truncation"),
