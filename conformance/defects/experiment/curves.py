@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,8 @@ def _limited(z: Floats, y: Floats, right: Activation, u: float) -> Iterator[Acti
     if not inside.any() or not outside.any():
         return
     near, far = np.abs(z[inside]).max(), np.abs(z[outside]).min()
-    for bound in islice(_simple((near + far) / 2, (far - near) / 2), 1):
+    bound = next(_simple((near + far) / 2, (far - near) / 2), None)
+    if bound is not None:
         yield replace(
             right,
             name=f"{right.name}, but {low:g} and 1 beyond ±{_text(bound)}",

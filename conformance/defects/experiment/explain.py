@@ -128,7 +128,8 @@ class _Search:
             yield ()
             yield from (rules for rules in suspects if not self._trial.mismatches(self._predict_results(rules)))
             return
-        starts: list[Rules] = [*self._closer(suspects, right), ()]
+        computations = [rules[:1] for rules in self._computations.values()]
+        starts: list[Rules] = [*self._closer([*suspects, *computations], right), ()]
         for _ in range(_MAX_RULES):
             found: dict[Rules, float] = {}
             for start in starts:
@@ -192,9 +193,8 @@ class _Search:
         trial, case = self._trial, self._trial.case
         if trial.problem.lengths is not None:
             yield from length_rules()
-        if not any(rule.compute for rule in start):
-            self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
-            yield from (rules[0] for rules in self._computations.values())
+        self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
+        yield from (rules[0] for rules in self._computations.values() if rules[0] not in start)
         yield from suggested_rules(case, self._responses())
         yield from scaling_rules(trial, lambda rules: self._predict_results((*start, *rules)))
         yield from read_rules(case)
