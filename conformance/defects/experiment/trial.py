@@ -154,6 +154,7 @@ class Subject:
             does not have a process of its own.
         clock: function that returns the CPU seconds that the experiments have taken.
         deadline: time of this clock after which no problem is solved.
+        forgets: whether each problem is solved in a new process.
         solved: number of problems that the implementation has solved.
     """
 
@@ -162,6 +163,7 @@ class Subject:
     restart: Callable[[], None] | None = None
     clock: Callable[[], float] = time.thread_time
     deadline: float = math.inf
+    forgets: bool = False
     solved: int = 0
 
     def supported(self, case: Case) -> Case | str:
@@ -186,6 +188,8 @@ class Subject:
         """
         if self.clock() > self.deadline:
             raise OutOfTimeError
+        if self.forgets and self.restart:
+            self.restart()
         self.solved += 1
         return _call(as_arrays, _call(self.adapter.solve, problem))  # type: ignore[no-any-return]
 
