@@ -59,7 +59,7 @@ def explain(
         computations: rules about wrong computations, to be tried together with others.
         seconds: limit of the CPU time.
     """
-    if not trial.comparable:
+    if not trial.complete:
         return None
     for suspect in suspects:
         rules = applicable(suspect, trial)
@@ -67,7 +67,7 @@ def explain(
             return _necessary(rules, trial)
     if found := computed(trial):
         return found
-    if not trial.can_be_searched:
+    if not (trial.comparable and trial.can_be_searched):
         return None
     search = _Search(trial, responses, computations, time.thread_time() + seconds)
     for count, rules in enumerate(search.of_results([applicable(suspect, trial) for suspect in suspects])):

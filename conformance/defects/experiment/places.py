@@ -116,12 +116,13 @@ def scopes_of(found: Iterable[Block], case: Case) -> Iterator[Scope]:
     if not found:
         return
     places = []
-    for axis in axes(found[0].kind):
+    shared = [axis for axis in axes(found[0].kind) if all(axis in axes(block.kind) for block in found)]
+    for axis in shared:
         every = values(axis, case)
         own = {getattr(block, axis) for block in found}
         if len(own) == 1 or axis not in ("direction", "gate"):
             places.append(place_of_values(axis, own, max(every) + 1) if len(own) < len(every) else None)
-    if "step" in axes(found[0].kind) and case.lengths is not None:
+    if "step" in shared and case.lengths is not None:
         moments = [Place("step", "end"), Place("step", "padding")]
         places += [place for place in moments if all(place.holds(block, case) for block in found)]
     narrowing = [place for place in places if place]

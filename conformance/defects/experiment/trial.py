@@ -90,10 +90,14 @@ class Trial:
         return Observation(self.judged)
 
     @property
+    def complete(self) -> bool:
+        """Whether all tensors, and no others, are present with the right shapes."""
+        return self.observation.got.keys() == self.observation.shapes.keys() == self.judged.solution.keys()
+
+    @property
     def comparable(self) -> bool:
-        """Whether all tensors, and no others, are present with the right shapes, and finite."""
-        observed = self.observation
-        return observed.got.keys() == observed.shapes.keys() == self.judged.solution.keys() and observed.finite
+        """Whether the solution is complete and finite."""
+        return self.complete and self.observation.finite
 
     def mismatches(self, prediction: Mapping[str, Any]) -> list[str]:
         """Returns the names of the tensors that a prediction does not reproduce within the budget."""
@@ -121,7 +125,7 @@ class Trial:
 
     def misfit(self, prediction: Mapping[str, Any]) -> float:
         """Returns the largest |deviation| of any tensor from a prediction, in tolerances."""
-        if not self.comparable or prediction.keys() != self.observation.got.keys():
+        if not self.complete or prediction.keys() != self.observation.got.keys():
             return math.inf
         return max(self._misfits(prediction).values())
 
