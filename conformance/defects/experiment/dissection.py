@@ -90,7 +90,7 @@ def _experiment(
         return
     explanations += _explain_failures(subject, trials, failing, result, known=explanations)
     explanations += _explain_imprecision(subject, imprecise, result)
-    conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_searched]
+    conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_changed]
     if conforming:
         richest = max(conforming, key=_block_count)
         responses = respond(subject, richest)
@@ -207,7 +207,7 @@ def _explain_failures(
 
     def responses(name: str) -> list[Response]:
         if name not in measured:
-            measured[name] = respond(subject, failing[name])
+            measured[name] = respond(subject, failing[name]) if failing[name].can_be_changed else []
         return measured[name]
 
     tried: list[str] = []
@@ -251,7 +251,7 @@ def _explain_failures(
         if trial.is_driven:
             if not verified:
                 result.findings += [Finding(what, (name,)) for what in describe_activations(trial)]
-        elif trial.comparable and trial.can_be_searched and count < _MAX_OBSERVED_PROBES:
+        elif trial.comparable and trial.can_be_changed and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]

@@ -69,8 +69,9 @@ def explain(
         return found
     if not (trial.comparable and trial.can_be_searched):
         return None
-    search = _Search(trial, responses, computations, time.thread_time() + seconds)
-    for count, rules in enumerate(search.of_results([applicable(suspect, trial) for suspect in suspects])):
+    known = [rules for suspect in suspects if (rules := applicable(suspect, trial))]
+    search = _Search(trial, responses, known, computations, time.thread_time() + seconds)
+    for count, rules in enumerate(search.of_results()):
         complete = search.with_gradients(rules)
         if complete and trial.is_reproduced(predict_trial(complete, trial)):
             return _necessary(complete, trial)
@@ -103,33 +104,39 @@ def _by_results(rules: Iterable[Rule]) -> dict[str, Rules]:
 
 
 class _Search:
-    """Search on one trial, until a deadline: a matching pursuit, which adds one rule after another."""
+    """Search on one trial, until a deadline: a matching pursuit, which adds one rule after another.
+
+    Args:
+        trial: the wrong solution.
+        responses: function that measures how the implementation responds to changes.
+        suspects: rules that may reproduce it in part.
+        computations: rules about wrong computations, to be tried together with others.
+        deadline: thread time at which the search ends.
+    """
 
     def __init__(
         self,
         trial: Trial,
         responses: Callable[[], Sequence[Response]],
+        suspects: Sequence[Rules],
         computations: Sequence[Rule],
         deadline: float,
     ) -> None:
         self._trial = trial
         self._responses = responses
+        self._suspects = suspects
         self._computations = _by_results(rule for rule in computations if rule.applies_to(trial.case))
         self._deadline = deadline
 
-    def of_results(self, suspects: Iterable[Rules]) -> Iterator[Rules]:
-        """Yields rules that reproduce ``output``, ``h_n`` and ``c_n``.
-
-        Args:
-            suspects: rules that may reproduce them in part.
-        """
+    def of_results(self) -> Iterator[Rules]:
+        """Yields rules that reproduce ``output``, ``h_n`` and ``c_n``."""
         right = self._predict_results(())
         if not self._trial.mismatches(right):
             yield ()
-            yield from (rules for rules in suspects if not self._trial.mismatches(self._predict_results(rules)))
+            yield from (rules for rules in self._suspects if not self._trial.mismatches(self._predict_results(rules)))
             return
         computations = [rules[:1] for rules in self._computations.values()]
-        starts: list[Rules] = [*self._closer([*suspects, *computations], right), ()]
+        starts: list[Rules] = [*self._closer([*self._suspects, *computations], right), ()]
         for _ in range(_MAX_RULES):
             found: dict[Rules, float] = {}
             for start in starts:
@@ -176,6 +183,10 @@ class _Search:
         predictions = {each: predict_trial(each, self._trial) for each in self._variants(rules)}
         best = min(predictions, key=lambda each: len(self._trial.mismatches(predictions[each])))
         wrong = self._trial.mismatches(predictions[best])
+        for suspect in self._suspects:
+            together = (*best, *(rule for rule in suspect if rule not in best))
+            if not self._trial.mismatches(predict_trial(together, self._trial)):
+                return together
         returned = self._returned(wrong, predictions[best])
         if returned is not None:
             return (*best, *returned)

@@ -150,7 +150,9 @@ def _rules_about_units(role: Role, kinds: Sequence[str], case: Case) -> Iterator
     """Yields rules about the units within all blocks of some kinds."""
     for group in _groups(kinds):
         counts = {next(blocks(kind, case)).width(case)[0] for kind in group}
-        yield from (Rule(role, group, move) for move in unit_moves(min(counts)) if len(counts) == 1)
+        if len(counts) == 1:
+            for scope in simple_scopes(axes_of(group), case) if len(group) == 1 else ((),):
+                yield from (Rule(role, group, move, scope) for move in unit_moves(*counts))
     ignored = Move(ZEROS, lambda *_: ())
     for kind in kinds:
         count = next(blocks(kind, case)).width(case)[0]

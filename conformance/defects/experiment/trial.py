@@ -27,8 +27,10 @@ Arrays = dict[str, Any]
 
 _SMALLEST, _LARGEST = 1e-300, 1e300
 
-MAX_MOMENTS = 64
-"""Largest T·B of a case whose blocks are changed and searched for one by one."""
+MAX_CHANGED_MOMENTS = 64
+"""Largest T·B of a case whose blocks are changed one by one."""
+MAX_SEARCHED_MOMENTS = 512
+"""Largest T·B of a case in which a mistake is searched for."""
 
 
 class ImplementationError(Exception):
@@ -79,10 +81,18 @@ class Trial:
         return self.change is not None
 
     @property
+    def can_be_changed(self) -> bool:
+        """Whether the tensors consist of few enough blocks to change each."""
+        return self.can_be_searched and self._moments <= MAX_CHANGED_MOMENTS
+
+    @property
     def can_be_searched(self) -> bool:
-        """Whether the tensors consist of few enough blocks to change each, and to search for each."""
-        case = self.case
-        return not self.is_driven and has_all_blocks(case) and case.seq_len * (case.rows or 1) <= MAX_MOMENTS
+        """Whether the tensors consist of few enough blocks to search for each."""
+        return not self.is_driven and has_all_blocks(self.case) and self._moments <= MAX_SEARCHED_MOMENTS
+
+    @property
+    def _moments(self) -> int:
+        return self.case.seq_len * (self.case.rows or 1)
 
     @cached_property
     def observation(self) -> Observation:
