@@ -1,9 +1,9 @@
 """Compares explanations of broken implementations with the truth, on problems that no engine has seen.
 
-An explanation is ``correct`` if the reference with the described mistake has the true results in cases whose sizes no
-probe has, and all failing cases are explained. It is ``narrow`` if it has them, within the budget, only in the cases
-that it explains, and else ``false``. The verdict is ``none`` if nothing is explained, and ``unread`` if a finding
-cannot be read back.
+An explanation is ``correct`` if the reference with the described mistake, or with all that are described, has the true
+results in cases whose sizes no probe has, and all failing cases are explained. It is ``narrow`` if it has them, within
+the budget, only in the cases that it explains, and else ``false``. The verdict is ``none`` if nothing is explained, and
+``unread`` if a finding cannot be read back.
 """
 
 import re
@@ -92,7 +92,10 @@ def judge_experiments(drawn: Drawn, explanations: Sequence[Explanation], failing
     if not verified:
         return _judge_observations(drawn, explanations)
     explained = {key for keys, _ in verified for key in keys}
-    wide = all(any(_reproduces(mistakes, drawn, case) for _, mistakes in verified if mistakes) for case in drawn.cases)
+    found = [mistakes for _, mistakes in verified if mistakes]
+    # No failing case need show all mistakes at once.
+    found.append(list(dict.fromkeys(mistake for mistakes in found for mistake in mistakes)))
+    wide = all(any(_reproduces(mistakes, drawn, case) for mistakes in found) for case in drawn.cases)
     return "correct" if wide and explained == failing.keys() else "narrow"
 
 

@@ -9,7 +9,7 @@ from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.defects.diagnosis.where import where
 from conformance.defects.experiment import condition
-from conformance.defects.experiment.dissection import investigate
+from conformance.defects.experiment.dissection import MAX_TOTAL_CPU_SECONDS, investigate
 from conformance.defects.experiment.explain import Rules, applicable, describe
 from conformance.defects.experiment.findings import Dissection
 from conformance.defects.experiment.predict import predict_trial
@@ -119,7 +119,8 @@ def _investigate(subject: Subject, failures: Sequence[Failure]) -> tuple[Dissect
         What the first experiments found, and the failures that each explanation reproduces.
     """
     probed = smallest_first(failures)[:_MAX_PROBED]
-    result, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in probed])
+    deadline = time.thread_time() + MAX_TOTAL_CPU_SECONDS
+    result, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in probed], (), deadline)
     claims = _claims(failures, rules)
     while result.repeats and rules:
         rest = unclaimed(failures, [failure for own in claims.values() for failure in own])
@@ -128,7 +129,7 @@ def _investigate(subject: Subject, failures: Sequence[Failure]) -> tuple[Dissect
             break
         probed += further
         known = len(rules)
-        added, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules)
+        added, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules, deadline)
         result.responses = added.responses | result.responses
         if len(rules) == known:
             break

@@ -22,6 +22,7 @@ from conformance.defects.experiment.rule import Rule, length_rules
 from conformance.defects.experiment.trial import Trial
 
 Rules = tuple[Rule, ...]
+_Candidates = Callable[[Rules, dict[str, Any]], Iterator[Rule]]
 
 MAX_CPU_SECONDS = 5.0
 """CPU time for the search of one case."""
@@ -135,25 +136,29 @@ class _Search:
             yield ()
             yield from (rules for rules in self._suspects if not self._trial.mismatches(self._predict_results(rules)))
             return
-        computations = [rules[:1] for rules in self._computations.values()]
-        starts: list[Rules] = [*self._closer([*self._suspects, *computations], right), ()]
+        starts = [*self._starts(right), ()]
         for _ in range(_MAX_RULES):
             found: dict[Rules, float] = {}
-            for start in starts:
-                yield from self._extended(start, found)
+            for candidates, start in product((self._likely, self._others), starts):
+                yield from self._extended(start, candidates, found)
             starts = sorted(found, key=found.__getitem__)[:_MAX_STARTS]
 
-    def _closer(self, suspects: Iterable[Rules], right: dict[str, Any]) -> list[Rules]:
-        """Returns the suspects whose results are closer than the right ones, the closest ones first."""
-        found = {rules: self._trial.distance(self._predict_results(rules)) for rules in suspects if rules}
+    def _starts(self, right: dict[str, Any]) -> list[Rules]:
+        """Returns the suspects and computations that may reproduce a part of the results, the closest ones first."""
         limit = self._trial.distance(right)
-        return [rules for rules in sorted(found, key=found.__getitem__) if found[rules] < limit][:_MAX_STARTS]
+        computations = [rules[:1] for rules in self._computations.values()]
+        every = (*self._suspects, *computations)
+        found = {rules: self._trial.distance(self._predict_results(rules)) for rules in every}
+        # Another case verified the suspects. A second mistake can hide that they bring the results closer.
+        starts = [each for each in found if found[each] < limit or (each in self._suspects and found[each] > limit)]
+        return sorted(starts, key=found.__getitem__)[:_MAX_STARTS]
 
-    def _extended(self, start: Rules, found: dict[Rules, float]) -> Iterator[Rules]:
+    def _extended(self, start: Rules, candidates: _Candidates, found: dict[Rules, float]) -> Iterator[Rules]:
         """Yields rules that reproduce the results, which begin with others.
 
         Args:
             start: the rules to begin with.
+            candidates: function that returns the rules that may follow, given these and their prediction.
             found: receives the distance of the results of those that do not reproduce them.
         """
         prediction = self._predict_results(start)
@@ -163,7 +168,7 @@ class _Search:
             return
         if returned := self._returned(wrong, prediction):
             yield (*start, *returned)
-        for rule in self._candidates(start, prediction):
+        for rule in candidates(start, prediction):
             if time.thread_time() > self._deadline:
                 return
             rules = (*start, rule)
@@ -199,16 +204,20 @@ class _Search:
                 return (*best, rule, *returned)
         return None
 
-    def _candidates(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
-        """Yields rules that may explain what others leave, the most likely ones first."""
+    def _likely(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
+        """Yields rules that are likely to explain what others leave."""
         trial, case = self._trial, self._trial.case
         if trial.problem.lengths is not None:
             yield from length_rules()
         self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
         yield from (rules[0] for rules in self._computations.values() if rules[0] not in start)
         yield from suggested_rules(case, self._responses())
-        yield from scaling_rules(trial, lambda rules: self._predict_results((*start, *rules)))
-        yield from read_rules(case)
+
+    def _others(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
+        """Yields further rules that may explain what others leave."""
+        del prediction
+        yield from scaling_rules(self._trial, lambda rules: self._predict_results((*start, *rules)))
+        yield from read_rules(self._trial.case)
 
     def _returned(self, wrong: Sequence[str], prediction: dict[str, Any]) -> Rules | None:
         """Returns a rule for each kind of wrong tensors; None if one is not found among the predicted values."""
