@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue.precision import BFLOAT16, HALF, SINGLE
 from conformance.defects.experiment.blocks import DIRECTIONS
 from conformance.defects.experiment.compute import Computation, elementwise
 from conformance.defects.experiment.curves import describe, recognize
@@ -83,9 +82,7 @@ def describe_activations(trial: Trial) -> list[str]:
 
 def _recognize(reading: Reading, trial: Trial, rows: slice = slice(None)) -> Activation | None:
     options = [values[rows] for values in reading.options]
-    right, u = _RIGHT[reading.activation], PROFILES[trial.case.dtype].u
-    every = (recognize(reading.z[rows], options, right, u, bits) for bits in (None, BFLOAT16, HALF, SINGLE))
-    return next((found for found in every if found), None)
+    return recognize(reading.z[rows], options, _RIGHT[reading.activation], PROFILES[trial.case.dtype].u)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.defects.catalogue.precision import round_to_bits
+from conformance.defects.catalogue.precision import BFLOAT16, HALF, SINGLE, round_to_bits
 from reference.activations import ACTIVATIONS, Activation, between, sigmoid, tanh
 
 Floats = NDArray[np.float64]
@@ -29,37 +29,40 @@ _ROUNDINGS_OF_PARAMETERS = 2000.0
 """Tolerance of a parameter of a curve, in roundings of the dtype."""
 
 
-def recognize(
-    z: Floats, options: Sequence[Floats], right: Activation, u: float, bits: int | None = None
-) -> Activation | None:
+def recognize(z: Floats, options: Sequence[Floats], right: Activation, u: float) -> Activation | None:
     """Returns the activation whose values at z are one of the options; None if it is not recognized.
+
+    The values may be rounded to a narrower format. Only the activation is returned.
 
     Args:
         z: arguments.
         options: possible values, the most likely ones first.
         right: the activation that is expected, ``sigmoid`` or ``tanh``.
         u: unit roundoff of the values.
-        bits: number of significant bits to which the values are rounded afterwards; None if they are not.
     """
-    finite = [y for y in options if np.isfinite(y).all()]
-    if bits is not None:
-        finite = [y for y in finite if np.array_equal(y, round_to_bits(y, bits))]
-    fit = _ROUNDINGS_OF_PARAMETERS * u if bits is None else 2.0**-bits / 16
+    finite = [(y, _format_of(y, u)) for y in options if np.isfinite(y).all()]
 
-    def only_right(_: Floats) -> Iterable[Activation]:
+    def only_right(*_: object) -> Iterable[Activation]:
         return [right]
 
-    def others(y: Floats) -> Iterable[Activation]:
+    def others(y: Floats, bits: int | None) -> Iterable[Activation]:
+        fit = _ROUNDINGS_OF_PARAMETERS * u if bits is None else 2.0**-bits / 16
         return _candidates(z, y, right, u, fit)
 
-    for search, y in product((only_right, others), finite):
+    for search, (y, bits) in product((only_right, others), finite):
         tolerance = _ROUNDINGS * u * np.maximum(1.0, np.abs(y))
         with np.errstate(all="ignore"):
-            for candidate in search(y):
+            for candidate in search(y, bits):
                 values = candidate.value(z) if bits is None else round_to_bits(candidate.value(z), bits)
                 if (np.abs(values - y) <= tolerance).all():
                     return candidate
     return None
+
+
+def _format_of(y: Floats, u: float) -> int | None:
+    """Returns the significant bits of the narrowest format that holds all values; None if only their own dtype does."""
+    formats = (bits for bits in (BFLOAT16, HALF, SINGLE) if 2.0**-bits > u)
+    return next((bits for bits in formats if np.array_equal(y, round_to_bits(y, bits))), None)
 
 
 def describe(z: Floats, y: Floats, right: Activation) -> str:

@@ -139,6 +139,8 @@ class _Search:
         starts = [*self._starts(right), ()]
         for _ in range(_MAX_RULES):
             found: dict[Rules, float] = {}
+            for start in starts:
+                yield from self._completed(start)
             for candidates, start in product((self._likely, self._others), starts):
                 yield from self._extended(start, candidates, found)
             starts = sorted(found, key=found.__getitem__)[:_MAX_STARTS]
@@ -153,8 +155,16 @@ class _Search:
         starts = [each for each in found if found[each] < limit or (each in self._suspects and found[each] > limit)]
         return sorted(starts, key=found.__getitem__)[:_MAX_STARTS]
 
+    def _completed(self, start: Rules) -> Iterator[Rules]:
+        """Yields rules that reproduce the results, if only returned values are wrong besides."""
+        prediction = self._predict_results(start)
+        wrong = self._trial.mismatches(prediction)
+        returned = self._returned(wrong, prediction)
+        if returned is not None:
+            yield (*start, *returned)
+
     def _extended(self, start: Rules, candidates: _Candidates, found: dict[Rules, float]) -> Iterator[Rules]:
-        """Yields rules that reproduce the results, which begin with others.
+        """Yields rules that reproduce the results, which begin with others and have one more.
 
         Args:
             start: the rules to begin with.
@@ -163,11 +173,6 @@ class _Search:
         """
         prediction = self._predict_results(start)
         wrong = self._trial.mismatches(prediction)
-        if not wrong:
-            yield start
-            return
-        if returned := self._returned(wrong, prediction):
-            yield (*start, *returned)
         for rule in candidates(start, prediction):
             if time.thread_time() > self._deadline:
                 return
