@@ -16,9 +16,10 @@ from conformance.defects.experiment.inputs import (
     suggested_rules,
 )
 from conformance.defects.experiment.outputs import find_returned
+from conformance.defects.experiment.places import simple_scopes
 from conformance.defects.experiment.predict import predict, predict_trial
 from conformance.defects.experiment.rounding import rounding_rules
-from conformance.defects.experiment.rule import Rule, length_rules
+from conformance.defects.experiment.rule import Rule, axes_of, length_rules
 from conformance.defects.experiment.trial import Trial
 
 Rules = tuple[Rule, ...]
@@ -216,6 +217,9 @@ class _Search:
             yield from length_rules()
         self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
         yield from (rules[0] for rules in self._computations.values() if rules[0] not in start)
+        for rule in dict.fromkeys(rule for rules in self._suspects for rule in rules if rule.role == "reads"):
+            places = (scope for scope in simple_scopes(axes_of(rule.kinds), case) if scope)
+            yield from (replace(rule, scope=(*rule.scope, *scope)) for scope in places)
         yield from suggested_rules(case, self._responses())
 
     def _others(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
