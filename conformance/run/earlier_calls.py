@@ -73,7 +73,7 @@ def separate(fresh: Subject, failures: Sequence[Failure]) -> Separated:
     """
     if fresh.restart is None:
         return Separated([], [*failures], [])
-    found = Separated([], [], [])
+    changed, correct, wrong = [], [], []
     deadline = fresh.clock() + MAX_CPU_SECONDS
     for failure in smallest_first(failures):
         try:
@@ -81,16 +81,16 @@ def separate(fresh: Subject, failures: Sequence[Failure]) -> Separated:
         except (ImplementationError, OutOfTimeError):
             solution = None
         if solution is None:
-            found.correct.append(failure)
+            correct.append(failure)
             continue
         alone = replace(failure, judged=failure.judged._replace(solution=solution))
         if differing(failure.trial, solution):
-            found.changed.append(failure)
+            changed.append(failure)
         if alone.trial.verdict.conforms:
-            found.correct.append(failure)
+            correct.append(failure)
         else:
-            found.wrong.append(alone)
-    return found
+            wrong.append(alone)
+    return Separated(changed, correct, wrong)
 
 
 def explain_dependence(

@@ -78,7 +78,7 @@ def explain(
     rest = unclaimed(failures, [failure for own in claims.values() for failure in own])
     imprecise = [failure for failure in rest if dissection.imprecise and subject.is_float32(failure.trial)]
     found = [
-        *_verified(adapter.name, claims, dissection),
+        *_verified(subject, claims, dissection),
         *_imprecise(adapter.name, imprecise),
         *_observed(adapter.name, unclaimed(rest, imprecise), dissection),
     ]
@@ -150,14 +150,20 @@ def _claims(failures: Sequence[Failure], explanations: Sequence[Rules]) -> Mappi
     return claimed
 
 
-def _verified(name: str, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection) -> Iterator[Explanation]:
+def _verified(
+    subject: Subject, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection
+) -> Iterator[Explanation]:
     for rules, claimed in claims.items():
         what = describe(rules)
         exactly = "exactly" if dissection.exact else "within the declared rounding"
         how = f"the reference with this mistake reproduces every tensor of these cases and of further draws, {exactly}"
+        if subject.forgets:
+            how += ", if each is run alone in a fresh process"
         keys = tuple(failure.key for failure in claimed)
         responses = dissection.responses.get(what)
-        yield Explanation(name, what, keys, how, where(claimed[0].judged), verified=True, responses=responses)
+        yield Explanation(
+            subject.adapter.name, what, keys, how, where(claimed[0].judged), verified=True, responses=responses
+        )
 
 
 def _imprecise(name: str, failures: Sequence[Failure]) -> Iterator[Explanation]:

@@ -42,7 +42,8 @@ def recognize(z: Floats, options: Sequence[Floats], right: Activation, u: float)
     """
     finite = [(y, _format_of(y, u)) for y in options if np.isfinite(y).all()]
 
-    def only_right(*_: object) -> Iterable[Activation]:
+    def only_right(y: Floats, bits: int | None) -> Iterable[Activation]:
+        del y, bits
         return [right]
 
     def others(y: Floats, bits: int | None) -> Iterable[Activation]:

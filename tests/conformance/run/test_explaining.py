@@ -87,6 +87,7 @@ def test_a_mistake_is_explained_besides_what_earlier_calls_do(monkeypatch: Any) 
     assert (kept.what, kept.verified, kept.keys) == ("reads bias_hh of an earlier call", False, (cases[1].key,))
     assert verified.what == "reads h_0 with the rows in reverse order; the gradients do not follow"
     assert (verified.verified, verified.keys) == (True, (cases[0].key, cases[2].key))
+    assert verified.how.endswith("if each is run alone in a fresh process")
 
 
 def test_a_mistake_accounts_for_cases_with_nan(monkeypatch: Any) -> None:
