@@ -9,7 +9,7 @@ N. J. Higham and T. Mary, A New Approach to Probabilistic Rounding Error Analysi
 
 # ruff: noqa: D102 - ``Rounded`` documents the methods that these classes override.
 
-from dataclasses import dataclass
+import math
 from functools import cached_property
 from typing import Self
 
@@ -20,23 +20,35 @@ from reference.activations import Activation
 from reference.arithmetic import Array, Rounded, add_errors
 from reference.profile import Profile
 
+_SIGNS_AT_ONCE = 1 << 16
+"""Least number of random signs drawn at once."""
+_RMS_UNIFORM = 3**-0.5
+"""Root mean square of a number that is uniform in ±1."""
 SKEWED = ("sigmoid", "tanh")
 """``Activation.built_on`` of the activations that a skewed error scales by 1 + k_r u, one kind at a time."""
 
 
-@dataclass(frozen=True)
 class Sampling:
     """What the arrays of a first-order analysis share.
 
     Attributes:
         profile: rounding constants.
         samples: number of random errors of each value, K.
-        random: generator of these errors.
     """
 
-    profile: Profile
-    samples: int
-    random: np.random.Generator
+    def __init__(self, profile: Profile, samples: int, random: np.random.Generator) -> None:
+        self.profile, self.samples, self._random = profile, samples, random
+        self._signs = np.empty(0, np.int8)
+
+    def signs(self, shape: tuple[int, ...]) -> NDArray[np.int8]:
+        """Returns random signs (K, …): each element is 1 or −1."""
+        count = self.samples * math.prod(shape)
+        if len(self._signs) < count:
+            # Drawing many at once makes the cost of small arrays that of a slice.
+            bits = np.unpackbits(np.frombuffer(self._random.bytes(max(count, _SIGNS_AT_ONCE) // 8 + 1), np.uint8))
+            self._signs = 2 * bits.view(np.int8) - 1
+        drawn, self._signs = self._signs[:count], self._signs[count:]
+        return drawn.reshape(self.samples, *shape)
 
 
 class FirstOrder(Rounded[Sampling]):
@@ -75,26 +87,18 @@ class FirstOrder(Rounded[Sampling]):
 
     def _round_sum(self, terms: int, weight: Array) -> Self:
         variance = sum_variance(self.context.profile, terms, self.value, weight, self.over_time)
-        noise = self.context.random.standard_normal((self.context.samples, *self.shape), dtype=np.float32)
-        return self.new(self.value, self._copy_error())._add_noise(variance, np.sqrt(variance) * noise)
+        return self.new(self.value, self._copy_error())._add_noise(variance, np.sqrt(variance))
 
     def rounded(self) -> Self:
-        bound = self.context.profile.u * self.value
-        return self._add_noise(np.square(bound) * (1 / 3), bound * self._uniform())
+        deviation = (self.context.profile.u * _RMS_UNIFORM) * self.value
+        return self._add_noise(np.square(deviation), deviation)
 
-    def _uniform(self) -> NDArray[np.float32]:
-        """Returns random errors (K, …), uniform in ±1."""
-        unit = self.context.random.random((self.context.samples, *self.shape), dtype=np.float32)
-        unit *= 2.0
-        unit -= 1.0
-        return unit
-
-    def _add_noise(self, variance: Array, noise: Array) -> Self:
-        """Adds a variance (…) and random errors (K, …) in place. Returns this array."""
+    def _add_noise(self, variance: Array, deviation: Array) -> Self:
+        """Adds in place a variance (…) and ± a standard deviation (…) as random errors. Returns this array."""
         if self.error is None:
             self.error = self._zero_error(self.shape)
         self.error[0] += variance
-        self.error[1 : 1 + self.context.samples] += noise
+        self.error[1 : 1 + self.context.samples] += deviation * self.context.signs(self.shape)
         return self
 
     def _copy_error(self) -> Array | None:
@@ -148,7 +152,7 @@ class FirstOrder(Rounded[Sampling]):
         number = closed.new(y, closed._zero_error(y.shape) if closed.error is None else _scaled(closed.error, slope))
         if activation.built_on and number.error is not None:
             number.error[1 + self.context.samples + SKEWED.index(activation.built_on)] += p.k_r * p.u * y
-        return number._add_noise(variance, bound * number._uniform())
+        return number._add_noise(variance, bound * _RMS_UNIFORM)
 
 
 class Ball(Rounded[Profile]):

@@ -22,14 +22,16 @@ from reference.profile import Profile
 
 Z = 5.0
 """Number of standard deviations φ · σ that a correct run may deviate, z."""
-RANDOM_ERRORS = 4
-"""Number of random errors of each value that determine φ, K."""
 MAX_CONDITION = 1e4
 """Largest condition at which a case can be judged. Beyond it the case is chaotic: correct runs disagree."""
 _MIN_RELATIVE_SIGMA = 0.1
 """Smallest σ of an element, relative to the rms σ of its tensor."""
-_AVERAGED_ERRORS = 2048
-"""Least number of random errors over which a coarse analysis averages, if at most K errors of each value suffice."""
+_AVERAGED_ERRORS, _COARSELY_AVERAGED_ERRORS = 1 << 13, 1 << 10
+"""Number of random errors over which each mean in φ runs, in a precise and in a coarse analysis."""
+_RANDOM_ERRORS = range(2, 129)
+"""Number of random errors of each value, K."""
+_MAX_RANDOM_ERRORS_OF_ALL = 1 << 22
+"""Largest number of random errors of all values together, but at least one of each value. Limits ``_RANDOM_ERRORS``."""
 _PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input"})
 """Tensors that have one φ for each index of the first axis: time, or row with ``batch_first``."""
 _FLOAT32_RANGE = 1e-12, 1e12
@@ -66,10 +68,10 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
         evaluate: computation to analyse. Called with different lifts.
         values: results of the computation in float64, by tensor name.
         profile: rounding constants of the implementation under test.
-        coarse: whether the computation is large. Then the analysis runs in float32 with a single random error of each
-            value where the means over large tensors allow it, and without R, which is larger than the rest there.
+        coarse: whether the computation is large. Then the analysis runs in float32 if the tensors allow it, with fewer
+            random errors, and without R, which is larger than the rest there.
     """
-    samples = min(RANDOM_ERRORS, -(-_AVERAGED_ERRORS // _smallest_mean(values))) if coarse else RANDOM_ERRORS
+    samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
     dtype = "float32" if coarse and all(map(_fits_float32, values.values())) else "float64"
     # To first order, errors scale with the unit roundoff. They are analysed in units of it.
     unit = max(profile.u, profile.u_op)
@@ -113,9 +115,12 @@ def _error(number: Rounded[Any]) -> NDArray[np.floating]:
     return zero if number.error is None else np.broadcast_to(number.error, zero.shape)
 
 
-def _smallest_mean(values: Mapping[str, Array]) -> int:
-    """Returns the smallest number of elements over which ``_phi`` averages."""
-    return min(array.size // (len(array) if name in _PHI_BY_FIRST_AXIS else 1) for name, array in values.items())
+def _random_errors(values: Mapping[str, Array], averaged: int) -> int:
+    """Returns the number of random errors of each value, K, so that each mean in ``_phi`` runs over ``averaged``."""
+    smallest = min(array.size // (len(array) if name in _PHI_BY_FIRST_AXIS else 1) for name, array in values.items())
+    affordable = _MAX_RANDOM_ERRORS_OF_ALL // sum(array.size for array in values.values())
+    wanted = max(_RANDOM_ERRORS[0], min(-(-averaged // smallest), _RANDOM_ERRORS[-1]))
+    return max(1, min(wanted, affordable))
 
 
 def _fits_float32(array: Array) -> bool:

@@ -32,6 +32,7 @@ REQUIREMENTS: Mapping[str, str] = {
     "openvino": "openvino>=2025.0",
     "paddle": "paddlepaddle>=3.0",
     "tensorflow": "tensorflow>=2.18",
+    "tf2onnx": "tf2onnx>=1.16",
     "tinygrad": "tinygrad>=0.11",
     "torch": "torch>=2.4",
     "tract": "tract>=0.23",

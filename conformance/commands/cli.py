@@ -1,8 +1,9 @@
 """Parses the command line and runs a command. Each command is a module of this package."""
 
-from conformance import threads
+from conformance import telemetry, threads
 
 threads.pin()  # Before anything imports NumPy.
+telemetry.disable()
 
 import io  # noqa: E402
 import os  # noqa: E402

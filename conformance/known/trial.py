@@ -149,8 +149,10 @@ class Trial:
             if coarse is None:
                 return None
             for name in self.concerned(entry):
-                budget[name] = np.maximum(budget[name], coarse.budget[name])
-                bound[name] = np.maximum(bound[name], coarse.bound[name])
+                # A row of length 0 returns its initial state, converted to the precision of the profile.
+                converted = PROFILES[entry.profile].u * np.abs(expectation.values[name])
+                for limits, coarser in ((budget, coarse.budget), (bound, coarse.bound)):
+                    limits[name] = np.fmax.reduce([limits[name], coarser[name], converted])
         dtype = max(
             (entry.profile for entry in loose if entry.profile), key=lambda name: PROFILES[name].u, default=None
         )

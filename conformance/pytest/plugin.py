@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import threads
+from conformance import telemetry, threads
 from conformance.cache import default_cache
 from conformance.cases import ON_DEMAND
 from conformance.cases.shard import Shard
@@ -88,6 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.stash[_active_key]:
         return
     threads.pin()
+    telemetry.disable()
     if config.getoption("--conformance-shipped"):
         from conformance.pytest.shipped import Shipped
 

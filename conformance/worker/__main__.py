@@ -31,9 +31,10 @@ if __name__ == "__main__":
     if not __package__:
         del sys.path[0]  # This folder. Its modules would hide others of the same name, such as `process`.
         sys.meta_path.insert(0, SuiteFinder)
-    from conformance import threads
+    from conformance import telemetry, threads
 
     threads.pin()  # Before anything imports NumPy.
+    telemetry.disable()
     from conformance.worker.serve import serve
 
     code = serve(sys.argv[1:])

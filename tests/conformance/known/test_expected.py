@@ -160,8 +160,10 @@ def test_a_divergence_that_does_not_always_show_is_not_fixed() -> None:
         (judged("biases-ignored", dtype="float64", computed="float32"), ""),
         (judged(dtype="float64"), "fixed coarse"),
         (judged(dtype="float64", lengths=(0, 0), initial_state="omitted"), ""),
+        (judged(dtype="float64", computed="float32", lengths=(0, 0)), "known coarse"),
+        (judged(dtype="float64", computed="float16", lengths=(0, 0)), ""),
     ],
-    ids=["float32", "float16", "and a defect", "float64", "nothing computed"],
+    ids=["float32", "float16", "and a defect", "float64", "nothing computed", "states converted", "too coarsely"],
 )
 def test_less_precise_arithmetic_keeps_its_own_budget(found: JudgedSolution, expected: str) -> None:
     assert outcome(found, COARSE) == expected
@@ -191,7 +193,7 @@ def test_a_row_that_only_a_divergence_computes_has_a_budget() -> None:
     name = "empty-rows-run-on-with-zero-output"
     found = judged(name, dtype="bfloat16", lengths=(0, 0), initial_state="zero")
     entries = (entry("runs-on", defects=[name]),)
-    for roundings, wanted in ((20, "known runs-on"), (4000, "")):
+    for roundings, wanted in ((10, "known runs-on"), (4000, "")):
         noise = 1 + roundings * PROFILES["bfloat16"].u
         noisy = {name: array * noise for name, array in found.solution.items()}
         assert outcome(found._replace(solution=noisy), *entries) == wanted

@@ -21,7 +21,7 @@ JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
     "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime",
-    "openvino", "paddle", "sonnet", "tensorflow", "tf_keras", "torch", "tract", "tvm", "_tools",
+    "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm", "_tools",
 }  # fmt: skip
 HELPERS = {"importlib", "os", "pathlib", "sys", "tempfile", "unittest", "numpy"}
 
