@@ -93,8 +93,9 @@ def judge_experiments(drawn: Drawn, explanations: Sequence[Explanation], failing
         return _judge_observations(drawn, explanations)
     explained = {key for keys, _ in verified for key in keys}
     found = [mistakes for _, mistakes in verified if mistakes]
+    every = [mistake for mistakes in found for mistake in mistakes]
     # No failing case need show all mistakes at once.
-    found.append(list(dict.fromkeys(mistake for mistakes in found for mistake in mistakes)))
+    found.append([mistake for place, mistake in enumerate(every) if mistake not in every[:place]])
     wide = all(any(_reproduces(mistakes, drawn, case) for mistakes in found) for case in drawn.cases)
     return "correct" if wide and explained == failing.keys() else "narrow"
 

@@ -19,6 +19,7 @@ from reference.cell import Cell, Step, blocks
 
 Round = Callable[[Any], Any]
 Phase = Literal["forward", "backward", "both"]
+_Make = Callable[[Round, Phase | None], Computation]
 
 MAX_RELATIVE_DEVIATION = 2.0**-4
 """Deviation, relative to the largest element of a tensor, above which rounding is not tried as an explanation."""
@@ -90,7 +91,7 @@ class _Place:
     """
 
     name: str
-    make: Callable[[Round, Phase | None], Computation]
+    make: _Make
     phased: bool = True
     returns_gradients: bool = False
     in_cell: bool = False
@@ -233,9 +234,6 @@ def _on_return(rounds: Round, phase: Phase | None, prefixes: tuple[str, ...]) ->
     """Returns a computation that returns rounded tensors."""
     del phase
     return Computation(returned=lambda name, array: rounds(array) if name.startswith(prefixes) else array)
-
-
-_Make = Callable[[Round, Phase | None], Computation]
 
 
 def _operands(*kinds: str, parts: tuple[str, ...] = ("state", "weight")) -> _Make:
