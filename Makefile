@@ -48,7 +48,7 @@ js: $(FRAMEWORKS)
 
 # Builds the harness in C++ and runs every shipped case against libtorch.
 cpp: $(FRAMEWORKS)
-	$(MAKE) -C $(CPP) PYTHON=$(abspath $(BIN)/python)
+	$(MAKE) -C $(CPP) libtorch PYTHON=$(abspath $(BIN)/python)
 	$(BIN)/conformance run -i cmd:$(CPP)/libtorch
 
 # Runs every shipped case and those for devices on a GPU, with the packages of $(PYTHON): docs/other-environments.md.

@@ -35,6 +35,13 @@ def message_of(error: object) -> str:
         return f"(no message: __str__ raised {type(other).__name__})"
 
 
+def abridge(message: str, characters: int = 300) -> str:
+    """Returns an error's message in one line, without the middle of a long one."""
+    line = " ".join(_ESCAPES.sub("", message).split())
+    half = characters // 2
+    return line if len(line) <= characters else f"{line[:half]} … {line[-half:]}"
+
+
 def first_line(message: str) -> str:
     """Returns the first line of an error's message.
 

@@ -10,6 +10,9 @@ from reference.layer import Dialect
 from reference.model import Model
 from reference.network import backward, float64, forward
 from reference.profile import PROFILES, Profile
+from reference.quantization import quantize_weights
 from reference.rounding import Budget, budget
 
-__all__ = ["PROFILES", "Budget", "Dialect", "Model", "Profile", "backward", "budget", "float64", "forward"]
+__all__ = [
+    "PROFILES", "Budget", "Dialect", "Model", "Profile", "backward", "budget", "float64", "forward", "quantize_weights",
+]  # fmt: skip

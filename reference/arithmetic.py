@@ -117,6 +117,15 @@ class Rounded(NDArrayOperatorsMixin, Generic[Context]):
         value: Array = np.clip(closed.value, -bound, bound)
         return closed.new(value, error)
 
+    def quantize(self, half_step: float) -> Self:
+        """Adds the error of rounding to multiples of a step."""
+        raise NotImplementedError
+
+    @property
+    def half_step(self) -> float:
+        """Half a quantization step of this array as the left operand of a matrix product; 0 if it is not quantized."""
+        return 0.0
+
     # Shared by all models.
 
     def new(self, value: Array, error: Array | None = None, weight: Array | None = None, terms: int = 0) -> Self:
@@ -235,7 +244,8 @@ class Rounded(NDArrayOperatorsMixin, Generic[Context]):
         if ufunc is np.square:
             return closed[0].squared().rounded()
         if ufunc is np.matmul:
-            return closed[0].matmul(closed[1])
+            half_step = closed[0].half_step
+            return (closed[0].quantize(half_step) if half_step else closed[0]).matmul(closed[1])
         return NotImplemented
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:

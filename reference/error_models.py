@@ -93,6 +93,14 @@ class FirstOrder(Rounded[Sampling]):
         deviation = (self.context.profile.u * _RMS_UNIFORM) * self.value
         return self._add_noise(np.square(deviation), deviation)
 
+    @property
+    def half_step(self) -> float:
+        return self.context.profile.u_data * _range(self.value)
+
+    def quantize(self, half_step: float) -> Self:
+        deviation = (half_step * _RMS_UNIFORM) * (self.value != 0)
+        return self.new(self.value, self._copy_error())._add_noise(np.square(deviation), deviation)
+
     def _add_noise(self, variance: Array, deviation: Array) -> Self:
         """Adds in place a variance (…) and ± a standard deviation (…) as random errors. Returns this array."""
         if self.error is None:
@@ -175,6 +183,14 @@ class Ball(Rounded[Profile]):
     def rounded(self) -> Self:
         return self.new(self.value, add_errors(self.error, self.context.u * self._term_weight() + self.context.floor))
 
+    @property
+    def half_step(self) -> float:
+        radius = self._radius()
+        return self.context.u_data * _range(np.stack((self.value - radius, self.value + radius)))
+
+    def quantize(self, half_step: float) -> Self:
+        return self.new(self.value, add_errors(self.error, np.full(self.shape, half_step)))
+
     def times(self, other: Self) -> Self:
         error: Array | None = None if self.error is None else self.error * other._term_weight()
         if other.error is not None:
@@ -230,6 +246,11 @@ def _scaled(error: Array, factor: Array) -> Array:
     scaled: Array = error * factor
     scaled[0] *= factor
     return scaled
+
+
+def _range(values: Array) -> float:
+    """Returns the difference between the largest and the smallest of some values and 0."""
+    return float(values.max(initial=0.0) - values.min(initial=0.0))
 
 
 def _inexact(activation: Activation, slope: Array) -> Array | float:

@@ -34,7 +34,8 @@ class Dialect:
         padding: content of ``output`` at padded steps. ``zero``: 0. ``repeat``: the last valid output in the order of
             processing, or 0 before the first valid step. ``unspecified``: the implementation's documentation does not
             say; these elements are not compared and have no cotangent.
-        zero_length: content of ``h_n`` and ``c_n`` for a row without valid steps: its initial state, or 0.
+        zero_length: content of ``h_n`` and ``c_n`` for a row without valid steps, or of every row of a sequence
+            without steps: its initial state, or 0.
         clip: arguments that the option ``clip`` bounds. ``activations``: those of all activations. ``gates``: all
             except c_t in tanh(c_t).
         reverse_output: step order of ``output`` if the direction is ``reverse``. ``input``: the order of the input.
@@ -134,7 +135,7 @@ class Padding:
         shown = {"": valid, "_reverse": valid}
         if dialect.padding == "repeat":
             shown = {"": np.maximum.accumulate(valid), "_reverse": np.maximum.accumulate(valid[::-1])[::-1]}
-        keeps_initial = np.ones_like(valid[0]) if dialect.zero_length == "initial" else np.any(valid, axis=0)
+        keeps_initial = np.ones(valid.shape[1:], bool) if dialect.zero_length == "initial" else np.any(valid, axis=0)
         return cls(valid, shown, keeps_initial)
 
 
@@ -154,12 +155,11 @@ def propagate_forward(
         The forward pass, and the output (T · B, ·).
     """
     time, weights, cell, recurrent_mask = direction
-    rows, width = h_0.shape
+    (rows, width), steps = h_0.shape, len(time.order)
     z_input = x @ weights["weight_ih"].T
     if "bias_ih" in weights:
         z_input += weights["bias_ih"] + weights["bias_hh"]
-    z_input = z_input.reshape(-1, rows, z_input.shape[-1])
-    steps = z_input.shape[0]
+    z_input = z_input.reshape(steps, rows, z_input.shape[-1])
     recurrent = transposed(weights["weight_hh"])
     projection = transposed(weights["weight_hr"]) if "weight_hr" in weights else None
 
@@ -191,7 +191,7 @@ def propagate_forward(
     y = h[time.after]
     if padding is not None:
         y = np.where(padding.shown[time.suffix], y, 0.0)
-    return Pass(*direction, x, h, c, m, record), y.reshape(steps * rows, width)
+    return Pass(*direction, x, h, c, m, record), merge_steps_and_rows(y)
 
 
 def propagate_backward(forward: Pass, d_y: Any, d_h: Any, d_c: Any, padding: Padding | None) -> Adjoint:
@@ -235,14 +235,20 @@ def propagate_backward(forward: Pass, d_y: Any, d_h: Any, d_c: Any, padding: Pad
         d_z[t] = d_z_t
     if padding is not None:
         d_h, d_c = np.where(padding.keeps_initial, d_h, 0.0), np.where(padding.keeps_initial, d_c, 0.0)
-    return Adjoint(d_z.reshape(steps * rows, -1), None if d_hs is None else d_hs.reshape(steps * rows, -1), d_h, d_c)
+    return Adjoint(merge_steps_and_rows(d_z), None if d_hs is None else merge_steps_and_rows(d_hs), d_h, d_c)
+
+
+def merge_steps_and_rows(array: Any) -> Any:
+    """Returns an array (T, B, ·) as (T · B, ·)."""
+    steps, rows, width = array.shape
+    return array.reshape(steps * rows, width)
 
 
 def _sensitivities(forward: Pass) -> Iterator[tuple[int, Sensitivity]]:
     """Yields each step and its partial derivatives, last step first. Computes ``_BLOCK_ELEMENTS`` elements at once."""
     steps, rows, hidden = forward.steps.squashed.shape
     c_previous = forward.c[forward.time.before]
-    block = max(1, _BLOCK_ELEMENTS // (rows * hidden))
+    block = max(1, _BLOCK_ELEMENTS // max(1, rows * hidden))
     backwards = forward.time.order[::-1]
     for first in range(0, steps, block):
         times = backwards[first : first + block]

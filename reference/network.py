@@ -20,6 +20,7 @@ from reference.layer import (
     Padding,
     Pass,
     Time,
+    merge_steps_and_rows,
     propagate_backward,
     propagate_forward,
 )
@@ -111,6 +112,8 @@ def forward(
     padding = None
     if lengths is not None:
         mask = _mask_from_lengths(np.asarray(lengths), steps, rows)
+    if mask is None and steps == 0:
+        mask = np.ones((steps, rows), dtype=bool)  # Every row is one of length 0.
     if mask is not None:
         if mask.shape != (steps, rows):
             raise ValueError(f"mask has shape {mask.shape}, expected {(steps, rows)}")
@@ -126,7 +129,7 @@ def forward(
         state = lift(np.asarray(model.state(initial_state, name, layer, direction)).reshape(rows, width))
         return state if padding is None else np.where(padding.keeps_initial, state, 0.0)
 
-    x = lift(np.ascontiguousarray(x).reshape(steps * rows, -1))
+    x = lift(merge_steps_and_rows(np.ascontiguousarray(x)))
     passes: list[list[Pass]] = []
     h_n: list[list[Any]] = []
     c_n: list[list[Any]] = []
@@ -150,9 +153,9 @@ def forward(
             c_n.append([each.c[each.time.end] for each in layer_passes])
             x = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
             if f"l{layer}" in masks:
-                x = x * masks[f"l{layer}"].reshape(steps * rows, -1)
+                x = x * masks[f"l{layer}"].reshape(x.shape)
 
-    results = {"output": layout.from_time_major(layout.flip(x.reshape(steps, rows, -1)))}
+    results = {"output": layout.from_time_major(layout.flip(x.reshape(steps, rows, model.output_size())))}
     results |= _stack_states(model, "h_n", h_n, layout.batched) | _stack_states(model, "c_n", c_n, layout.batched)
     return Trace(model, results, lift, passes, masks, padding, layout)
 
@@ -178,22 +181,22 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
     model, layout = trace.model, trace._layout
     d_output = layout.flip(layout.to_time_major(np.asarray(cotangents["output"])))
     steps, rows, _ = d_output.shape
-    d_y = trace._lift(np.ascontiguousarray(d_output).reshape(steps * rows, -1))
+    d_y = trace._lift(merge_steps_and_rows(np.ascontiguousarray(d_output)))
 
     gradients: dict[str, Any] = {}
     d_h_0: list[list[Any]] = []
     d_c_0: list[list[Any]] = []
     for layer in reversed(range(model.num_layers)):
         if f"l{layer}" in trace._masks:
-            d_y = d_y * trace._masks[f"l{layer}"].reshape(steps * rows, -1)
+            d_y = d_y * trace._masks[f"l{layer}"].reshape(d_y.shape)
         width = model.state_size(layer)
         d_x, adjoints = None, []
         for direction, suffix in enumerate(model.suffixes):
             key = f"l{layer}{suffix}"
             layer_pass = trace._passes[layer][direction]
             d_h_n, d_c_n = (
-                trace._lift(np.asarray(model.state(cotangents, name, layer, direction)).reshape(rows, -1))
-                for name in ("h_n", "c_n")
+                trace._lift(np.asarray(model.state(cotangents, name, layer, direction)).reshape(rows, size))
+                for name, size in (("h_n", width), ("c_n", model.hidden_sizes[layer]))
             )
             own_d_y = d_y[:, direction * width : (direction + 1) * width].reshape(steps, rows, width)
             adjoint = propagate_backward(layer_pass, own_d_y, d_h_n, d_c_n, trace._padding)
@@ -208,7 +211,7 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
         d_y = d_x
 
     return (
-        {"grad.input": layout.from_time_major(d_y.reshape(steps, rows, -1))}
+        {"grad.input": layout.from_time_major(d_y.reshape(steps, rows, model.input_size))}
         | _stack_states(model, "grad.h_0", d_h_0, layout.batched)
         | _stack_states(model, "grad.c_0", d_c_0, layout.batched)
         | {f"grad.{name}": gradients[f"grad.{name}"] for name in model.parameter_shapes()}
@@ -251,18 +254,18 @@ def _parameter_gradients(model: Model, layer_pass: Pass, adjoint: Adjoint) -> di
     h_previous = layer_pass.h[layer_pass.time.before]
     if layer_pass.recurrent_mask is not None:
         h_previous = h_previous * layer_pass.recurrent_mask
-    h_previous = h_previous.reshape(adjoint.d_z.shape[0], -1)
+    h_previous = merge_steps_and_rows(h_previous)
     gradients = {"weight_ih": adjoint.d_z.T @ layer_pass.x, "weight_hh": adjoint.d_z.T @ h_previous}
     if model.bias:
         gradients["bias_ih"] = gradients["bias_hh"] = adjoint.d_z.sum(axis=0)
     if model.peepholes:
         c_previous, c = (
-            layer_pass.c[positions].reshape(adjoint.d_z.shape[0], -1)
+            merge_steps_and_rows(layer_pass.c[positions])
             for positions in (layer_pass.time.before, layer_pass.time.after)
         )
         gradients["peephole"] = layer_pass.cell.peephole_gradient(adjoint.d_z, c_previous, c)
     if model.proj_size:
-        gradients["weight_hr"] = adjoint.d_h.T @ layer_pass.m.reshape(adjoint.d_z.shape[0], -1)
+        gradients["weight_hr"] = adjoint.d_h.T @ merge_steps_and_rows(layer_pass.m)
     return gradients
 
 
@@ -290,7 +293,7 @@ def _apply_mask(x: Any, mask: NDArray[np.floating] | None, steps: int) -> Any:
     """Multiplies each step of a sequence (T · B, ·) by a mask (B, ·)."""
     if mask is None:
         return x
-    return (x.reshape(steps, *mask.shape) * mask).reshape(-1, mask.shape[-1])
+    return merge_steps_and_rows(x.reshape(steps, *mask.shape) * mask)
 
 
 def _check_shapes(

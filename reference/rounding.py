@@ -1,6 +1,6 @@
 """The budget: how far a correct run in a given precision may deviate from the reference, for each element.
 
-    budget = min(R, z · φ · σ + s),   z = 5
+    budget = min(R, z · φ · σ + s),   z = 5, or that of the profile
 
 σ is the standard deviation due to independent rounding errors. φ ≥ 1 corrects σ for correlated errors and comes from
 random errors. s is the effect of activations that err with one sign everywhere. All three come from running the
@@ -20,8 +20,6 @@ from reference.error_models import Ball, FirstOrder, Sampling
 from reference.network import Lift
 from reference.profile import Profile
 
-Z = 5.0
-"""Number of standard deviations φ · σ that a correct run may deviate, z."""
 MAX_CONDITION = 1e4
 """Largest condition at which a case can be judged. Beyond it the case is chaotic: correct runs disagree."""
 _MIN_RELATIVE_SIGMA = 0.1
@@ -52,8 +50,8 @@ class Budget:
     Attributes:
         budget: largest |deviation| that conforms; 0 where the value must be exact.
         bound: rigorous bound R. A larger deviation is proven wrong.
-        condition: largest amplification of rounding in any tensor: rms(σ φ) / (u · rms(value)), where u is the larger
-            of the profile's ``u`` and ``u_op``.
+        condition: largest amplification of rounding in any tensor: rms(σ φ) / (u · rms(value)), where u is the
+            profile's ``unit``.
     """
 
     budget: dict[str, Array]
@@ -74,10 +72,9 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
     samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
     dtype = "float32" if coarse and all(map(_fits_float32, values.values())) else "float64"
     # To first order, errors scale with the unit roundoff. They are analysed in units of it.
-    unit = max(profile.u, profile.u_op)
-    scaled = replace(
-        profile, u=profile.u / unit, u_acc=profile.u_acc / unit, u_op=profile.u_op / unit, u_accw=profile.u_accw / unit
-    )
+    unit = profile.unit
+    relative = ("u", "u_acc", "u_op", "u_accw", "u_data")
+    scaled = replace(profile, **{name: getattr(profile, name) / unit for name in relative})
     # The fixed seed makes the budget a pure function of the problem.
     sampling = Sampling(scaled, samples, np.random.default_rng(0))
     analysis = _close_sums(evaluate(FirstOrder(sampling, np.zeros(1, dtype)).exact))
@@ -99,7 +96,7 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
             condition = max(condition, rms_sigma / (unit * rms_value))
         # A first-order analysis underestimates the error of an element whose derivatives are near 0.
         sigma = np.maximum(sigma, _MIN_RELATIVE_SIGMA * rms_sigma)
-        allowed = Z * sigma + unit * np.abs(skewed).sum(0) + profile.floor
+        allowed = profile.z * sigma + unit * np.abs(skewed).sum(0) + profile.floor
         # A variance below the smallest float32 number is 0.
         inexact = (variance > 0) | ((value != 0) & (np.abs(value) < _TINY))
         budgets[name] = np.where(inexact, np.minimum(bounds[name], allowed), 0.0)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import Adapter, Solution
+from conformance.adapters import Adapter, Solution, uses
 from conformance.cases.case import Case
 from conformance.verdict.oracle import Oracle, solve
 from conformance.verdict.problem import Problem
@@ -109,6 +109,46 @@ class ReverseWithoutBiases(Faithful):
         read = {name: 0 * array if name in ignored else array for name, array in problem.parameters.items()}
         found = super().exact(replace(problem, parameters=read))
         return {name: 0 * array if name.removeprefix("grad.") in ignored else array for name, array in found.items()}
+
+
+class Refuses(Faithful):
+    """Passes its arguments and parameters to a framework that checks them."""
+
+    name = "refuses"
+    requires = ("tests.framework",)
+    packages: Mapping[str, str] = {"tests.framework": "1"}
+
+    def solve(self, problem: Problem) -> Solution:
+        from tests import framework
+
+        given, correct = (
+            {**uses.arguments(each), **uses.parameters(each)} for each in (problem, replace(problem, wrong={}))
+        )
+        framework.check(given, correct)
+        return super().solve(problem)
+
+
+class RefusesInThreeWays(Refuses):
+    """Refuses c_0 with a single row. The adapter refuses a single unit, and the process dies of a single row of h_0."""
+
+    name = "refuses-in-three-ways"
+
+    def solve(self, problem: Problem) -> Solution:
+        if problem.case.refuses == "c_0-units":
+            raise ValueError("this adapter checks units")
+        if problem.case.refuses == "h_0-rows":
+            os.kill(os.getpid(), signal.SIGFPE)
+        return super().solve(problem)
+
+
+class RefusesEverything(Refuses):
+    name = "refuses-everything"
+
+    def solve(self, problem: Problem) -> Solution:
+        from tests import framework
+
+        framework.fail()
+        return super().solve(problem)
 
 
 class BatchFirstStates(Faithful):

@@ -33,6 +33,10 @@ BUILT_IN = {
     "torch.nn.LSTM[cuda,native]": "conformance.adapters.pytorch.cuda:TorchLSTMCudaNative",
     "torch.nn.LSTM[cuda,tf32]": "conformance.adapters.pytorch.cuda:TorchLSTMCudaTf32",
     "torch.ao.nn.quantized.dynamic.LSTM[float16]": "conformance.adapters.pytorch.reduced_precision:TorchDynamicLSTM",
+    "torch.ao.nn.quantized.dynamic.LSTM[int8]": "conformance.adapters.pytorch.reduced_precision:TorchDynamicInt8",
+    "torch.ao.nn.quantized.dynamic.LSTM[int8,per-channel]": (
+        "conformance.adapters.pytorch.reduced_precision:TorchDynamicInt8PerChannel"
+    ),
     "torch.ao.nn.quantizable.LSTM": "conformance.adapters.pytorch.quantizable:QuantizableLSTM",
     "torch.ao.nn.quantizable.LSTM[split_gates]": "conformance.adapters.pytorch.quantizable:QuantizableLSTMSplit",
     "torch.ao.nn.quantizable.LSTM[from_float]": "conformance.adapters.pytorch.quantizable:QuantizableLSTMFromFloat",
@@ -75,6 +79,8 @@ BUILT_IN = {
     "onnx.reference": "conformance.adapters.onnx.reference_evaluator:OnnxReference",
     "onnxruntime": "conformance.adapters.onnx.onnxruntime:OnnxRuntime",
     "onnxruntime[unoptimized]": "conformance.adapters.onnx.onnxruntime:OnnxRuntimeUnoptimized",
+    "onnxruntime[int8]": "conformance.adapters.onnx.quantized:OnnxRuntimeInt8",
+    "onnxruntime[int8,per-channel]": "conformance.adapters.onnx.quantized:OnnxRuntimeInt8PerChannel",
     "openvino[onnx]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnx",
     "openvino[onnx,batchwise]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnxBatchwise",
     "openvino[onnx,default-precision]": "conformance.adapters.openvino.onnx_model:OpenVinoOnnxDefault",

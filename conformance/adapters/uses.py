@@ -33,15 +33,27 @@ MODEL_USES = BUILT | frozenset(
      "strided memory", "expanded states", "aliased states", "read-only memory", "rows alone", "rows permuted"}
 )  # fmt: skip
 """Uses of a converted model: a file with fixed weights that takes NumPy arrays, for inference only."""
+MODEL_ARGUMENTS = frozenset(
+    {"empty sequence", "empty batch", "wrong input", "wrong dtype", "wrong state", "wrong layers of a state",
+     "wrong lengths"}
+)  # fmt: skip
+"""Empty and wrong arguments that a converted model can be given."""
 
 _MORE_STEPS, _MORE_ROWS = 3, 2
 """Numbers of steps and rows by which a longer or a larger earlier call exceeds the case."""
 
 
 def arguments(problem: Problem) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of a problem that a call takes."""
+    """Returns the arrays of a problem that a call takes, with the mistake of the case, if it has one."""
     given: dict[str, NDArray[Any]] = {"input": problem.input, **(problem.initial_state or {})}
-    return given if problem.lengths is None else given | {"lengths": problem.lengths}
+    if problem.lengths is not None:
+        given["lengths"] = problem.lengths
+    return {name: problem.wrong.get(name, array) for name, array in given.items()}
+
+
+def parameters(problem: Problem) -> dict[str, NDArray[Any]]:
+    """Returns the parameters of a problem to load, with the mistake of the case, if it has one."""
+    return {name: problem.wrong.get(name, array) for name, array in problem.parameters.items()}
 
 
 def row_axis(case: Case, name: str) -> int:
@@ -49,6 +61,11 @@ def row_axis(case: Case, name: str) -> int:
     if name in ("input", "output"):
         return 0 if case.batch_first else 1
     return 0 if name == "lengths" else 1
+
+
+def _time_axis(case: Case) -> int:
+    """Returns the axis of the steps of input and output."""
+    return 1 if case.batch_first and case.rows is not None else 0
 
 
 def rows_first(case: Case, name: str) -> int:
@@ -84,7 +101,7 @@ def run(case: Case, call: Call, given: Named, join: Join, axis_of: AxisOf = row_
 
         return {name: one(name) for name in rows[0]}
 
-    count = case.rows or 1
+    count = case.num_rows
     # Rows in another order start with the second one.
     order = list(range(count)) if case.batching == "alone" else [*range(1, count), 0]
     rows = [row_of(given, row) for row in order]
@@ -97,7 +114,7 @@ def _run_pieces(case: Case, call: Call, given: Named, join: Join) -> dict[str, A
     """Passes the sequence in pieces. The final states of a piece are the initial states of the next."""
     if not case.chunks:
         return dict(call(given))
-    axis = 1 if case.batch_first and case.rows else 0
+    axis = _time_axis(case)
     outputs: list[Any] = []
     results: dict[str, Any] = {}
     state = {name: array for name, array in given.items() if name != "input"}
@@ -116,9 +133,9 @@ def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
     """Returns the axes in which calls of one object differ, as ``steps`` or ``rows``, by the names of arrays."""
     found: dict[str, dict[int, str]] = {}
     for name in names:
-        axes = {row_axis(case, name): "rows"} if case.rows and is_batch_dynamic(case) else {}
+        axes = {row_axis(case, name): "rows"} if is_batch_dynamic(case) else {}
         if name in ("input", "output") and is_time_dynamic(case):
-            axes[1 if case.batch_first and case.rows else 0] = "steps"
+            axes[_time_axis(case)] = "steps"
         found[name] = axes
     return found
 
@@ -229,11 +246,16 @@ def built_problem(problem: Problem) -> Problem:
 
 
 def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
-    """Returns a problem with another number of steps and rows, which repeat the original ones, negated."""
+    """Returns a problem with another number of steps and rows, which repeat the original ones, negated.
+
+    Steps and rows of an empty problem are zeros.
+    """
     case = problem.case
-    time_axis = 1 if case.batch_first and case.rows else 0
+    time_axis = _time_axis(case)
 
     def repeat(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
+        if not array.shape[axis]:
+            return np.zeros((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
         repeated: NDArray[Any] = np.take(array, np.arange(size) % array.shape[axis], axis)
         return repeated
 
@@ -241,7 +263,7 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
         array = repeat(array, time_axis, steps) if name == "input" else array
         return np.negative(array if rows is None else repeat(array, row_axis(case, name), rows))
 
-    changes: dict[str, Any] = {"seq_len": steps, "batch": rows or "unbatched"}
+    changes: dict[str, Any] = {"seq_len": steps, "batch": "unbatched" if rows is None else rows, "refuses": None}
     if problem.mask is not None and rows is not None:
         changes["lengths"] = tuple(int(n) for n in np.clip(repeat(problem.mask.sum(0), 0, rows), 1, steps))
     resized = case.one_call.model_copy(update=changes)
@@ -255,6 +277,7 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
         lengths=None if problem.lengths is None or mask is None else mask.sum(0),
         dropout_masks=problem.dropout_masks if (steps, rows) == (case.seq_len, case.rows) else {},
         cotangents={},
+        wrong={},
     )
 
 

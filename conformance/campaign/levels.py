@@ -33,6 +33,8 @@ SWITCHING_SHARE, PLACES_SHARE = 0.08, 0.02
 _SIZES = ("input_size", "hidden_size", "seq_len", "batch")
 _FIRST = ("num_layers", *_SIZES)
 """Options that are drawn first, because the values of others depend on them."""
+_NOT_DRAWN = ("seed", "refuses")
+"""Options that a campaign leaves at their defaults."""
 
 Options = Mapping[str, Any]
 Draw = Callable[[random.Random, Options], Any]
@@ -62,7 +64,7 @@ class Level:
 @cache
 def all_levels() -> dict[str, tuple[Level, ...]]:
     """Returns the levels of each option, the default first, in the order in which options are drawn."""
-    names = [name for name in schema.options() if name in Case.model_fields and name != "seed"]
+    names = [name for name in schema.options() if name in Case.model_fields and name not in _NOT_DRAWN]
     return {
         name: tuple(sorted(_levels(name), key=lambda level: not level.default))
         for name in (*_FIRST, *(name for name in names if name not in _FIRST))

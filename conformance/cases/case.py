@@ -11,7 +11,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from conformance.cases import uses
 from conformance.cases.documented import Documented
-from conformance.cases.uses import OTHER_GRADIENTS, RESULTS, SAME_RESULTS, Batching, EarlierCall, Memory, Result
+from conformance.cases.uses import (
+    OTHER_GRADIENTS,
+    RESULTS,
+    SAME_RESULTS,
+    Batching,
+    EarlierCall,
+    Memory,
+    Mistake,
+    Result,
+)
 from reference.model import Direction, Model
 
 DType = Literal["float64", "float32", "float16", "bfloat16"]
@@ -34,6 +43,7 @@ ActivationName = Literal[
 ]
 
 Size = Annotated[int, Field(ge=1, le=65536)]
+SizeOrZero = Annotated[int, Field(ge=0, le=65536)]
 # YAML and JSON have only lists. A frozen case needs tuples.
 _AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 
@@ -85,9 +95,9 @@ class Case(Documented, BaseModel):
     forget_bias: Number = 0.0
     """Number that is added to the pre-activation of the forget gate at run time, in addition to the biases."""
 
-    seq_len: Size
-    """Number of time steps, T."""
-    batch: Size | Literal["unbatched"]
+    seq_len: SizeOrZero
+    """Number of time steps, T. With 0, the final states are the initial states."""
+    batch: SizeOrZero | Literal["unbatched"]
     """Number of rows, B, or `unbatched` for an input without a batch axis."""
     lengths: Annotated[tuple[Annotated[int, Field(ge=0)], ...], _AsTuple] | Literal["ragged"] | None = None
     """Number of valid steps of each row: a list, or `ragged` for unsorted numbers that include 1 and T."""
@@ -126,6 +136,8 @@ class Case(Documented, BaseModel):
     """Memory of input and states: contiguous, transposed, one broadcast row, one array for both states, read-only."""
     batching: Batching = "together"
     """Whether the rows are passed together, one at a time, or in another order."""
+    refuses: Mistake | None = None
+    """Mistake in an argument that the implementation must refuse with an error; null for correct arguments."""
 
     tags: Annotated[tuple[str, ...], _AsTuple] = ()
     """Words to select cases by, with `--tag` or `-k`."""
@@ -211,6 +223,16 @@ class Case(Documented, BaseModel):
         return None if self.batch == "unbatched" else self.batch
 
     @property
+    def num_rows(self) -> int:
+        """Number of rows, B; 1 if unbatched."""
+        return 1 if self.rows is None else self.rows
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no steps or no rows, so that nothing is computed."""
+        return self.seq_len * self.num_rows == 0
+
+    @property
     def given_states(self) -> tuple[Literal["h_0", "c_0"], ...]:
         """Names of the initial states that are passed to the implementation: ``h_0``, ``c_0``, both or none."""
         match self.initial_state:
@@ -274,7 +296,7 @@ class Case(Documented, BaseModel):
         if self.seed is not None:
             return f"seed {self.seed}"
         options = json.loads(self.canonical)
-        for name in ("check", *OTHER_GRADIENTS, *SAME_RESULTS):
+        for name in ("check", "refuses", *OTHER_GRADIENTS, *SAME_RESULTS):
             options.pop(name, None)
         return json.dumps(options, sort_keys=True, separators=(",", ":"))
 

@@ -29,8 +29,16 @@ USES = (
     "read-only memory",
     "rows alone",
     "rows permuted",
+    "empty sequence",
+    "empty batch",
+    "wrong input",
+    "wrong dtype",
+    "wrong state",
+    "wrong layers of a state",
+    "wrong lengths",
+    "wrong weight",
 )
-"""Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous arrays."""
+"""Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous, correct arrays."""
 
 FEATURES = (
     "layers",
@@ -113,6 +121,22 @@ _EARLIER_CALLS = {
 }
 
 
+_MISTAKES = {
+    "input-features": "wrong input",
+    "input-axes": "wrong input",
+    "input-dtype": "wrong dtype",
+    "h_0-layers": "wrong layers of a state",
+    "c_0-layers": "wrong layers of a state",
+    "h_0-rows": "wrong state",
+    "c_0-rows": "wrong state",
+    "h_0-units": "wrong state",
+    "c_0-units": "wrong state",
+    "lengths-above": "wrong lengths",
+    "lengths-negative": "wrong lengths",
+    "weight-transposed": "wrong weight",
+}
+
+
 def used(case: Case) -> list[str]:
     """Returns the features of a case that are uses."""
     has = {
@@ -125,10 +149,13 @@ def used(case: Case) -> list[str]:
         "saved": case.saved,
         "rows alone": case.batching == "alone",
         "rows permuted": case.batching == "permuted",
+        "empty sequence": case.seq_len == 0,
+        "empty batch": case.num_rows == 0,
     }
     words = [_EARLIER_CALLS[word] for word in case.earlier_calls]
     memory = [_MEMORY[case.memory]] if case.memory in _MEMORY else []
-    return [*(feature for feature, present in has.items() if present), *words, *memory]
+    mistake = [_MISTAKES[case.refuses]] if case.refuses else []
+    return [*(feature for feature, present in has.items() if present), *words, *memory, *mistake]
 
 
 LACKS: dict[str, str] = {
@@ -174,6 +201,14 @@ LACKS: dict[str, str] = {
     "read-only memory": "is not driven with read-only arrays",
     "rows alone": "is not driven row by row",
     "rows permuted": "is not driven with permuted rows",
+    "empty sequence": "is not driven without time steps",
+    "empty batch": "is not driven without rows",
+    "wrong input": "is not driven with an input of a wrong shape",
+    "wrong dtype": "is not driven with an input of a wrong dtype",
+    "wrong state": "is not driven with a state of a wrong shape",
+    "wrong layers of a state": "is not driven with a state that lacks a layer",
+    "wrong lengths": "is not driven with wrong lengths",
+    "wrong weight": "is not driven with a weight of a wrong shape",
 }
 """Descriptions of an implementation that lacks a feature, to follow the implementation's name."""
 

@@ -85,7 +85,7 @@ class Counts:
 
 def count(case: "Case") -> Counts:
     """Counts the numbers on which the memory and the time of a case depend."""
-    model, places = case.model, case.seq_len * (case.rows or 1)
+    model, places = case.model, case.seq_len * case.num_rows
     parameters = model.parameter_count()
     return Counts(
         values=places * model.num_directions * sum(case.hidden_sizes),

@@ -1,4 +1,4 @@
-"""Uses: ways of using an LSTM beyond one call of a fresh object with contiguous arrays.
+"""Uses: ways of using an LSTM beyond one call of a fresh object with contiguous arrays that hold something.
 
 The options of a use are fields of ``Case``. This module has their values, their consistency rules, and how they follow
 when the sizes of a case change.
@@ -24,6 +24,21 @@ EarlierCall = Literal[
 ]
 Memory = Literal["contiguous", "strided", "expanded", "aliased", "read-only"]
 Batching = Literal["together", "alone", "permuted"]
+Mistake = Literal[
+    "input-features",
+    "input-axes",
+    "input-dtype",
+    "h_0-layers",
+    "c_0-layers",
+    "h_0-rows",
+    "c_0-rows",
+    "h_0-units",
+    "c_0-units",
+    "lengths-above",
+    "lengths-negative",
+    "weight-transposed",
+]
+"""Mistakes in an argument, as its name and what is wrong. ``conformance.verdict.mistakes`` makes them."""
 
 RESULTS: tuple[Result, ...] = ("output", "h_n", "c_n")
 """Results of a forward pass that a loss can read."""
@@ -45,6 +60,8 @@ def check_consistency(case: "Case") -> None:
     _check_frozen(case)
     _check_pieces(case)
     _check_memory(case)
+    _check_mistake(case)
+    _check_empty(case)
     if case.rows is None and (case.built_batch or case.batching != "together"):
         name = "built_batch" if case.built_batch else f"batching: {case.batching}"
         raise ValueError(f"{name} requires a batch axis, but batch is 'unbatched'")
@@ -84,6 +101,39 @@ def _check_memory(case: "Case") -> None:
         raise ValueError("memory: expanded requires a batch axis and an initial state to broadcast over it")
     if case.memory == "aliased" and (case.initial_state not in ("zero", "random") or case.proj_size):
         raise ValueError("memory: aliased requires initial_state: random or zero, and no proj_size")
+
+
+def _check_mistake(case: "Case") -> None:
+    """Checks that the mistake of a case can be made, and that nothing has to slice or join the wrong argument."""
+    if case.refuses is None:
+        return
+    argument, _, axis = case.refuses.partition("-")
+    option = f"refuses: {case.refuses}"
+    if "gradients" in case.check:
+        raise ValueError(f"{option} requires check without 'gradients', because a refused call has none")
+    for name in ("chunks", "memory", "batching"):
+        if getattr(case, name) != type(case).model_fields[name].default:
+            raise ValueError(f"{option} cannot be combined with {name}")
+    if argument in ("h_0", "c_0"):
+        if argument not in case.given_states:
+            raise ValueError(f"{option} requires an initial {argument}, but initial_state is '{case.initial_state}'")
+        shape = next(iter(case.model.state_shapes(argument, case.rows).values()))
+        if axis == "rows" and case.rows is None:
+            raise ValueError(f"{option} requires a batch axis, but batch is 'unbatched'")
+        if shape[{"layers": 0, "rows": 1, "units": -1}[axis]] < 2:
+            raise ValueError(f"{option} requires at least two {axis} in {argument}, but its shape is {shape}")
+    if argument == "lengths" and (case.lengths is None or case.mask != "right"):
+        raise ValueError(f"{option} requires lengths with mask: right")
+
+
+def _check_empty(case: "Case") -> None:
+    """Checks that a case without steps or rows has no option that needs one."""
+    if not case.is_empty:
+        return
+    for name in ("lengths", "input_nan", "chunks", "memory", "batching", "refuses"):
+        if getattr(case, name) != type(case).model_fields[name].default:
+            empty = "seq_len: 0" if case.seq_len == 0 else "batch: 0"
+            raise ValueError(f"{empty} cannot be combined with {name}")
 
 
 def is_time_dynamic(case: "Case") -> bool:

@@ -108,8 +108,9 @@ class Defect:
         return self.changes_forward or any(change is not None for change in changes)
 
     def applies_to(self, case: Case) -> bool:
-        """Returns whether a case meets ``requires`` and, if the defect replaces the cell, has no cell options."""
-        return (self.cell is None or case.is_plain) and self.requires(case)
+        """Returns whether a case computes something, meets ``requires`` and, for another cell, has no cell options."""
+        computes = case.refuses is None and not case.is_empty
+        return computes and (self.cell is None or case.is_plain) and self.requires(case)
 
 
 def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Arrays:

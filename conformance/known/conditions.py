@@ -59,6 +59,16 @@ def has_dynamic_axis(case: Case) -> bool:
     return is_time_dynamic(case) or is_batch_dynamic(case)
 
 
+def has_static_axes(case: Case) -> bool:
+    """Returns whether calls of one object do not differ in their number of steps or of rows."""
+    return not has_dynamic_axis(case)
+
+
+def has_static_batch_axis(case: Case) -> bool:
+    """Returns whether calls of one object do not differ in their number of rows."""
+    return not is_batch_dynamic(case)
+
+
 CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "padding": has_padding,
     "padded row": has_padded_row,
@@ -69,6 +79,8 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "four units": has_four_units,
     "frozen input": has_frozen_input,
     "dynamic axis": has_dynamic_axis,
+    "static axes": has_static_axes,
+    "static batch axis": has_static_batch_axis,
 }
 """Conditions by the name that entries use."""
 

@@ -66,7 +66,8 @@ class Divergence(BaseModel):
     history: str = ""
     """What other releases do, such as a regression that was fixed in between."""
     cases: dict[str, Any] = Field(default_factory=dict)
-    """Required options of the case. A list matches any of its values."""
+    """Required options of the case. A list matches any of its values. A case with `refuses`, or with a size of 0,
+    matches only if this option is named."""
     features: list[str] = Field(default_factory=list)
     """Required features of the case, as named in `conformance.cases.features`."""
     problem: list[str] = Field(default_factory=list)
@@ -77,6 +78,8 @@ class Divergence(BaseModel):
     """Tensors that deviate; `*` matches any characters."""
     error: str | None = None
     """Regular expression for the message, if the implementation raises. With `tensors` too, it raises or deviates."""
+    accepts: bool = False
+    """Whether the implementation accepts the mistakes that `refuses` in `cases` names, instead of raising an error."""
     defects: list[str] = Field(default_factory=list)
     """Defects that the implementation behaves like. They predict all tensors within budget. A case is expected to show
     the deviation only if it detects the defects."""
@@ -115,8 +118,10 @@ class Divergence(BaseModel):
                 raise ValueError(f"there is no {kind} {unknown[0]!r}")
         if not (self.cases or self.features or self.problem):
             raise ValueError("give at least one of cases, features and problem")
-        if not self.tensors and self.error is None:
-            raise ValueError("give tensors, error or both")
+        if not self.tensors and self.error is None and not self.accepts:
+            raise ValueError("give tensors, error or both, or accepts")
+        if self.accepts and not self.cases.get("refuses"):
+            raise ValueError("accepts needs refuses in cases")
         values = {"defects": self.defects, "profile": self.profile, "nan": self.nan, "error_ratio": self.error_ratio}
         given = [name for name, value in values.items() if value]
         if given and not self.tensors:
@@ -132,6 +137,10 @@ class Divergence(BaseModel):
         if not fnmatchcase(implementation, _escape_brackets(self.implementation)):
             return False
         if fnmatchcase(implementation, _escape_brackets(self.excluding)):
+            return False
+        if case.refuses and "refuses" not in self.cases:
+            return False
+        if case.is_empty and self.cases.keys().isdisjoint(("seq_len", "batch")):
             return False
         options = case.model_dump(mode="json", include=set(self.cases))
         return (

@@ -34,6 +34,16 @@ def for_error(expected: Entries, message: str) -> Outcome | None:
     return next((_known([entry]) for entry in expected if entry.raises(message)), None)
 
 
+def for_acceptance(expected: Entries) -> Outcome | None:
+    """Returns ``known`` if an expected divergence accepts the mistake that an implementation accepted."""
+    return next((_known([entry]) for entry in expected if entry.accepts), None)
+
+
+def for_refusal(expected: Entries) -> Outcome | None:
+    """Returns ``fixed`` if an implementation refused a mistake that an expected divergence does not refuse."""
+    return _fixed(expected)
+
+
 def for_conformance(expected: Entries, judged: JudgedSolution) -> Outcome | None:
     """Returns ``fixed`` if an expected divergence would show in a solution that conforms.
 

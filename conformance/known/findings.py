@@ -41,7 +41,8 @@ the suite can run here. *Or earlier* means that no earlier release was tested. [
 search. `upstream` is a report of this deviation, or the month in which none was found. Threads about its cause are
 `related`. `recorded` is the day on which the entry was added.
 
-Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package.
+Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. Those
+in C++ start with the command that compiles them.
 
 `conformance list --divergences --markdown` writes this page.
 """
@@ -157,6 +158,8 @@ def details(entry: Divergence) -> Iterable[str]:
         yield f"- deviates: {', '.join(f'`{name}`' for name in entry.tensors)}{_prediction(entry)}"
     if entry.error:
         yield f"- raises: {_code(entry.error)}"
+    if entry.accepts:
+        yield "- accepts what it must refuse"
     yield f"- reason: {_line(entry.reason)}"
     yield f"- upstream: {entry.upstream}"
     if entry.related:

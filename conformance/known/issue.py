@@ -6,7 +6,7 @@ from packaging.specifiers import SpecifierSet
 
 from conformance.known.divergences import REPRODUCTIONS, Divergence
 
-LANGUAGES = {".py": "python", ".mjs": "javascript"}
+LANGUAGES = {".py": "python", ".mjs": "javascript", ".cpp": "cpp"}
 """Languages of the reproductions, by the suffix of their files."""
 
 

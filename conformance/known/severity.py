@@ -7,6 +7,7 @@ from conformance.known.divergences import Divergence
 Severity = Literal[
     "silently wrong result or gradient",
     "crash",
+    "wrong argument accepted",
     "documented option refused",
     "less precise than requested",
     "NaN semantics",
@@ -17,6 +18,8 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 def severity(entry: Divergence) -> Severity:
     """Returns the severity of a divergence, from the inputs that it needs and the way in which it shows."""
+    if entry.accepts:
+        return "wrong argument accepted"
     if not entry.tensors:
         crashes = entry.raises("died of SIGSEGV") or entry.raises("died of SIGABRT")
         return "crash" if crashes else "documented option refused"

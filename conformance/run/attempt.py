@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conformance.adapters import Adapter
+from conformance.adapters.origin import raised_by_adapter
 from conformance.errors import message_of
 from conformance.worker.client import WorkerAdapter
-from conformance.worker.failures import WorkerError
+from conformance.worker.failures import Raised, WorkerError
 
 
 class RaisedError(Exception):
@@ -16,11 +17,26 @@ class RaisedError(Exception):
 
     Attributes:
         error: the original error.
+        by_adapter: whether the adapter raised it, instead of the implementation.
     """
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException, by_adapter: bool) -> None:
         super().__init__(message_of(error))
         self.error = error
+        self.by_adapter = by_adapter
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the implementation refused its arguments, which leaves its process alive."""
+        lives = isinstance(self.error, Raised) or not isinstance(self.error, WorkerError)
+        return lives and not self.by_adapter
+
+    @property
+    def message(self) -> str:
+        """Class and message of the error."""
+        if isinstance(self.error, WorkerError):
+            return str(self.error)
+        return f"{type(self.error).__name__}: {message_of(self.error)}"
 
 
 class Attempt:
@@ -36,6 +52,7 @@ class Attempt:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self.unchecked: dict[str, str] = {}
+        self._adapter = adapter
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
         # If implementations have their own processes, other threads run other cases and must not count. In this
         # process, the framework's threads count too.
@@ -66,7 +83,7 @@ class Attempt:
             try:
                 return function(*arguments)
             except WorkerError as error:
-                raise RaisedError(error) from error
+                raise RaisedError(error, isinstance(error, Raised) and error.by_adapter) from error
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -74,6 +91,6 @@ class Attempt:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                raise RaisedError(error) from error
+                raise RaisedError(error, raised_by_adapter(error, self._adapter)) from error
             finally:
                 self.warnings += [f"{item.category.__name__}: {item.message}" for item in caught]

@@ -19,7 +19,7 @@ from conformance.defects.diagnosis.diagnose import diagnose, rounds_only_as
 from conformance.defects.diagnosis.locate import locate
 from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
-from conformance.errors import first_line, message_of, short_traceback
+from conformance.errors import abridge, first_line, short_traceback
 from conformance.known import divergences as known
 from conformance.known import expected
 from conformance.results.explanation import Explanation
@@ -29,6 +29,7 @@ from conformance.run.attempt import Attempt, RaisedError
 from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.mistakes import DESCRIPTIONS
 from conformance.verdict.oracle import Oracle, RejectedCaseError
 from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import WorkerAdapter
@@ -103,7 +104,7 @@ class Runner:
             result, judged, variant = self._attempt(result, case, adapter, attempt)
         except RaisedError as raised:
             attempt.charge("solve")
-            result, judged = self._raised(result, case, raised.error), None
+            result, judged = self._raised(result, case, raised), None
         except RejectedCaseError as error:
             result, judged = _rejected(result, rejection.reason(error)), None
         attempt.charge("judging")
@@ -132,7 +133,7 @@ class Runner:
             passing: list[Case] = []
             for case in sorted(cases, key=by_shape):
                 result = self.check(case, adapter)
-                if result.status == "pass":
+                if result.status == "pass" and not (case.refuses or case.is_empty):
                     passing.append((result.unchecked and case.forward_only()) or case)
                 yield result
             if failures := self._unexplained.pop(adapter.name, None):
@@ -152,7 +153,7 @@ class Runner:
     def _attempt(
         self, blank_result: Result, case: Case, adapter: Adapter, attempt: Attempt
     ) -> tuple[Result, JudgedSolution | None, smaller.SmallerFailure | None]:
-        """Returns the result before diagnosis, the solution that was judged, and a smaller failure, if any.
+        """Returns the result before diagnosis, the judged solution to diagnose, and a smaller failure, if any.
 
         Raises:
             RaisedError: the implementation raised an error.
@@ -167,6 +168,8 @@ class Runner:
             if forward is None or unsupported is not None:
                 return replace(blank_result, status="unsupported", reason=unsupported), None, None
             case, attempt.unchecked = forward, {"gradients": reason}
+        if case.refuses:
+            return self._refused(blank_result, case, adapter, attempt), None, None
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
         blank_result = replace(blank_result, profile=profile.name)
@@ -181,7 +184,39 @@ class Runner:
                 note = f"error ratio {verdict.error_ratio:.3g} in the case's own draw, within budget in two others"
                 blank_result = replace(blank_result, notes=(note,))
                 decisive = max(others, key=lambda other: other.error_ratio)
-        return self._judged(blank_result, case, decisive, judged), judged, variant
+        result = self._judged(blank_result, case, decisive, judged)
+        return result, None if case.is_empty else judged, variant
+
+    def _refused(self, result: Result, case: Case, adapter: Adapter, attempt: Attempt) -> Result:
+        """Returns the result of a case with a mistake that the implementation must refuse.
+
+        An error that correct arguments raise, too, is no refusal.
+
+        Raises:
+            RaisedError: the adapter raised an error, or the process died.
+        """
+        assert case.refuses
+        problem = make_problem(case)
+        correct = replace(problem, case=case.model_copy(update={"refuses": None}), wrong={})
+        entries = self._expected(case, result.implementation)
+        attempt.charge("problem")
+        try:
+            attempt.call(_solve, adapter, correct)
+        except RaisedError as raised:
+            return self._raised(result, correct.case, raised)
+        finally:
+            attempt.charge("solve")
+        try:
+            attempt.call(_solve, adapter, problem)
+        except RaisedError as raised:
+            if not raised.is_refusal:
+                raise
+            refusal = f"refused: {abridge(raised.message)}"
+            return _as_known(replace(result, status="pass", notes=(refusal,)), expected.for_refusal(entries))
+        finally:
+            attempt.charge("solve")
+        accepted = f"accepted {DESCRIPTIONS[case.refuses]}, expected an error"
+        return _as_known(replace(result, status="fail", reason=accepted), expected.for_acceptance(entries))
 
     def _check(self, adapter: Adapter, case: Case, attempt: Attempt) -> tuple[Verdict, JudgedSolution]:
         return self._verdict(case, adapter, attempt.call(adapter.profile, case), attempt, draw=0)
@@ -262,11 +297,14 @@ class Runner:
             self._unexplained.setdefault(name, []).append(explaining.Failure(result.key, judged))
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
 
-    def _raised(self, result: Result, case: Case, error: BaseException) -> Result:
+    def _raised(self, result: Result, case: Case, raised: RaisedError) -> Result:
+        error, message = raised.error, raised.message
         if isinstance(error, WorkerError):
-            status, message, trace = error.status, str(error), error.log
+            status, trace = error.status, error.log
         else:
-            status, message, trace = "error", f"{type(error).__name__}: {message_of(error)}", short_traceback(error)
+            status, trace = "error", short_traceback(error)
+        if case.refuses and raised.by_adapter:
+            message = f"the adapter, not the implementation, raised {message}"
         message = message.strip().rstrip(":")
         reason = first_line(message)[:_MAX_REASON_CHARACTERS]
         result = replace(result, status=status, reason=reason, traceback=trace)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import reference
 from conformance.cache import default_cache
+from conformance.cases.case import Case
 from conformance.cases.size import count
 from conformance.verdict import problem as problem_module
 from conformance.verdict import random_arrays, tensors
@@ -22,6 +23,7 @@ from conformance.verdict import range as range_module
 from conformance.verdict.problem import Problem, cells, normalize_dialect
 from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, rough_reach, tensor_reach
 from reference import Dialect, Profile
+from reference.activations import ACTIVATIONS
 from reference.magnitude import Meter
 from reference.network import Lift
 from reference.rounding import MAX_CONDITION
@@ -40,6 +42,10 @@ class RejectedCaseError(ValueError):
 
 class ChaoticCaseError(RejectedCaseError):
     """A case that amplifies rounding errors so much that correct implementations disagree."""
+
+
+class UnquantizableCaseError(RejectedCaseError):
+    """A case that cannot be judged in 8 bits: it has NaN, a clip or a piecewise activation."""
 
 
 class OverflowingCaseError(RejectedCaseError):
@@ -90,8 +96,11 @@ class Oracle:
 
         Raises:
             ChaoticCaseError: rounding errors are amplified too much.
+            UnquantizableCaseError: the profile quantizes, but the case cannot be judged in 8 bits.
             OverflowingCaseError: a tensor or an intermediate result can overflow.
         """
+        if profile.u_data:
+            _check_quantizable(problem.case)
         dialect = normalize_dialect(problem.case, dialect)
         start = time.process_time()
         key = _key(problem, profile, dialect)
@@ -110,15 +119,20 @@ class Oracle:
 
     def _compute(self, key: str, problem: Problem, profile: Profile, dialect: Dialect) -> Expectation:
         # NaN has no budget. Elements that do not depend on it have the budget of the same problem with 0 in its place.
-        finite = replace(problem, input=np.nan_to_num(problem.input)) if problem.case.input_nan else problem
+        rounded = replace(problem, parameters=reference.quantize_weights(problem.parameters, profile))
+        finite = replace(rounded, input=np.nan_to_num(problem.input)) if problem.case.input_nan else rounded
         start = time.process_time()
         with np.errstate(over="ignore", invalid="ignore"):
             values = _solve_compared(finite, dialect, reference.float64)
             _check_finite(values)
             self.seconds["reference"] += time.process_time() - start
             start = time.process_time()
-            coarse = count(problem.case).multiplications >= COARSE_FROM
-            found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile, coarse)
+            if problem.case.is_empty:  # The results are copies and zeros, which are exact.
+                exact = {name: np.zeros_like(array) for name, array in values.items()}
+                found = reference.Budget(exact, exact, condition=0.0)
+            else:
+                coarse = count(problem.case).multiplications >= COARSE_FROM
+                found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile, coarse)
             largest = rough_reach(finite, values)
             if largest >= LARGEST_VALUE[narrowest_format(problem.case.dtype, profile)]:
                 meter = Meter()
@@ -130,8 +144,8 @@ class Oracle:
         bound = {name: scale * array for name, array in found.bound.items()}
         reached = [tensor_reach(values[name], budget[name]) for name in values]
         reached.append(intermediate_reach(largest, found.condition, profile))
-        if finite is not problem:
-            values = _solve_compared(problem, dialect, reference.float64)
+        if finite is not rounded:
+            values = _solve_compared(rounded, dialect, reference.float64)
         specified = problem.specified_steps(dialect)
         if specified is not None and "output" in values:
             budget["output"][~specified] = bound["output"][~specified] = np.inf
@@ -229,6 +243,19 @@ def _check_finite(values: Mapping[str, NDArray[np.float64]]) -> None:
                 f"the reference overflows float64: {name} is not finite in {count} of {array.size} elements. "
                 "Use fewer steps, smaller weights (`values`) or other activations"
             )
+
+
+def _check_quantizable(case: Case) -> None:
+    """Raises UnquantizableCaseError if a case has NaN, a clip or a piecewise activation."""
+    if case.input_nan:
+        raise UnquantizableCaseError("8 bits cannot represent NaN. Use `input_nan: false`")
+    kinked: list[str] = [name for name in case.activations if ACTIVATIONS[name].max_slope is not None]
+    kinked += [name for name in ("clip", "cell_clip") if getattr(case, name) is not None]
+    if kinked:
+        raise UnquantizableCaseError(
+            f"8 bits can move the argument of {kinked[0]} across a kink, where the budget is too small. "
+            "Use smooth activations and no clip"
+        )
 
 
 def _check_range(problem: Problem, profile: Profile, dialect: Dialect, expectation: Expectation) -> None:

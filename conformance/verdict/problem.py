@@ -1,13 +1,14 @@
 """Problems: the arrays of a case. The same case and draw give the same bytes on every machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
+from conformance.verdict.mistakes import make_mistake
 from conformance.verdict.random_arrays import RandomArrays, round_to
 from reference import Dialect
 from reference.activations import ACTIVATIONS
@@ -41,6 +42,7 @@ class Problem:
         cotangents: cotangents of the results that the loss reads, by default of ``output``, ``h_n`` and ``c_n``, with
             their shapes.
         draw: number of the draw: 0 for the case's own values, others for further independent draws.
+        wrong: array to pass in place of the one with that name, if the implementation must refuse it; else empty.
     """
 
     case: Case
@@ -52,6 +54,7 @@ class Problem:
     dropout_masks: Tensors
     cotangents: Tensors
     draw: int = 0
+    wrong: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def under(self, dialect: Dialect) -> "Problem":
         """Returns the problem for an implementation that follows a dialect.
@@ -99,6 +102,7 @@ class Problem:
             **(self.initial_state or {}),
             **{f"dropout_mask.{name}": mask for name, mask in self.dropout_masks.items()},
             **{f"cotangent.{name}": array for name, array in self.cotangents.items()},
+            **{f"wrong.{name}": array for name, array in self.wrong.items()},
         }
 
     @property
@@ -138,7 +142,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
         **model.state_shapes("h_n", case.rows),
         **model.state_shapes("c_n", case.rows),
     }
-    return Problem(
+    problem = Problem(
         case=case,
         parameters=weights,
         input=_draw_input(random, case, mask, (*steps, model.input_size)),
@@ -153,6 +157,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
         },
         draw=draw,
     )
+    return replace(problem, wrong=make_mistake(case, problem.arrays())) if case.refuses else problem
 
 
 def _draw_parameter(random: RandomArrays, case: Case, name: str, shape: Shape) -> Array:
@@ -210,7 +215,7 @@ def normalize_dialect(case: Case, dialect: Dialect) -> Dialect:
     lengths = valid_steps(case)
     irrelevant = {
         "padding": lengths is None,
-        "zero_length": lengths is None or bool(lengths.all()),
+        "zero_length": case.seq_len > 0 and (lengths is None or bool(lengths.all())),
         "clip": case.clip is None,
         "reverse_output": case.direction != "reverse",
     }
@@ -254,7 +259,8 @@ def _draw_input(random: RandomArrays, case: Case, mask: NDArray[np.bool_] | None
     if case.input_nan:
         values = values.copy()
         values[case.seq_len // 2].flat[0] = np.nan
-    array = np.ascontiguousarray(np.moveaxis(values, 0, 1) if case.batch_first and case.rows else values)
+    moves = case.batch_first and case.rows is not None
+    array = np.ascontiguousarray(np.moveaxis(values, 0, 1) if moves else values)
     array.flags.writeable = False
     return array
 
@@ -275,8 +281,8 @@ def _draw_initial_state(random: RandomArrays, case: Case) -> Tensors | None:
             elif name == "h_0":
                 states[tensor] = random.uniform(tensor, shape)
             else:
-                wide = 1.0 + 2.0 * (np.arange(shape[-2] if case.rows else 1) % 2)
-                states[tensor] = random.normal(tensor, shape, rows=wide[:, None] if case.rows else None)
+                wide = None if case.rows is None else 1.0 + 2.0 * (np.arange(case.rows) % 2)[:, None]
+                states[tensor] = random.normal(tensor, shape, rows=wide)
     if case.memory == "expanded":
         states = {name: _frozen(np.repeat(state[:, :1], state.shape[1], axis=1)) for name, state in states.items()}
     elif case.memory == "aliased":
@@ -295,7 +301,7 @@ def _draw_dropout_masks(random: RandomArrays, case: Case) -> Tensors:
     if case.mode == "eval":
         return {}
     model = case.model
-    rows = case.rows or 1
+    rows = case.num_rows
     masks: dict[str, Array] = {}
 
     def draw(name: str, shape: Shape, drop: float) -> None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from conformance.cases.case import DType
 from conformance.verdict.problem import Problem
 from reference import Profile
-from reference.rounding import Z
 
 LARGEST_VALUE: Mapping[DType, float] = {
     "float64": 2.0**500,
@@ -58,7 +57,7 @@ def rough_reach(problem: Problem, values: Mapping[str, NDArray[np.float64]]) -> 
     arrays = [problem.input, *problem.parameters.values(), *(problem.initial_state or {}).values()]
     arrays += [*problem.cotangents.values(), *values.values()]
     bound = 1 + max(float(np.abs(array).max(initial=0.0, where=np.isfinite(array))) for array in arrays)
-    terms = case.seq_len * (case.rows or 1) * (case.input_size + 4 * max(case.hidden_sizes))
+    terms = case.seq_len * case.num_rows * (case.input_size + 4 * max(case.hidden_sizes))
     return _MARGIN * terms * bound * bound * bound
 
 
@@ -70,4 +69,4 @@ def intermediate_reach(largest: float, condition: float, profile: Profile) -> fl
         condition: amplification of rounding errors, see ``reference.rounding.Budget``.
         profile: rounding of the implementation.
     """
-    return largest * (1 + Z * max(profile.u, profile.u_op) * condition)
+    return largest * (1 + profile.z * profile.unit * condition)

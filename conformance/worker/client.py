@@ -239,7 +239,7 @@ class WorkerAdapter(Adapter):
         process.check_end_of_answer()
         if isinstance(answer, Failed):
             raised = answer.error
-            raise Raised(f"{raised.type}: {raised.message}", raised.traceback or process.log())
+            raise Raised(f"{raised.type}: {raised.message}", raised.traceback or process.log(), raised.by_adapter)
         if isinstance(answer, Refused):
             raise Unsupported(answer.unsupported)
         return answer

@@ -31,9 +31,17 @@ class WorkerTimeout(WorkerError):  # noqa: N818
 
 
 class Raised(WorkerError):  # noqa: N818
-    """The implementation raised an error. The process continues."""
+    """The implementation or its adapter raised an error. The process continues.
+
+    Attributes:
+        by_adapter: whether the adapter raised it.
+    """
 
     status = "error"
+
+    def __init__(self, reason: str, log: str = "", by_adapter: bool = False) -> None:
+        super().__init__(reason, log)
+        self.by_adapter = by_adapter
 
 
 class Unsupported(WorkerError):  # noqa: N818

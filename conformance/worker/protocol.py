@@ -26,6 +26,7 @@ SCHEMA = Path(__file__).with_name("protocol.schema.json")
 ByteCount = Annotated[int, Field(ge=0)]
 Arrays = Mapping[str, NDArray[Any]]
 _MASK_PREFIX = "dropout_mask."
+_WRONG_PREFIX = "wrong."
 
 
 class _Message(Documented, BaseModel):
@@ -144,6 +145,8 @@ class Error(_Message):
     """Class of the error, such as ``ValueError``."""
     message: str
     traceback: str = ""
+    by_adapter: bool = False
+    """Whether the adapter or harness raised the error, instead of the implementation that it drives."""
 
 
 class Failed(_Answer):
@@ -242,12 +245,16 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
         initial_state={name: tensors[name] for name in initial} if case.gives_state else None,
         mask=step_mask(case),
         lengths=None if lengths is None else lengths.astype(np.int64, copy=False),
-        dropout_masks={
-            name.removeprefix(_MASK_PREFIX): mask for name, mask in tensors.items() if name.startswith(_MASK_PREFIX)
-        },
+        dropout_masks=_without_prefix(_MASK_PREFIX, tensors),
         cotangents={name: tensors[f"cotangent.{name}"] for name in read},
         draw=draw,
+        wrong=_without_prefix(_WRONG_PREFIX, tensors),
     )
+
+
+def _without_prefix(prefix: str, tensors: Arrays) -> dict[str, NDArray[Any]]:
+    """Returns the arrays whose names have a prefix, by their names without it."""
+    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from conformance import system
 from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
+from conformance.adapters.origin import raised_by_adapter
 from conformance.errors import UserError, message_of, short_traceback
 from conformance.verdict import tensors
 from conformance.worker import protocol
@@ -110,7 +111,9 @@ def _answer(adapter: Adapter | str, request: Start | Supports | Masks | Solve, b
                 data = tensors.dumps(found) if isinstance(answer, Solved) else b""
         except BaseException as error:  # Including SystemExit: only the suite ends this process.
             kind, message, trace = map(_encodable, (type(error).__name__, message_of(error), short_traceback(error)))
-            answer = Failed(error=Error(type=kind, message=message[:MAX_MESSAGE_CHARACTERS], traceback=trace))
+            own = not isinstance(adapter, str) and raised_by_adapter(error, adapter)
+            message = message[:MAX_MESSAGE_CHARACTERS]
+            answer = Failed(error=Error(type=kind, message=message, traceback=trace, by_adapter=own))
     texts = (_encodable(f"{item.category.__name__}: {message_of(item.message)}") for item in caught)
     unique = list(dict.fromkeys(text[:MAX_MESSAGE_CHARACTERS] for text in texts))
     update: dict[str, Any] = {"seconds": time.process_time() - start, "warnings": unique[:MAX_WARNINGS]}

@@ -1,46 +1,9 @@
 // A harness for torch::nn::LSTM of libtorch, over the worker protocol (docs/worker-protocol.md).
-#include <cstring>
-#include <ctime>
-#include <iostream>
-#include <map>
-#include <regex>
-#include <sstream>
-
 #include <torch/torch.h>
 
-using Tensors = std::map<std::string, torch::Tensor>;
+#include "protocol.hpp"
 
-// ---- JSON. Values are found by searching for their key, which is enough for the protocol.
-
-// Returns the text that follows a key.
-std::string after(const std::string &json, const std::string &key) {
-    const auto at = json.find("\"" + key + "\":");
-    return at == std::string::npos ? "" : json.substr(at + key.size() + 3);
-}
-
-int64_t number(const std::string &json, const std::string &key) { return std::atoll(after(json, key).c_str()); }
-
-bool is(const std::string &json, const std::string &key, const std::string &value) {
-    return after(json, key).rfind(value, 0) == 0;
-}
-
-std::string quote(const std::string &text) {
-    std::string quoted = "\"";
-    for (const char each : text) {
-        if (each == '"' || each == '\\') quoted += '\\';
-        quoted += static_cast<unsigned char>(each) < ' ' ? ' ' : each;
-    }
-    return quoted + "\"";
-}
-
-std::vector<int64_t> numbers(const std::string &list) {
-    std::vector<int64_t> found;
-    std::istringstream stream(list);
-    for (std::string each; std::getline(stream, each, ',');) found.push_back(std::stoll(each));
-    return found;
-}
-
-// ---- Tensors in the format of safetensors.
+using Named = std::map<std::string, torch::Tensor>;
 
 const std::map<std::string, torch::Dtype> DTYPES = {
     {"F64", torch::kFloat64}, {"F32", torch::kFloat32}, {"F16", torch::kFloat16}, {"I64", torch::kInt64}};
@@ -51,45 +14,18 @@ torch::Dtype dtype_of(const std::string &request) {
     return is(request, "dtype", "\"bfloat16\"") ? torch::kBFloat16 : torch::kFloat32;
 }
 
-Tensors read_tensors(const std::string &block) {
-    static const std::regex entry(R"re("([^"]+)":\{"dtype":"(\w+)","shape":\[([\d,]*)\],"data_offsets":\[(\d+),)re");
-    uint64_t size;
-    std::memcpy(&size, block.data(), sizeof size);
-    const std::string header = block.substr(sizeof size, size);
-    Tensors found;
-    for (std::sregex_iterator at(header.begin(), header.end(), entry), end; at != end; ++at) {
-        const char *values = block.data() + sizeof size + size + std::stoull((*at)[4]);
-        found[(*at)[1]] =
-            torch::from_blob(const_cast<char *>(values), numbers((*at)[3]), DTYPES.at((*at)[2])).clone();
-    }
-    return found;
+Tensor from_torch(torch::Tensor tensor) {
+    const bool wide = tensor.dtype() == torch::kFloat64;
+    tensor = tensor.detach().to(wide ? torch::kFloat64 : torch::kFloat32).contiguous();
+    const std::string bytes(static_cast<const char *>(tensor.data_ptr()), tensor.nbytes());
+    return {wide ? "F64" : "F32", tensor.sizes().vec(), bytes};
 }
 
-// Writes the tensors that the request wants.
-std::string write_tensors(const std::string &request, const Tensors &tensors) {
-    static const std::regex entry(R"re("([^"]+)":\[[\d,]*\])re");
-    const std::string wants = after(request, "wants");
-    const std::string names = wants.substr(0, wants.find('}'));
-    std::string header, data;
-    for (std::sregex_iterator at(names.begin(), names.end(), entry), end; at != end; ++at) {
-        torch::Tensor tensor = tensors.at((*at)[1]).detach().contiguous();
-        const bool wide = tensor.dtype() == torch::kFloat64;
-        if (!wide) tensor = tensor.to(torch::kFloat32);
-        std::ostringstream shape;
-        for (const auto size : tensor.sizes()) shape << (shape.tellp() ? "," : "") << size;
-        header += (header.empty() ? "{" : ",") + quote((*at)[1]) + ":{\"dtype\":\"" + (wide ? "F64" : "F32") +
-                  "\",\"shape\":[" + shape.str() + "],\"data_offsets\":[" + std::to_string(data.size());
-        data.append(static_cast<const char *>(tensor.data_ptr()), tensor.nbytes());
-        header += "," + std::to_string(data.size()) + "]}";
-    }
-    header += "}";
-    const uint64_t size = header.size();
-    return std::string(reinterpret_cast<const char *>(&size), sizeof size) + header + data;
+torch::Tensor to_torch(const Tensor &tensor) {
+    return torch::from_blob(const_cast<char *>(tensor.bytes.data()), tensor.shape, DTYPES.at(tensor.dtype)).clone();
 }
 
-// ---- The LSTM.
-
-Tensors solve(const std::string &request, const Tensors &given) {
+Named run(const std::string &request, const Named &given) {
     const bool batch_first = is(request, "batch_first", "true");
     const auto dtype = dtype_of(request);
     torch::nn::LSTM lstm(torch::nn::LSTMOptions(number(request, "input_size"), number(request, "hidden_size"))
@@ -101,7 +37,7 @@ Tensors solve(const std::string &request, const Tensors &given) {
                              .proj_size(number(request, "proj_size")));
     lstm->to(dtype);
     lstm->train(is(request, "mode", "\"train\""));
-    Tensors leaves, results;
+    Named leaves, results;
     for (auto &parameter : lstm->named_parameters()) {
         torch::NoGradGuard guard;
         parameter.value().copy_(given.at(parameter.key()));
@@ -142,38 +78,27 @@ Tensors solve(const std::string &request, const Tensors &given) {
 const char *FEATURES = R"(["layers","bidirectional","lengths","projection","dropout","no bias","batch first",)"
                        R"("state omitted","gradients","partial loss","frozen","float64","float32","float16","bfloat16"])";
 
-// Answers a request. The tensors of the answer, if any, are returned in `block`.
-std::string answer(const std::string &request, std::string &block) {
-    if (is(request, "cmd", "\"start\""))
-        return "\"ok\":true,\"version\":1,\"name\":\"torch::nn::LSTM\",\"features\":" + std::string(FEATURES) +
-               ",\"packages\":{\"torch\":\"" TORCH_VERSION "\"},\"describe\":{\"libtorch\":\"" TORCH_VERSION
-               "\",\"compiler\":\"" __VERSION__ "\",\"threads\":\"" + std::to_string(torch::get_num_threads()) + "\"}";
-    if (is(request, "cmd", "\"supports\"")) {
-        static const std::regex empty_row(R"re("lengths":\[([\d,]*,)?0[,\]])re");
-        const bool drops = std::atof(after(request, "dropout").c_str()) > 0 && number(request, "num_layers") > 1;
-        if (drops && is(request, "mode", "\"train\""))
-            return "\"reason\":\"the harness cannot read off the dropout masks that libtorch draws\"";
-        const bool refused = std::regex_search(request, empty_row);
-        return std::string("\"reason\":") + (refused ? "\"pack_padded_sequence refuses lengths of 0\"" : "null");
-    }
-    block = write_tensors(request, solve(request, read_tensors(block)));
-    return "\"ok\":true,\"n\":" + std::to_string(block.size());
+std::string refuse(const std::string &request) {
+    static const std::regex empty_row(R"re("lengths":\[([\d,]*,)?0[,\]])re");
+    const bool drops = std::atof(after(request, "dropout").c_str()) > 0 && number(request, "num_layers") > 1;
+    if (drops && is(request, "mode", "\"train\""))
+        return "the harness cannot read off the dropout masks that libtorch draws";
+    return std::regex_search(request, empty_row) ? "pack_padded_sequence refuses lengths of 0" : "";
+}
+
+Tensors solve(const std::string &request, const Tensors &tensors) {
+    Named given;
+    for (const auto &[name, tensor] : tensors) given[name] = to_torch(tensor);
+    const auto results = run(request, given);
+    Tensors solution;
+    for (const auto &[name, shape] : wanted(request)) solution[name] = from_torch(results.at(name));
+    return solution;
 }
 
 int main() {
-    for (std::string line; std::getline(std::cin, line) && !is(line, "cmd", "\"stop\"");) {
-        std::string block(number(line, "n"), '\0'), reply;
-        std::cin.read(block.data(), static_cast<std::streamsize>(block.size()));
-        const auto start = std::clock();
-        try {
-            reply = answer(line, block);
-        } catch (const std::exception &error) {
-            block.clear();
-            const std::string text = error.what();
-            reply = "\"error\":{\"type\":\"c10::Error\",\"message\":" + quote(text.substr(0, text.find('\n'))) +
-                    ",\"traceback\":" + quote(text) + "}";
-        }
-        const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-        std::cout << "{" << reply << ",\"seconds\":" << seconds << "}\n" << block << std::flush;
-    }
+    const std::string start =
+        "\"name\":\"torch::nn::LSTM\",\"features\":" + std::string(FEATURES) +
+        ",\"packages\":{\"torch\":\"" TORCH_VERSION "\"},\"describe\":{\"libtorch\":\"" TORCH_VERSION
+        "\",\"compiler\":\"" __VERSION__ "\",\"threads\":\"" + std::to_string(torch::get_num_threads()) + "\"}";
+    serve({start, refuse, solve});
 }

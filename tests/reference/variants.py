@@ -116,5 +116,16 @@ class Tf32Truncated(Single):
     operand = staticmethod(_truncate_to_tf32)
 
 
+class Int8(Single):
+    """Quantizes the left operand of each matrix product to 8 bits, with 255 steps between its extremes."""
+
+    def matmul(self, other: Self) -> Self:
+        low, high = min(self.value.min(), 0.0), max(self.value.max(), 0.0)
+        step = (high - low) / 255 or 1.0
+        zero = np.rint(-low / step)
+        levels = np.clip(np.rint(self.value / step) + zero, 0, 255)
+        return self.new((((levels - zero) * step) @ other.value).astype(np.float32))
+
+
 CORRECT_VARIANTS = [Single, Reversed, Ascending, Descending, TanhThroughSigmoid, ActivationsHigh, ActivationsLow]
 """Variants that must stay within the float32 budget."""

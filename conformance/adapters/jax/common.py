@@ -2,7 +2,8 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -27,6 +28,15 @@ USES = frozenset(
      "rows alone", "rows permuted"}
 )  # fmt: skip
 """Uses of a function that JAX compiles for each shape. It is not built for one: ``after other lengths`` covers that."""
+
+
+ARGUMENTS = frozenset({"empty sequence", "empty batch", "wrong input", "wrong state"})
+"""Empty and wrong arguments that a function can be given. JAX compiles it for them, too."""
+LACKS = {
+    "wrong dtype": "JAX promotes arguments of different dtypes to a common one",
+    "wrong lengths": "JAX cannot raise an error that depends on the values of an array",
+}
+"""Reasons why JAX does not refuse other arguments."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,11 @@ class JaxAdapter(Adapter):
         case = problem.case
         differentiates = "gradients" in case.check
         # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
-        with jax.enable_x64(case.dtype == "float64"), jax.default_device(jax.devices("cpu")[0]):
+        with (
+            jax.enable_x64(case.dtype == "float64"),
+            jax.default_device(jax.devices("cpu")[0]),
+            _full_tracebacks() if case.refuses else nullcontext(),
+        ):
             uses.make_earlier_calls(
                 problem,
                 lambda word, earlier: self._call(
@@ -102,18 +116,18 @@ class JaxAdapter(Adapter):
         case, model, layout = problem.case, problem.case.model, self.layout_of(problem.case)
         pieces = case if case.chunks or case.batching != "together" else None
         options = Options(model, case.dtype, case.rows is not None, case.activations, pieces, case.cotangents)
-        layers = range(model.num_layers)
+        layers, arguments = range(model.num_layers), uses.arguments(problem)
 
         def pairs(given: Any, names: tuple[str, str]) -> list[list[tuple[Array, Array]]]:
             rows = [arrays.states(given, model, layer, names) for layer in layers]
             return [list(zip(row[0::2], row[1::2], strict=True)) for row in rows]
 
-        initial = None if problem.initial_state is None else pairs(problem.initial_state, ("h_0", "c_0"))
+        initial = None if problem.initial_state is None else pairs(arguments, ("h_0", "c_0"))
         packed: Any = [arrays.packed(problem, layout, layer) for layer in layers]
         complete = problem.complete_cotangents()
         cotangents = _read(complete["output"], pairs(complete, ("h_n", "c_n")), case.cotangents)
         lengths = None if problem.lengths is None else problem.lengths.astype(np.int32)
-        tensors = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), [packed, problem.input, initial])
+        tensors = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), [packed, arguments["input"], initial])
         if case.saved:
             tensors[0] = self.save_and_load(tensors[0])
         weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), cotangents)
@@ -173,6 +187,19 @@ def compile_run(run: Callable[..., Any], options: Options, differentiates: bool)
         return results, *pullback(cotangents)
 
     return jax.jit(both if differentiates else forward)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _full_tracebacks() -> Iterator[None]:
+    """Keeps JAX's own frames in tracebacks, which show that JAX raised an error and not the function that it traced."""
+    import jax
+
+    before = jax.config.jax_traceback_filtering
+    jax.config.update("jax_traceback_filtering", "off")
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_filtering", before)
 
 
 def _read(output: Any, finals: Any, names: tuple[str, ...]) -> list[Any]:

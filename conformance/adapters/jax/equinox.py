@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import USES, JaxAdapter, Options
+from conformance.adapters.jax.common import ARGUMENTS, LACKS, USES, JaxAdapter, Options
 from conformance.adapters.layout import EQUINOX, Layout
 
 
@@ -18,8 +18,9 @@ class EquinoxLSTMCell(JaxAdapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
          "gradients", "float64", "float32", "float16", "bfloat16"}
-    ) | USES  # fmt: skip
+    ) | USES | ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
+        **LACKS,
         "lengths": "equinox.nn.LSTMCell processes one time step of one row and has no lengths",
         "state omitted": "equinox.nn.LSTMCell requires an initial state",
     }

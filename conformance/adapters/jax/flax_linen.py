@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import USES, JaxAdapter, Options
+from conformance.adapters.jax.common import ARGUMENTS, LACKS, USES, JaxAdapter, Options
 from conformance.adapters.layout import FLAX, Layout
 from conformance.cases.case import Case
 from reference import Dialect
@@ -32,8 +32,9 @@ class FlaxLinenLSTMCell(JaxAdapter):
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "unbatched", "batch first",
          "state omitted", "activations", "activations per direction", "gradients",
          "float64", "float32", "float16", "bfloat16"}
-    ) | USES  # fmt: skip
+    ) | USES | ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
+        **LACKS,
         "left mask": "flax's seq_lengths allow padding at the end only",
         "holed mask": "flax's seq_lengths allow padding at the end only",
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import USES, JaxAdapter, Options
+from conformance.adapters.jax.common import ARGUMENTS, LACKS, USES, JaxAdapter, Options
 from conformance.adapters.layout import HAIKU, Layout
 from conformance.cases.case import Case
 
@@ -19,8 +19,9 @@ class HaikuLSTM(JaxAdapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "unbatched", "batch first", "state omitted",
          "forget bias", "gradients", "float64", "float32", "float16", "bfloat16"}
-    ) | (USES - {"saved"})  # fmt: skip
+    ) | (USES - {"saved"}) | ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
+        **LACKS,
         "lengths": "haiku.LSTM and haiku.dynamic_unroll have no lengths",
         "saved": "Haiku has no function that saves parameters",
     }

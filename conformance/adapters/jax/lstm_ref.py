@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
-from conformance.adapters.jax.common import USES, JaxAdapter, Options
+from conformance.adapters.jax.common import ARGUMENTS, LACKS, USES, JaxAdapter, Options
 from conformance.adapters.layout import TORCH, Layout
 
 ROLES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -18,8 +18,9 @@ class JaxLSTMRef(JaxAdapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "lengths", "batch first", "gradients", "float64", "float32", "float16", "bfloat16"}
-    ) | (USES - {"saved"})
+    ) | (USES - {"saved"}) | ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
+        **LACKS,
         "dropout": "jax.experimental.rnn.lstm_ref refuses dropout",
         "saved": "jax.experimental.rnn.lstm_ref has no function that saves weights",
     }

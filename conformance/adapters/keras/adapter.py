@@ -44,6 +44,8 @@ USES = frozenset(
      "after other weights", "saved", "rows alone", "rows permuted"}
 )  # fmt: skip
 """Uses of a layer on any back end."""
+ARGUMENTS = frozenset({"empty sequence", "empty batch", "wrong input", "wrong state"})
+"""Empty and wrong arguments, of which the back ends for training are given some."""
 GRADIENT_USES = frozenset({"partial loss", "frozen", "after no-grad"})
 """Uses that a back end without gradients lacks."""
 
@@ -77,6 +79,8 @@ class KerasAdapter(Adapter):
             ("strided memory", "expanded states", "aliased states", "read-only memory"),
             "the layer's arguments are tensors of the back end, which the adapter copies",
         ),
+        "wrong dtype": "Keras casts an input to the layer's dtype, see autocast",
+        "wrong lengths": "Keras has masks",
     }
     layout: ClassVar[Layout] = KERAS
     saves_weights_only: ClassVar[bool] = False
@@ -133,10 +137,13 @@ class KerasAdapter(Adapter):
 
     def to_arguments(self, problem: Problem) -> tuple[Any, PerLayer]:
         """Converts the sequence, and the initial states of each layer, to the back end's tensors."""
-        case, model = problem.case, problem.case.model
-        x = self.to_tensor(arrays.batch_major(problem.input, case), case.dtype)
+        case, model, given = problem.case, problem.case.model, uses.arguments(problem)
+        x = self.to_tensor(arrays.batch_major(given["input"], case), case.dtype)
         return x, [
-            [self.to_tensor(state, case.dtype) for state in arrays.states(problem.initial_state, model, layer)]
+            [
+                self.to_tensor(state, case.dtype)
+                for state in arrays.states(given if case.gives_state else None, model, layer)
+            ]
             for layer in range(model.num_layers)
         ]
 
@@ -185,7 +192,7 @@ class KerasAdapter(Adapter):
         for group in self.layer_groups(case):
             cells = self.cells(self.layer_config(case, group), group[0])
             for (layer, suffix), cell in zip(product(group, case.model.suffixes), cells, strict=True):
-                shape = (case.rows or 1, case.model.layer_input_size(layer))
+                shape = (case.num_rows, case.model.layer_input_size(layer))
                 dropped = self.dropped_elements(cell, self.to_tensor(np.ones(shape), case.dtype))
                 masks[f"input_l{layer}{suffix}"] = np.where(dropped, 0.0, 1.0 / (1.0 - case.input_dropout))
         return masks

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import USES, Array, StackFunction, StackInputs, flatten_sources
+from conformance.adapters.keras.adapter import ARGUMENTS, USES, Array, StackFunction, StackInputs, flatten_sources
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.onnx import session as _onnxruntime
@@ -27,7 +27,7 @@ class KerasConverted(KerasLSTM):
     """
 
     default_tag = "core"
-    features = KerasLSTM.features - {"input dropout", "gradients"} - USES
+    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, "input dropout": _INFERENCE, "gradients": _INFERENCE}
 
     def describe(self) -> dict[str, str]:
@@ -99,7 +99,7 @@ class LiteRTKeras(KerasConverted):
         from ai_edge_litert.interpreter import Interpreter
 
         runner = Interpreter(model_content=converted, num_threads=1).get_signature_runner()
-        return lambda arrays: runner(**arrays)  # type: ignore[no-any-return]
+        return lambda arrays: runner(**arrays)
 
 
 class OpenVinoKeras(KerasConverted):

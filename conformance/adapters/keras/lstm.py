@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
     Array,
     KerasAdapter,
     LayerFunction,
@@ -30,6 +31,7 @@ class KerasLSTM(KerasAdapter):
     requires: tuple[str, ...] = ("keras", "tensorflow")
     install = "pip install 'lstm-conformance[tensorflow]'"
     path: str = "the layer called eagerly"
+    features = KerasAdapter.features | ARGUMENTS
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device and threads, and how the adapter handles layers, lengths and the time axis."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from conformance.adapters.keras import common as _keras
+from conformance.adapters.keras.adapter import ARGUMENTS
 from conformance.adapters.keras.lstm import KerasLSTM
 
 
@@ -16,7 +17,7 @@ class TfKerasLSTM(KerasLSTM):
     own_process = True
     environment = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # noqa: RUF012
 
-    features = KerasLSTM.features - {"input dropout", "frozen", "saved"}
+    features = KerasLSTM.features - {"input dropout", "frozen", "saved"} - ARGUMENTS
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         "frozen": "a variable of tf_keras is trainable or not from the start",

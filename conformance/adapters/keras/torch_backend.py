@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
     Array,
     KerasAdapter,
     StackFunction,
@@ -28,6 +29,7 @@ class KerasLSTMTorch(KerasAdapter):
     install = "pip install keras torch"
     own_process = True
     environment = {"KERAS_BACKEND": "torch"}  # noqa: RUF012
+    features = KerasAdapter.features | ARGUMENTS
 
     def describe(self) -> dict[str, str]:
         """Returns versions and device, and how the adapter handles layers, lengths and the time axis."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
     GRADIENT_USES,
     Array,
     Group,
@@ -67,6 +68,7 @@ class KerasLSTMStateful(KerasLSTM):
         KerasLSTM.features
         - {"bidirectional", "reverse", "gradients", "input dropout", "after other batches", "rows alone"}
         - GRADIENT_USES
+        - ARGUMENTS
     )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,

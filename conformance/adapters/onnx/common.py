@@ -165,7 +165,7 @@ def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -
         nodes.append(helper.make_node("Transpose", ["input"], ["time_major"], perm=[1, 0, 2]))
         sequence = "time_major"
     for layer, hidden in enumerate(case.hidden_sizes):
-        shape = (case.rows or 1, directions, hidden) if batch_first else (directions, case.rows or 1, hidden)
+        shape = (case.num_rows, directions, hidden) if batch_first else (directions, case.num_rows, hidden)
         own = _weights(problem, layer)
         weights |= {f"{name}_l{layer}": array for name, array in own.items()}
         states = [f"{name}_l{layer}" if name in case.given_states else "" for name in ("h_0", "c_0")]
@@ -186,7 +186,11 @@ def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -
             apart = f"rows_l{layer}"
             nodes.append(helper.make_node("Transpose", results[:1], [apart], perm=[0, 2, 1, 3]))
         sequence = "output" if layer == lstm.num_layers - 1 and case.batch_first <= batch_first else f"stacked_l{layer}"
-        nodes.append(helper.make_node("Reshape", [apart, "merged"], [sequence]))
+        merged = "merged"
+        if case.is_empty:  # An array without elements does not determine -1.
+            merged = f"merged_l{layer}"
+            weights[merged] = np.array([0, 0, lstm.output_size(layer)])
+        nodes.append(helper.make_node("Reshape", [apart, merged], [sequence]))
     if sequence != "output":
         nodes.append(helper.make_node("Transpose", [sequence], ["output"], perm=[1, 0, 2]))
     initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]

@@ -18,7 +18,9 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     optimized: ClassVar[bool] = True
     """Whether ONNX Runtime optimizes the graph, as it does by default."""
 
-    features = ZeroStateOnnxAdapter.features | {"float16", "one state given"} | uses.MODEL_USES - uses.BUILT
+    features = (
+        ZeroStateOnnxAdapter.features | {"float16", "one state given"} | uses.MODEL_ARGUMENTS | uses.MODEL_USES
+    ) - uses.BUILT
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
         "float64": _onnxruntime.NO_DOUBLE,

@@ -17,7 +17,7 @@ class OnnxReference(OnnxAdapter):
     requires = ("onnx",)
     install = "pip install 'lstm-conformance[onnx]'"
 
-    features = OnnxAdapter.features | {"float64", "float16"} | uses.MODEL_USES - uses.BUILT
+    features = (OnnxAdapter.features | {"float64", "float16"} | uses.MODEL_ARGUMENTS | uses.MODEL_USES) - uses.BUILT
     lacks: ClassVar[Mapping[str, str]] = {
         **OnnxAdapter.lacks,
         **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),

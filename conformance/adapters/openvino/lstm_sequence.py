@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import OPENVINO, Layout
 from conformance.adapters.onnx import common as _onnx
@@ -27,7 +27,7 @@ class OpenVinoSequence(Adapter):
 
     features = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "batch first", "activations", "clip",
-         "float64", "float32", "float16", "bfloat16"}
+         "wrong lengths", "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "activations per direction": "LSTMSequence has one list of activations for both directions",
@@ -46,8 +46,8 @@ class OpenVinoSequence(Adapter):
 
         case, lstm = problem.case, problem.case.model
         kind = np.float32 if case.dtype == "bfloat16" else np.dtype(case.dtype)
-        rows, directions = case.rows or 1, lstm.num_directions
-        lengths = np.full(rows, case.seq_len) if problem.lengths is None else problem.lengths
+        rows, directions = case.num_rows, lstm.num_directions
+        lengths = uses.arguments(problem).get("lengths", np.full(rows, case.seq_len))
         used = [ACTIVATIONS[name] for name in case.activations]
         options = ([_onnx.NAMES[each.name].lower() for each in used], *_onnx.split_constants(used), case.clip or 0.0)
         inputs: list[NDArray[Any]] = [arrays.batch_major(problem.input, case)]

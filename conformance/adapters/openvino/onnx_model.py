@@ -19,10 +19,16 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
     install = "pip install 'lstm-conformance[openvino,onnx]'"
     own_process = True
 
-    features = ZeroStateOnnxAdapter.features | {"float64", "float16", "bfloat16"} | uses.MODEL_USES - uses.BUILT
+    features = (
+        ZeroStateOnnxAdapter.features
+        | {"float64", "float16", "bfloat16"}
+        | uses.MODEL_USES
+        | uses.MODEL_ARGUMENTS - {"wrong dtype"}
+    ) - uses.BUILT
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
         **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),
+        "wrong dtype": 'OpenVINO casts inputs: "up- or down-casting according to data type"',
     }
 
     def supports(self, case: Case) -> str | None:

@@ -39,7 +39,9 @@ def to_arguments(problem: Problem, dtype: str, grad: bool = False) -> dict[str, 
         if name == "lengths":
             given[name] = array.copy()
             continue
-        tensor = torch.from_numpy(array.copy()).to(kind)
+        tensor = torch.from_numpy(array.copy())
+        if problem.case.refuses != "input-dtype" or name != "input":
+            tensor = tensor.to(kind)
         if case.memory == "strided":
             backwards = tuple(reversed(range(tensor.ndim)))
             tensor = tensor.permute(backwards).contiguous().permute(backwards)

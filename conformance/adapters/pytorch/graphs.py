@@ -43,7 +43,7 @@ class TorchLSTMExport(TorchLSTM):
 
         case, dtype = problem.case, self._dtype(problem.case)
         module = self._module(case)
-        module.load_state_dict(_torch.to_tensors(problem.parameters, dtype), strict=True)
+        module.load_state_dict(_torch.to_tensors(uses.parameters(problem), dtype), strict=True)
         built = _torch.to_arguments(uses.built_problem(problem), dtype)
         state = tuple(built[name] for name in case.given_states) or None
         of_input, *of_state = (

@@ -22,15 +22,19 @@ Options = tuple[tuple[str, Any], ...]
 USES = frozenset(
     {"partial loss", "frozen", "chunks", "repeated call", "after other lengths", "after other batches",
      "after the other mode", "after no-grad", "after an error", "after other weights", "saved", "strided memory",
-     "expanded states", "aliased states", "rows alone", "rows permuted"}
+     "expanded states", "aliased states", "rows alone", "rows permuted", "empty batch", "wrong input", "wrong dtype",
+     "wrong state", "wrong layers of a state", "wrong lengths", "wrong weight"}
 )  # fmt: skip
 """Uses of a module that is called eagerly."""
+
+NO_EMPTY_SEQUENCE = 'torch: "Expected sequence length to be larger than 0 in RNN"'
 
 LACKS = {
     "one state given": "torch.nn.LSTM takes h_0 and c_0 together",
     "built for another length": "torch.nn.LSTM is not built for a length",
     "built for another batch": "torch.nn.LSTM is not built for a batch size",
     "read-only memory": "torch has no read-only tensors",
+    "empty sequence": NO_EMPTY_SEQUENCE,
 }
 """Reasons why torch does not support other uses."""
 
@@ -105,7 +109,7 @@ class TorchLSTM(Adapter):
         """Returns the module that holds the problem's parameters, and the function to call."""
         case = problem.case
         module = self._module(case)
-        module.load_state_dict(_torch.to_tensors(problem.parameters, self._dtype(case)), strict=True)
+        module.load_state_dict(_torch.to_tensors(uses.parameters(problem), self._dtype(case)), strict=True)
         if case.saved:
             module = self._saved(module, case)
         return module, self._callable(module, case)

@@ -20,9 +20,13 @@ class TorchLSTMCell(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
-         "state omitted", "gradients", "float64", "float32", "float16", "bfloat16"}
+         "state omitted", "gradients", "empty batch", "wrong input", "wrong dtype", "wrong state",
+         "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
-    lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.nn.LSTMCell runs a single time step and has no lengths"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        "lengths": "torch.nn.LSTMCell runs a single time step and has no lengths",
+        "empty sequence": "torch.nn.LSTMCell runs a single time step",
+    }
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
@@ -37,7 +41,7 @@ class TorchLSTMCell(Adapter):
             weights = layer_parameters(problem.parameters, end)
             cell.load_state_dict(_torch.to_tensors(weights, case.dtype), strict=True)
             cell.train(case.mode == "train")
-        given = _torch.to_tensors({"input": problem.input, **(problem.initial_state or {})}, case.dtype, grad=True)
+        given = _torch.to_arguments(problem, case.dtype, grad=True)
         parameters = {f"{role}_{end}": p for end, cell in cells.items() for role, p in cell.named_parameters()}
         leaves = given | {name: parameters[name] for name in problem.parameters}
         return _torch.solve(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
 from conformance.adapters.pytorch.lstm import USES, Options, TorchLSTM, build_lstm, lstm_options, run
@@ -49,7 +50,7 @@ class TorchLSTMScript(TorchLSTM):
 
         case = problem.case
         wrapper = _scripted_for(case)
-        wrapper.lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+        wrapper.lstm.load_state_dict(_torch.to_tensors(uses.parameters(problem), case.dtype), strict=True)
         if case.saved:
             file = io.BytesIO()
             with warnings.catch_warnings():

@@ -11,7 +11,7 @@ from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import build_module
+from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, build_module
 from conformance.cases.case import Case
 from conformance.cases.uses import is_time_dynamic
 from conformance.verdict.problem import Problem
@@ -27,12 +27,13 @@ class TorchOnnx(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "dropout", "no bias", "unbatched", "batch first", "state omitted", "float32",
          "float16"}
-    ) | uses.MODEL_USES  # fmt: skip
+    ) | uses.MODEL_USES | uses.MODEL_ARGUMENTS - {"empty sequence"}  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "float64": _onnxruntime.NO_DOUBLE,
         "bfloat16": _onnxruntime.NO_BFLOAT16,
         "gradients": "onnxruntime has no gradients",
         "one state given": "torch.nn.LSTM takes h_0 and c_0 together",
+        "empty sequence": NO_EMPTY_SEQUENCE,
     }
     layout: ClassVar[Layout] = TORCH
 

@@ -61,7 +61,7 @@ def rounds_only_as(profile: Profile, dtype: str) -> bool:
 
     Within a wider budget, several defects can fit that have nothing to do with the failure.
     """
-    return profile.u_op == 0 and profile.u <= PROFILES[dtype].u
+    return profile.unit <= PROFILES[dtype].u
 
 
 def diagnose(

@@ -11,8 +11,8 @@ from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import estimate
 
-WITHOUT_LEVELS = {"bidirectional", "seed"}
-"""A synonym of another option, and the option that has another value in each case."""
+WITHOUT_LEVELS = {"bidirectional", "seed", "refuses"}
+"""A synonym of another option, the option that has another value in each case, and the one without results."""
 
 
 def drawn(drawer: Drawer, count: int) -> list[Case]:

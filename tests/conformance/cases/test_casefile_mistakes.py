@@ -111,7 +111,7 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "wrong-type-in-defaults-once": (
         MATRIX.replace("batch: 3", "batch: three"),
-        ["1:62: batch must be a whole number from 1 to 65536 or 'unbatched', not 'three'"],
+        ["1:62: batch must be a whole number from 0 to 65536 or 'unbatched', not 'three'"],
     ),
     "wrong-value-in-matrix-once": (
         MATRIX.replace("float64]", "float63, 1]"),
@@ -135,13 +135,13 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
         ],
     ),
     "out-of-range": (
-        BASE + "cases:\n  one: {dropout: 1.5, seq_len: 0, check: [], num_layers: 2.0, notes: null}\n",
+        BASE + "cases:\n  one: {dropout: 1.5, seq_len: -1, check: [], num_layers: 2.0, notes: null}\n",
         [
             "3:18: dropout must be a number from 0 to 1, not 1.5",
-            "3:32: seq_len must be a whole number from 1 to 65536, not 0",
-            "3:42: check must be a list, each 'output', 'h_n', 'c_n' or 'gradients', not an empty list",
-            "3:58: num_layers must be a whole number from 1 to 64, not 2",
-            "3:70: notes must be a string, not null",
+            "3:32: seq_len must be a whole number from 0 to 65536, not -1",
+            "3:43: check must be a list, each 'output', 'h_n', 'c_n' or 'gradients', not an empty list",
+            "3:59: num_layers must be a whole number from 1 to 64, not 2",
+            "3:71: notes must be a string, not null",
         ],
     ),
     "cross-field-at-the-row": (
@@ -158,7 +158,7 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "absurd-size": (
         BASE + "cases:\n  one: {seq_len: 1000000000000, batch: 65536}\n",
-        ["3:18: seq_len must be a whole number from 1 to 65536, not 1000000000000"],
+        ["3:18: seq_len must be a whole number from 0 to 65536, not 1000000000000"],
     ),
     "missing-option": (
         "defaults: {input_size: 4, hidden_size: 5, seq_len: 6}\ncases: {one: {batch: 3}, two: {}}\n",

@@ -29,6 +29,8 @@ OTHER_RESULTS: list[dict[str, Any]] = [
     {"frozen": ["weight_hh_l0"]},
     {"initial_state": "h_0-given"},
     {"initial_state": "c_0-given"},
+    {"seq_len": 0},
+    {"batch": 0},
 ]
 
 
@@ -84,7 +86,8 @@ def test_a_use_that_changes_only_gradients_has_no_forward_half(use: dict[str, An
 def test_each_use_is_a_feature_with_a_reason() -> None:
     found = [features(make(**use)) for use in (*SAME_RESULTS, *OTHER_RESULTS)]
     assert all(len(set(USES).intersection(names)) == 1 for names in found)
-    assert set(USES) == {name for names in found for name in names} - {"gradients", "float32"}
+    wrong = {name for name in USES if name.startswith("wrong ")}  # See test_refuses.py.
+    assert set(USES) - wrong == {name for names in found for name in names} - {"gradients", "float32"}
     assert set(USES) <= set(FEATURES)
     assert set(USES) <= LACKS.keys()
     assert used(make()) == []

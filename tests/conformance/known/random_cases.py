@@ -65,7 +65,7 @@ def _options(source: random.Random, rate: float) -> dict[str, Any]:
     if options["batch"] != "unbatched" and source.random() < 2 * rate:
         options |= _rows(source, options["seq_len"], options["batch"])
     if options["seq_len"] == options["input_size"] == 3:
-        options["earlier_calls"] = ("longer",)
+        options["earlier_calls"] = ("longer", "more-rows") if options["batch"] == 2 else ("longer",)
     return options
 
 

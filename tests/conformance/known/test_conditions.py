@@ -26,6 +26,17 @@ def first_step_is_padding(case: Case, length: int, reverse: bool) -> bool:
     return length < case.seq_len if meets_padding else length == 0
 
 
+def has_other_lengths(case: Case) -> bool:
+    """Returns whether some call has another number of steps than the case."""
+    return any((case.built_seq_len, case.chunks, *(word in ("longer", "shorter") for word in case.earlier_calls)))
+
+
+def has_other_batches(case: Case) -> bool:
+    """Returns whether some call has another number of rows than the case."""
+    words = ("more-rows", "fewer-rows")
+    return any((case.built_batch, case.batching == "alone", *(word in words for word in case.earlier_calls)))
+
+
 DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "padding": lambda case: min(lengths(case)) < case.seq_len,
     "padded row": lambda case: any(0 < length < case.seq_len for length in lengths(case)),
@@ -38,12 +49,9 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "several steps": lambda case: case.seq_len >= 2,
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
-    "dynamic axis": lambda case: any(
-        (
-            *(case.built_seq_len, case.built_batch, case.chunks, case.batching == "alone"),
-            *(word in ("longer", "shorter", "more-rows", "fewer-rows") for word in case.earlier_calls),
-        )
-    ),
+    "dynamic axis": lambda case: has_other_lengths(case) or has_other_batches(case),
+    "static axes": lambda case: not (has_other_lengths(case) or has_other_batches(case)),
+    "static batch axis": lambda case: not has_other_batches(case),
     "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
 }
 

@@ -86,6 +86,13 @@ def test_a_script_in_javascript_is_short_and_imports_only_the_package(script: Pa
     assert set(re.findall(r'from "(.*)"', source)) <= PACKAGES
 
 
+@pytest.mark.parametrize("script", _scripts(".cpp"), ids=lambda script: script.stem)
+def test_a_reproduction_in_cpp_is_short_and_includes_only_the_library(script: Path) -> None:
+    source = script.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 60
+    assert [name for name in re.findall(r"#include <(.*)>", source) if "/" in name] == ["oneapi/dnnl/dnnl.hpp"]
+
+
 @pytest.mark.parametrize("group", _groups())
 def test_scripts_exit_with_1_and_report_the_deviation(group: str) -> None:
     entries = _scripts(".py")
@@ -113,6 +120,23 @@ def test_scripts_in_javascript_exit_with_1_and_report_the_deviation(script: Path
     done = _run(["node", "--input-type=module"], cwd=JAVASCRIPT, script=script.read_text(encoding="utf-8"))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "false" in done.stdout.lower()
+
+
+@pytest.mark.parametrize("script", _scripts(".cpp"), ids=lambda script: script.stem)
+def test_programs_in_cpp_exit_with_1_and_report_the_deviation(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = os.environ.get("ONEDNN")
+    if not prefix:
+        pytest.skip("the environment variable ONEDNN does not name the folder that oneDNN is installed in")
+    program, libraries = tmp_path / "program", f"{prefix}/lib"
+    rpath = f"-Wl,--disable-new-dtags,-rpath,{libraries}"
+    compiler = ["c++", "-std=c++17", "-isystem", f"{prefix}/include", "-o", str(program), str(script)]
+    subprocess.run([*compiler, f"-L{libraries}", rpath, "-ldnnl"], check=True, timeout=240)
+    monkeypatch.setenv("OCL_ICD_FILENAMES", f"{libraries}/libintelocl.so")
+    done = _run([str(program)])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "false" in done.stdout
 
 
 def _run(command: Sequence[str], cwd: Path | None = None, script: str = "") -> subprocess.CompletedProcess[str]:

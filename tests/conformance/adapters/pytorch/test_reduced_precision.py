@@ -1,20 +1,28 @@
-"""torch.nn.LSTM under autocast and with float16 weights conforms in its declared profile and not in float32."""
+"""torch.nn.LSTM at reduced precision conforms in its declared profile and not in float32."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from conformance.adapters import Solution
 from conformance.adapters.check import check_adapter
-from conformance.adapters.pytorch.reduced_precision import FLOAT16_WEIGHTS, TorchDynamicLSTM, TorchLSTMAutocast
+from conformance.adapters.pytorch.reduced_precision import (
+    FLOAT16_WEIGHTS,
+    TorchDynamicInt8,
+    TorchDynamicInt8PerChannel,
+    TorchDynamicLSTM,
+    TorchLSTMAutocast,
+)
 from conformance.cases.case import Case
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem, make_problem
 from conformance.verdict.random_arrays import round_to
-from reference import PROFILES, Dialect, Profile
+from reference import PROFILES, Dialect, Profile, quantize_weights
 
 FORWARD = ("output", "h_n", "c_n")
 BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
@@ -73,7 +81,39 @@ def test_the_quantized_module_runs(case: Callable[..., Case]) -> None:
     assert module.dtype == torch.float16
 
 
-@pytest.mark.parametrize("adapter", [TorchLSTMAutocast(), TorchDynamicLSTM()], ids=lambda adapter: adapter.name)
+@pytest.mark.parametrize("adapter", [TorchDynamicInt8(), TorchDynamicInt8PerChannel()], ids=str)
+@pytest.mark.parametrize("options", [{}, BOTH_WAYS | {"batch_first": True}, {"lengths": "ragged"}], ids=str)
+def test_int8_conforms_in_8_bits(case: Callable[..., Case], adapter: TorchDynamicInt8, options: dict[str, Any]) -> None:
+    problem = make_problem(case(dtype="float32", check=FORWARD, **options))
+    solution = adapter.solve(problem)
+    assert judged(problem, solution, adapter.profile(problem.case)).conforms
+    assert judged(problem, solution, PROFILES["float32"]).error_ratio > 100
+
+
+@pytest.mark.parametrize("adapter", [TorchDynamicInt8(), TorchDynamicInt8PerChannel()], ids=str)
+def test_the_reference_rounds_weights_to_the_same_8_bits(case: Callable[..., Case], adapter: TorchDynamicInt8) -> None:
+    single = case(dtype="float32", check=FORWARD)
+    problem = make_problem(single)
+    module: Any = adapter._load(problem)[1]
+    weights = module.get_weight()
+    for name, expected in quantize_weights(problem.parameters, adapter.profile(single)).items():
+        if name.startswith("weight"):
+            np.testing.assert_allclose(weights[name].dequantize(), expected, rtol=1e-6)
+
+
+def test_steps_per_tensor_fail_where_steps_per_channel_are_declared(case: Callable[..., Case]) -> None:
+    problem = make_problem(case(dtype="float32", check=FORWARD, hidden_size=16))
+    scale = np.where(np.arange(64) % 2, 1.0, 1 / 64).astype(np.float32)[:, None]
+    uneven = {name: p * scale if name.startswith("weight") else p for name, p in problem.parameters.items()}
+    problem = replace(problem, parameters=uneven)
+    profile = TorchDynamicInt8PerChannel().profile(problem.case)
+    assert judged(problem, TorchDynamicInt8PerChannel().solve(problem), profile).conforms
+    assert judged(problem, TorchDynamicInt8().solve(problem), profile).error_ratio > 1
+
+
+@pytest.mark.parametrize(
+    "adapter", [TorchLSTMAutocast(), TorchDynamicLSTM(), TorchDynamicInt8(), TorchDynamicInt8PerChannel()], ids=str
+)
 def test_passes_the_adapter_check(adapter: TorchLSTMAutocast | TorchDynamicLSTM) -> None:
     assert check_adapter(adapter) == []
     assert adapter.describe()["path"]

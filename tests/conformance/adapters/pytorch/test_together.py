@@ -18,12 +18,18 @@ from conformance.adapters.pytorch.modes import (
 )
 from conformance.adapters.pytorch.onnx_export import TorchOnnxLegacy
 from conformance.adapters.pytorch.quantizable import QuantizableLSTM, QuantizableLSTMFromFloat, QuantizableLSTMSplit
-from conformance.adapters.pytorch.reduced_precision import TorchDynamicLSTM, TorchLSTMAutocast
+from conformance.adapters.pytorch.reduced_precision import (
+    TorchDynamicInt8,
+    TorchDynamicInt8PerChannel,
+    TorchDynamicLSTM,
+    TorchLSTMAutocast,
+)
 from conformance.cases.case import Case
 
 EAGER: list[type[Adapter]] = [
     *(TorchLSTM, TorchLSTMNative, TorchLSTMFunctionalCall, TorchLSTMVmap, TorchLSTMScript, TorchLSTMCell),
     *(QuantizableLSTM, QuantizableLSTMSplit, QuantizableLSTMFromFloat, TorchDynamicLSTM, TorchLSTMAutocast),
+    *(TorchDynamicInt8, TorchDynamicInt8PerChannel),
 ]
 RAISE = {
     "lengths[torch.nn.LSTM[functional_call]]",
