@@ -13,7 +13,8 @@ from conformance.reports.page.data import overview
 from conformance.results.explanation import Explanation
 from conformance.results.reader import read
 from conformance.run import explaining
-from conformance.run.explaining import Failure, explain
+from conformance.run.explaining import explain
+from conformance.run.failures import Failure
 from conformance.run.runner import Runner
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
@@ -106,7 +107,7 @@ def test_a_mistake_in_large_batches_is_explained(monkeypatch: Any) -> None:
     def halve(problem: Any) -> Any:
         return broken.states(problem, lambda name, own: own[name] * (0.5 if name == "h_0" else 1.0))
 
-    adapter = Altered("large", lambda problem: halve(problem) if problem.case.rows > 100 else problem)
+    adapter = Altered("large", lambda problem: halve(problem) if (problem.case.rows or 1) > 100 else problem)
     case = make_case("large", batch=129, seq_len=2, check=("output", "h_n", "c_n"))
     [found] = explain(adapter, [fail(adapter, case)], Oracle(None))
     assert (found.what, found.verified) == ("reads h_0 multiplied by 1/2", True)

@@ -165,7 +165,9 @@ def test_what_is_kept_is_named_besides_another_mistake() -> None:
 
     adapter = Keeps(read=both)
     subject = Subject(adapter, restart=adapter.restart)
-    trial = subject.try_problem(subject.problem(probe("one layer", "float64").forward_only()))
+    case = probe("one layer", "float64").forward_only()
+    assert case
+    trial = subject.try_problem(subject.problem(case))
     assert kept(subject, trial, (other,)) == "reads bias_hh of an earlier call"
     assert kept(subject, trial) == ""
 
