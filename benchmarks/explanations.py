@@ -1,13 +1,14 @@
 """Compares explanations of broken implementations with the truth, on problems that no engine has seen.
 
-An explanation is ``correct`` if the reference with the described mistake has the true results in cases whose sizes no
-probe has, and all failing cases are explained. It is ``narrow`` if it has them, within the budget, only in the cases
-that it explains, and else ``false``. The verdict is ``none`` if nothing is explained, and ``unread`` if a finding
-cannot be read back.
+An explanation is ``correct`` if the reference with the described mistake, or with all that are described, has the true
+results in cases whose sizes no probe has, and all failing cases are explained. It is ``narrow`` if it has them, within
+the budget, only in the cases that it explains, and else ``false``. The verdict is ``none`` if nothing is explained, and
+``unread`` if a finding cannot be read back.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,8 @@ def judge_experiments(drawn: Drawn, explanations: Sequence[Explanation], failing
         explanations: the explanations.
         failing: the failing cases, by key.
     """
+    if earlier := [each for each in explanations if _is_about_earlier_calls(each)]:
+        return _judge_history(drawn, explanations, earlier, failing)
     verified = [(each.keys, _mistakes(each.what)) for each in explanations if each.verified]
     for keys, mistakes in verified:
         if mistakes is None:
@@ -89,7 +92,11 @@ def judge_experiments(drawn: Drawn, explanations: Sequence[Explanation], failing
     if not verified:
         return _judge_observations(drawn, explanations)
     explained = {key for keys, _ in verified for key in keys}
-    wide = all(any(_reproduces(mistakes, drawn, case) for _, mistakes in verified if mistakes) for case in drawn.cases)
+    found = [mistakes for _, mistakes in verified if mistakes]
+    every = [mistake for mistakes in found for mistake in mistakes]
+    # No failing case need show all mistakes at once.
+    found.append([mistake for place, mistake in enumerate(every) if mistake not in every[:place]])
+    wide = all(any(_reproduces(mistakes, drawn, case) for mistakes in found) for case in drawn.cases)
     return "correct" if wide and explained == failing.keys() else "narrow"
 
 
@@ -100,10 +107,7 @@ def _mistakes(text: str) -> list[Mistake] | None:
 
 
 def _judge_observations(drawn: Drawn, explanations: Sequence[Explanation]) -> str:
-    """Judges observations about earlier calls and about the precision."""
-    text = "; ".join(f"{each.what}; {each.how}" for each in explanations)
-    if "does not repeat" in text or "earlier call" in text:
-        return _judge_history(drawn, text)
+    """Judges observations about the precision."""
     if any("only as precise as float32" in each.what for each in explanations):
         single = {each.change.verb for each in drawn.mistakes if each.role == "rounding" and each.change.value == 24}
         complete = len(explanations) == 1 and single == {"all"}
@@ -111,11 +115,33 @@ def _judge_observations(drawn: Drawn, explanations: Sequence[Explanation]) -> st
     return "none"
 
 
-def _judge_history(drawn: Drawn, text: str) -> str:
-    """Compares what is kept of earlier calls with the truth."""
-    mistake, *others = drawn.mistakes
-    if mistake.role != "history":
-        return "false" if all(each.role != "history" for each in others) else "narrow"
+def _is_about_earlier_calls(explanation: Explanation) -> bool:
+    text = f"{explanation.what}; {explanation.how}"
+    return not explanation.verified and ("does not repeat" in text or "earlier call" in text)
+
+
+def _judge_history(
+    drawn: Drawn, explanations: Sequence[Explanation], earlier: Sequence[Explanation], failing: Mapping[str, Case]
+) -> str:
+    """Compares what is kept of earlier calls with the truth, and judges the explanations of the other mistakes."""
+    others = tuple(each for each in drawn.mistakes if each.role != "history")
+    kept = [each for each in drawn.mistakes if each.role == "history"]
+    if not kept:
+        return "false"
+    if len(kept) > 1 or not _is_kept(kept[0], "; ".join(f"{each.what}; {each.how}" for each in earlier)):
+        return "narrow"
+    explained = {key for each in earlier for key in each.keys}
+    if not others:
+        return "correct" if explained == failing.keys() else "narrow"
+    rest = [each for each in explanations if each not in earlier]
+    explained -= {key for each in rest for key in each.keys}
+    alone = {key: case for key, case in failing.items() if key not in explained}
+    verdict = judge_experiments(replace(drawn, mistakes=others), rest, alone)
+    return "narrow" if verdict == "none" else verdict
+
+
+def _is_kept(mistake: Mistake, text: str) -> bool:
+    """Returns whether a text describes what a mistake keeps of earlier calls."""
     kind = (*mistake.kinds, "")[0]
     true = {
         "stale": f"returns {kind} of the call before",
@@ -125,7 +151,7 @@ def _judge_history(drawn: Drawn, text: str) -> str:
     }[mistake.change.verb]
     changes = re.findall(r"does not repeat: (.*?) changes? when", text)
     found = {name.partition("_l")[0] for names in changes for name in names.split(", ")}
-    return "correct" if not others and (text.startswith(true) or found == set(mistake.kinds)) else "narrow"
+    return text.startswith(true) or found == set(mistake.kinds)
 
 
 def _is_within_budget(explanation: Sequence[Mistake], drawn: Drawn, case: Case) -> bool:

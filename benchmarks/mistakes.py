@@ -37,6 +37,7 @@ from conformance.defects.experiment import condition
 from conformance.defects.experiment.trial import Subject
 from conformance.results import when
 from conformance.run import explaining
+from conformance.run.failures import Failure
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
@@ -133,7 +134,7 @@ def measure(drawn: Drawn, with_catalogue: bool = True) -> Outcome:
     if len(drawn.mistakes) == 1 and drawn.kind != "history":
         outcome.condition = _condition_is_correct(Broken(drawn.mistakes), results["fail"], results["pass"])
     outcome.catalogue = judge_catalogue(drawn, [failing[0], failing[-1]] if failing and with_catalogue else [])
-    failures = [explaining.Failure(judged.problem.case.key, judged) for judged in failing]
+    failures = [Failure(judged.problem.case.key, judged) for judged in failing]
     start = time.process_time()
     found = explaining.explain(adapter, failures, Oracle(None), adapter.forget) if failures else []
     outcome.seconds = time.process_time() - start

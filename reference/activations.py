@@ -38,12 +38,12 @@ class Activation:
     built_on: str = ""
 
     def __call__(self, z: Any) -> Any:
-        """Returns f(z) for a NumPy array or a ``reference.arithmetic.Rounded`` array."""
+        """Returns f(z) for a NumPy array, or an array of ``reference.arithmetic`` or ``reference.dual``."""
         return self.value(z) if isinstance(z, np.ndarray) else z.activate(self)
 
 
 def between(y: Any, low: float = 0.0, high: float = np.inf) -> Any:
-    """Returns 1 where low < y < high, else 0, for a NumPy array or a ``Rounded`` array."""
+    """Returns 1 where low < y < high, else 0, for any kind of array."""
     return ((y > low) & (y < high)) * 1.0 if isinstance(y, np.ndarray) else y.between(low, high)
 
 

@@ -22,14 +22,14 @@ Context = TypeVar("Context")
 
 def mark_over_time(total: Any) -> Any:
     """Marks a sum over all time steps. Some implementations accumulate such sums in storage precision."""
-    if isinstance(total, Rounded):
-        total.over_time = True
+    if not isinstance(total, np.ndarray):
+        total.mark_over_time()
     return total
 
 
 def clip_with_slope(array: Any, bound: float) -> tuple[Any, Any]:
     """Returns an array clipped to ±bound, and the derivative of the clip: 1 where |x| < bound, else 0."""
-    if isinstance(array, Rounded):
+    if not isinstance(array, np.ndarray):
         return array.clip(bound), array.between(-bound, bound)
     unclipped = np.abs(array.real) < bound
     return np.where(unclipped, array, np.copysign(bound, array.real)), unclipped * 1.0
@@ -37,14 +37,12 @@ def clip_with_slope(array: Any, bound: float) -> tuple[Any, Any]:
 
 def transposed(weights: Any) -> Any:
     """Returns the transpose of a matrix, contiguous in memory: a product with a few rows then takes half the time."""
-    if isinstance(weights, Rounded):
-        return weights._map(lambda part: np.ascontiguousarray(part.swapaxes(-2, -1)))
-    return np.ascontiguousarray(weights.T)
+    return np.ascontiguousarray(weights.T) if isinstance(weights, np.ndarray) else weights.transposed()
 
 
 def buffer_like(array: Any) -> Any:
-    """Returns a buffer with the shape of an array: the array itself if it is plain, a new one if it is ``Rounded``."""
-    return np.empty_like(array, shape=array.shape) if isinstance(array, Rounded) else array
+    """Returns a buffer with the shape of an array: the array itself if it is plain, else a new one."""
+    return array if isinstance(array, np.ndarray) else np.empty_like(array, shape=array.shape)
 
 
 class Rounded(NDArrayOperatorsMixin, Generic[Context]):
@@ -157,6 +155,14 @@ class Rounded(NDArrayOperatorsMixin, Generic[Context]):
         weight = np.broadcast_to(closed._term_weight(), closed.value.shape)
         return self.new(closed.value.sum(axis), error, weight.sum(axis), closed.value.shape[axis])
 
+    def mark_over_time(self) -> None:
+        """Marks the open sum as one over all time steps."""
+        self.over_time = True
+
+    def transposed(self) -> Self:
+        """Returns the transpose of a matrix, contiguous in memory."""
+        return self._map(lambda part: np.ascontiguousarray(part.swapaxes(-2, -1)))
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of ``value``."""
@@ -239,6 +245,8 @@ class Rounded(NDArrayOperatorsMixin, Generic[Context]):
         closed = [number.close_sum() for number in numbers]
         if ufunc is np.subtract:
             return closed[0].plus(closed[1].negative())
+        if ufunc is np.negative:
+            return closed[0].negative()
         if ufunc is np.multiply:
             return closed[0].times(closed[1]).rounded()
         if ufunc is np.square:

@@ -1,11 +1,13 @@
 """A stack of LSTM layers and directions through time, forward and backward.
 
 The code is independent of the kind of array. The reference runs on float64 arrays, its verification on long double and
-complex arrays, and the budget on the arrays of ``reference.arithmetic``, which carry their rounding error.
+complex arrays, the budget on the arrays of ``reference.arithmetic``, which carry their rounding error, and second
+derivatives on those of ``reference.dual``, which carry their derivative along a direction.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reference.arithmetic import mark_over_time
 from reference.cell import Cell
+from reference.dual import Dual
 from reference.layer import (
     Adjoint,
     Dialect,
@@ -62,6 +65,7 @@ def forward(
     input: ArrayLike,  # noqa: A002 - torch's name for it
     initial_state: Mapping[str, ArrayLike] | None = None,
     *,
+    tangents: Mapping[str, ArrayLike] | None = None,
     lengths: ArrayLike | None = None,
     mask: NDArray[np.bool_] | None = None,
     dropout_masks: Mapping[str, NDArray[np.floating]] | None = None,
@@ -79,6 +83,8 @@ def forward(
         parameters: arrays by name, with the shapes of ``Model.parameter_shapes``.
         input: input sequence (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
         initial_state: ``h_0`` and ``c_0``, with the shapes of ``Model.state_shapes``; None for zeros.
+        tangents: direction along which to differentiate: arrays for ``input``, all parameters and all given states. The
+            results of ``forward`` and ``backward`` are then ``Dual`` arrays, which carry their derivatives.
         lengths: number of valid steps of each row (B,). Steps after them are padding, which is never read.
         mask: True at valid steps (T, B); replaces ``lengths``.
         dropout_masks: factors 0 or 1 / (1 - p). ``l0``, ``l1``, …: for the output of that layer (T, B, ·) on its way to
@@ -118,18 +124,33 @@ def forward(
         if mask.shape != (steps, rows):
             raise ValueError(f"mask has shape {mask.shape}, expected {(steps, rows)}")
         padding = Padding.from_mask(mask, dialect)
-        x = np.where(padding.valid, x, np.zeros((), x.dtype))
-    weights = {name: lift(np.asarray(array)) for name, array in parameters.items()}
+
+    sources = {**parameters, **(initial_state or {}), "input": input}
+
+    def lifted(select: Callable[[Mapping[str, Any]], Any]) -> Any:
+        """Lifts what a function selects from the arrays and, if there is a direction, from their tangents."""
+        value = lift(np.asarray(select(sources)))
+        return value if tangents is None else Dual(value, lift(np.asarray(select(tangents))))
+
+    def flat(arrays: Mapping[str, Any]) -> NDArray[Any]:
+        """Returns the input (T · B, I), with zeros in the padding."""
+        x = layout.to_time_major(np.asarray(arrays["input"]))
+        if padding is not None:
+            x = np.where(padding.valid, x, np.zeros((), x.dtype))
+        flattened: NDArray[Any] = merge_steps_and_rows(np.ascontiguousarray(x))
+        return flattened
+
+    weights = {name: lifted(itemgetter(name)) for name in parameters}
     cells = cell if isinstance(cell, Mapping) else dict.fromkeys(model.suffixes, cell or Cell())
     masks = dropout_masks or {}
 
     def initial(name: str, layer: int, direction: int, width: int) -> Any:
         if initial_state is None:
-            return lift(np.zeros((rows, width)))
-        state = lift(np.asarray(model.state(initial_state, name, layer, direction)).reshape(rows, width))
+            return lifted(lambda _: np.zeros((rows, width)))
+        state = lifted(lambda arrays: np.asarray(model.state(arrays, name, layer, direction)).reshape(rows, width))
         return state if padding is None else np.where(padding.keeps_initial, state, 0.0)
 
-    x = lift(merge_steps_and_rows(np.ascontiguousarray(x)))
+    x = lifted(flat)
     passes: list[list[Pass]] = []
     h_n: list[list[Any]] = []
     c_n: list[list[Any]] = []
@@ -157,7 +178,8 @@ def forward(
 
     results = {"output": layout.from_time_major(layout.flip(x.reshape(steps, rows, model.output_size())))}
     results |= _stack_states(model, "h_n", h_n, layout.batched) | _stack_states(model, "c_n", c_n, layout.batched)
-    return Trace(model, results, lift, passes, masks, padding, layout)
+    constant = lift if tangents is None else lambda array: Dual(lift(array))
+    return Trace(model, results, constant, passes, masks, padding, layout)
 
 
 def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any]:
@@ -176,7 +198,8 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
 
     Returns:
         Gradients of L: ``grad.input``, ``grad.h_0``, ``grad.c_0`` and ``grad.`` followed by the name of each parameter.
-        Each has the shape of the array to which it belongs.
+        Each has the shape of the array to which it belongs. With ``tangents``, its derivative is the product of the
+        Hessian of L with the direction.
     """
     model, layout = trace.model, trace._layout
     d_output = layout.flip(layout.to_time_major(np.asarray(cotangents["output"])))

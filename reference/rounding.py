@@ -30,7 +30,7 @@ _RANDOM_ERRORS = range(2, 129)
 """Number of random errors of each value, K."""
 _MAX_RANDOM_ERRORS_OF_ALL = 1 << 22
 """Largest number of random errors of all values together, but at least one of each value. Limits ``_RANDOM_ERRORS``."""
-_PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input"})
+_PHI_BY_FIRST_AXIS = frozenset({"output", "grad.input", "jvp.output", "hvp.input"})
 """Tensors that have one φ for each index of the first axis: time, or row with ``batch_first``."""
 _FLOAT32_RANGE = 1e-12, 1e12
 """Root mean squares of tensors whose variances neither underflow nor overflow in float32."""

@@ -141,7 +141,13 @@ _CURVES: dict[str, Callable[[Any], tuple[str, Any]]] = {
     r"a hard sigmoid, 1/6 z \+ 0.5 .*": lambda _: ("hard_sigmoid_6", None),
     r"(relu|softsign)": lambda m: (m[1], None),
 }
-_ROUNDED = {"the cell state": "c", "the hidden state": "h", "the gates": "gates", "the input": "input"}
+_ROUNDED_IN_CELL = {"the cell state": "c", "the hidden state": "h", "the gates": "gates"}
+_WEIGHTS = ("weight_ih", "weight_hh")
+_ROUNDED_TENSORS: dict[str, tuple[str, ...]] = {
+    "the input": ("input",),
+    **{name: (name,) for name in _WEIGHTS},
+    **dict.fromkeys(("all weights", "the weights in matrix products"), _WEIGHTS),
+}
 _BITS = {"float32": 24, "float16 or TF32 (11 bits)": 11, "float16": 11, "bfloat16": 8}
 
 
@@ -170,11 +176,10 @@ def _rounding(text: str) -> list[Mistake] | None:
     found = re.fullmatch(r"rounds (?P<place>.+) to (?P<format>.+)", text)
     if found is None or found["format"] not in _BITS:
         return None
-    place = _ROUNDED.get(found["place"], found["place"])
-    if place not in (*_ROUNDED.values(), "weight_hh", "weight_ih"):
-        return None
-    kinds = (place,) if place in ("input", "weight_hh", "weight_ih") else ()
-    return [Mistake("rounding", kinds, Change(place, "", _BITS[found["format"]]))]
+    place, bits = found["place"], _BITS[found["format"]]
+    if place in _ROUNDED_IN_CELL:
+        return [Mistake("rounding", (), Change(_ROUNDED_IN_CELL[place], "", bits))]
+    return [Mistake("rounding", (kind,), Change(kind, "", bits)) for kind in _ROUNDED_TENSORS.get(place, ())] or None
 
 
 def _number(text: str) -> float:

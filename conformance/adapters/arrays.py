@@ -22,6 +22,12 @@ def packed(problem: Problem, layout: Layout, layer: int) -> list[dict[str, Array
     return [layout.pack(layer_parameters(problem.parameters, end)) for end in _name_endings(problem.case.model, layer)]
 
 
+def packed_tangents(problem: Problem, layout: Layout, layer: int) -> list[dict[str, Array]]:
+    """Returns the direction of one layer's weights in a framework's layout, one dictionary for each direction."""
+    ends = _name_endings(problem.case.model, layer)
+    return [layout.pack_tangents(layer_parameters(problem.tangents, end)) for end in ends]
+
+
 def batch_major(array: Array, case: Case) -> Array:
     """Copies an input, output or cotangent between the case's layout and (B, T, ·), in either direction."""
     return np.array(array if case.batch_first else array.swapaxes(0, 1), order="C")

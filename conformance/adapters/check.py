@@ -277,6 +277,7 @@ def _writable(problem: Problem) -> Problem:
         lengths=None if problem.lengths is None else problem.lengths.copy(),
         dropout_masks=copies(problem.dropout_masks),
         cotangents=copies(problem.cotangents),
+        tangents=copies(problem.tangents),
     )
 
 

@@ -7,7 +7,7 @@ The layouts serve the adapters, weight conversion and the documentation. They de
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -104,6 +104,13 @@ class Layout:
             arrays[self.weight_hr] = projection.T if self.projection_transposed else projection
         arrays = {part: own for name, array in arrays.items() for part, own in self._split(name, array)}
         return {name: np.array(array, order="C") for name, array in arrays.items()}
+
+    def pack_tangents(self, tangents: Mapping[str, Array]) -> dict[str, Array]:
+        """Converts derivatives of a layer's canonical parameters to those of the framework's arrays.
+
+        As ``pack``, but without the forget bias, which is constant.
+        """
+        return replace(self, forget_bias=0.0).pack(tangents)
 
     def unpack(self, arrays: Mapping[str, Array], input_size: int) -> dict[str, Array]:
         """Converts the framework's arrays to a layer's canonical parameters. All arrays are new.

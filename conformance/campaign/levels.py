@@ -206,7 +206,7 @@ def _full(source: random.Random, options: Options) -> tuple[int, ...] | None:
     return None if options["batch"] == "unbatched" else (options["seq_len"],) * options["batch"]
 
 
-_CHECKS = get_args(Check)
+_CHECKS: tuple[Check, ...] = Case.model_fields["check"].default
 _DEFAULT = "default"
 _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
     **{name: {"several": _size(name), "1": _constant(1)} for name in ("input_size", "seq_len")},
@@ -230,6 +230,11 @@ _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
         "with an empty row": _with_empty_row,
     },
     "frozen": {_DEFAULT: _constant(()), "some": _frozen},
-    "check": {_DEFAULT: _constant(_CHECKS), "without gradients": _constant(_CHECKS[:3]), "some": _some(_CHECKS)},
+    "check": {
+        _DEFAULT: _constant(_CHECKS),
+        "without gradients": _constant(_CHECKS[:3]),
+        "some": _some(_CHECKS),
+        "along a direction": _some(("jvp", "hvp")),
+    },
 }
 """Levels of the options whose values depend on others, or of which there are too many."""

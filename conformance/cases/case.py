@@ -24,7 +24,7 @@ from conformance.cases.uses import (
 from reference.model import Direction, Model
 
 DType = Literal["float64", "float32", "float16", "bfloat16"]
-Check = Literal["output", "h_n", "c_n", "gradients"]
+Check = Literal["output", "h_n", "c_n", "gradients", "jvp", "hvp"]
 InitialState = Literal["omitted", "zero", "random", "h_0-only", "c_0-only", "h_0-given", "c_0-given"]
 Values = Literal["scale-1", "scale-2", "uniform"]
 Padding = Literal["random", "large", "nan"]
@@ -116,7 +116,7 @@ class Case(Documented, BaseModel):
     seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
     """Seed of the values, which they then keep if other options change; null for a seed from all options."""
     check: Annotated[tuple[Check, ...], Field(min_length=1), _AsTuple] = _ALL_CHECKS
-    """Results to compare."""
+    """Results to compare. `jvp` and `hvp` are derivatives along a direction: of the results, and of the gradients."""
 
     cotangents: Annotated[tuple[Result, ...], Field(min_length=1), _AsTuple] = RESULTS
     """Results that the loss reads. The others get no cotangent, not even zeros."""
@@ -257,6 +257,11 @@ class Case(Documented, BaseModel):
         return self.mode == "train" and (between or self.input_dropout > 0 or self.recurrent_dropout > 0)
 
     @property
+    def has_direction(self) -> bool:
+        """Whether the case compares derivatives along a direction: ``jvp`` or ``hvp``."""
+        return not {"jvp", "hvp"}.isdisjoint(self.check)
+
+    @property
     def is_plain(self) -> bool:
         """Whether all options of the cell have their defaults, which give the standard LSTM cell."""
         options = ("peepholes", "coupled_gates", "activations", "clip", "cell_clip", "forget_bias")
@@ -303,10 +308,10 @@ class Case(Documented, BaseModel):
     def forward_only(self) -> Self | None:
         """Returns the case without gradients and with the same values; None if nothing of it is left.
 
-        This is so if it compares only gradients, or if it differs from another case in its gradients only.
+        This is so if it compares only gradients, or if it differs from another case in its derivatives only.
         """
         rest = tuple(check for check in self.check if check != "gradients")
-        only_gradients = self.cotangents != RESULTS or self.frozen
+        only_gradients = self.cotangents != RESULTS or self.frozen or self.has_direction
         return self.model_copy(update={"check": rest}) if rest and not only_gradients else None
 
     @property

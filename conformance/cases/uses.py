@@ -57,6 +57,9 @@ def check_consistency(case: "Case") -> None:
     for name in OTHER_GRADIENTS:
         if getattr(case, name) != type(case).model_fields[name].default and "gradients" not in case.check:
             raise ValueError(f"{name} requires 'gradients' in check")
+    if case.has_direction and (case.frozen or case.input_nan):
+        name, option = "jvp" if "jvp" in case.check else "hvp", "frozen" if case.frozen else "input_nan"
+        raise ValueError(f"'{name}' in check, whose direction has an element for each value, excludes {option}")
     _check_frozen(case)
     _check_pieces(case)
     _check_memory(case)

@@ -37,14 +37,20 @@ def execute(args: argparse.Namespace) -> int:
     others = requirements.named(args.others)
     print(f"{args.what} on {name}: {len(found)} releases of {package}, {len(question.cases)} cases", flush=True)
 
+    skipped: list[Version] = []
+
     def deviates(index: int) -> bool | None:
         finding = question.ask(Spec(name, (requirements.exactly(package, found[index]), *others)))
         print(f"  {package} {found[index]}: {finding.text}", flush=True)
+        if finding.deviates is None:
+            skipped.append(found[index])
         return finding.deviates
 
     boundaries = search(len(found), deviates, _suspect(entry, found))
     if boundaries is None:
         raise UserError(f"none of the {len(found)} releases of {package} can be tested", MISSING)
+    if skipped:
+        print(f"skipped, because they cannot be tested: {', '.join(map(str, sorted(skipped)))}")
     print(_summary(boundaries, found))
     if args.write and entry and boundaries.first is not None:
         versions, since = affected_range(boundaries, found, entry)

@@ -122,9 +122,13 @@ def _check(names: Sequence[str], args: argparse.Namespace) -> int:
                 print(f"| `{name}` | {package} {version} | cannot run: {worker.splitlines()[0]} |", flush=True)
                 failed = True
                 continue
-            cell = Cell.of([runner.check(case, worker) for case, _ in smoke.steps()])
+            results = [runner.check(case, worker) for case, _ in smoke.steps()]
             worker.close()
+            cell = Cell.of(results)
             print(f"| `{name}` | {package} {version} | {cell} |", flush=True)
+            for result in results:
+                if result.deviates:
+                    print(f"{result.status} {result.id}: {result.reason}", file=sys.stderr)
             failed |= cell.deviates
     return int(failed)
 

@@ -61,6 +61,10 @@ class Defect:
         results: changes to the values of the same tensors, after ``writes``. Gradients do not follow.
         cotangents: changes to the cotangents of ``output``, ``h_n`` and ``c_n``. Only gradients are wrong.
         gradients: changes to the gradients, by name without ``grad.``. Only gradients are wrong.
+        tangents: changes to the direction of ``jvp`` and ``hvp``. Only these derivatives are wrong.
+        saved_tangents: change to the recorded forward pass of one direction of one layer, of ``reference.dual`` arrays.
+            Only ``hvp`` is wrong.
+        derivatives: changes to the tensors of ``jvp`` and ``hvp``, by name with these prefixes.
         gradients_as_read: whether each gradient stays in the place of the tensor that was read, instead of following
             ``reads`` back. Only gradients are wrong.
         size: size of the error, for a defect that has one.
@@ -89,6 +93,9 @@ class Defect:
     results: Change | None = None
     cotangents: Change | None = None
     gradients: Change | None = None
+    tangents: Change | None = None
+    saved_tangents: Callable[[Pass, Case], Pass] | None = None
+    derivatives: Change | None = None
     gradients_as_read: bool = False
     size: float | None = None
     with_size: "Callable[[float], Defect] | None" = None
@@ -100,6 +107,14 @@ class Defect:
         changes = (self.reads, self.scales, self.shifts, self.lengths, self.mask, self.dropout_masks, self.dialect)
         replaced = self.clock is not Time or self.lift is not reference.float64
         return replaced or any(change is not None for change in (*changes, self.cell, self.cells))
+
+    @property
+    def changes_only_derivatives(self) -> bool:
+        """Whether the defect changes ``jvp`` and ``hvp`` only."""
+        changes = (self.tangents, self.saved_tangents, self.derivatives)
+        changed = replace(self, tangents=None, saved_tangents=None, derivatives=None)
+        others = changed.changes_backward or changed.gradients or changed.results
+        return any(change is not None for change in changes) and not others
 
     @property
     def changes_backward(self) -> bool:
@@ -126,6 +141,8 @@ def solve(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Array
     """
     solution = Forward.run(defect, problem, dialect)
     results = solution.outputs | solution.gradients()
+    if problem.case.has_direction:
+        results |= derivatives(defect, problem, dialect)
     return {name: results[name] for name in problem.expected_shapes()}
 
 
@@ -193,12 +210,73 @@ class Forward:
         return {f"grad.{name}": array for name, array in gradients.items()}
 
 
+def derivatives(defect: Defect, problem: Problem, dialect: reference.Dialect) -> Arrays:
+    """Returns the derivatives ``jvp`` and ``hvp`` of an LSTM with a defect.
+
+    What the defect adds to the results and gradients of the reference is differentiated by a central difference, which
+    needs no more of a defect than that it runs. Its error, about 1e-9 of what the defect adds, exceeds the budget of
+    float64. Tensors that the defect does not change are exact.
+    """
+    case = problem.case
+    direction = dict(problem.complete_tangents())
+    if defect.tangents:
+        direction = defect.tangents(direction, case)
+    found = _reference_derivatives(defect, problem, direction, dialect)
+    if not defect.changes_only_derivatives:
+        checks = ("output", "h_n", "c_n", *["gradients"] * ("hvp" in case.check))
+        sides = []
+        for step in (_STEP, -_STEP):
+            moved = _moved(problem, direction, step, checks)
+            runs = [Forward.run(each, moved, dialect) for each in (defect, _CORRECT)]
+            wrong, right = (run.outputs | run.gradients() for run in runs)
+            sides.append({name: wrong[name] - right[name] for name in right})
+        for name in sides[0]:
+            prefixed = f"hvp.{name.removeprefix('grad.')}" if name.startswith("grad.") else f"jvp.{name}"
+            found[prefixed] = found[prefixed] + (sides[0][name] - sides[1][name]) / (2 * _STEP)
+    return defect.derivatives(found, case) if defect.derivatives else found
+
+
+_STEP = 2.0**-20
+"""Step of the central difference, in units of the direction."""
+_CORRECT = Defect("correct", "without a defect")
+
+
+def _moved(problem: Problem, direction: Arrays, step: float, checks: tuple[str, ...]) -> Problem:
+    """Returns the problem with all arrays that are differentiated moved along a direction."""
+
+    def move(arrays: Mapping[str, NDArray[np.floating]]) -> Arrays:
+        return {name: reference.float64(array) + step * direction[name] for name, array in arrays.items()}
+
+    return replace(
+        problem,
+        case=problem.case.model_copy(update={"check": checks}),
+        parameters=move(problem.parameters),
+        input=move({"input": problem.input})["input"],
+        initial_state=problem.initial_state and move(problem.initial_state),
+    )
+
+
+def _reference_derivatives(defect: Defect, problem: Problem, direction: Arrays, dialect: reference.Dialect) -> Arrays:
+    """Returns the reference's derivatives along a direction, with the defect's ``saved_tangents``."""
+    case = problem.case
+    trace = _run(_CORRECT, problem, dict(_sources(problem)), dialect, direction)
+    found = {f"jvp.{name}": dual.derivative for name, dual in trace.outputs.items()}
+    if "hvp" in case.check:
+        if saved := defect.saved_tangents:
+            trace = replace(trace, _passes=[[saved(each, case) for each in layer] for layer in trace._passes])
+        gradients = reference.backward(trace, problem.complete_cotangents())
+        found |= {f"hvp.{name.removeprefix('grad.')}": dual.derivative for name, dual in gradients.items()}
+    return found
+
+
 def _sources(problem: Problem) -> Mapping[str, NDArray[np.floating]]:
     """Returns the tensors that an LSTM reads. An omitted initial state is 0."""
     return {**problem.parameters, "input": problem.input, **problem.complete_state()}
 
 
-def _run(defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dialect) -> Trace:
+def _run(
+    defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dialect, tangents: Arrays | None = None
+) -> Trace:
     case, masks = problem.case, dict(problem.dropout_masks)
     followed = defect.dialect(dialect) if defect.dialect else dialect
     return reference.forward(
@@ -206,6 +284,7 @@ def _run(defect: Defect, problem: Problem, read: Arrays, dialect: reference.Dial
         {name: read[name] for name in problem.parameters},
         read["input"],
         {name: array for name, array in read.items() if name.startswith(("h_0", "c_0"))},
+        tangents=tangents,
         mask=_valid_steps(defect, problem),
         dropout_masks=defect.dropout_masks(masks, case) if defect.dropout_masks else masks,
         dialect=followed,

@@ -2,24 +2,22 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
-from conformance.cases.size import operations
 from conformance.defects.diagnosis.where import where
 from conformance.defects.experiment import condition
-from conformance.defects.experiment.dissection import investigate
+from conformance.defects.experiment.dissection import MAX_TOTAL_CPU_SECONDS, investigate
 from conformance.defects.experiment.explain import Rules, applicable, describe
 from conformance.defects.experiment.findings import Dissection
-from conformance.defects.experiment.history import dependence, kept
 from conformance.defects.experiment.predict import predict_trial
 from conformance.defects.experiment.probes import PROBES
-from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject, Trial
+from conformance.defects.experiment.trial import OutOfTimeError, Subject
 from conformance.results.explanation import Explanation
-from conformance.verdict.judge import judge
-from conformance.verdict.judged import JudgedSolution
+from conformance.run.earlier_calls import Dependence, explain_dependence, find_dependence, separate
+from conformance.run.failures import Failure, smallest_first, unclaimed
 from conformance.verdict.oracle import Oracle
 from conformance.worker.client import WorkerAdapter
 
@@ -33,19 +31,6 @@ _MAX_PROBED = 2
 """Number of failing cases, the smallest ones, that are solved again as probes."""
 _MAX_DETAILS = 3
 """Number of observations to list."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A failure without a known cause.
-
-    Attributes:
-        key: key of the case.
-        judged: the wrong solution, which may be that of a smaller variant.
-    """
-
-    key: str
-    judged: JudgedSolution
 
 
 def explain(
@@ -72,27 +57,33 @@ def explain(
         return time.thread_time() + (adapter.seconds if isinstance(adapter, WorkerAdapter) else 0.0)
 
     subject = Subject(adapter, oracle, restart, clock, clock() + MAX_CPU_SECONDS)
-    keys = tuple(failure.key for failure in failures)
+    earlier: list[Explanation] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for failure in _smallest(failures):
-            if history := _history(subject, failure):
-                history = f"{failure.judged.problem.case.id} is {history}"
-                what = _kept(subject, failure)
-                return [Explanation(adapter.name, what or history, keys, history if what else "")]
-        dissection, claims = _investigate(subject, failures)
-    if not dissection.repeats:
-        what, *details = [finding.what for finding in dissection.findings]
-        return [Explanation(adapter.name, what, keys, "; ".join(details[:_MAX_DETAILS]))]
-    rest = _unclaimed(failures, [failure for own in claims.values() for failure in own])
-    imprecise = [failure for failure in rest if dissection.imprecise and subject.is_float32(_trial(failure))]
+        dependence = find_dependence(subject, failures)
+        if dependence is None:
+            dissection, claims = _investigate(subject, failures)
+            if not dissection.repeats:
+                what, *details = [finding.what for finding in dissection.findings]
+                dependence = Dependence(what, "; ".join(details[:_MAX_DETAILS]))
+        if dependence is not None:
+            fresh = replace(subject, forgets=True)
+            separated = separate(fresh, failures)
+            wrong = separated.wrong
+            dissection, claims = _investigate(fresh, wrong) if wrong else (Dissection(adapter.name), {})
+            if not dissection.repeats:
+                separated, claims = replace(separated, correct=[*failures], wrong=[]), {}
+            earlier = [explain_dependence(subject, dependence, separated, claims)]
+            subject, failures = fresh, separated.wrong
+    rest = unclaimed(failures, [failure for own in claims.values() for failure in own])
+    imprecise = [failure for failure in rest if dissection.imprecise and subject.is_float32(failure.trial)]
     found = [
-        *_verified(adapter.name, claims, dissection),
+        *_verified(subject, claims, dissection),
         *_imprecise(adapter.name, imprecise),
-        *_observed(adapter.name, _unclaimed(rest, imprecise), dissection),
+        *_observed(adapter.name, unclaimed(rest, imprecise), dissection),
     ]
     if passing is None:
-        return found
+        return [*earlier, *found]
     start, before = time.thread_time(), adapter.seconds if isinstance(adapter, WorkerAdapter) else 0.0
 
     def spent() -> float:
@@ -100,7 +91,7 @@ def explain(
         return max(time.thread_time() - start, own / 2)
 
     subject.clock, subject.deadline = spent, MAX_CONDITION_CPU_SECONDS
-    return [replace(each, when=_when(subject, each, failures, passing, claims)) for each in found]
+    return [*earlier, *(replace(each, when=_when(subject, each, failures, passing, claims)) for each in found)]
 
 
 def _when(
@@ -121,28 +112,24 @@ def _when(
         return ""
 
 
-def _smallest(failures: Iterable[Failure]) -> list[Failure]:
-    """Returns the failures that are solved again."""
-    return sorted(failures, key=lambda failure: operations(failure.judged.problem.case))[:_MAX_PROBED]
-
-
 def _investigate(subject: Subject, failures: Sequence[Failure]) -> tuple[Dissection, Mapping[Rules, list[Failure]]]:
     """Experiments with probes and failing cases, until all failures are explained or nothing else is found.
 
     Returns:
         What the first experiments found, and the failures that each explanation reproduces.
     """
-    probed = _smallest(failures)
-    result, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in probed])
+    probed = smallest_first(failures)[:_MAX_PROBED]
+    deadline = time.thread_time() + MAX_TOTAL_CPU_SECONDS
+    result, rules = investigate(subject, PROBES, [failure.judged.problem.case for failure in probed], (), deadline)
     claims = _claims(failures, rules)
     while result.repeats and rules:
-        rest = _unclaimed(failures, [failure for own in claims.values() for failure in own])
-        further = _smallest(_unclaimed(rest, probed))
+        rest = unclaimed(failures, [failure for own in claims.values() for failure in own])
+        further = smallest_first(unclaimed(rest, probed))[:_MAX_PROBED]
         if not further:
             break
         probed += further
         known = len(rules)
-        added, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules)
+        added, rules = investigate(subject, (), [failure.judged.problem.case for failure in further], rules, deadline)
         result.responses = added.responses | result.responses
         if len(rules) == known:
             break
@@ -150,34 +137,11 @@ def _investigate(subject: Subject, failures: Sequence[Failure]) -> tuple[Dissect
     return result, claims
 
 
-def _history(subject: Subject, failure: Failure) -> str:
-    """Describes on which earlier calls a failure depends; empty if it fails in a fresh process too."""
-    try:
-        return "; ".join(dependence(subject, _trial(failure), None))
-    except ImplementationError:
-        return ""  # The experiments report it.
-    except OutOfTimeError:
-        return "correct when run alone in a fresh process: depends on earlier calls"
-
-
-def _kept(subject: Subject, failure: Failure) -> str:
-    """Describes what is kept of an earlier call; empty if this is not found."""
-    try:
-        return kept(subject, _trial(failure))
-    except (ImplementationError, OutOfTimeError):
-        return ""
-
-
-def _trial(failure: Failure) -> Trial:
-    problem, solution, expectation, _ = failure.judged
-    return Trial(failure.judged, judge(problem, solution, expectation))
-
-
 def _claims(failures: Sequence[Failure], explanations: Sequence[Rules]) -> Mapping[Rules, list[Failure]]:
     """Returns the failures that each explanation reproduces."""
     claimed: dict[Rules, list[Failure]] = {}
     for failure in failures:
-        trial = _trial(failure)
+        trial = failure.trial
         for rules in explanations:
             own = applicable(rules, trial)
             if own and trial.is_reproduced(predict_trial(own, trial)):
@@ -186,20 +150,20 @@ def _claims(failures: Sequence[Failure], explanations: Sequence[Rules]) -> Mappi
     return claimed
 
 
-def _unclaimed(failures: Sequence[Failure], claimed: Iterable[Failure]) -> list[Failure]:
-    """Returns the failures that are not among others."""
-    keys = {failure.key for failure in claimed}
-    return [failure for failure in failures if failure.key not in keys]
-
-
-def _verified(name: str, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection) -> Iterator[Explanation]:
+def _verified(
+    subject: Subject, claims: Mapping[Rules, Sequence[Failure]], dissection: Dissection
+) -> Iterator[Explanation]:
     for rules, claimed in claims.items():
         what = describe(rules)
         exactly = "exactly" if dissection.exact else "within the declared rounding"
         how = f"the reference with this mistake reproduces every tensor of these cases and of further draws, {exactly}"
+        if subject.forgets:
+            how += ", if each is run alone in a fresh process"
         keys = tuple(failure.key for failure in claimed)
         responses = dissection.responses.get(what)
-        yield Explanation(name, what, keys, how, where(claimed[0].judged), verified=True, responses=responses)
+        yield Explanation(
+            subject.adapter.name, what, keys, how, where(claimed[0].judged), verified=True, responses=responses
+        )
 
 
 def _imprecise(name: str, failures: Sequence[Failure]) -> Iterator[Explanation]:

@@ -26,6 +26,7 @@ from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
 from conformance.run import explaining, rejection, smaller
 from conformance.run.attempt import Attempt, RaisedError
+from conformance.run.failures import Failure
 from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
@@ -86,7 +87,7 @@ class Runner:
         self._packages: dict[str, dict[str, str]] = {}
         self._suspects: dict[str, list[Defect]] = {}
         self._unexplained_seconds: dict[str, float] = {}
-        self._unexplained: dict[str, list[explaining.Failure]] = {}
+        self._unexplained: dict[str, list[Failure]] = {}
         self._explanations: SimpleQueue[Explanation] = SimpleQueue()
 
     def check(self, case: Case, adapter: Adapter) -> Result:
@@ -293,8 +294,10 @@ class Runner:
             where = locate(adapter, judged)
             text += f"; {where}" if where else ""
             self._unexplained_seconds[name] = spent + time.process_time() - start
-        if (self.explains_all or not found) and operations(judged.problem.case) <= explaining.MAX_OPERATIONS:
-            self._unexplained.setdefault(name, []).append(explaining.Failure(result.key, judged))
+        case = judged.problem.case
+        explains = operations(case) <= explaining.MAX_OPERATIONS and not case.has_direction
+        if (self.explains_all or not found) and explains:
+            self._unexplained.setdefault(name, []).append(Failure(result.key, judged))
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
 
     def _raised(self, result: Result, case: Case, raised: RaisedError) -> Result:

@@ -10,12 +10,14 @@ from conformance.cases.features import features
 from conformance.cases.size import operations
 from conformance.environments.requirements import Spec
 from conformance.known.divergences import Divergence
-from conformance.results.record import NOT_RUN, Result
+from conformance.results.record import NOT_RUN, Result, Status
 from conformance.run import on_demand
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 
 _SHOWN_CHARACTERS = 200
+_WITHOUT_RESULT: frozenset[Status] = frozenset({"error", "crash", "timeout"})
+"""Statuses of cases that ended without a result."""
 MAX_CASES = 5
 """Number of cases that run without the deviation before a release counts as being without it."""
 
@@ -86,11 +88,16 @@ def cases_for(divergence: Divergence, adapter: Adapter, cases: Sequence[Case]) -
 
 
 def _without_deviation(results: Sequence[Result]) -> Finding:
-    """Describes the results on a release that does not have the deviation, the most important first."""
-    for result in results:
-        if result.deviates and result.status != "fixed":
-            return Finding(False, shorten(f"deviates otherwise: {result.reason}", _SHOWN_CHARACTERS))
-    ran = [result for result in results if result.status in ("pass", "fixed")]
-    if ran:
-        return Finding(False, "conforms")
-    return Finding(None, results[0].reason if results else "no case")
+    """Describes the results on a release that does not show the deviation, the most important first.
+
+    A release on which every case that runs raises cannot be judged: the error may hide the deviation.
+    """
+    ran = [result for result in results if result.status not in NOT_RUN]
+    otherwise = [result for result in ran if result.deviates and result.status != "fixed"]
+    if not ran:
+        return Finding(None, results[0].reason if results else "no case")
+    if all(result.status in _WITHOUT_RESULT for result in ran):
+        return Finding(None, shorten(f"every case raises: {ran[0].reason}", _SHOWN_CHARACTERS))
+    if otherwise:
+        return Finding(False, shorten(f"deviates otherwise: {otherwise[0].reason}", _SHOWN_CHARACTERS))
+    return Finding(False, "conforms")

@@ -13,7 +13,7 @@ from conformance.cases.case import Case
 from conformance.verdict.comparison import Comparison, Floats
 from conformance.verdict.evidence import evidence
 from conformance.verdict.oracle import Expectation
-from conformance.verdict.problem import Problem
+from conformance.verdict.problem import Problem, source_of
 from reference.model import Shape
 
 _GATES = ("input", "forget", "candidate", "output")
@@ -171,7 +171,7 @@ def _tolerances_to_pass(deviation: Floats, expected: Floats) -> dict[str, float]
 
 def _axes(case: Case, name: str) -> tuple[str, ...]:
     """Returns the names of a tensor's axes."""
-    name = name.removeprefix("grad.")
+    name = source_of(name)
     rows = () if case.rows is None else ("row",)
     if name in ("output", "input"):
         return (
@@ -197,7 +197,7 @@ def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:
     words: list[str] = []
     model = case.model
     directions = ["reverse" if suffix else "forward" for suffix in model.suffixes]
-    bare = name.removeprefix("grad.")
+    bare = source_of(name)
     gates = tuple(gate for gate in _GATES if gate != "candidate") if bare.startswith("peephole") else _GATES
     if bare.startswith(("weight", "bias", "peephole")):
         layer = bare.split("_l")[1].split("_")[0]

@@ -147,8 +147,9 @@ class Oracle:
         if finite is not rounded:
             values = _solve_compared(rounded, dialect, reference.float64)
         specified = problem.specified_steps(dialect)
-        if specified is not None and "output" in values:
-            budget["output"][~specified] = bound["output"][~specified] = np.inf
+        if specified is not None:
+            for name in [name for name in values if name.endswith("output")]:
+                budget[name][~specified] = bound[name][~specified] = np.inf
         expectation = Expectation(values, budget, bound, found.condition, max(reached))
         self.seconds["budget"] += time.process_time() - start
         self._store(key, expectation)
@@ -193,7 +194,7 @@ class Oracle:
 
 
 def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) -> dict[str, Any]:
-    """Returns the reference's solution of a problem, including tensors that the case does not compare.
+    """Returns the reference's solution of a problem, including outputs that the case does not compare.
 
     Args:
         problem: problem to solve.
@@ -205,15 +206,22 @@ def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) ->
         problem.parameters,
         problem.input,
         problem.complete_state() if problem.initial_state else None,
+        tangents=problem.complete_tangents() if problem.case.has_direction else None,
         mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
         cell=cells(problem.case, dialect),
         lift=lift,
     )
-    if "gradients" not in problem.case.check:
-        return trace.outputs
-    return trace.outputs | reference.backward(trace, problem.complete_cotangents())
+    differentiates = not {"gradients", "hvp"}.isdisjoint(problem.case.check)
+    gradients = reference.backward(trace, problem.complete_cotangents()) if differentiates else {}
+    if not problem.case.has_direction:
+        return trace.outputs | gradients
+    return {
+        **{name: dual.value for name, dual in (trace.outputs | gradients).items()},
+        **{f"jvp.{name}": dual.derivative for name, dual in trace.outputs.items()},
+        **{f"hvp.{name.removeprefix('grad.')}": dual.derivative for name, dual in gradients.items()},
+    }
 
 
 def prune(cache: Path) -> None:

@@ -41,6 +41,8 @@ class Problem:
             before the recurrent weights at every step (B, ·).
         cotangents: cotangents of the results that the loss reads, by default of ``output``, ``h_n`` and ``c_n``, with
             their shapes.
+        tangents: direction of the derivatives ``jvp`` and ``hvp``: an array for ``input``, each initial state that is
+            given and each parameter, with their shapes; empty if the case compares neither.
         draw: number of the draw: 0 for the case's own values, others for further independent draws.
         wrong: array to pass in place of the one with that name, if the implementation must refuse it; else empty.
     """
@@ -54,6 +56,7 @@ class Problem:
     dropout_masks: Tensors
     cotangents: Tensors
     draw: int = 0
+    tangents: Tensors = field(default_factory=dict)
     wrong: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def under(self, dialect: Dialect) -> "Problem":
@@ -69,7 +72,15 @@ class Problem:
 
     def complete_state(self) -> Tensors:
         """Returns h_0 and c_0, with zeros in place of those that are not given."""
-        case, given = self.case, self.initial_state or {}
+        return self._complete_state(self.initial_state or {})
+
+    def complete_tangents(self) -> Tensors:
+        """Returns the direction, with zeros for an initial state that is not given."""
+        return {**self.tangents, **self._complete_state(self.tangents)}
+
+    def _complete_state(self, given: Tensors) -> Tensors:
+        """Returns arrays for h_0 and c_0, with zeros in place of those that are not given."""
+        case = self.case
         shapes = {**case.model.state_shapes("h_0", case.rows), **case.model.state_shapes("c_0", case.rows)}
         return {name: given[name] if name in given else np.zeros(shape) for name, shape in shapes.items()}
 
@@ -102,6 +113,7 @@ class Problem:
             **(self.initial_state or {}),
             **{f"dropout_mask.{name}": mask for name, mask in self.dropout_masks.items()},
             **{f"cotangent.{name}": array for name, array in self.cotangents.items()},
+            **{f"tangent.{name}": array for name, array in self.tangents.items()},
             **{f"wrong.{name}": array for name, array in self.wrong.items()},
         }
 
@@ -114,15 +126,24 @@ class Problem:
         """Returns the shapes of the tensors that a solution must contain, in the order of comparison."""
         case = self.case
         shapes = {name: shape for name, shape in self.result_shapes().items() if kind_of(name) in case.check}
+        leaves = {"input": self.input, **(self.initial_state or {}), **self.parameters}
         if "gradients" in case.check:
-            leaves = {"input": self.input, **(self.initial_state or {}), **self.parameters}
             shapes |= {f"grad.{name}": array.shape for name, array in leaves.items() if name not in case.frozen}
+        if "jvp" in case.check:
+            shapes |= {f"jvp.{name}": shape for name, shape in self.result_shapes().items()}
+        if "hvp" in case.check:
+            shapes |= {f"hvp.{name}": array.shape for name, array in leaves.items()}
         return shapes
 
 
 def kind_of(name: str) -> str:
     """Returns the result to which a tensor belongs: ``h_n`` for ``h_n_l1``."""
     return name if name == "output" else name[:3]
+
+
+def source_of(name: str) -> str:
+    """Returns a tensor's name without its prefix: ``input`` for ``grad.input``, ``output`` for ``jvp.output``."""
+    return name.rpartition(".")[2]
 
 
 def make_problem(case: Case, draw: int = 0) -> Problem:
@@ -156,6 +177,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
             if kind_of(name) in case.cotangents
         },
         draw=draw,
+        tangents=_draw_tangents(random, case),
     )
     return replace(problem, wrong=make_mistake(case, problem.arrays())) if case.refuses else problem
 
@@ -169,6 +191,20 @@ def _draw_parameter(random: RandomArrays, case: Case, name: str, shape: Shape) -
     if name.startswith(("bias", "peephole")):
         return random.normal(name, shape, variance=scale / 2)
     return random.normal(name, shape, variance=scale**2 / shape[1])
+
+
+def _draw_tangents(random: RandomArrays, case: Case) -> Tensors:
+    """Draws a direction from N(0, 1), and from N(0, 1/fan_in) for weights. Each of its arrays has a similar effect."""
+    if not case.has_direction:
+        return {}
+    model = case.model
+    states = [shapes for state in case.given_states for shapes in model.state_shapes(state, case.rows).items()]
+    steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
+    shapes = {"input": (*_leading_axes(case, steps), model.input_size), **dict(states), **model.parameter_shapes()}
+    return {
+        name: random.normal(f"tangent.{name}", shape, variance=1 / shape[1] if name.startswith("weight") else 1.0)
+        for name, shape in shapes.items()
+    }
 
 
 def valid_steps(case: Case) -> NDArray[np.int64] | None:

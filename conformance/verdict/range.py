@@ -46,12 +46,12 @@ def tensor_reach(values: NDArray[np.float64], budget: NDArray[np.float64]) -> fl
 def rough_reach(problem: Problem, values: Mapping[str, NDArray[np.float64]]) -> float:
     """Returns a generous estimate of the largest absolute value in a computation, from its arrays and its results.
 
-    It is infinite for cells whose gates can exceed 1. For the others, every intermediate result is a sum over units or
-    steps of products of at most three gates, weights, states or gradients. The results show how large these are, up to
-    a factor that the estimate exceeds by far.
+    It is infinite for cells whose gates can exceed 1, and for derivatives along a direction. For the others, every
+    intermediate result is a sum over units or steps of products of at most three gates, weights, states or gradients.
+    The results show how large these are, up to a factor that the estimate exceeds by far.
     """
     case = problem.case
-    if not case.is_plain:
+    if not case.is_plain or case.has_direction:
         return math.inf
     arrays = [problem.input, *problem.parameters.values(), *(problem.initial_state or {}).values()]
     arrays += [*problem.cotangents.values(), *values.values()]

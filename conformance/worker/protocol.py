@@ -237,6 +237,7 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
     initial = [name for state in case.given_states for name in case.model.state_shapes(state, case.rows)]
     final = {**case.model.state_shapes("h_n", case.rows), **case.model.state_shapes("c_n", case.rows)}
     read = [name for name in ("output", *final) if kind_of(name) in case.cotangents]
+    directed = ["input", *initial, *case.model.parameter_shapes()] if case.has_direction else []
     lengths = tensors["lengths"] if case.lengths is not None and case.mask == "right" else None
     return Problem(
         case=case,
@@ -248,6 +249,7 @@ def to_problem(case: Case, draw: int, tensors: Arrays) -> Problem:
         dropout_masks=_without_prefix(_MASK_PREFIX, tensors),
         cotangents={name: tensors[f"cotangent.{name}"] for name in read},
         draw=draw,
+        tangents={name: tensors[f"tangent.{name}"] for name in directed},
         wrong=_without_prefix(_WRONG_PREFIX, tensors),
     )
 

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.explanations import judge_experiments
 from benchmarks.grammar import draw as drawing
 from benchmarks.grammar.broken import Broken
-from benchmarks.grammar.draw import KINDS, draw
+from benchmarks.grammar.draw import KINDS, Drawn, draw
 from benchmarks.grammar.elements import LinearMap
 from benchmarks.grammar.mistake import Change, Mistake, Place, Term
 from benchmarks.grammar.wording import read
 from conformance.cases.case import Case
 from conformance.defects.power.detection import DETECTED_ABOVE
+from conformance.results.explanation import Explanation
 from conformance.verdict.judge import judge
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.oracle import solve as solve_correctly
@@ -166,6 +168,33 @@ def test_gradients_follow_a_wrong_read_or_stay_where_they_were_read() -> None:
 )
 def test_findings_are_read_back(text: str, mistake: Mistake) -> None:
     assert read(text) == [mistake]
+
+
+def test_rounded_weights_are_read_back_as_two_mistakes() -> None:
+    assert read("rounds all weights to bfloat16") == [
+        Mistake("rounding", (kind,), Change(kind, "", 8)) for kind in ("weight_ih", "weight_hh")
+    ]
+    assert read("rounds the sums of matrix products to bfloat16") is None
+
+
+KEPT = Explanation("broken", "reads bias_hh of an earlier call", ("one",), "correct when run alone")
+FIRST_CALL = Mistake("history", ("bias_hh",), Change("first-call"))
+ZERO_H_0 = Mistake("reads", ("h_0",), Change("zero"), follows=False)
+
+
+@pytest.mark.parametrize(
+    ("mistakes", "what", "verdict"),
+    [
+        ((FIRST_CALL, ZERO_H_0), "ignores h_0, but returns gradients as if it read them", "correct"),
+        ((FIRST_CALL, ZERO_H_0), "ignores c_0", "false"),
+        ((ZERO_H_0,), "ignores h_0, but returns gradients as if it read them", "false"),
+        ((Mistake("history", ("h_n",), Change("stale")), ZERO_H_0), "ignores h_0", "narrow"),
+    ],
+)
+def test_explanations_besides_earlier_calls_are_judged(mistakes: tuple[Mistake, ...], what: str, verdict: str) -> None:
+    case = problem_of().case
+    found = [KEPT, Explanation("broken", what, ("two",), verified=True)]
+    assert judge_experiments(Drawn("history", mistakes, (case,)), found, {"one": case, "two": case}) == verdict
 
 
 def test_a_block_in_the_wrong_place_is_read_back() -> None:

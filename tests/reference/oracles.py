@@ -37,7 +37,7 @@ def scalar_forward(problem: Problem) -> dict[str, Any]:
     """Computes ``output``, ``h_n`` and ``c_n`` of a time-major problem with scalars and loops, in 50 digits."""
     mp.dps = 50
     case, model = problem.case, problem.case.model
-    sequence = [[[mpf(float(v)) for v in row] for row in step] for step in problem.input]
+    sequence = [[[mpf(v) for v in row] for row in step] for step in problem.input.tolist()]
     finals: dict[str, list[Any]] = {"h_n": [], "c_n": []}
     for layer, hidden in enumerate(case.hidden_sizes):
         outputs: list[list[list[Any]]] = [[[] for _ in step] for step in sequence]

@@ -25,7 +25,7 @@ Array = NDArray[np.floating]
 USES = frozenset(
     {"partial loss", "chunks", "repeated call",
      "after other lengths", "after other batches", "after no-grad", "after an error", "after other weights", "saved",
-     "rows alone", "rows permuted"}
+     "rows alone", "rows permuted", "forward derivatives", "second derivatives"}
 )  # fmt: skip
 """Uses of a function that JAX compiles for each shape. It is not built for one: ``after other lengths`` covers that."""
 
@@ -93,7 +93,7 @@ class JaxAdapter(Adapter):
         import jax
 
         case = problem.case
-        differentiates = "gradients" in case.check
+        gradients = {"gradients"}.intersection(case.check)
         # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
         with (
             jax.enable_x64(case.dtype == "float64"),
@@ -103,14 +103,14 @@ class JaxAdapter(Adapter):
             uses.make_earlier_calls(
                 problem,
                 lambda word, earlier: self._call(
-                    uses.with_cotangents(earlier), differentiates and word not in ("no-grad", "error")
+                    uses.with_cotangents(earlier), frozenset() if word in ("no-grad", "error") else frozenset(gradients)
                 ),
             )
-            results = self._call(problem, differentiates)
+            results = self._call(problem, frozenset({"gradients", "jvp", "hvp"}.intersection(case.check)))
         return {name: results[name] for name in problem.expected_shapes()}
 
-    def _call(self, problem: Problem, differentiates: bool) -> dict[str, Array]:
-        """Calls the compiled function once and returns its results, with gradients if asked to."""
+    def _call(self, problem: Problem, derivatives: frozenset[str]) -> dict[str, Array]:
+        """Calls the compiled function once and returns its results, with these derivatives."""
         import jax
 
         case, model, layout = problem.case, problem.case.model, self.layout_of(problem.case)
@@ -131,15 +131,24 @@ class JaxAdapter(Adapter):
         if case.saved:
             tensors[0] = self.save_and_load(tensors[0])
         weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), cotangents)
-        function = compile_run(self.run, options, differentiates)
-        found = function(*tensors, lengths, *([weights] if differentiates else []))
-        (output, finals), *gradients = jax.tree.map(_to_array, found)
-        results = {"output": output, **_name_states(model, "{}_n", finals)}
-        if gradients:
-            own, results["grad.input"], states = gradients
-            results |= _name_states(model, "grad.{}_0", states) if states is not None else {}
+        tangents: Any = None
+        if not derivatives.isdisjoint(("jvp", "hvp")):
+            own = [arrays.packed_tangents(problem, layout, layer) for layer in layers]
+            states = None if initial is None else pairs(problem.tangents, ("h_0", "c_0"))
+            along = [own, problem.tangents["input"], states]
+            tangents = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), along)
+        function = compile_run(self.run, options, derivatives)
+        found = jax.tree.map(_to_array, function(*tensors, lengths, weights, tangents))
+        results: dict[str, Array] = {}
+        for prefix in (prefix for prefix in ("", "jvp.") if prefix in found):
+            output, finals = found[prefix]
+            results |= {f"{prefix}output": output, **_name_states(model, prefix + "{}_n", finals)}
+        for prefix in (prefix for prefix in ("grad.", "hvp.") if prefix in found):
+            own, results[f"{prefix}input"], states = found[prefix]
+            results |= _name_states(model, prefix + "{}_0", states) if states is not None else {}
             for layer, of_layer in enumerate(own):
-                results |= arrays.weight_gradients(model, layout, layer, of_layer)
+                named = arrays.weight_gradients(model, layout, layer, of_layer)
+                results |= {prefix + name.removeprefix("grad."): array for name, array in named.items()}
         return results
 
     def save_and_load(self, weights: Any) -> Any:
@@ -156,17 +165,23 @@ class JaxAdapter(Adapter):
             "device": jax.devices("cpu")[0].device_kind,
             "threads": f"XLA's thread pool on {os.cpu_count()} processors",
             "float64": "jax.enable_x64, for float64 cases only",
-            "gradients": "jax.vjp",
+            "gradients": "jax.vjp, and jax.grad of ⟨gradient, direction⟩ for second derivatives; forward mode: jax.jvp",
             "path": "jax.jit of outputs, final states and gradients, compiled once per shape",
         }
 
 
 @lru_cache(maxsize=16)
-def compile_run(run: Callable[..., Any], options: Options, differentiates: bool) -> Callable[..., Any]:
-    """Returns a jitted function of weights, input, initial states and lengths. JAX compiles it once per shape.
+def compile_run(run: Callable[..., Any], options: Options, derivatives: frozenset[str]) -> Callable[..., Any]:
+    """Returns a jitted function of weights, input, initial states, lengths, cotangents and a direction.
 
-    If ``differentiates`` is true, the function also takes cotangents, and returns the gradients of weights, input and
-    initial states.
+    JAX compiles it once per shape. It returns a dictionary. The entry with an empty key holds the output and the final
+    states.
+
+    Args:
+        run: ``JaxAdapter.run``.
+        options: static options.
+        derivatives: what else to return: ``gradients`` of weights, input and initial states under ``grad.``; ``jvp``,
+            derivatives of the results, under ``jvp.``; ``hvp``, derivatives of the gradients, under ``hvp.``.
     """
     import jax
 
@@ -175,18 +190,37 @@ def compile_run(run: Callable[..., Any], options: Options, differentiates: bool)
             return run(options, weights, x, initial, lengths)
         return _run_pieces(run, options, options.pieces, weights, x, initial, lengths)
 
-    def forward(weights: Any, x: Any, initial: Any, lengths: Any) -> Any:
-        return (use(weights, x, initial, lengths),)
+    def differentiate(weights: Any, x: Any, initial: Any, lengths: Any, cotangents: Any, tangents: Any) -> Any:
+        sources = (weights, x, initial)
 
-    def both(weights: Any, x: Any, initial: Any, lengths: Any, cotangents: Any) -> Any:
-        def loss(weights: Any, x: Any, initial: Any) -> Any:
-            output, finals = use(weights, x, initial, lengths)
-            return _read(output, finals, options.cotangents), (output, finals)
+        def results(weights: Any, x: Any, initial: Any) -> Any:
+            return use(weights, x, initial, lengths)
 
-        _, pullback, results = jax.vjp(loss, weights, x, initial, has_aux=True)
-        return results, *pullback(cotangents)
+        def gradients(*sources: Any) -> Any:
+            def loss(*sources: Any) -> Any:
+                output, finals = results(*sources)
+                return _read(output, finals, options.cotangents), (output, finals)
 
-    return jax.jit(both if differentiates else forward)  # type: ignore[no-any-return]
+            _, pullback, found = jax.vjp(loss, *sources, has_aux=True)
+            return pullback(cotangents), found
+
+        def along_direction(*sources: Any) -> Any:
+            products = jax.tree.map(lambda gradient, along: (gradient * along).sum(), gradients(*sources)[0], direction)
+            return sum(jax.tree.leaves(products))
+
+        direction = None if tangents is None else tuple(tangents)
+        found: dict[str, Any] = {}
+        if "gradients" in derivatives:
+            found["grad."], found[""] = gradients(*sources)
+        else:
+            found[""] = results(*sources)
+        if "jvp" in derivatives:
+            found["jvp."] = jax.jvp(results, sources, direction)[1]
+        if "hvp" in derivatives:
+            found["hvp."] = jax.grad(along_direction, argnums=(0, 1, 2))(*sources)
+        return found
+
+    return jax.jit(differentiate)  # type: ignore[no-any-return]
 
 
 @contextmanager

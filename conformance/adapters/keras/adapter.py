@@ -46,7 +46,9 @@ USES = frozenset(
 """Uses of a layer on any back end."""
 ARGUMENTS = frozenset({"empty sequence", "empty batch", "wrong input", "wrong state"})
 """Empty and wrong arguments, of which the back ends for training are given some."""
-GRADIENT_USES = frozenset({"partial loss", "frozen", "after no-grad"})
+DERIVATIVES = frozenset({"forward derivatives", "second derivatives"})
+"""Uses of a back end that differentiates in forward mode, and twice."""
+GRADIENT_USES = frozenset({"partial loss", "frozen", "after no-grad"}) | DERIVATIVES
 """Uses that a back end without gradients lacks."""
 
 
@@ -113,27 +115,43 @@ class KerasAdapter(Adapter):
             ),
         )
         results = self.run_problem(problem, differentiates)
+        if problem.case.has_direction:
+            results |= self.differentiate_along_direction(problem)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def run_problem(self, problem: Problem, differentiates: bool) -> dict[str, Array]:
         """Runs all layers, and differentiates through all of them if asked to. Returns the results by name."""
-        case, model = problem.case, problem.case.model
+        loss = self._make_loss(problem) if differentiates else None
+        targets, gradients = self.run_stack(*self._stack_and_inputs(problem), loss)
+        results = _loss.results(problem.case, targets)
+        return results if loss is None else {**results, **_loss.gradients(problem, gradients, loss.trained)}
+
+    def differentiate_along_direction(self, problem: Problem) -> dict[str, Array]:
+        """Returns the derivatives ``jvp`` and ``hvp`` that a case compares, by name."""
+        case = problem.case
+        direction = [self.to_tensor(tangent, case.dtype) for tangent in _loss.tangents(problem)]
+        found: dict[str, Array] = {}
+        if "jvp" in case.check:
+            targets = self.forward_derivatives(*self._stack_and_inputs(problem), direction)
+            found |= {f"jvp.{name}": array for name, array in _loss.results(case, targets).items()}
+        if "hvp" in case.check:
+            loss = self._make_loss(problem)
+            products = self.second_derivatives(*self._stack_and_inputs(problem), loss, direction)
+            named = _loss.gradients(problem, products, loss.trained)
+            found |= {f"hvp.{name.removeprefix('grad.')}": array for name, array in named.items()}
+        return found
+
+    def _stack_and_inputs(self, problem: Problem) -> tuple[StackFunction, StackInputs]:
+        """Returns the function that runs all layers as a case says, and its arguments."""
         x, states = self.to_arguments(problem)
         masks = [] if problem.mask is None else [self.to_mask(np.array(problem.mask.T, order="C"))]
         stack, weights = self.build_stack(problem)
-        loss = None
-        if differentiates:
-            read = _loss.cotangents(problem)
-            cotangents = [None if each is None else self.to_tensor(each, case.dtype) for each in read]
-            loss = _loss.Loss(cotangents, _loss.trained_sources(problem))
-        targets, gradients = self.run_stack(self.use_stack(stack, case), (x, states, weights, masks), loss)
+        return self.use_stack(stack, problem.case), (x, states, weights, masks)
 
-        results = {"output": arrays.batch_major(targets[0], case)}
-        width = 2 * model.num_directions
-        finals = [targets[1 + width * layer :][:width] for layer in range(model.num_layers)]
-        results |= arrays.stacked(model, "h_n", [final[0::2] for final in finals])
-        results |= arrays.stacked(model, "c_n", [final[1::2] for final in finals])
-        return results if loss is None else {**results, **_loss.gradients(problem, gradients, loss.trained)}
+    def _make_loss(self, problem: Problem) -> _loss.Loss:
+        read = _loss.cotangents(problem)
+        cotangents = [None if each is None else self.to_tensor(each, problem.case.dtype) for each in read]
+        return _loss.Loss(cotangents, _loss.trained_sources(problem))
 
     def to_arguments(self, problem: Problem) -> tuple[Any, PerLayer]:
         """Converts the sequence, and the initial states of each layer, to the back end's tensors."""
@@ -331,6 +349,22 @@ class KerasAdapter(Adapter):
         Returns:
             Copies of the results, and of the gradients of those of ``flatten_sources(inputs)`` that need one.
         """
+
+    def forward_derivatives(self, stack: StackFunction, inputs: StackInputs, direction: Tensors) -> list[Array]:
+        """Returns copies of the derivatives of the results along a direction, in forward mode.
+
+        Args:
+            stack: function that runs all layers.
+            inputs: its arguments.
+            direction: tangents of ``flatten_sources(inputs)``.
+        """
+        raise NotImplementedError(f"{self.name} does not list the feature 'forward derivatives'")
+
+    def second_derivatives(
+        self, stack: StackFunction, inputs: StackInputs, loss: _loss.Loss, direction: Tensors
+    ) -> list[Array]:
+        """Returns copies of the gradients of ⟨gradient, direction⟩, see ``forward_derivatives``."""
+        raise NotImplementedError(f"{self.name} does not list the feature 'second derivatives'")
 
     def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
         """Returns the exceptions that the back end raises for an unsupported dtype."""

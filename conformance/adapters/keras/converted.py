@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import ARGUMENTS, USES, Array, StackFunction, StackInputs, flatten_sources
+from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
+    DERIVATIVES,
+    USES,
+    Array,
+    StackFunction,
+    StackInputs,
+    flatten_sources,
+)
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.onnx import session as _onnxruntime
@@ -27,7 +35,7 @@ class KerasConverted(KerasLSTM):
     """
 
     default_tag = "core"
-    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS
+    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, "input dropout": _INFERENCE, "gradients": _INFERENCE}
 
     def describe(self) -> dict[str, str]:

@@ -65,8 +65,8 @@ class KerasLSTMOpenVINO(KerasLSTMNumpy):
     """Drives ``keras.layers.LSTM`` and ``Bidirectional`` on OpenVINO."""
 
     name = "keras.layers.LSTM[openvino]"
-    requires = ("keras", "openvino")
-    install = "pip install keras openvino"
+    requires = ("keras", "openvino", "scipy")  # This back end of Keras imports SciPy.
+    install = "pip install keras openvino scipy"
     default_tag = "core"
     environment: Mapping[str, str] = {"KERAS_BACKEND": "openvino"}
     backend = "openvino"

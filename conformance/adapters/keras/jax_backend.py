@@ -12,6 +12,7 @@ from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    DERIVATIVES,
     Array,
     KerasAdapter,
     LayerFunction,
@@ -35,7 +36,7 @@ class KerasLSTMJax(KerasAdapter):
     own_process = True
     environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
     saves_weights_only = True
-    features = KerasAdapter.features - uses.BUILT
+    features = (KerasAdapter.features - uses.BUILT) | DERIVATIVES
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
         **dict.fromkeys(uses.BUILT, "jax.jit compiles a layer for each shape"),
@@ -51,7 +52,7 @@ class KerasLSTMJax(KerasAdapter):
             "jax": jax.__version__,
             "device": str(jax.devices()[0]),
             "path": "jax.jit around the layer's stateless_call; float64 cases under jax.enable_x64",
-            "gradients": "jax.vjp",
+            "gradients": "jax.vjp, twice for second derivatives; forward mode: jax.jvp",
             **self.handling,
         }
 
@@ -105,6 +106,7 @@ class KerasLSTMJax(KerasAdapter):
         if loss is None:
             return [self.to_array(target) for target in stack(*inputs)], []
         *given, masks = inputs
+        # In the order of ``flatten_sources``.
         sources, tree = jax.tree.flatten(given)
 
         def read(trained: Sequence[Any]) -> tuple[Tensors, Tensors]:
@@ -118,6 +120,42 @@ class KerasLSTMJax(KerasAdapter):
         cotangents = loss.read(targets)[1]
         cast = [cotangent.astype(result.dtype) for cotangent, result in zip(cotangents, results, strict=True)]
         return [self.to_array(target) for target in targets], [self.to_array(gradient) for gradient in vjp(cast)[0]]
+
+    def forward_derivatives(self, stack: StackFunction, inputs: StackInputs, direction: Tensors) -> list[Array]:
+        """Differentiates with ``jax.jvp``."""
+        import jax
+
+        *given, masks = inputs
+        sources, tree = jax.tree.flatten(given)
+
+        def run(sources: Tensors) -> Tensors:
+            x, states, weights = jax.tree.unflatten(tree, sources)
+            return stack(x, states, weights, masks)
+
+        _, tangents = jax.jvp(run, (sources,), (direction,))
+        return [self.to_array(tangent) for tangent in tangents]
+
+    def second_derivatives(
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss, direction: Tensors
+    ) -> list[Array]:
+        """Differentiates the gradient with ``jax.vjp``."""
+        import jax
+
+        *given, masks = inputs
+        sources, tree = jax.tree.flatten(given)
+
+        def gradients(sources: Tensors) -> Tensors:
+            def read(sources: Tensors) -> list[Any]:
+                x, states, weights = jax.tree.unflatten(tree, sources)
+                return loss.read(stack(x, states, weights, masks))[0]
+
+            results, pullback = jax.vjp(read, sources)
+            cotangents = [each for each in loss.cotangents if each is not None]
+            cast = [cotangent.astype(result.dtype) for cotangent, result in zip(cotangents, results, strict=True)]
+            return pullback(cast)[0]  # type: ignore[no-any-return]
+
+        _, pullback = jax.vjp(gradients, sources)
+        return [self.to_array(product) for product in pullback(direction)[0]]
 
 
 class KerasLSTMJaxUnrolled(KerasLSTMJax):

@@ -78,6 +78,30 @@ def cotangents(problem: Problem) -> list[Array | None]:
     return [arrays.batch_major(read["output"], case) if "output" in read else None, *finals]
 
 
+def tangents(problem: Problem) -> list[Array]:
+    """Returns the direction of a problem in the order of ``flatten_sources``."""
+    case, model, along = problem.case, problem.case.model, problem.tangents
+    layers = range(model.num_layers)
+    given = along if problem.initial_state is not None else None
+    packed = [one for layer in layers for one in arrays.packed_tangents(problem, KERAS, layer)]
+    return [
+        arrays.batch_major(along["input"], case),
+        *(state for layer in layers for state in arrays.states(given, model, layer)),
+        *(one[name] for one in packed for name in _keras.WEIGHTS if name in one),
+    ]
+
+
+def results(case: Case, targets: Sequence[Array]) -> dict[str, Array]:
+    """Returns the output and the final states of each layer in Keras' order by their canonical names."""
+    model, width = case.model, 2 * case.model.num_directions
+    finals = [targets[1 + width * layer :][:width] for layer in range(model.num_layers)]
+    return {
+        "output": arrays.batch_major(targets[0], case),
+        **arrays.stacked(model, "h_n", [final[0::2] for final in finals]),
+        **arrays.stacked(model, "c_n", [final[1::2] for final in finals]),
+    }
+
+
 def gradients(problem: Problem, gradients: list[Array], trained: Sequence[bool]) -> Mapping[str, Array]:
     """Returns Keras' gradients, given in the order of ``flatten_sources``, by their canonical names.
 

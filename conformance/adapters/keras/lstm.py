@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
     ARGUMENTS,
+    DERIVATIVES,
     Array,
     KerasAdapter,
     LayerFunction,
@@ -22,6 +24,7 @@ from conformance.adapters.keras.adapter import (
     flatten_sources,
 )
 from conformance.adapters.keras.loss import Loss
+from conformance.verdict.problem import Problem
 
 
 class KerasLSTM(KerasAdapter):
@@ -31,7 +34,7 @@ class KerasLSTM(KerasAdapter):
     requires: tuple[str, ...] = ("keras", "tensorflow")
     install = "pip install 'lstm-conformance[tensorflow]'"
     path: str = "the layer called eagerly"
-    features = KerasAdapter.features | ARGUMENTS
+    features = KerasAdapter.features | ARGUMENTS | DERIVATIVES
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device and threads, and how the adapter handles layers, lengths and the time axis."""
@@ -47,7 +50,7 @@ class KerasLSTM(KerasAdapter):
             ),
             "oneDNN": "off" if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else "TensorFlow's default",
             "path": self.path,
-            "gradients": "tf.GradientTape",
+            "gradients": "tf.GradientTape, nested for second derivatives; forward mode: tf.autodiff.ForwardAccumulator",
             **self.handling,
         }
 
@@ -95,6 +98,29 @@ class KerasLSTM(KerasAdapter):
             gradients = tape.gradient(read, sources, cotangents, tf.UnconnectedGradients.ZERO)
         return [self.to_array(target) for target in targets], [self.to_array(gradient) for gradient in gradients]
 
+    def forward_derivatives(self, stack: StackFunction, inputs: StackInputs, direction: Tensors) -> list[Array]:
+        """Differentiates with ``tf.autodiff.ForwardAccumulator``."""
+        tf = self.tensorflow()
+        with tf.autodiff.ForwardAccumulator(flatten_sources(inputs), direction) as accumulator:
+            targets = stack(*inputs)
+        return [self.to_array(accumulator.jvp(target, tf.UnconnectedGradients.ZERO)) for target in targets]
+
+    def second_derivatives(
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss, direction: Tensors
+    ) -> list[Array]:
+        """Differentiates with a tape around the tape of the gradient."""
+        tf = self.tensorflow()
+        sources, zero = flatten_sources(inputs), tf.UnconnectedGradients.ZERO
+        with tf.GradientTape(watch_accessed_variables=False) as outer:
+            outer.watch(sources)
+            with tf.GradientTape(watch_accessed_variables=False) as inner:
+                inner.watch(sources)
+                targets = stack(*inputs)
+            read, cotangents = loss.read(targets)
+            gradients = inner.gradient(read, sources, cotangents, zero)
+        products = outer.gradient(gradients, sources, direction, zero)
+        return [self.to_array(product) for product in products]
+
     def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
         """Adds the errors of TensorFlow operations."""
         return (*super().unsupported_dtype_errors(), self.tensorflow().errors.OpError)
@@ -109,6 +135,12 @@ class KerasLSTMTraced(KerasLSTM):
     name = "keras.layers.LSTM[tensorflow,traced]"
     default_tag = "core"
     path = "tf.function around the layer's stateless_call, for any batch and number of time steps"
+
+    def solve(self, problem: Problem) -> Solution:
+        """Runs traced functions. Those to differentiate in forward mode are new: earlier gradients affect them."""
+        if "jvp" in problem.case.check:
+            trace_layer.cache_clear()
+        return super().solve(problem)
 
     def get_layer(self, config: _keras.LayerConfig, position: int) -> Any:
         """Returns one layer for all positions, because weights are arguments of the call."""

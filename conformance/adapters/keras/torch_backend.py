@@ -14,6 +14,7 @@ from conformance.adapters.keras.adapter import (
     KerasAdapter,
     StackFunction,
     StackInputs,
+    Tensors,
     flatten_sources,
 )
 from conformance.adapters.keras.loss import Loss
@@ -29,7 +30,11 @@ class KerasLSTMTorch(KerasAdapter):
     install = "pip install keras torch"
     own_process = True
     environment = {"KERAS_BACKEND": "torch"}  # noqa: RUF012
-    features = KerasAdapter.features | ARGUMENTS
+    features = KerasAdapter.features | ARGUMENTS | {"second derivatives"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **KerasAdapter.lacks,
+        "forward derivatives": "the layer's variables are torch parameters, which cannot carry a forward derivative",
+    }
 
     def describe(self) -> dict[str, str]:
         """Returns versions and device, and how the adapter handles layers, lengths and the time axis."""
@@ -82,6 +87,25 @@ class KerasLSTMTorch(KerasAdapter):
         # A tensor that the loss does not depend on has a gradient of zeros.
         gradients = torch.autograd.grad(read, sources, cast, materialize_grads=True)
         return [_torch.to_array(target) for target in targets], [_torch.to_array(gradient) for gradient in gradients]
+
+    def second_derivatives(
+        self, stack: StackFunction, inputs: StackInputs, loss: Loss, direction: Tensors
+    ) -> list[Array]:
+        """Differentiates with ``torch.autograd.grad(create_graph=True)``."""
+        import torch
+
+        sources = flatten_sources(inputs)
+        for source in sources:
+            source.requires_grad_()
+        read, cotangents = loss.read(stack(*inputs))
+        cast = [cotangent.to(target.dtype) for cotangent, target in zip(cotangents, read, strict=True)]
+        gradients = torch.autograd.grad(read, sources, cast, create_graph=True, materialize_grads=True)
+        # A gradient that depends on no source has a second derivative of 0.
+        pairs = [pair for pair in zip(gradients, direction, strict=True) if pair[0].requires_grad]
+        products = torch.autograd.grad(
+            [gradient for gradient, _ in pairs], sources, [tangent for _, tangent in pairs], materialize_grads=True
+        )
+        return [_torch.to_array(product) for product in products]
 
 
 class KerasLSTMTorchUnrolled(KerasLSTMTorch):

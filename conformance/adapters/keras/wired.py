@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from conformance.adapters.adapter import ONLY_IF_NAMED, Solution
-from conformance.adapters.keras.adapter import ARGUMENTS, KerasAdapter
+from conformance.adapters.keras.adapter import ARGUMENTS, DERIVATIVES, KerasAdapter
 from conformance.adapters.keras.jax_backend import KerasLSTMJax
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.torch_backend import KerasLSTMTorch
@@ -83,7 +83,9 @@ class KerasWiredTensorFlow(Wired, KerasLSTM):
     name = "keras.layers.LSTM[tensorflow,wired-cudnn]"
     backend = "tensorflow"
     kernel = "tf.raw_ops.BlockLSTM"
-    features = KerasLSTM.features - {*_LACKS, "left mask", "holed mask", "float64", "bfloat16"} - ARGUMENTS
+    features = (
+        KerasLSTM.features - {*_LACKS, "left mask", "holed mask", "float64", "bfloat16"} - ARGUMENTS - DERIVATIVES
+    )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         **_LACKS,

@@ -63,7 +63,11 @@ def to_array(tensor: Any) -> Array:
 
 
 def solve(
-    outputs: Callable[[], Mapping[str, Any]], wanted: Iterable[str], leaves: Mapping[str, Any], cotangents: Tensors
+    outputs: Callable[[], Mapping[str, Any]],
+    wanted: Iterable[str],
+    leaves: Mapping[str, Any],
+    cotangents: Tensors,
+    tangents: Tensors | None = None,
 ) -> dict[str, Array]:
     """Runs a model forward and, if a gradient is wanted, backward.
 
@@ -71,14 +75,16 @@ def solve(
 
     Args:
         outputs: function that runs the model and returns its outputs by name.
-        wanted: names of the tensors to return; gradients start with ``grad.``.
+        wanted: names of the tensors to return; gradients start with ``grad.``, Hessian-vector products with ``hvp.``.
         leaves: tensors to differentiate with respect to, by name: input, states, parameters.
         cotangents: cotangents by the outputs' names.
+        tangents: direction of Hessian-vector products, by the leaves' names.
     """
     import torch
 
     names = list(wanted)
-    differentiated = [name.removeprefix("grad.") for name in names if name.startswith("grad.")]
+    twice = [name.removeprefix("hvp.") for name in names if name.startswith("hvp.")]
+    differentiated = twice or [name.removeprefix("grad.") for name in names if name.startswith("grad.")]
     with torch.set_grad_enabled(bool(differentiated)), quietly():
         results = dict(outputs())
     if differentiated:
@@ -86,9 +92,66 @@ def solve(
         weights = [torch.from_numpy(cotangents[name].copy()).to(result.dtype) for name, result in read.items()]
         inputs = [leaves[name] for name in differentiated]
         # A tensor that the loss does not depend on, such as W_hr with only c_n read, has a gradient of zeros.
-        gradients = torch.autograd.grad(list(read.values()), inputs, weights, materialize_grads=True)
+        gradients = torch.autograd.grad(
+            list(read.values()), inputs, weights, create_graph=bool(twice), materialize_grads=True
+        )
         results |= {f"grad.{name}": gradient for name, gradient in zip(differentiated, gradients, strict=True)}
+        if twice and tangents:
+            # A gradient that depends on no leaf has a second derivative of 0.
+            found = {name: gradient for name, gradient in zip(twice, gradients, strict=True) if gradient.requires_grad}
+            along = [torch.from_numpy(tangents[name].copy()).to(gradient.dtype) for name, gradient in found.items()]
+            products = torch.autograd.grad(list(found.values()), inputs, along, materialize_grads=True)
+            results |= {f"hvp.{name}": product for name, product in zip(twice, products, strict=True)}
     return {name: to_array(results[name]) for name in names}
+
+
+def forward_derivatives(
+    outputs: Callable[[Mapping[str, Any]], Mapping[str, Any]], leaves: Mapping[str, Any], tangents: Tensors
+) -> dict[str, Array]:
+    """Returns the derivatives of a model's outputs along a direction by ``torch.func.jvp``, by name with ``jvp.``.
+
+    Args:
+        outputs: function that runs the model with the given leaves and returns its outputs by name.
+        leaves: input, states and parameters by name.
+        tangents: direction, by the leaves' names.
+    """
+    import torch
+
+    primals = {name: leaf.detach() for name, leaf in leaves.items()}
+    along = {name: torch.from_numpy(tangents[name].copy()).to(leaf.dtype) for name, leaf in primals.items()}
+    with quietly():
+        # Torch scripts its rules of differentiation when they are first used.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is", DeprecationWarning)
+        _, derivatives = torch.func.jvp(lambda given: dict(outputs(given)), (primals,), (along,))
+    return {f"jvp.{name}": to_array(derivative) for name, derivative in derivatives.items()}
+
+
+@cache
+def refusal_of_forward_derivatives(dtype: str, onednn: bool, proj_size: int) -> str | None:
+    """Returns torch's error if it does not differentiate an LSTM in forward mode on this machine; None if it does.
+
+    Args:
+        dtype: dtype of the parameters and the input.
+        onednn: whether oneDNN is enabled.
+        proj_size: size of the projection; 0 for none.
+    """
+    import torch
+
+    module = build("LSTM", {"input_size": 4, "hidden_size": 8, "proj_size": proj_size}, dtype)
+    leaves = {name: torch.full_like(parameter, 0.125) for name, parameter in module.named_parameters()}
+    ones = torch.ones((2, 3, 4), dtype=getattr(torch, dtype))
+
+    def output(given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"output": torch.func.functional_call(module, dict(given), (ones,))[0]}
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "TF32 acceleration on top of oneDNN", UserWarning)
+        with torch.backends.mkldnn.flags(enabled=onednn and torch.backends.mkldnn.enabled):
+            try:
+                forward_derivatives(output, leaves, {name: np.ones(leaf.shape) for name, leaf in leaves.items()})
+            except NotImplementedError as error:
+                return f"torch: {str(error).strip().splitlines()[0]}"
+    return None
 
 
 @contextmanager
@@ -155,5 +218,5 @@ def describe() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "oneDNN": "used if torch selects it" if torch.backends.mkldnn.is_available() else "not available",
         "capability": torch.backends.cpu.get_cpu_capability(),
-        "gradients": "torch.autograd.grad",
+        "gradients": "torch.autograd.grad, twice for second derivatives; forward mode: torch.func.jvp",
     }

@@ -49,7 +49,8 @@ class TorchLSTMExport(TorchLSTM):
         of_input, *of_state = (
             dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in uses.dynamic_axes(case, list(built)).values()
         )
-        with torch.set_grad_enabled("gradients" in case.check):
+        # Without gradients, run_decompositions chooses oneDNN's LSTM.
+        with torch.set_grad_enabled("gradients" in case.check or case.has_direction):
             program = self.export(module, built["input"], state, (of_input, tuple(of_state) or None))
         if case.saved:
             file = io.BytesIO()
@@ -82,6 +83,7 @@ class TorchLSTMDecomposed(TorchLSTMExport):
 
     name = "torch.nn.LSTM[export,decomposed]"
     path = "torch.export.export(…).run_decompositions().module()"
+    onednn = False
 
     def export(self, module: Any, inputs: Any, state: Any, shapes: Any = None) -> Any:
         """Returns the program of core ATen operators."""
@@ -104,9 +106,11 @@ class TorchLSTMCompiled(TorchLSTM):
     )
     default_tag = "core"
 
-    features = (TorchLSTM.features | uses.BUILT) - {"lengths"}
+    features = (TorchLSTM.features | uses.BUILT) - {"lengths", "forward derivatives", "second derivatives"}
     lacks: ClassVar[Mapping[str, str]] = {
         **TorchLSTM.lacks,
+        "forward derivatives": "torch.func.functional_call cannot replace the parameters of a compiled module",
+        "second derivatives": "torch.compile with aot_autograd does not currently support double backward",
         "lengths": "torch.compile(fullgraph=True) cannot guard on the batch sizes of a packed sequence: they depend on "
         "data",
     }

@@ -23,7 +23,8 @@ USES = frozenset(
     {"partial loss", "frozen", "chunks", "repeated call", "after other lengths", "after other batches",
      "after the other mode", "after no-grad", "after an error", "after other weights", "saved", "strided memory",
      "expanded states", "aliased states", "rows alone", "rows permuted", "empty batch", "wrong input", "wrong dtype",
-     "wrong state", "wrong layers of a state", "wrong lengths", "wrong weight"}
+     "wrong state", "wrong layers of a state", "wrong lengths", "wrong weight", "forward derivatives",
+     "second derivatives"}
 )  # fmt: skip
 """Uses of a module that is called eagerly."""
 
@@ -46,6 +47,8 @@ class TorchLSTM(Adapter):
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
     path: str = "the module called eagerly"
+    onednn: ClassVar[bool] = True
+    """Whether torch may use oneDNN."""
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "unbatched", "batch first",
@@ -55,12 +58,22 @@ class TorchLSTM(Adapter):
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Also refuses rows of length 0 and 16-bit dtypes that torch does not run on this machine."""
+        """Also refuses rows of length 0, and dtypes and forward derivatives that torch refuses on this machine."""
         if reason := super().supports(case):
             return reason
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
+        if "jvp" in case.check and (reason := self._refuse_forward_derivatives(case)):
+            return reason
         return _torch.refusal("LSTM", case.dtype, proj_size=2 if case.proj_size else 0)
+
+    def _refuse_forward_derivatives(self, case: Case) -> str | None:
+        """Returns the reason why torch cannot differentiate a case in forward mode on this machine; None if it can."""
+        if case.lengths is not None:
+            return "torch: _pack_padded_sequence has no forward-mode derivative"
+        if case.memory == "expanded":
+            return "torch.func.jvp gives tangents the layout of their tensors, and refuses one with a stride of 0"
+        return _torch.refusal_of_forward_derivatives(case.dtype, self.onednn, 2 if case.proj_size else 0)
 
     def solve(self, problem: Problem) -> Solution:
         """Loads the problem's parameters into a module and runs it."""
@@ -79,7 +92,16 @@ class TorchLSTM(Adapter):
         def outputs() -> dict[str, Any]:
             return uses.run(case, partial(call, case), given, torch.cat)
 
-        results = _torch.solve(outputs, problem.expected_shapes(), leaves, problem.cotangents)
+        wanted = [name for name in problem.expected_shapes() if not name.startswith("jvp.")]
+        results = _torch.solve(outputs, wanted, leaves, problem.cotangents, problem.tangents)
+        if "jvp" in case.check:
+
+            def outputs_of(leaves: Mapping[str, Any]) -> dict[str, Any]:
+                parameters = {name: leaves[name] for name in problem.parameters}
+                call = partial(run, partial(functional_call, function, parameters), case)
+                return uses.run(case, call, given | {name: leaves[name] for name in tensors}, torch.cat)
+
+            results |= _torch.forward_derivatives(outputs_of, leaves, problem.tangents)
         uses.check_unchanged({name: _torch.to_array(tensor) for name, tensor in tensors.items()}, problem)
         return results
 
@@ -137,6 +159,13 @@ class TorchLSTM(Adapter):
         """Returns the function to call with the input (tensor or packed sequence) and the state (h_0, c_0) or None."""
         del case
         return module  # type: ignore[no-any-return]
+
+
+def functional_call(module: Any, parameters: Any, inputs: Any, state: Any) -> Any:
+    """Calls a module on parameters that take the place of its own."""
+    import torch
+
+    return torch.func.functional_call(module, parameters, (inputs, state))
 
 
 def build_module(case: Case, dtype: str) -> Any:

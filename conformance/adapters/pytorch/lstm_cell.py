@@ -1,6 +1,7 @@
 """``torch.nn.LSTMCell``, stacked, in a loop over time."""
 
 from collections.abc import Mapping, Set
+from functools import partial
 from typing import Any, ClassVar
 
 from conformance.adapters.adapter import Adapter, Solution
@@ -21,6 +22,7 @@ class TorchLSTMCell(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "unbatched", "batch first",
          "state omitted", "gradients", "empty batch", "wrong input", "wrong dtype", "wrong state",
+         "forward derivatives", "second derivatives",
          "float64", "float32", "float16", "bfloat16"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
@@ -44,9 +46,13 @@ class TorchLSTMCell(Adapter):
         given = _torch.to_arguments(problem, case.dtype, grad=True)
         parameters = {f"{role}_{end}": p for end, cell in cells.items() for role, p in cell.named_parameters()}
         leaves = given | {name: parameters[name] for name in problem.parameters}
-        return _torch.solve(
-            lambda: _run(case, cells, given), problem.expected_shapes(), leaves, problem.cotangents
+        wanted = [name for name in problem.expected_shapes() if not name.startswith("jvp.")]
+        results = _torch.solve(
+            lambda: _run(case, cells, given), wanted, leaves, problem.cotangents, problem.tangents
         )  # fmt: skip
+        if "jvp" not in case.check:
+            return results
+        return results | _torch.forward_derivatives(partial(_run_with, case, cells), leaves, problem.tangents)
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads and kernels, and how cells are stacked."""
@@ -64,6 +70,16 @@ def _build_cells(model: Model, dtype: str) -> dict[str, Any]:
         for layer, hidden in enumerate(model.hidden_sizes)
         for suffix in model.suffixes
     }
+
+
+def _run_with(case: Case, cells: Mapping[str, Any], leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs the stack on parameters that take the place of the cells' own."""
+    import torch
+
+    def called(end: str, step: Any, state: Any) -> Any:
+        return torch.func.functional_call(cells[end], layer_parameters(leaves, end), (step, state))
+
+    return _run(case, {end: partial(called, end) for end in cells}, leaves)
 
 
 def _run(case: Case, cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import USES, Options, TorchLSTM, build_lstm, lstm_options, run
+from conformance.adapters.pytorch.lstm import (
+    USES,
+    Options,
+    TorchLSTM,
+    build_lstm,
+    functional_call,
+    lstm_options,
+    run,
+)
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -19,6 +27,7 @@ class TorchLSTMNative(TorchLSTM):
 
     name = "torch.nn.LSTM[native]"
     path = "the module called eagerly, and differentiated, under torch.backends.mkldnn.flags(enabled=False)"
+    onednn = False
 
     def solve(self, problem: Problem) -> Solution:
         """Runs forward and backward with oneDNN disabled."""
@@ -43,6 +52,11 @@ class TorchLSTMScript(TorchLSTM):
 
     name = "torch.nn.LSTM[script]"
     path = "torch.jit.script of a module that holds and calls the LSTM"
+    features = TorchLSTM.features - {"forward derivatives"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        **TorchLSTM.lacks,
+        "forward derivatives": "torch.func.functional_call does not take a scripted module",
+    }
 
     def _load(self, problem: Problem) -> tuple[Any, Callable[..., Any]]:
         """Returns the LSTM that holds the parameters, and the scripted module that calls it."""
@@ -80,7 +94,7 @@ class TorchLSTMFunctionalCall(TorchLSTM):
 
         def outputs(parameters: Any, *given: Any) -> dict[str, Any]:
             named = dict(zip(names, given, strict=True))
-            return run(partial(_functional_call, module, parameters), case, named | lengths)
+            return run(partial(functional_call, module, parameters), case, named | lengths)
 
         with _torch.quietly():
             if "gradients" not in case.check:
@@ -125,7 +139,7 @@ class TorchLSTMVmap(TorchLSTM):
         cotangents = _torch.to_tensors(problem.cotangents, case.dtype)
 
         def total(parameters: Any, inputs: Any, state: Any, weights: Any) -> tuple[Any, dict[str, Any]]:
-            output, (h_n, c_n) = _functional_call(module, parameters, inputs, state or None)
+            output, (h_n, c_n) = functional_call(module, parameters, inputs, state or None)
             outputs = {"output": output, "h_n": h_n, "c_n": c_n}
             return sum((outputs[name] * weights[name]).sum() for name in outputs), outputs
 
@@ -173,12 +187,6 @@ def scripted(options: Options, dtype: str, packed: bool) -> Any:
         warnings.filterwarnings("ignore", "`torch.jit.script` is", DeprecationWarning)
         wrapper = _torch_script.OnPacked if packed else _torch_script.OnTensor
         return torch.jit.script(wrapper(build_lstm(options, dtype)))
-
-
-def _functional_call(module: Any, parameters: Any, inputs: Any, state: Any) -> Any:
-    import torch
-
-    return torch.func.functional_call(module, parameters, (inputs, state))
 
 
 def _arguments(problem: Problem) -> tuple[Any, ...]:

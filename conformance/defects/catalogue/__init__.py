@@ -10,6 +10,7 @@ from conformance.defects.catalogue import (
     clips,
     cotangents,
     coupled_gates,
+    derivatives,
     directions,
     dropout,
     gates,
@@ -65,5 +66,6 @@ CATALOGUE: tuple[Defect, ...] = (
     *cotangents.DEFECTS,
     *gradients.DEFECTS,
     *uses.DEFECTS,
+    *derivatives.DEFECTS,
 )
 """All defects, in the order in which they are reported."""

@@ -25,11 +25,25 @@ _COMPLETE = frozenset(
         "cotangents",
         "gradients",
         "saved",
+        "tangents",
+        "saved_tangents",
+        "derivatives",
     }
 )
 """Mechanisms that can be applied one after the other, because each returns everything that the next one needs."""
-_BACKWARD = frozenset({"backward_masks", "saved", "cotangents", "gradients", "gradients_as_read"})
-"""Mechanisms that change only gradients."""
+_BACKWARD = frozenset(
+    {
+        "backward_masks",
+        "saved",
+        "cotangents",
+        "gradients",
+        "gradients_as_read",
+        "tangents",
+        "saved_tangents",
+        "derivatives",
+    }
+)
+"""Mechanisms that change only gradients and derivatives along a direction."""
 
 
 def compose(first: Defect, second: Defect) -> Defect | None:
@@ -64,7 +78,7 @@ def compose(first: Defect, second: Defect) -> Defect | None:
 
 
 def changes_only_gradients(defect: Defect) -> bool:
-    """Returns whether all mechanisms of a defect change only gradients."""
+    """Returns whether all mechanisms of a defect change only gradients and derivatives along a direction."""
     forward = _MECHANISMS.keys() - _BACKWARD
     return all(getattr(defect, name) is _MECHANISMS[name] for name in forward)
 

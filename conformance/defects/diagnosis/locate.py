@@ -39,8 +39,12 @@ def locate(adapter: Adapter, judged: JudgedSolution) -> str:
         return "; ".join(part for part in (found, _first_output_steps(judged), _wrong_places(judged)) if part)
     if not deviating:
         return ""
-    of_layers = [name for name in deviating if "_l" in name]
-    first = max(of_layers, key=lambda name: int(name.split("_l")[1].split("_")[0]), default=deviating[0])
+    gradients = [name for name in deviating if name.startswith("grad.")]
+    if not gradients:
+        text = f"all outputs and gradients are correct; wrong derivatives along a direction: {', '.join(deviating)}"
+        return "; ".join(part for part in (text, _wrong_places(judged)) if part)
+    of_layers = [name for name in gradients if "_l" in name]
+    first = max(of_layers, key=lambda name: int(name.split("_l")[1].split("_")[0]), default=gradients[0])
     text = f"all outputs are correct; {first} is the first wrong gradient of the backward pass"
     return "; ".join(part for part in (text, _wrong_places(judged)) if part)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from conformance.cases.uses import RESULTS
 from conformance.defects.defect import Arrays, Defect, solve
 from conformance.defects.diagnosis.compose import changes_only_gradients, compose, with_gradients_as_read
 from conformance.defects.diagnosis.observation import Observation, perturbed_by_rounding
@@ -71,7 +72,7 @@ class Search:
         self._fits: list[_Fit] = []
         self._misses: list[_Miss] = []
         problem = observation.problem
-        outputs = tuple(check for check in problem.case.check if check != "gradients")
+        outputs = tuple(check for check in problem.case.check if check in RESULTS)
         self._forward = replace(problem, case=problem.case.model_copy(update={"check": outputs})) if outputs else None
 
     def try_each(self, defects: Iterable[Defect]) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from conformance.cases.case import Case
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.problem import source_of
 
 _DIRECTIONS = ("forward", "reverse")
 _GATES = ("input", "forget", "candidate", "output")
@@ -58,7 +59,7 @@ def comparable_tensors(judged: JudgedSolution) -> list[str]:
 
 
 def _wrong_kinds(judged: JudgedSolution) -> dict[str, list[str]]:
-    """Returns the tensors of each kind with wrong elements. Leaves out gradients if results are wrong.
+    """Returns the tensors of each kind with wrong elements. Leaves out derivatives if results are wrong.
 
     A kind is the name without layer and direction.
     """
@@ -69,7 +70,7 @@ def _wrong_kinds(judged: JudgedSolution) -> dict[str, list[str]]:
         kinds.setdefault(kind, []).append(name)
         if wrong_elements(name, judged).any():
             wrong.add(kind)
-    results = [kind for kind in kinds if kind in wrong and not kind.startswith("grad.")]
+    results = [kind for kind in kinds if kind in wrong and "." not in kind]
     return {kind: kinds[kind] for kind in results or [kind for kind in kinds if kind in wrong]}
 
 
@@ -182,7 +183,7 @@ def _describe_values(axis: str, some: NDArray[Any], every: NDArray[Any], kind: s
 
 def _coordinates(case: Case, name: str) -> Coordinates:
     """Returns the coordinates of each element of a tensor."""
-    model, bare = case.model, name.removeprefix("grad.")
+    model, bare = case.model, source_of(name)
     directions = [int(bool(suffix)) for suffix in model.suffixes]
     if bare in ("output", "input"):
         steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)

@@ -1,24 +1,23 @@
 """Explains wrong activations by the values that are read off, see ``conformance.defects.experiment.drive``."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import DIRECTIONS
-from conformance.defects.experiment.compute import LayeredCell, run, with_right_gradients
+from conformance.defects.experiment.compute import Computation, elementwise
 from conformance.defects.experiment.curves import describe, recognize
 from conformance.defects.experiment.drive import ACTIVATIONS, Reading, readings
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Trial
-from conformance.verdict.problem import Problem
-from reference import PROFILES, Dialect
+from reference import PROFILES
 from reference.activations import Activation, sigmoid, tanh
 from reference.cell import Cell
 
 _RIGHT = (sigmoid, sigmoid, tanh, sigmoid, tanh)
-"""The activations of the standard cell, in the order of ``ACTIVATIONS`` and of the fields of ``Cell``."""
+"""The activations of the standard cell, in the order of ``ACTIVATIONS`` and of ``_FIELDS``."""
+_FIELDS = tuple(each.name for each in fields(Cell))
 _PARTS = (slice(None), slice(8, None), slice(0, None, 2), slice(1, None, 2))
 """Rows from which activations are read off."""
 
@@ -60,12 +59,12 @@ def activation_rules(trial: Trial, rows: slice = slice(None)) -> Iterator[Rule]:
     def requires(case: Case) -> bool:
         return case.is_plain and any(change.scope.applies_to(case) for change in changes)
 
-    matching = partial(_compute, changes)
+    matching = Computation(cell=partial(_with_activations, changes))
     sloped = [replace(each, activation=replace(each.activation, slope=_RIGHT[each.number].slope)) for each in changes]
     formula = "the gradients use the derivative of the right function"
     yield Rule.computing(words, matching, requires)
-    yield Rule.computing(f"{words}; {formula}", partial(_compute, sloped), requires)
-    yield Rule.computing(f"{words}; the gradients are correct", with_right_gradients(matching), requires)
+    yield Rule.computing(f"{words}; {formula}", Computation(cell=partial(_with_activations, sloped)), requires)
+    yield Rule.computing(f"{words}; the gradients are correct", replace(matching, right_gradients=True), requires)
 
 
 def describe_activations(trial: Trial) -> list[str]:
@@ -147,18 +146,6 @@ def _join(names: list[str]) -> str:
     return " and the ".join(names)
 
 
-def _compute(changes: list[_Change], problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    case = problem.case
-
-    def cell(layer: int, suffix: str) -> Cell:
-        own = list(_RIGHT)
-        for change in changes:
-            if change.scope.contains(layer, suffix):
-                own[change.number] = change.activation
-        return Cell(*own)
-
-    layers = range(case.num_layers)
-    cells: Mapping[str, Cell] = {
-        suffix: LayeredCell([cell(layer, suffix) for layer in layers], case) for suffix in case.model.suffixes
-    }
-    return run(problem, dialect, cells)
+def _with_activations(changes: list[_Change], cell: Cell, layer: int, suffix: str) -> Cell:
+    own = {_FIELDS[each.number]: each.activation for each in changes if each.scope.contains(layer, suffix)}
+    return replace(cell, **{name: replace(each, slope=elementwise(each.slope)) for name, each in own.items()})

@@ -87,7 +87,11 @@ class UnitMap:
     matrix: NDArray[np.float64]
 
     def __mul__(self, block: Any) -> Any:
-        return self.matrix @ block
+        if np.isfinite(block).all():
+            return self.matrix @ block
+        # A factor of 0 leaves out a unit, also one that is NaN.
+        factors = self.matrix.reshape(self.matrix.shape + (1,) * (np.ndim(block) - 1))
+        return np.multiply(factors, block, where=factors != 0, out=np.zeros(factors.shape[:1] + np.shape(block))).sum(1)
 
     def after(self, other: "float | UnitMap") -> "UnitMap":
         """Returns the map that applies another map, or a factor, before this one."""

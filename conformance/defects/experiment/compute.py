@@ -1,39 +1,64 @@
-"""Runs the reference with other cells or other arithmetic."""
+"""Runs the reference with wrong computations: other cells, or other arithmetic."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import reference
 from conformance.cases.case import Case
-from conformance.verdict.oracle import solve
+from conformance.defects.experiment.blocks import RESULTS
+from conformance.defects.experiment.trial import tensors_read, with_block
 from conformance.verdict.problem import Problem, cells
 from reference import Dialect
 from reference.cell import Cell, Sensitivity, Step
 from reference.network import Lift
 
-Compute = Callable[[Problem, Dialect], dict[str, Any]]
-"""Function that solves a problem. It also returns ``output``, ``h_n`` and ``c_n`` that the case does not compare."""
+
+class Arithmetic(NamedTuple):
+    """The arithmetic of one run."""
+
+    lift: Lift
+    """Conversion of arrays to the numbers to compute with."""
+    turn: Callable[[], None] = lambda: None
+    """Function that is called between the forward and the backward pass."""
 
 
-def run(
-    problem: Problem,
-    dialect: Dialect,
-    cell: Mapping[str, Cell] | Cell | None = None,
-    lift: Lift = reference.float64,
-    after_forward: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Solves a problem, see ``conformance.verdict.oracle.solve``.
+@dataclass(frozen=True)
+class Computation:
+    """A wrong computation: changes of the reference. Several can be combined.
 
-    Args:
-        problem: the problem.
-        dialect: the conventions to follow.
-        cell: the cell, or the cell of each direction; None for those of the case.
-        lift: conversion of arrays to the numbers to compute with.
-        after_forward: function that is called between the forward and the backward pass.
+    Attributes:
+        cell: function that changes the cell of a layer and a direction, the latter given as the suffix of names.
+        arithmetic: function that returns the arithmetic of a problem. Of several computations, the first one's is used.
+        read: function that changes a tensor that is read, given its name.
+        returned: function that changes a tensor that is returned, given its name.
+        right_gradients: whether the gradients are those without this computation.
     """
+
+    cell: Callable[[Cell, int, str], Cell] | None = None
+    arithmetic: Callable[[Problem], Arithmetic] | None = None
+    read: Callable[[str, Any], Any] | None = None
+    returned: Callable[[str, Any], Any] | None = None
+    right_gradients: bool = False
+
+
+def run(computations: Sequence[Computation], problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Solves a problem with wrong computations.
+
+    Returns:
+        All tensors, also the results that the case does not compare.
+    """
+    followed = [each for each in computations if not each.right_gradients]
+    if "gradients" in problem.case.check and len(followed) < len(computations):
+        forward = replace(problem, case=problem.case.model_copy(update={"check": RESULTS}))
+        return run(followed, problem, dialect) | run(computations, forward, dialect)
+    for read in (each.read for each in computations if each.read):
+        problem = with_block(problem, {name: read(name, array) for name, array in tensors_read(problem).items()})
+    arithmetics = (each.arithmetic(problem) for each in computations if each.arithmetic)
+    arithmetic = next(arithmetics, Arithmetic(reference.float64))
     trace = reference.forward(
         problem.case.model,
         problem.parameters,
@@ -42,28 +67,39 @@ def run(
         mask=problem.mask,
         dropout_masks=problem.dropout_masks,
         dialect=dialect,
-        cell=cell or cells(problem.case, dialect),
-        lift=lift,
+        cell=_cells(computations, problem.case, dialect),
+        lift=arithmetic.lift,
     )
     found = dict(trace.outputs)
-    after_forward()
+    arithmetic.turn()
     if "gradients" in problem.case.check:
         found |= reference.backward(trace, problem.complete_cotangents())
-    return {name: _values(array) for name, array in found.items()}
+    found = {name: array if isinstance(array, np.ndarray) else array.close_sum().value for name, array in found.items()}
+    for returned in (each.returned for each in computations if each.returned):
+        found = {name: returned(name, array) for name, array in found.items()}
+    return found
 
 
-def with_right_gradients(compute: Compute) -> Compute:
-    """Returns a computation whose gradients are those of the reference."""
-
-    def changed(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-        forward = problem.case.forward_only()
-        results = compute(replace(problem, case=forward) if forward else problem, dialect)
-        return solve(problem, dialect) | results
-
-    return changed
+def elementwise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns a function of NumPy arrays that also takes ``reference.arithmetic.Rounded`` arrays."""
+    return lambda array: function(array) if isinstance(array, np.ndarray) else array.new(function(array.value))
 
 
-class LayeredCell(Cell):
+def _cells(computations: Sequence[Computation], case: Case, dialect: Dialect) -> dict[str, Cell]:
+    """Returns the cell of each direction."""
+    right = cells(case, dialect)
+    changes = [each.cell for each in computations if each.cell]
+    if not changes:
+        return right
+
+    def changed(layer: int, suffix: str) -> Cell:
+        return reduce(lambda cell, change: change(cell, layer, suffix), changes, right[suffix])
+
+    layers = range(case.num_layers)
+    return {suffix: _LayeredCell([changed(layer, suffix) for layer in layers], case) for suffix in right}
+
+
+class _LayeredCell(Cell):
     """A cell that differs between layers. Each instance is for one direction of one run.
 
     Args:
@@ -87,8 +123,3 @@ class LayeredCell(Cell):
         layer = len(self._layers) - 1 - self._taken_back // self._steps
         self._taken_back += len(c_previous)
         return self._layers[layer].sensitivity(step, c_previous)
-
-
-def _values(array: Any) -> Any:
-    """Returns the values of a NumPy array or of a ``Rounded`` array."""
-    return array if isinstance(array, np.ndarray) else array.close_sum().value

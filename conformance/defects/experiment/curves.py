@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.defects.catalogue.precision import BFLOAT16, HALF, SINGLE, round_to_bits
 from reference.activations import ACTIVATIONS, Activation, between, sigmoid, tanh
 
 Floats = NDArray[np.float64]
@@ -31,27 +32,38 @@ _ROUNDINGS_OF_PARAMETERS = 2000.0
 def recognize(z: Floats, options: Sequence[Floats], right: Activation, u: float) -> Activation | None:
     """Returns the activation whose values at z are one of the options; None if it is not recognized.
 
+    The values may be rounded to a narrower format. Only the activation is returned.
+
     Args:
         z: arguments.
         options: possible values, the most likely ones first.
         right: the activation that is expected, ``sigmoid`` or ``tanh``.
         u: unit roundoff of the values.
     """
-    finite = [y for y in options if np.isfinite(y).all()]
+    finite = [(y, _format_of(y, u)) for y in options if np.isfinite(y).all()]
 
-    def only_right(_: Floats) -> Iterable[Activation]:
+    def only_right(y: Floats, bits: int | None) -> Iterable[Activation]:
+        del y, bits
         return [right]
 
-    def others(y: Floats) -> Iterable[Activation]:
-        return _candidates(z, y, right, u)
+    def others(y: Floats, bits: int | None) -> Iterable[Activation]:
+        fit = _ROUNDINGS_OF_PARAMETERS * u if bits is None else 2.0**-bits / 16
+        return _candidates(z, y, right, u, fit)
 
-    for search, y in product((only_right, others), finite):
+    for search, (y, bits) in product((only_right, others), finite):
         tolerance = _ROUNDINGS * u * np.maximum(1.0, np.abs(y))
         with np.errstate(all="ignore"):
-            for candidate in search(y):
-                if (np.abs(candidate.value(z) - y) <= tolerance).all():
+            for candidate in search(y, bits):
+                values = candidate.value(z) if bits is None else round_to_bits(candidate.value(z), bits)
+                if (np.abs(values - y) <= tolerance).all():
                     return candidate
     return None
+
+
+def _format_of(y: Floats, u: float) -> int | None:
+    """Returns the significant bits of the narrowest format that holds all values; None if only their own dtype does."""
+    formats = (bits for bits in (BFLOAT16, HALF, SINGLE) if 2.0**-bits > u)
+    return next((bits for bits in formats if np.array_equal(y, round_to_bits(y, bits))), None)
 
 
 def describe(z: Floats, y: Floats, right: Activation) -> str:
@@ -68,11 +80,10 @@ def describe(z: Floats, y: Floats, right: Activation) -> str:
     )
 
 
-def _candidates(z: Floats, y: Floats, right: Activation, u: float) -> Iterator[Activation]:
-    """Yields activations with parameters that fit the values, the simplest ones first."""
+def _candidates(z: Floats, y: Floats, right: Activation, u: float, fit: float) -> Iterator[Activation]:
+    """Yields activations with parameters that fit the values within an error, the simplest ones first."""
     smooth = [each for each in ACTIVATIONS.values() if not each.name.startswith("hard")]
     yield from (each for each in (*smooth, *_approximations(right)) if each is not right)
-    fit = _ROUNDINGS_OF_PARAMETERS * u
     yield from _saturating(z, y, right, fit)
     yield from _limited(z, y, right, u)
     yield from _linear_arguments(z, y, right, fit)
@@ -85,9 +96,9 @@ def _saturating(z: Floats, y: Floats, right: Activation, fit: float) -> Iterator
     """Yields the right activation of an argument with a bound."""
     inverse = _INVERSES[right.name]
     for value in (-inverse(y.min()), inverse(y.max())):
-        bound = _simplest(value, max(fit, 1e-3))
-        if bound and 0 < bound < np.abs(z).max():
-            yield _saturated(right, bound)
+        for bound in _simple(value, max(fit, 1e-3)):
+            if 0 < bound < np.abs(z).max():
+                yield _saturated(right, bound)
 
 
 def _saturated(right: Activation, bound: Fraction) -> Activation:
@@ -110,7 +121,7 @@ def _limited(z: Floats, y: Floats, right: Activation, u: float) -> Iterator[Acti
     if not inside.any() or not outside.any():
         return
     near, far = np.abs(z[inside]).max(), np.abs(z[outside]).min()
-    bound = _simplest((near + far) / 2, (far - near) / 2) if near < far else None
+    bound = next(_simple((near + far) / 2, (far - near) / 2), None)
     if bound is not None:
         yield replace(
             right,
@@ -124,28 +135,37 @@ def _linear_arguments(z: Floats, y: Floats, right: Activation, fit: float) -> It
     usable = (np.abs(right.slope(y)) > 0.02) & np.isfinite(y)
     if usable.sum() < 4:
         return
-    factor, constant = np.polyfit(z[usable], _INVERSES[right.name](y[usable]), 1)
-    a, b = _simplest(factor, fit * 10), _simplest(constant, fit * 10)
-    if a is not None and b is not None and (a != 1 or b != 0):
-        yield replace(
-            right,
-            name=f"{right.name}({_linear(a, b)})",
-            value=lambda z: right.value(float(a) * z + float(b)),
-            slope=lambda y: float(a) * right.slope(y),
-        )
+    inverse, slopes = _INVERSES[right.name](y[usable]), right.slope(y[usable])
+    factor, constant = np.polyfit(z[usable], inverse, 1, w=slopes)
+    for a, b in product(_simple(factor, fit * 10), _simple(constant, fit * 10)):
+        if a != 1 or b != 0:
+            yield _of_linear_argument(right, a, b)
+
+
+def _of_linear_argument(right: Activation, a: Fraction, b: Fraction) -> Activation:
+    return replace(
+        right,
+        name=f"{right.name}({_linear(a, b)})",
+        value=lambda z: right.value(float(a) * z + float(b)),
+        slope=lambda y: float(a) * right.slope(y),
+    )
 
 
 def _linear_values(z: Floats, y: Floats, right: Activation, fit: float) -> Iterator[Activation]:
     """Yields a multiple of the right activation, plus a constant."""
     factor, constant = np.polyfit(right.value(z), y, 1)
-    a, b = _simplest(factor, fit), _simplest(constant, fit)
-    if a and b is not None and (a != 1 or b != 0):
-        yield replace(
-            right,
-            name=_linear(a, b, f"{right.name}(z)"),
-            value=lambda z: float(a) * right.value(z) + float(b),
-            slope=lambda y: float(a) * right.slope((y - float(b)) / float(a)),
-        )
+    for a, b in product(_simple(factor, fit), _simple(constant, fit)):
+        if a and (a != 1 or b != 0):
+            yield _linear_value(right, a, b)
+
+
+def _linear_value(right: Activation, a: Fraction, b: Fraction) -> Activation:
+    return replace(
+        right,
+        name=_linear(a, b, f"{right.name}(z)"),
+        value=lambda z: float(a) * right.value(z) + float(b),
+        slope=lambda y: float(a) * right.slope((y - float(b)) / float(a)),
+    )
 
 
 def _hard(z: Floats, y: Floats, fit: float) -> Iterator[Activation]:
@@ -155,14 +175,18 @@ def _hard(z: Floats, y: Floats, fit: float) -> Iterator[Activation]:
     if inner.sum() < 3:
         return
     slope, value = np.polyfit(z[inner], y[inner], 1)
-    a, b = _simplest(slope, fit), _simplest(value, fit)
-    if a and b is not None:
-        kind = "a hard sigmoid, " if (low, high) == (0.0, 1.0) else ""
-        yield Activation(
-            f"{kind}{_linear(a, b)} between {low:.6g} and {high:.6g}",
-            lambda z: np.clip(float(a) * z + float(b), low, high),
-            lambda y: float(a) * between(y, low, high),
-        )
+    for a, b in product(_simple(slope, fit), _simple(value, fit)):
+        if a:
+            yield _line(a, b, low, high)
+
+
+def _line(a: Fraction, b: Fraction, low: float, high: float) -> Activation:
+    kind = "a hard sigmoid, " if (low, high) == (0.0, 1.0) else ""
+    return Activation(
+        f"{kind}{_linear(a, b)} between {low:.6g} and {high:.6g}",
+        lambda z: np.clip(float(a) * z + float(b), low, high),
+        lambda y: float(a) * between(y, low, high),
+    )
 
 
 def _tables(right: Activation) -> Iterator[Activation]:
@@ -234,15 +258,12 @@ def _logit(y: Any) -> Any:
 _INVERSES: dict[str, Callable[[Any], Any]] = {"sigmoid": _logit, "tanh": np.arctanh}
 
 
-def _simplest(value: float, error: float) -> Fraction | None:
-    """Returns the fraction with the smallest denominator within an error of a value; None if there is none."""
+def _simple(value: float, error: float) -> Iterator[Fraction]:
+    """Yields fractions within an error of a value, those with the smallest denominators first."""
     if not np.isfinite(value):
-        return None
-    for denominator in _DENOMINATORS:
-        nearest = Fraction(round(float(value) * denominator), denominator)
-        if abs(float(nearest) - value) <= error:
-            return nearest
-    return None
+        return
+    nearest = (Fraction(round(float(value) * denominator), denominator) for denominator in _DENOMINATORS)
+    yield from dict.fromkeys(each for each in nearest if abs(float(each) - value) <= error)
 
 
 def _text(number: Fraction) -> str:

@@ -46,7 +46,11 @@ def dissect(subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Ca
 
 
 def investigate(
-    subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = (), known: Sequence[Rules] = ()
+    subject: Subject,
+    probes: Iterable[str] = PROBES,
+    cases: Iterable[Case] = (),
+    known: Sequence[Rules] = (),
+    deadline: float | None = None,
 ) -> tuple[Dissection, list[Rules]]:
     """Runs probes and experiments like ``dissect``.
 
@@ -55,19 +59,21 @@ def investigate(
         probes: names of the probes.
         cases: further cases to probe.
         known: verified explanations of other cases.
+        deadline: thread time after which nothing is searched for; None for one that ``MAX_TOTAL_CPU_SECONDS`` sets.
 
     Returns:
         What was found, and the verified explanations, those that were known first.
     """
     result = Dissection(subject.adapter.name)
     explanations = [*known]
+    deadline = time.thread_time() + MAX_TOTAL_CPU_SECONDS if deadline is None else deadline
     if subject.restart is None:
         result.left_out["a fresh process"] = "the implementation has no process of its own"
     # Probes have few options each, so that they often show one of several mistakes alone. They come first.
     candidates = {name: [case for dtype in DTYPES for case in variants(name, dtype)] for name in probes}
     candidates |= {case.id: [case] for case in cases}
     try:
-        _experiment(subject, candidates, result, explanations)
+        _experiment(subject, candidates, result, explanations, deadline)
     except ImplementationError as raised:
         result.findings.append(Finding(f"raises {raised} after other problems were solved", ()))
     except OutOfTimeError:
@@ -76,7 +82,11 @@ def investigate(
 
 
 def _experiment(
-    subject: Subject, candidates: Mapping[str, Sequence[Case]], result: Dissection, explanations: list[Rules]
+    subject: Subject,
+    candidates: Mapping[str, Sequence[Case]],
+    result: Dissection,
+    explanations: list[Rules],
+    deadline: float,
 ) -> None:
     """Runs all experiments. Adds findings to a result, and rules to the verified explanations."""
     trials, imprecise = _run_probes(subject, candidates, result)
@@ -88,9 +98,9 @@ def _experiment(
     if failing and (depending := _depend_on_history(subject, trials, failing)):
         result.findings, result.unexplained = depending, list(failing)
         return
-    explanations += _explain_failures(subject, trials, failing, result, known=explanations)
+    explanations += _explain_failures(subject, trials, failing, result, explanations, deadline)
     explanations += _explain_imprecision(subject, imprecise, result)
-    conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_searched]
+    conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_changed]
     if conforming:
         richest = max(conforming, key=_block_count)
         responses = respond(subject, richest)
@@ -196,6 +206,7 @@ def _explain_failures(
     failing: Mapping[str, Trial],
     result: Dissection,
     known: Sequence[Rules],
+    deadline: float,
 ) -> list[Rules]:
     """Explains the failing probes together, verifies the explanations, and adds them to a result.
 
@@ -207,14 +218,13 @@ def _explain_failures(
 
     def responses(name: str) -> list[Response]:
         if name not in measured:
-            measured[name] = respond(subject, failing[name])
+            measured[name] = respond(subject, failing[name]) if failing[name].can_be_changed else []
         return measured[name]
 
     tried: list[str] = []
     computations: list[Rule] = []
-    start = time.thread_time()
     for name, trial in failing.items():
-        left = MAX_TOTAL_CPU_SECONDS - (time.thread_time() - start)
+        left = deadline - time.thread_time()
         if len([other for other in tried if other not in explanations]) >= _MAX_SEARCHES:
             left = 0.0
         if trial.can_be_searched:
@@ -251,7 +261,7 @@ def _explain_failures(
         if trial.is_driven:
             if not verified:
                 result.findings += [Finding(what, (name,)) for what in describe_activations(trial)]
-        elif trial.comparable and trial.can_be_searched and count < _MAX_OBSERVED_PROBES:
+        elif trial.comparable and trial.can_be_changed and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]

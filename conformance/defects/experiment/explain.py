@@ -16,12 +16,14 @@ from conformance.defects.experiment.inputs import (
     suggested_rules,
 )
 from conformance.defects.experiment.outputs import find_returned
+from conformance.defects.experiment.places import simple_scopes
 from conformance.defects.experiment.predict import predict, predict_trial
 from conformance.defects.experiment.rounding import rounding_rules
-from conformance.defects.experiment.rule import Rule, length_rules
+from conformance.defects.experiment.rule import Rule, axes_of, length_rules
 from conformance.defects.experiment.trial import Trial
 
 Rules = tuple[Rule, ...]
+_Candidates = Callable[[Rules, dict[str, Any]], Iterator[Rule]]
 
 MAX_CPU_SECONDS = 5.0
 """CPU time for the search of one case."""
@@ -59,7 +61,7 @@ def explain(
         computations: rules about wrong computations, to be tried together with others.
         seconds: limit of the CPU time.
     """
-    if not trial.comparable:
+    if not trial.complete:
         return None
     for suspect in suspects:
         rules = applicable(suspect, trial)
@@ -67,10 +69,11 @@ def explain(
             return _necessary(rules, trial)
     if found := computed(trial):
         return found
-    if not trial.can_be_searched:
+    if not (trial.comparable and trial.can_be_searched):
         return None
-    search = _Search(trial, responses, computations, time.thread_time() + seconds)
-    for count, rules in enumerate(search.of_results([applicable(suspect, trial) for suspect in suspects])):
+    known = [rules for suspect in suspects if (rules := applicable(suspect, trial))]
+    search = _Search(trial, responses, known, computations, time.thread_time() + seconds)
+    for count, rules in enumerate(search.of_results()):
         complete = search.with_gradients(rules)
         if complete and trial.is_reproduced(predict_trial(complete, trial)):
             return _necessary(complete, trial)
@@ -103,59 +106,75 @@ def _by_results(rules: Iterable[Rule]) -> dict[str, Rules]:
 
 
 class _Search:
-    """Search on one trial, until a deadline: a matching pursuit, which adds one rule after another."""
+    """Search on one trial, until a deadline: a matching pursuit, which adds one rule after another.
+
+    Args:
+        trial: the wrong solution.
+        responses: function that measures how the implementation responds to changes.
+        suspects: rules that may reproduce it in part.
+        computations: rules about wrong computations, to be tried together with others.
+        deadline: thread time at which the search ends.
+    """
 
     def __init__(
         self,
         trial: Trial,
         responses: Callable[[], Sequence[Response]],
+        suspects: Sequence[Rules],
         computations: Sequence[Rule],
         deadline: float,
     ) -> None:
         self._trial = trial
         self._responses = responses
+        self._suspects = suspects
         self._computations = _by_results(rule for rule in computations if rule.applies_to(trial.case))
         self._deadline = deadline
 
-    def of_results(self, suspects: Iterable[Rules]) -> Iterator[Rules]:
-        """Yields rules that reproduce ``output``, ``h_n`` and ``c_n``.
-
-        Args:
-            suspects: rules that may reproduce them in part.
-        """
+    def of_results(self) -> Iterator[Rules]:
+        """Yields rules that reproduce ``output``, ``h_n`` and ``c_n``."""
         right = self._predict_results(())
         if not self._trial.mismatches(right):
             yield ()
-            yield from (rules for rules in suspects if not self._trial.mismatches(self._predict_results(rules)))
+            yield from (rules for rules in self._suspects if not self._trial.mismatches(self._predict_results(rules)))
             return
-        starts: list[Rules] = [*self._closer(suspects, right), ()]
+        starts = [*self._starts(right), ()]
         for _ in range(_MAX_RULES):
             found: dict[Rules, float] = {}
             for start in starts:
-                yield from self._extended(start, found)
+                yield from self._completed(start)
+            for candidates, start in product((self._likely, self._others), starts):
+                yield from self._extended(start, candidates, found)
             starts = sorted(found, key=found.__getitem__)[:_MAX_STARTS]
 
-    def _closer(self, suspects: Iterable[Rules], right: dict[str, Any]) -> list[Rules]:
-        """Returns the suspects whose results are closer than the right ones, the closest ones first."""
-        found = {rules: self._trial.distance(self._predict_results(rules)) for rules in suspects if rules}
+    def _starts(self, right: dict[str, Any]) -> list[Rules]:
+        """Returns the suspects and computations that may reproduce a part of the results, the closest ones first."""
         limit = self._trial.distance(right)
-        return [rules for rules in sorted(found, key=found.__getitem__) if found[rules] < limit][:_MAX_STARTS]
+        computations = [rules[:1] for rules in self._computations.values()]
+        every = (*self._suspects, *computations)
+        found = {rules: self._trial.distance(self._predict_results(rules)) for rules in every}
+        # Another case verified the suspects. A second mistake can hide that they bring the results closer.
+        starts = [each for each in found if found[each] < limit or (each in self._suspects and found[each] > limit)]
+        return sorted(starts, key=found.__getitem__)[:_MAX_STARTS]
 
-    def _extended(self, start: Rules, found: dict[Rules, float]) -> Iterator[Rules]:
-        """Yields rules that reproduce the results, which begin with others.
+    def _completed(self, start: Rules) -> Iterator[Rules]:
+        """Yields rules that reproduce the results, if only returned values are wrong besides."""
+        prediction = self._predict_results(start)
+        wrong = self._trial.mismatches(prediction)
+        returned = self._returned(wrong, prediction)
+        if returned is not None:
+            yield (*start, *returned)
+
+    def _extended(self, start: Rules, candidates: _Candidates, found: dict[Rules, float]) -> Iterator[Rules]:
+        """Yields rules that reproduce the results, which begin with others and have one more.
 
         Args:
             start: the rules to begin with.
+            candidates: function that returns the rules that may follow, given these and their prediction.
             found: receives the distance of the results of those that do not reproduce them.
         """
         prediction = self._predict_results(start)
         wrong = self._trial.mismatches(prediction)
-        if not wrong:
-            yield start
-            return
-        if returned := self._returned(wrong, prediction):
-            yield (*start, *returned)
-        for rule in self._candidates(start, prediction):
+        for rule in candidates(start, prediction):
             if time.thread_time() > self._deadline:
                 return
             rules = (*start, rule)
@@ -175,6 +194,10 @@ class _Search:
         predictions = {each: predict_trial(each, self._trial) for each in self._variants(rules)}
         best = min(predictions, key=lambda each: len(self._trial.mismatches(predictions[each])))
         wrong = self._trial.mismatches(predictions[best])
+        for suspect in self._suspects:
+            together = (*best, *(rule for rule in suspect if rule not in best))
+            if not self._trial.mismatches(predict_trial(together, self._trial)):
+                return together
         returned = self._returned(wrong, predictions[best])
         if returned is not None:
             return (*best, *returned)
@@ -187,17 +210,23 @@ class _Search:
                 return (*best, rule, *returned)
         return None
 
-    def _candidates(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
-        """Yields rules that may explain what others leave, the most likely ones first."""
+    def _likely(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
+        """Yields rules that are likely to explain what others leave."""
         trial, case = self._trial, self._trial.case
         if trial.problem.lengths is not None:
             yield from length_rules()
-        if not any(rule.compute for rule in start):
-            self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
-            yield from (rules[0] for rules in self._computations.values())
+        self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
+        yield from (rules[0] for rules in self._computations.values() if rules[0] not in start)
+        for rule in dict.fromkeys(rule for rules in self._suspects for rule in rules if rule.role == "reads"):
+            places = (scope for scope in simple_scopes(axes_of(rule.kinds), case) if scope)
+            yield from (replace(rule, scope=(*rule.scope, *scope)) for scope in places)
         yield from suggested_rules(case, self._responses())
-        yield from scaling_rules(trial, lambda rules: self._predict_results((*start, *rules)))
-        yield from read_rules(case)
+
+    def _others(self, start: Rules, prediction: dict[str, Any]) -> Iterator[Rule]:
+        """Yields further rules that may explain what others leave."""
+        del prediction
+        yield from scaling_rules(self._trial, lambda rules: self._predict_results((*start, *rules)))
+        yield from read_rules(self._trial.case)
 
     def _returned(self, wrong: Sequence[str], prediction: dict[str, Any]) -> Rules | None:
         """Returns a rule for each kind of wrong tensors; None if one is not found among the predicted values."""

@@ -19,6 +19,8 @@ _STEP = 1e-6
 _MAX_STEPS = 8
 _MAX_FACTORS = 36
 """Number of factors up to which each unit of a block has its own. Otherwise each block has one."""
+_MAX_BLOCKS = 128
+"""Number of blocks of a tensor up to which factors are fitted."""
 _CONVERGED = 1e-9
 """Change of the factors below which they are exact enough for six digits."""
 _SAME = 1e-6
@@ -40,6 +42,8 @@ def scaling_rules(trial: Trial, predict: Predict) -> Iterator[Rule]:
     case = trial.case
     for kind in read_kinds(case):
         every = list(blocks(kind, case))
+        if len(every) > _MAX_BLOCKS:
+            continue
         elements: list[Element] = [(block, unit) for block in every for unit in range(block.width(case)[0])]
         if len(elements) > _MAX_FACTORS:
             elements = [(block, None) for block in every]

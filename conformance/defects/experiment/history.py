@@ -1,6 +1,6 @@
 """Finds out whether solutions depend on earlier calls."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +8,10 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import PARAMETERS
 from conformance.defects.experiment.findings import Finding
-from conformance.defects.experiment.trial import Arrays, Subject, Trial, with_block
+from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.rule import Rule
+from conformance.defects.experiment.trial import Arrays, Subject, Trial, tensors_read, with_block
 from conformance.verdict.judge import judge
-from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
 
 RUNS = 10
@@ -31,8 +32,8 @@ def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]
             again[f"again after one {words}"] = subject.solve(trial.problem)
         before = trial.problem
         for when, solution in again.items():
-            if differing := _differing(trial, solution):
-                what = f"does not repeat: {', '.join(differing)} changes when the same problem is solved {when}"
+            if names := differing(trial, solution):
+                what = f"does not repeat: {', '.join(names)} changes when the same problem is solved {when}"
                 found.setdefault(what, []).append(name)
                 break
     findings = [Finding(what, tuple(names)) for what, names in found.items()]
@@ -62,7 +63,9 @@ def _with_other_lengths(subject: Subject, trial: Trial) -> Problem:
 
 
 def dependence(subject: Subject, trial: Trial, other: Problem | None) -> list[str]:
-    """Returns on which earlier calls a failure depends; nothing if a fresh process fails too, or cannot be started.
+    """Returns on which earlier calls a failure depends.
+
+    There are none if a fresh process has the same results, or cannot be started.
 
     Args:
         subject: the implementation.
@@ -73,29 +76,35 @@ def dependence(subject: Subject, trial: Trial, other: Problem | None) -> list[st
         return []
     subject.restart()
     alone = subject.solve(trial.problem)
-    if not _conforms(trial, alone):
+    conforms = _conforms(trial, alone)
+    if not conforms and not differing(trial, alone):
         return []
     # Solved again first, since the solution of the trial may come from other calls.
     first = replace(trial, judged=trial.judged._replace(solution=alone))
+    subject.restart()
+    if differing(first, subject.solve(trial.problem)):
+        return []  # It does not depend on earlier calls alone.
+    verdict = "correct" if conforms else "different"
     earlier = [("with the same problem", trial.problem), *_earlier(subject, trial, other)]
     harmful = []
     for words, problem in earlier:
         subject.restart()
         subject.solve(problem)
-        if _differing(first, subject.solve(trial.problem)):
+        if differing(first, subject.solve(trial.problem)):
             harmful.append(words)
     if not harmful:
-        return ["correct when run alone in a fresh process: depends on earlier calls"]
+        return [f"{verdict} when run alone in a fresh process: depends on earlier calls"]
     which = "any earlier call" if len(harmful) == len(earlier) else f"an earlier call {' or '.join(harmful)}"
-    return [f"correct when run alone in a fresh process: depends on {which}"]
+    return [f"{verdict} when run alone in a fresh process: depends on {which}"]
 
 
-def kept(subject: Subject, trial: Trial) -> str:
+def kept(subject: Subject, trial: Trial, rules: Sequence[Rule] = ()) -> str:
     """Describes what an implementation keeps of a call of the same shape; empty if this is not found.
 
     Args:
         subject: the implementation, which can be restarted.
         trial: a failure that depends on earlier calls.
+        rules: what the implementation does wrongly in a fresh process, too.
     """
     if subject.restart is None:
         return ""
@@ -105,20 +114,19 @@ def kept(subject: Subject, trial: Trial) -> str:
     solution = subject.solve(trial.problem)
     verdict = judge(trial.problem, solution, trial.judged.expectation)
     after = replace(trial, judged=trial.judged._replace(solution=solution), verdict=verdict)
-    if after.verdict.conforms:
+    if after.is_reproduced(predict(rules, trial.problem, trial.judged.dialect)):
         return ""
-    return next((what for what, found in _memories(trial, before, first) if after.is_reproduced(found)), "")
+    return next((what for what, found in _memories(trial, before, first, rules) if after.is_reproduced(found)), "")
 
 
-def _memories(trial: Trial, before: Problem, first: Arrays) -> Iterator[tuple[str, Arrays]]:
+def _memories(trial: Trial, before: Problem, first: Arrays, rules: Sequence[Rule]) -> Iterator[tuple[str, Arrays]]:
     """Yields what may be kept of a call, with the results of the next one."""
-    problem, dialect, right = trial.problem, trial.judged.dialect, trial.judged.expectation.values
-    old = {**before.parameters, "input": before.input, **(before.initial_state or {})}
+    problem, old = trial.problem, tensors_read(before)
 
     def solved(changed: Problem) -> Arrays:
-        found = solve(changed, dialect)
-        return {name: found[name] for name in right}
+        return predict(rules, changed, trial.judged.dialect)
 
+    right = solved(problem)
     for kind in (*PARAMETERS, "input", *problem.case.given_states):
         names = [name for name in old if name.partition("_l")[0] == kind]
         if names:
@@ -158,7 +166,7 @@ def _conforms(trial: Trial, solution: Arrays) -> bool:
     return judge(trial.problem, solution, trial.judged.expectation).conforms
 
 
-def _differing(trial: Trial, solution: Arrays) -> list[str]:
+def differing(trial: Trial, solution: Arrays) -> list[str]:
     """Returns the names of the tensors that differ by more than rounding from those of the first solution."""
     names = []
     for name, first in trial.judged.solution.items():

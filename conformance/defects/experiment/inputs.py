@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from conformance.defects.experiment.move import Move, unit_moves
 from conformance.defects.experiment.moves import ZEROS, moves
 from conformance.defects.experiment.places import UNIT, Place, scopes_of, simple_scopes
 from conformance.defects.experiment.rule import Role, Rule, axes_of
-from conformance.defects.experiment.trial import Subject, Trial, with_block
+from conformance.defects.experiment.trial import Subject, Trial, tensors_read, with_block
 from conformance.verdict.oracle import solve
 from conformance.verdict.random_arrays import round_to
 
@@ -102,9 +101,7 @@ def cotangent_rules(case: Case, responses: Sequence[Response]) -> Iterator[Rule]
 
 def _response(subject: Subject, trial: Trial, block: Block, is_cotangent: bool) -> Response:
     problem, dialect, case = trial.problem, trial.judged.dialect, trial.case
-    tensors: dict[str, Any] = {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
-    if is_cotangent:
-        tensors = dict(problem.cotangents)
+    tensors = problem.cotangents if is_cotangent else tensors_read(problem)
     changed = np.array(tensors[block.tensor])
     view = block.select({block.tensor: changed}, case)
     random = np.random.default_rng(7)
@@ -139,9 +136,9 @@ def _rules(role: Role, kinds: Sequence[str], case: Case, responses: Sequence[Res
     tried: set[Rule] = set()
     for group in _groups(kinds):
         found = [[block for block in part if block.kind in group] for part in (silent, wrong)]
-        for scope in dict.fromkeys(
-            [*scopes_of(found[0], case), *scopes_of(found[1], case), *simple_scopes(axes_of(group), case)]
-        ):
+        shared = {*axes_of(group), UNIT}
+        scopes = (*scopes_of(found[0], case), *scopes_of(found[1], case), *simple_scopes(axes_of(group), case))
+        for scope in dict.fromkeys(scope for scope in scopes if shared.issuperset(place.axis for place in scope)):
             for move in _shared_moves(group, case):
                 rule = Rule(role, group, move, scope)
                 if rule not in tried and rule.applies_to(case):
@@ -153,7 +150,9 @@ def _rules_about_units(role: Role, kinds: Sequence[str], case: Case) -> Iterator
     """Yields rules about the units within all blocks of some kinds."""
     for group in _groups(kinds):
         counts = {next(blocks(kind, case)).width(case)[0] for kind in group}
-        yield from (Rule(role, group, move) for move in unit_moves(min(counts)) if len(counts) == 1)
+        if len(counts) == 1:
+            for scope in simple_scopes(axes_of(group), case) if len(group) == 1 else ((),):
+                yield from (Rule(role, group, move, scope) for move in unit_moves(*counts))
     ignored = Move(ZEROS, lambda *_: ())
     for kind in kinds:
         count = next(blocks(kind, case)).width(case)[0]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import Block, Term, UnitMap, axes, values
+from conformance.defects.experiment.places import MAX_VALUES
 
 Terms = tuple[Term, ...]
 
@@ -66,7 +67,7 @@ def unit_moves(count: int) -> Iterator[Move]:
     yield _of_units("with the units in reverse order", lambda every: every[::-1])
     yield _of_units("from the unit before, around the ends", lambda every: np.roll(every, 1))
     yield _of_units("from the unit after, around the ends", lambda every: np.roll(every, -1))
-    for unit in range(count):
+    for unit in range(min(count, MAX_VALUES)):
         yield _of_units(f"from unit {unit}", lambda every, unit=unit: np.full_like(every, unit))  # type: ignore[misc]
 
 

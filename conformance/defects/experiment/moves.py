@@ -16,6 +16,7 @@ from conformance.defects.experiment.blocks import (
     values,
 )
 from conformance.defects.experiment.move import Move, Terms, memory_orders
+from conformance.defects.experiment.places import MAX_VALUES
 
 ZEROS = "as zeros"
 _LETTERS = "ifgo"
@@ -64,7 +65,7 @@ def _ordered(axis: str, order: tuple[int, ...]) -> Callable[[int, Case], int | N
 
 def _rows(case: Case) -> Iterator[Move]:
     yield _to("row", "with the rows in reverse order", lambda row, case: (case.rows or 1) - 1 - row)
-    for row in values("row", case):
+    for row in values("row", case)[:MAX_VALUES]:
         yield _from("row", f"row {row}", _constant(row))
     for shift, words in ((-1, "the row before"), (1, "the row after")):
         yield _to("row", f"from {words}, around the ends", lambda row, case, by=shift: (row + by) % (case.rows or 1))  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from conformance.verdict.problem import valid_steps
 
 UNIT = "unit"
 """Axis of the units within a block."""
+MAX_VALUES = 16
+"""Number of values of a coordinate up to which each is tried on its own."""
 _TAILS = (4, 8, 16, 32, 64, 128)
 _Rule = Literal["is", "last", "from", "up to", "odd", "even", "all but the last", "tail", "end", "padding", "among"]
 
@@ -66,21 +69,26 @@ class Place:
 
     def among(self, count: int) -> NDArray[np.bool_]:
         """Returns which of a number of values of the coordinate meet the condition."""
-        every, value = np.arange(count), self.value
-        if self.rule == "among":
-            return np.isin(every, value)
-        if self.rule == "tail":
-            return np.asarray(every >= count // value * value)
-        met: dict[_Rule, NDArray[np.bool_]] = {
-            "is": every == value,
-            "last": every == count - 1,
-            "from": every >= value,
-            "up to": every <= value,
-            "odd": every % 2 == 1,
-            "even": every % 2 == 0,
-            "all but the last": every < count - 1,
-        }
-        return met[self.rule]
+        return _among(self, count)
+
+
+@lru_cache(maxsize=1024)
+def _among(place: Place, count: int) -> NDArray[np.bool_]:
+    every, value = np.arange(count), place.value
+    if place.rule == "among":
+        return np.isin(every, value)
+    if place.rule == "tail":
+        return np.asarray(every >= count // value * value)
+    met: dict[_Rule, NDArray[np.bool_]] = {
+        "is": every == value,
+        "last": every == count - 1,
+        "from": every >= value,
+        "up to": every <= value,
+        "odd": every % 2 == 1,
+        "even": every % 2 == 0,
+        "all but the last": every < count - 1,
+    }
+    return met[place.rule]
 
 
 Scope = tuple[Place, ...]
@@ -116,12 +124,13 @@ def scopes_of(found: Iterable[Block], case: Case) -> Iterator[Scope]:
     if not found:
         return
     places = []
-    for axis in axes(found[0].kind):
+    shared = [axis for axis in axes(found[0].kind) if all(axis in axes(block.kind) for block in found)]
+    for axis in shared:
         every = values(axis, case)
         own = {getattr(block, axis) for block in found}
         if len(own) == 1 or axis not in ("direction", "gate"):
             places.append(place_of_values(axis, own, max(every) + 1) if len(own) < len(every) else None)
-    if "step" in axes(found[0].kind) and case.lengths is not None:
+    if "step" in shared and case.lengths is not None:
         moments = [Place("step", "end"), Place("step", "padding")]
         places += [place for place in moments if all(place.holds(block, case) for block in found)]
     narrowing = [place for place in places if place]
@@ -130,11 +139,11 @@ def scopes_of(found: Iterable[Block], case: Case) -> Iterator[Scope]:
 
 
 def simple_scopes(names: Iterable[str], case: Case) -> Iterator[Scope]:
-    """Yields the scope of all blocks, and those of one value of one of some coordinates."""
+    """Yields the scope of all blocks, and those of one value, if there are not many, of one of some coordinates."""
     yield ()
     for axis in names:
         every = values(axis, case)
-        if len(every) > 1:
+        if 1 < len(every) <= MAX_VALUES:
             yield from ((Place(axis, "is", value),) for value in every)
 
 

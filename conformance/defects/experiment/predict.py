@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import RESULTS, BlockMap, apply, apply_adjoint, compose
-from conformance.defects.experiment.compute import Compute
+from conformance.defects.experiment.compute import run
 from conformance.defects.experiment.rule import Role, Rule
-from conformance.defects.experiment.trial import Trial
+from conformance.defects.experiment.trial import Trial, tensors_read, with_block
 from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
 from reference import Dialect
@@ -23,18 +23,11 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
     reads, returns = _merged(rules, "reads", case), _merged(rules, "returns", case)
     cotangents: Mapping[str, Any] = apply(_merged(rules, "cotangents", case).all, problem.complete_cotangents(), case)
     cotangents = apply_adjoint(returns.results(returns.adjoint), cotangents, case)
-    sources = {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
-    read = apply(reads.all, sources, case)
-    changed = replace(
-        problem,
-        parameters={name: read[name] for name in problem.parameters},
-        input=read["input"],
-        initial_state=problem.initial_state and {name: read[name] for name in problem.initial_state},
-        cotangents=cotangents,
-        mask=_mask(rules, problem),
-    )
+    read = apply(reads.all, tensors_read(problem), case)
+    changed = replace(with_block(problem, read), cotangents=cotangents, mask=_mask(rules, problem))
+    computations = [rule.computation for rule in rules if rule.computation]
     with np.errstate(all="ignore"):
-        found = _compute(rules)(changed, dialect)
+        found = run(computations, changed, dialect) if computations else solve(changed, dialect)
     found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS if name in found}, case)
     if "gradients" in case.check:
         gradients = {name.removeprefix("grad."): array for name, array in found.items() if name.startswith("grad.")}
@@ -47,10 +40,6 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
 def predict_trial(rules: Sequence[Rule], trial: Trial) -> dict[str, Any]:
     """Predicts the results of a trial, see ``predict``."""
     return predict(rules, trial.problem, trial.judged.dialect)
-
-
-def _compute(rules: Sequence[Rule]) -> Compute:
-    return next((rule.compute for rule in rules if rule.compute), solve)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Explains small deviations by rounding to a narrower format in one place."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -10,17 +10,16 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.defects.catalogue.precision import BFLOAT16, HALF, SINGLE, TF32, Exact, round_to_bits
 from conformance.defects.experiment.blocks import RESULTS
-from conformance.defects.experiment.compute import Compute, run
+from conformance.defects.experiment.compute import Arithmetic, Computation, elementwise
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Trial
-from conformance.verdict.oracle import solve
 from conformance.verdict.problem import Problem
-from reference import Dialect
 from reference.activations import Activation
 from reference.cell import Cell, Step, blocks
 
 Round = Callable[[Any], Any]
 Phase = Literal["forward", "backward", "both"]
+_Make = Callable[[Round, Phase | None], Computation]
 
 MAX_RELATIVE_DEVIATION = 2.0**-4
 """Deviation, relative to the largest element of a tensor, above which rounding is not tried as an explanation."""
@@ -92,7 +91,7 @@ class _Place:
     """
 
     name: str
-    make: Callable[[Round, Phase | None], Compute]
+    make: _Make
     phased: bool = True
     returns_gradients: bool = False
     in_cell: bool = False
@@ -170,8 +169,8 @@ class _Array(Exact):
 _KINDS = {"weight_ih": "input", "weight_hh": "recurrent"}
 
 
-def _in_products(rounds: Round, phase: Phase | None, **options: Any) -> Compute:
-    def compute(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+def _in_products(rounds: Round, phase: Phase | None, **options: Any) -> Computation:
+    def arithmetic(problem: Problem) -> Arithmetic:
         products = _Products(rounds, **options, active=phase != "backward")
         names = {id(array): name for name, array in problem.parameters.items()}
 
@@ -182,76 +181,62 @@ def _in_products(rounds: Round, phase: Phase | None, **options: Any) -> Compute:
         def turn() -> None:
             products.active = phase != "forward"
 
-        return run(problem, dialect, lift=lift, after_forward=turn)
+        return Arithmetic(lift, turn)
 
-    return compute
+    return Computation(arithmetic=arithmetic)
 
 
+@dataclass(frozen=True)
 class _RoundingCell(Cell):
     """A cell that rounds in some places. Gradients flow through the rounding unchanged.
 
     Attributes:
-        places: the rounding of ``z``, of the ``gates``, of ``c`` and of ``h``.
+        places: the rounding of ``z``, of the ``gates``, of ``c``, of the ``stored c``, and of ``h``.
     """
 
-    def __init__(self, places: dict[str, Round]) -> None:
-        super().__init__()
-        self.places = places
+    places: Mapping[str, Round] = field(default_factory=dict)
 
     def step(self, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """Computes one step, see ``Cell.step``."""
         m, c, step = super().step(self._round("z", z), c_previous)
-        if "gates" in self.places:
+        if not self.places.keys().isdisjoint(("gates", "c")):
             step.gates[...] = self._round("gates", step.gates)
             i, f, g, o = blocks(step.gates, c.shape[-1])
-            c = f * c_previous + i * g
+            c = self._round("c", f * c_previous + i * g)
             step = step._replace(squashed=self.cell_state(c))
             m = o * step.squashed
-        return self._round("h", m), self._round("c", c), step
+        return self._round("h", m), self._round("stored c", c), step
 
     def _round(self, place: str, array: Any) -> Any:
-        return self.places[place](array) if place in self.places else array
+        return elementwise(self.places[place])(array) if place in self.places else array
 
 
-def _in_cell(rounds: Round, phase: Phase | None, place: str) -> Compute:
+def _in_cell(rounds: Round, phase: Phase | None, place: str) -> Computation:
     del phase
-    return lambda problem, dialect: run(problem, dialect, _RoundingCell({place: rounds}))
+
+    def rounding(cell: Cell, layer: int, suffix: str) -> Cell:
+        del layer, suffix
+        own = {each.name: getattr(cell, each.name) for each in fields(cell)}
+        return _RoundingCell(**own | {"places": {**own.get("places", {}), place: rounds}})
+
+    return Computation(cell=rounding)
 
 
-def _in_tensors(rounds: Round, phase: Phase | None, prefixes: tuple[str, ...]) -> Compute:
+def _in_tensors(rounds: Round, phase: Phase | None, prefixes: tuple[str, ...]) -> Computation:
     """Returns a computation that reads rounded tensors."""
     del phase
-
-    def read(name: str, array: Any) -> Any:
-        return rounds(np.asarray(array, np.float64)) if name.startswith(prefixes) else array
-
-    def compute(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-        state = problem.initial_state
-        return run(
-            replace(
-                problem,
-                parameters={name: read(name, array) for name, array in problem.parameters.items()},
-                input=read("input", problem.input),
-                initial_state=state and {name: read(name, array) for name, array in state.items()},
-            ),
-            dialect,
-        )
-
-    return compute
+    return Computation(
+        read=lambda name, array: rounds(np.asarray(array, np.float64)) if name.startswith(prefixes) else array
+    )
 
 
-def _on_return(rounds: Round, phase: Phase | None, prefixes: tuple[str, ...]) -> Compute:
+def _on_return(rounds: Round, phase: Phase | None, prefixes: tuple[str, ...]) -> Computation:
     """Returns a computation that returns rounded tensors."""
     del phase
-
-    def compute(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-        found = solve(problem, dialect)
-        return {name: rounds(array) if name.startswith(prefixes) else array for name, array in found.items()}
-
-    return compute
+    return Computation(returned=lambda name, array: rounds(array) if name.startswith(prefixes) else array)
 
 
-def _operands(*kinds: str, parts: tuple[str, ...] = ("state", "weight")) -> Callable[[Round, Phase | None], Compute]:
+def _operands(*kinds: str, parts: tuple[str, ...] = ("state", "weight")) -> _Make:
     return partial(_in_products, operands=frozenset(kinds), parts=frozenset(parts))
 
 
@@ -265,6 +250,7 @@ _PLACES = (
     _Place("the activations", partial(_in_products, activations=True)),
     _Place("the gates", partial(_in_cell, place="gates"), phased=False, in_cell=True),
     _Place("the cell state", partial(_in_cell, place="c"), phased=False, in_cell=True),
+    _Place("the stored cell state", partial(_in_cell, place="stored c"), phased=False, in_cell=True),
     _Place("the hidden state", partial(_in_cell, place="h"), phased=False, in_cell=True),
     _Place("the pre-activations", partial(_in_cell, place="z"), phased=False, in_cell=True),
     _Place("all parameters", partial(_in_tensors, prefixes=("weight", "bias")), phased=False),

@@ -17,7 +17,7 @@ from conformance.defects.experiment.blocks import (
     has_blocks,
     values,
 )
-from conformance.defects.experiment.compute import Compute
+from conformance.defects.experiment.compute import Computation
 from conformance.defects.experiment.move import Move, Terms, in_units
 from conformance.defects.experiment.moves import ZEROS
 from conformance.defects.experiment.places import UNIT, Scope, describe_scope
@@ -47,7 +47,7 @@ class Rule:
         scope: places of the elements that change; empty for all.
         adjoint: whether the gradients match the wrong forward pass, as with automatic differentiation.
         lengths: change to the lengths, for that role.
-        compute: wrong computation, for that role. The words of the move describe it.
+        computation: wrong computation, for that role. The words of the move describe it.
         requires: condition that a case must meet for the wrong computation to differ from the right one.
     """
 
@@ -57,13 +57,13 @@ class Rule:
     scope: Scope = ()
     adjoint: bool = True
     lengths: Callable[[Lengths, Case], Lengths] | None = field(default=None, compare=False)
-    compute: Compute | None = field(default=None, compare=False)
+    computation: Computation | None = field(default=None, compare=False)
     requires: Callable[[Case], bool] = field(default=lambda _: True, compare=False)
 
     @classmethod
-    def computing(cls, words: str, compute: Compute, requires: Callable[[Case], bool] = lambda _: True) -> "Rule":
+    def computing(cls, words: str, computation: Computation, requires: Callable[[Case], bool]) -> "Rule":
         """Creates a rule about a wrong computation."""
-        return cls("computes", ("cell",), Move(words, lambda *_: None), compute=compute, requires=requires)
+        return cls("computes", ("cell",), Move(words, lambda *_: None), computation=computation, requires=requires)
 
     def __str__(self) -> str:
         if self.role == "computes":
@@ -82,14 +82,16 @@ class Rule:
     def block_map(self, case: Case) -> BlockMap:
         """Returns the blocks that change in a case, with the terms that take their place."""
         changed: dict[Block, tuple[Term, ...]] = {}
+        places = [place for place in self.scope if place.axis != UNIT]
+        known = _KnownBlocks(case)
         for kind in self.kinds:
             for block in blocks(kind, case) if is_present(kind, case) else ():
-                if not all(place.holds(block, case) for place in self.scope if place.axis != UNIT):
+                if not all(place.holds(block, case) for place in places):
                     continue
                 terms = self._terms(block, case)
                 if terms is None or terms == ((block, 1.0),):
                     continue
-                if all(source.width(case) == block.width(case) and _exists(source, case) for source, _ in terms):
+                if all(known.has(source) and known.width(source) == known.width(block) for source, _ in terms):
                     changed[block] = terms
         return changed
 
@@ -149,5 +151,25 @@ def _join(kinds: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _exists(block: Block, case: Case) -> bool:
-    return is_present(block.kind, case) and all(getattr(block, axis) in values(axis, case) for axis in axes(block.kind))
+class _KnownBlocks:
+    """Which blocks a case has, and their shapes."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._values = {axis: values(axis, case) for axis in _EVERY if axis != UNIT}
+        self._present: dict[str, bool] = {}
+        self._widths: dict[tuple[str, int | None], tuple[int, ...]] = {}
+
+    def has(self, block: Block) -> bool:
+        """Returns whether the case has a block."""
+        if block.kind not in self._present:
+            self._present[block.kind] = is_present(block.kind, self._case)
+        places = ((getattr(block, axis), self._values[axis]) for axis in axes(block.kind))
+        return self._present[block.kind] and all(place in every for place, every in places)
+
+    def width(self, block: Block) -> tuple[int, ...]:
+        """Returns the shape of a block."""
+        key = (block.kind, block.layer)
+        if key not in self._widths:
+            self._widths[key] = block.width(self._case)
+        return self._widths[key]

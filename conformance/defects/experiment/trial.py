@@ -27,8 +27,10 @@ Arrays = dict[str, Any]
 
 _SMALLEST, _LARGEST = 1e-300, 1e300
 
-MAX_MOMENTS = 64
-"""Largest T·B of a case whose blocks are changed and searched for one by one."""
+MAX_CHANGED_MOMENTS = 64
+"""Largest T·B of a case whose blocks are changed one by one."""
+MAX_SEARCHED_MOMENTS = 512
+"""Largest T·B of a case in which a mistake is searched for."""
 
 
 class ImplementationError(Exception):
@@ -79,10 +81,18 @@ class Trial:
         return self.change is not None
 
     @property
+    def can_be_changed(self) -> bool:
+        """Whether the tensors consist of few enough blocks to change each."""
+        return self.can_be_searched and self._moments <= MAX_CHANGED_MOMENTS
+
+    @property
     def can_be_searched(self) -> bool:
-        """Whether the tensors consist of few enough blocks to change each, and to search for each."""
-        case = self.case
-        return not self.is_driven and has_all_blocks(case) and case.seq_len * (case.rows or 1) <= MAX_MOMENTS
+        """Whether the tensors consist of few enough blocks to search for each."""
+        return not self.is_driven and has_all_blocks(self.case) and self._moments <= MAX_SEARCHED_MOMENTS
+
+    @property
+    def _moments(self) -> int:
+        return self.case.seq_len * (self.case.rows or 1)
 
     @cached_property
     def observation(self) -> Observation:
@@ -90,10 +100,14 @@ class Trial:
         return Observation(self.judged)
 
     @property
+    def complete(self) -> bool:
+        """Whether all tensors, and no others, are present with the right shapes."""
+        return self.observation.got.keys() == self.observation.shapes.keys() == self.judged.solution.keys()
+
+    @property
     def comparable(self) -> bool:
-        """Whether all tensors, and no others, are present with the right shapes, and finite."""
-        observed = self.observation
-        return observed.got.keys() == observed.shapes.keys() == self.judged.solution.keys() and observed.finite
+        """Whether the solution is complete and finite."""
+        return self.complete and self.observation.finite
 
     def mismatches(self, prediction: Mapping[str, Any]) -> list[str]:
         """Returns the names of the tensors that a prediction does not reproduce within the budget."""
@@ -121,7 +135,7 @@ class Trial:
 
     def misfit(self, prediction: Mapping[str, Any]) -> float:
         """Returns the largest |deviation| of any tensor from a prediction, in tolerances."""
-        if not self.comparable or prediction.keys() != self.observation.got.keys():
+        if not self.complete or prediction.keys() != self.observation.got.keys():
             return math.inf
         return max(self._misfits(prediction).values())
 
@@ -154,6 +168,7 @@ class Subject:
             does not have a process of its own.
         clock: function that returns the CPU seconds that the experiments have taken.
         deadline: time of this clock after which no problem is solved.
+        forgets: whether each problem is solved in a new process.
         solved: number of problems that the implementation has solved.
     """
 
@@ -162,6 +177,7 @@ class Subject:
     restart: Callable[[], None] | None = None
     clock: Callable[[], float] = time.thread_time
     deadline: float = math.inf
+    forgets: bool = False
     solved: int = 0
 
     def supported(self, case: Case) -> Case | str:
@@ -186,6 +202,8 @@ class Subject:
         """
         if self.clock() > self.deadline:
             raise OutOfTimeError
+        if self.forgets and self.restart:
+            self.restart()
         self.solved += 1
         return _call(as_arrays, _call(self.adapter.solve, problem))  # type: ignore[no-any-return]
 
@@ -229,6 +247,11 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except Exception as error:  # An implementation may raise any exception.
         raise ImplementationError(error) from error
+
+
+def tensors_read(problem: Problem) -> Arrays:
+    """Returns the parameters, the input and the given initial states of a problem."""
+    return {**problem.parameters, "input": problem.input, **(problem.initial_state or {})}
 
 
 def with_block(problem: Problem, changed: Mapping[str, Any]) -> Problem:

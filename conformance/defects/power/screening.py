@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.defects.defect import Defect, Forward
+from conformance.defects.defect import Defect, Forward, derivatives
 from conformance.defects.power.detection import DETECTED_ABOVE, FlatExpectation
 from conformance.defects.power.kill_matrix import REQUIRED, View, code_hash
 from conformance.errors import UserError
@@ -79,23 +79,30 @@ def detected(problem: Problem, expectation: Expectation, dialect: Dialect, defec
 
 
 class _Screen:
-    """Compares the outputs of defects first, and their gradients only if the outputs are close to the reference."""
+    """Compares the outputs of defects first, then their gradients, then their derivatives along a direction.
+
+    Each is computed only if those before are close to the reference.
+    """
 
     def __init__(self, problem: Problem, expectation: Expectation, dialect: Dialect) -> None:
         self._problem = problem
         self._dialect = dialect
-        self._outputs = _part(expectation, gradients=False)
-        self._gradients = _part(expectation, gradients=True)
+        self._outputs = _part(expectation, "")
+        self._gradients = _part(expectation, "grad")
+        self._derivatives = _part(expectation, "jvp", "hvp")
 
     def detects(self, defect: Defect) -> bool:
         trace = None if defect.changes_forward else self._correct.trace
         solution = Forward.run(defect, self._problem, self._dialect, trace)
         if _deviates(self._outputs, solution.outputs):
             return True
-        if self._gradients is None:
-            return False
-        known = None if defect.changes_backward else self._correct_gradients
-        return _deviates(self._gradients, solution.gradients(known))
+        if self._gradients is not None:
+            known = None if defect.changes_backward else self._correct_gradients
+            if _deviates(self._gradients, solution.gradients(known)):
+                return True
+        return self._derivatives is not None and _deviates(
+            self._derivatives, derivatives(defect, self._problem, self._dialect)
+        )
 
     @cached_property
     def _correct(self) -> Forward:
@@ -106,9 +113,9 @@ class _Screen:
         return {name.removeprefix("grad."): array for name, array in self._correct.gradients().items()}
 
 
-def _part(expectation: Expectation, gradients: bool) -> FlatExpectation | None:
-    """Returns the expectation of the gradients, or of the other tensors; None if the case compares none of them."""
-    values = {name: array for name, array in expectation.values.items() if name.startswith("grad.") == gradients}
+def _part(expectation: Expectation, *prefixes: str) -> FlatExpectation | None:
+    """Returns the expectation of the tensors with some prefixes; None if the case compares none of them."""
+    values = {name: array for name, array in expectation.values.items() if name.rpartition(".")[0] in prefixes}
     return FlatExpectation(replace(expectation, values=values)) if values else None
 
 

@@ -5,9 +5,9 @@ import * as ort from "onnxruntime-web";
 ort.env.wasm.numThreads = 1;
 // One LSTM node, one unit, clip 1: inputs X, W, R, h and c, output Y_h. Written by onnx.helper.
 const model = Buffer.from(
-  "CAo63QEKQgoBWAoBVwoBUgoACgAKAWgKAWMSABIBWSIETFNUTSoOCgRjbGlwFQAAgD+gAQEqEgoLaGlkZGVuX3NpemUYAaABAhIBZ1oXCgFY" +
+  "CAc63QEKQgoBWAoBVwoBUgoACgAKAWgKAWMSABIBWSIETFNUTSoOCgRjbGlwFQAAgD+gAQEqEgoLaGlkZGVuX3NpemUYAaABAhIBZ1oXCgFY" +
     "EhIKEAgBEgwKAggBCgIIAQoCCAFaFwoBVxISChAIARIMCgIIAQoCCAQKAggBWhcKAVISEgoQCAESDAoCCAEKAggECgIIAVoXCgFoEhIK" +
-    "EAgBEgwKAggBCgIIAQoCCAFaFwoBYxISChAIARIMCgIIAQoCCAEKAggBYhcKAVkSEgoQCAESDAoCCAEKAggBCgIIAUIECgAQFg==",
+    "EAgBEgwKAggBCgIIAQoCCAFaFwoBYxISChAIARIMCgIIAQoCCAEKAggBYhcKAVkSEgoQCAESDAoCCAEKAggBCgIIAUIECgAQDg==",
   "base64",
 );
 const tensor = (length, value) => new ort.Tensor("float32", new Float32Array(length).fill(value), [1, length, 1]);

@@ -4,9 +4,9 @@ import * as ort from "onnxruntime-web";
 ort.env.wasm.numThreads = 1;
 // One LSTM node, one unit: inputs X, W, R and B, output Y. Written by onnx.helper.
 const model = Buffer.from(
-  "CAo6sAEKKwoBWAoBVwoBUgoBQhIBWSIETFNUTSoSCgtoaWRkZW5fc2l6ZRgBoAECOgASBGxzdG1aFwoBWBISChAIARIMCgIIAQoCCAEKAggB" +
+  "CAc6sAEKKwoBWAoBVwoBUgoBQhIBWSIETFNUTSoSCgtoaWRkZW5fc2l6ZRgBoAECOgASBGxzdG1aFwoBWBISChAIARIMCgIIAQoCCAEKAggB" +
     "WhcKAVcSEgoQCAESDAoCCAEKAggECgIIAVoXCgFSEhIKEAgBEgwKAggBCgIIBAoCCAFaEwoBQhIOCgwIARIICgIIAQoCCAhiGwoBWRIWChQI" +
-    "ARIQCgIIAQoCCAEKAggBCgIIAUIECgAQFg==",
+    "ARIQCgIIAQoCCAEKAggBCgIIAUIECgAQDg==",
   "base64",
 );
 const tensor = (shape, value) => new ort.Tensor("float32", new Float32Array(shape.reduce((a, b) => a * b)).fill(value), shape);

@@ -210,6 +210,11 @@ def test_a_forget_bias_is_subtracted_when_packing_and_added_when_unpacking() -> 
     assert layout.pack(single)["b"][2] == np.float32(exact)
 
 
+def test_the_derivative_of_a_forget_bias_is_zero() -> None:
+    layout = Layout(gates="igfo", biases="summed", bias_ih="b", forget_bias=1.0)
+    assert layout.pack_tangents(TINY)["b"] == pytest.approx([1.1, 3.3, 2.2, 4.4])
+
+
 def test_a_forget_bias_needs_a_single_bias() -> None:
     with pytest.raises(ValueError, match=r"^a forget bias needs a single bias"):
         Layout(forget_bias=1.0)

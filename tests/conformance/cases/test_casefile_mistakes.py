@@ -124,7 +124,8 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
         BASE + "cases:\n  one: {hidden_size: [5, x], check: [output, h_m]}\n",
         [
             "3:26: each item of hidden_size must be a whole number from 1 to 65536, not 'x'",
-            "3:46: each item of check must be 'output', 'h_n', 'c_n' or 'gradients', not 'h_m', did you mean 'h_n'?",
+            "3:46: each item of check must be 'output', 'h_n', 'c_n', 'gradients', 'jvp' or 'hvp', not 'h_m', "
+            "did you mean 'h_n'?",
         ],
     ),
     "yaml-1.1-boolean": (
@@ -139,7 +140,7 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
         [
             "3:18: dropout must be a number from 0 to 1, not 1.5",
             "3:32: seq_len must be a whole number from 0 to 65536, not -1",
-            "3:43: check must be a list, each 'output', 'h_n', 'c_n' or 'gradients', not an empty list",
+            "3:43: check must be a list, each 'output', 'h_n', 'c_n', 'gradients', 'jvp' or 'hvp', not an empty list",
             "3:59: num_layers must be a whole number from 1 to 64, not 2",
             "3:71: notes must be a string, not null",
         ],

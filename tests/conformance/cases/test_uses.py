@@ -29,6 +29,8 @@ OTHER_RESULTS: list[dict[str, Any]] = [
     {"frozen": ["weight_hh_l0"]},
     {"initial_state": "h_0-given"},
     {"initial_state": "c_0-given"},
+    {"check": ["jvp"]},
+    {"check": ["hvp"]},
     {"seq_len": 0},
     {"batch": 0},
 ]
@@ -47,6 +49,8 @@ def make(**options: Any) -> Case:
         ({"frozen": ["weight_hh"]}, "frozen contains 'weight_hh', which is no tensor of this case. Use input, h_0"),
         ({"frozen": ["h_0"], "initial_state": "omitted"}, "frozen contains 'h_0'"),
         ({"frozen": EVERYTHING, "bias": False, "initial_state": "omitted"}, "frozen contains every tensor"),
+        ({"check": ["gradients", "jvp"], "frozen": ["input"]}, "'jvp' in check, whose direction .*, excludes frozen"),
+        ({"check": ["hvp"], "input_nan": True}, "'hvp' in check, whose direction .*, excludes input_nan"),
         ({"built_batch": 2, "batch": "unbatched"}, "built_batch requires a batch axis"),
         ({"batching": "alone", "batch": "unbatched"}, "batching: alone requires a batch axis"),
         ({"earlier_calls": ["more-rows"], "batch": "unbatched"}, "earlier_calls: more-rows requires a batch axis"),
@@ -77,7 +81,7 @@ def test_one_call_keeps_options_that_change_the_results(use: dict[str, Any]) -> 
     assert make(**use).one_call == make(**use)
 
 
-@pytest.mark.parametrize("use", OTHER_RESULTS[:2], ids=str)
+@pytest.mark.parametrize("use", [*OTHER_RESULTS[:2], {"check": ["output", "gradients", "hvp"]}], ids=str)
 def test_a_use_that_changes_only_gradients_has_no_forward_half(use: dict[str, Any]) -> None:
     assert make(**use).forward_only() is None
     assert make(**use).drawn_from == make().drawn_from
@@ -106,7 +110,7 @@ def test_the_documented_example_has_a_use_in_each_case(tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
     file.write_text(section.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     cases = load(file)
-    assert len(cases) == 7
+    assert len(cases) == 9
     assert all(used(case) for case in cases)
     documented = section.partition("## How a file expands")[0]
     words = {

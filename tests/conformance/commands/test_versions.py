@@ -35,11 +35,14 @@ def test_releases_are_run_and_bisected(
 
     assert main(["bisect", CASE, "-i", adapter]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0].strip() for line in lines[1:-1]] == [f"lstm-of-tests {v}" for v in ("2.0", "1.0", "1.1")]
+    assert [line.split(":")[0].strip() for line in lines[1:-2]] == [f"lstm-of-tests {v}" for v in ("2.0", "1.0", "1.1")]
+    assert lines[-2] == "skipped, because they cannot be tested: 1.1"
     assert lines[-1] == "since 2.0, up to 2.0, the newest release that can be tested"
 
     assert main(["versions", "--check", adapter]) == 1
-    rows = [line.split(" | ")[1:] for line in capsys.readouterr().out.splitlines()[2:]]
+    checked = capsys.readouterr()
+    assert checked.err.count("fail cases/") == 10
+    rows = [line.split(" | ")[1:] for line in checked.out.splitlines()[2:]]
     assert [row[0] for row in rows] == [f"lstm-of-tests {version}" for version in MODULES]
     assert [row[1].split(":")[0].rstrip(" |") for row in rows] == ["10/10", "cannot run", "0/10 !10"]
 

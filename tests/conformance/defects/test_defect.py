@@ -45,7 +45,8 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 NO_DEFECT = Defect(id="none", what="")
 BACKWARD = {"cotangents", "gradients", "backward_masks", "saved"}
-NOT_DIFFERENTIATED = {*BACKWARD, "gradients_as_read", "results", "cell", "cells", "mask", "lift"}
+DERIVATIVES = {"tangents", "saved_tangents", "derivatives"}
+NOT_DIFFERENTIATED = {*BACKWARD, *DERIVATIVES, "gradients_as_read", "results", "cell", "cells", "mask", "lift"}
 FIELDS = {field.name for field in fields(Defect)} - {
     "id", "what", "represents", "requires", "size", "with_size", "equivalent",
 }  # fmt: skip

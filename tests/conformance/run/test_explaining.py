@@ -13,7 +13,8 @@ from conformance.reports.page.data import overview
 from conformance.results.explanation import Explanation
 from conformance.results.reader import read
 from conformance.run import explaining
-from conformance.run.explaining import Failure, explain
+from conformance.run.explaining import explain
+from conformance.run.failures import Failure
 from conformance.run.runner import Runner
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
@@ -21,7 +22,11 @@ from conformance.verdict.problem import make_problem
 from reference import PROFILES, Dialect
 from tests.conformance.defects.experiment import broken
 from tests.conformance.defects.experiment.broken import Altered
+from tests.conformance.defects.experiment.test_history import Keeps, first_bias
 from tests.conftest import ROOT
+
+STATES = {"first": "random", "without state": "omitted", "again": "random"}
+"""Initial state of each of three cases of the same shape."""
 
 
 def make_case(name: str, **options: Any) -> Case:
@@ -68,6 +73,44 @@ def test_results_that_do_not_repeat_are_not_explained(monkeypatch: Any) -> None:
     assert found.what.startswith("does not repeat: h_n changes")
     assert found.how.endswith("of 10 runs of the same problem fail")
     assert found.keys == (failure.key,)
+
+
+def test_a_mistake_is_explained_besides_what_earlier_calls_do(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "PROBES", ("one layer",))
+
+    def both(problem: Any, first: Any) -> Any:
+        return broken.reverse_h_0_rows(first_bias(problem, first))
+
+    adapter = Keeps(read=both)
+    cases = [make_case(name, check=("output", "h_n", "c_n"), initial_state=state) for name, state in STATES.items()]
+    failures = [fail(adapter, case) for case in cases]
+    kept, verified = explain(adapter, failures, Oracle(None), adapter.restart)
+    assert (kept.what, kept.verified, kept.keys) == ("reads bias_hh of an earlier call", False, (cases[1].key,))
+    assert verified.what == "reads h_0 with the rows in reverse order; the gradients do not follow"
+    assert (verified.verified, verified.keys) == (True, (cases[0].key, cases[2].key))
+    assert verified.how.endswith("if each is run alone in a fresh process")
+
+
+def test_a_mistake_accounts_for_cases_with_nan(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "PROBES", ("lengths",))
+    adapter = Altered("ignores lengths", broken.ignore_lengths)
+    cases = [make_case(padding, lengths=(2, 3), padding=padding) for padding in ("random", "nan")]
+    [found] = explain(adapter, [fail(adapter, case) for case in cases], Oracle(None))
+    assert (found.what, found.verified) == ("reads lengths as T in every row", True)
+    assert found.keys == tuple(case.key for case in cases)
+
+
+def test_a_mistake_in_large_batches_is_explained(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "PROBES", ())
+    monkeypatch.setattr("conformance.defects.experiment.dissection.MAX_CPU_SECONDS", 60.0)
+
+    def halve(problem: Any) -> Any:
+        return broken.states(problem, lambda name, own: own[name] * (0.5 if name == "h_0" else 1.0))
+
+    adapter = Altered("large", lambda problem: halve(problem) if (problem.case.rows or 1) > 100 else problem)
+    case = make_case("large", batch=129, seq_len=2, check=("output", "h_n", "c_n"))
+    [found] = explain(adapter, [fail(adapter, case)], Oracle(None))
+    assert (found.what, found.verified) == ("reads h_0 multiplied by 1/2", True)
 
 
 def test_experiments_stop_when_their_time_is_over(monkeypatch: Any) -> None:

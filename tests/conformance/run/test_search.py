@@ -11,7 +11,7 @@ from conformance.run import implementations, on_demand, search
 from conformance.verdict.oracle import Oracle
 from conformance.worker.client import WorkerAdapter, isolate
 from tests.conftest import FAKES
-from tests.fakes import Declares, Faithful, Zeros
+from tests.fakes import Declares, Faithful, Raises, Zeros
 
 ENTRIES = {entry.id: entry for entry in known.shipped()}
 
@@ -47,6 +47,13 @@ def test_a_release_that_cannot_run_has_no_answer(monkeypatch: pytest.MonkeyPatch
     assert ask(monkeypatch, "no wheel\nfor this Python") == search.Finding(None, "no wheel for this Python")
     unsupported = ask(monkeypatch, worker(Declares), lengths=(1, 2))
     assert unsupported == search.Finding(None, "declares needs rows of equal length")
+
+
+def test_a_release_on_which_every_case_raises_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = ask(monkeypatch, worker(Raises), divergence(Raises.name, ["*"]))
+    assert finding.deviates is None
+    assert finding.text.startswith("every case raises: RuntimeError: no kernel for float32")
+    assert ask(monkeypatch, worker(Raises)).deviates, "the error is the deviation of a case"
 
 
 def divergence(implementation: str, tensors: list[str]) -> known.Divergence:

@@ -154,6 +154,8 @@ def shift(index: tuple[int, ...], by: float = 1.0) -> Any:
         ("output", (2, 1, 8), {"hidden_size": [4, 6]}, "step 2, row 1, reverse, unit 2"),
         ("h_n", (3, 4, 0), {}, "layer 1, reverse, row 4, unit 0"),
         ("c_n_l1", (1, 4, 5), {"hidden_size": [4, 6]}, "layer 1, reverse, row 4, unit 5"),
+        ("jvp.output", (2, 1, 6), {"check": ["jvp"]}, "step 2, row 1, reverse, unit 2"),
+        ("hvp.weight_ih_l0", (5, 2), {"check": ["hvp"]}, "layer 0, forward, forget gate, unit 1, feature 2"),
         ("grad.c_0", (2, 0, 3), {}, "layer 1, forward, row 0, unit 3"),
         ("grad.input", (5, 0, 2), {}, "step 5, row 0, feature 2"),
         ("grad.weight_ih_l0", (5, 2), {}, "layer 0, forward, forget gate, unit 1, feature 2"),

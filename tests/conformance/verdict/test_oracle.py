@@ -108,7 +108,9 @@ def test_draw_profile_and_dialect_are_part_of_the_key(tmp_path: Path) -> None:
     assert len(entries(tmp_path)) == 8
 
 
-PADDED: dict[str, Any] = OPTIONS | {"lengths": [2, 5, 3], "num_layers": 2, "dropout": 0.5, "mode": "train"}
+PADDED: dict[str, Any] = OPTIONS | {
+    "lengths": [2, 5, 3], "num_layers": 2, "dropout": 0.5, "mode": "train", "check": ["output", "gradients", "jvp"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,7 @@ PADDED: dict[str, Any] = OPTIONS | {"lengths": [2, 5, 3], "num_layers": 2, "drop
         "parameters/weight_hh_l0",
         "initial_state/c_0",
         "cotangents/h_n",
+        "tangents/weight_hh_l0",
         "dropout_masks/l0",
     ],
 )

@@ -320,6 +320,19 @@ def test_expected_shapes_contain_the_checked_tensors_in_order() -> None:
     assert list(problem_of(hidden_size=[5, 3], check=("h_n",)).expected_shapes().values()) == [(1, 4, 5), (1, 4, 3)]
 
 
+def test_a_direction_has_an_array_for_each_given_tensor() -> None:
+    problem = problem_of(check=("jvp", "hvp"), initial_state="c_0-given")
+    names = {"input", "c_0", *problem.parameters}
+    assert problem.tangents.keys() == names
+    assert all(problem.tangents[name].shape == array.shape for name, array in problem.parameters.items())
+    assert problem.tangents["input"].shape == problem.input.shape
+    assert not problem.complete_tangents()["h_0"].any()
+    assert list(problem.expected_shapes()) == [
+        "jvp.output", "jvp.h_n", "jvp.c_n", *(f"hvp.{name}" for name in ("input", "c_0", *problem.parameters))
+    ]  # fmt: skip
+    assert problem_of().tangents == {}
+
+
 def test_clip_bounds_are_rounded_to_the_dtype() -> None:
     small = {"input_size": 1, "hidden_size": 1, "seq_len": 1, "batch": 1, "cell_clip": 0.7}
     for dtype, bound in (("float64", 0.7), ("float32", float(np.float32(0.7))), ("bfloat16", 0.69921875)):

@@ -26,6 +26,7 @@ OPTIONS = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3}
         {"proj_size": 2, "bias": False, "dtype": "float16"},
         {"initial_state": "c_0-given", "cotangents": ("output", "c_n"), "frozen": ("input",)},
         {"chunks": (2, 3), "earlier_calls": ("longer", "error"), "built_seq_len": 1, "memory": "aliased"},
+        {"check": ("jvp", "hvp"), "initial_state": "h_0-given"},
     ],
 )
 def test_a_problem_survives_a_round_trip(options: dict[str, Any]) -> None:
@@ -36,7 +37,7 @@ def test_a_problem_survives_a_round_trip(options: dict[str, Any]) -> None:
     assert isinstance(read, Solve)
     again = protocol.to_problem(read.case, read.draw, tensors.loads(block)[0])
     assert (again.case, again.case.key, again.draw) == (problem.case, problem.case.key, 2)
-    for part in ("parameters", "dropout_masks", "cotangents", "initial_state"):
+    for part in ("parameters", "dropout_masks", "cotangents", "tangents", "initial_state"):
         ours, theirs = getattr(problem, part), getattr(again, part)
         assert (ours is None) == (theirs is None)
         # The format does not preserve the order of names. Dropout masks are used by name only.

@@ -22,6 +22,7 @@ USES: list[tuple[JaxAdapter, dict[str, Any]]] = [
     (FlaxLinenLSTMCell(), {"batching": "permuted", "lengths": (2, 1, 4, 1), "check": ["output", "h_n"]}),
     (EquinoxLSTMCell(), {"batching": "alone", "check": ["output", "c_n"]}),
     (EquinoxLSTMCell(), {"earlier_calls": ["error", "other-weights"], "saved": True}),
+    (EquinoxLSTMCell(), {"check": ["jvp", "hvp"], "seq_len": 2}),
 ]
 
 

@@ -36,6 +36,7 @@ MORE: list[dict[str, Any]] = [
     {"activations": ("tanh", "elu", "elu")},
     {"input_dropout": 0.5, "mode": "train", "num_layers": 2, **BOTH_WAYS},
     {"input_dropout": 0.5, "mode": "eval"},
+    {"check": ["jvp", "hvp"], "lengths": "ragged", "num_layers": 2},
 ]
 
 

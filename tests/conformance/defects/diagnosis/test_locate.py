@@ -145,5 +145,15 @@ def test_the_first_wrong_gradient_is_that_of_the_last_wrong_layer() -> None:
     )
 
 
+def test_wrong_derivatives_along_a_direction_are_listed_if_all_else_is_correct() -> None:
+    case = make_case(num_layers=2, check=("output", "gradients", "hvp"))
+    right = Faithful().solve(make_problem(case))
+    assert (
+        where(Faithful(), case, {"hvp.weight_hh_l1": right["hvp.weight_hh_l1"] * 2})
+        == "all outputs and gradients are correct; wrong derivatives along a direction: hvp.weight_hh_l1; "
+        "wrong: hvp.weight_hh in layer 1"
+    )
+
+
 def test_a_conforming_solution_has_no_location() -> None:
     assert where(Faithful(), make_case()) == ""

@@ -8,6 +8,7 @@ import pytest
 from conformance.defects.experiment.blocks import (
     RESULTS,
     Block,
+    UnitMap,
     apply,
     apply_adjoint,
     blocks,
@@ -92,3 +93,10 @@ def test_a_composed_map_applies_one_map_after_another(words: tuple[str, str]) ->
     one_by_one = apply(second.block_map(case), apply(first.block_map(case), tensors, case), case)
     composed = apply(compose(first.block_map(case), second.block_map(case)), tensors, case)
     np.testing.assert_array_equal(composed["c_n"], one_by_one["c_n"])
+
+
+def test_a_map_of_units_leaves_out_units_that_are_nan() -> None:
+    block = np.array([[1.0, np.nan], [2.0, 3.0], [np.nan, 4.0]])
+    swapped = np.eye(3)[[1, 0, 0]]
+    np.testing.assert_array_equal(UnitMap(swapped) * block, block[[1, 0, 0]])
+    np.testing.assert_array_equal(UnitMap(np.diag([0.0, 2.0, 1.0])) * block[:, 0], [0.0, 4.0, np.nan])

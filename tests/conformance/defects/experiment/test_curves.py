@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.defects.catalogue.precision import round_to_bits
 from conformance.defects.experiment.curves import describe, recognize
 from conformance.defects.experiment.drive import arguments
 from reference import PROFILES
@@ -52,6 +53,23 @@ def test_curves_are_recognized(curve: Callable[[Any], Any], right: Any, name: st
     if "nearest" not in name:
         numeric = (found.value(Z + 1e-6) - found.value(Z - 1e-6)) / 2e-6
         np.testing.assert_allclose(found.slope(found.value(Z))[inner], numeric[inner], atol=0.02)
+
+
+@pytest.mark.parametrize("bits", [8, 24])
+@pytest.mark.parametrize(
+    ("curve", "name"),
+    [
+        (σ, "sigmoid"),
+        (lambda z: σ(1.1 * z - 0.5), "sigmoid(1.1 z - 0.5)"),
+        (lambda z: np.clip(z / 6 + 0.5, 0, 1), "a hard sigmoid, 1/6 z + 0.5 between 0 and 1"),
+    ],
+)
+def test_curves_are_recognized_if_their_values_are_rounded(curve: Callable[[Any], Any], name: str, bits: int) -> None:
+    y = round_to_bits(curve(Z), bits)
+    found = recognize(Z, [y], sigmoid, 2.0**-53)
+    assert found is not None
+    assert found.name == name
+    assert recognize(Z, [round_to_bits(y, bits - 1)], sigmoid, 2.0**-53) is None
 
 
 def test_the_right_activation_is_preferred_in_every_option() -> None:

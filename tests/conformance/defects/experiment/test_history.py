@@ -10,6 +10,7 @@ import pytest
 from conformance.adapters import Solution
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.history import dependence, kept
+from conformance.defects.experiment.inputs import read_rules
 from conformance.defects.experiment.probes import probe
 from conformance.defects.experiment.trial import Subject
 from conformance.verdict.problem import Problem
@@ -154,6 +155,30 @@ def test_what_is_kept_of_an_earlier_call_is_named(adapter: Keeps, what: str) -> 
     trial = subject.try_problem(subject.problem(probe("one layer", "float64")))
     assert kept(subject, trial) == what
     assert kept(Subject(adapter), trial) == ""
+
+
+def test_what_is_kept_is_named_besides_another_mistake() -> None:
+    other = next(rule for rule in read_rules(probe("one layer", "float64")) if str(rule) == "ignores bias_ih")
+
+    def both(problem: Problem, first: Problem) -> Problem:
+        return parameters(first_bias(problem, first), lambda name, own: own[name] * (not name.startswith("bias_ih")))
+
+    adapter = Keeps(read=both)
+    subject = Subject(adapter, restart=adapter.restart)
+    case = probe("one layer", "float64").forward_only()
+    assert case
+    trial = subject.try_problem(subject.problem(case))
+    assert kept(subject, trial, (other,)) == "reads bias_hh of an earlier call"
+    assert kept(subject, trial) == ""
+
+
+def test_a_forgetful_subject_starts_a_new_process_for_each_problem() -> None:
+    adapter = Keeps(read=first_bias)
+    subject = Subject(adapter, restart=adapter.restart, forgets=True)
+    assert all(
+        subject.try_problem(subject.problem(probe(name, "float64"))).verdict.conforms
+        for name in ("one layer", "one step")
+    )
 
 
 def test_a_state_that_is_carried_over_is_named() -> None:

@@ -48,6 +48,12 @@ def test_scopes_contain_the_blocks_and_the_widest_comes_first() -> None:
     ]
 
 
+def test_scopes_of_blocks_of_several_kinds_use_the_coordinates_that_all_have() -> None:
+    case = probe("two layers, both directions", "float64")
+    found = [block for kind in ("h_n", "output") for block in blocks(kind, case) if block.row == 1]
+    assert list(scopes_of(found, case)) == [(), (Place("row", "is", 1),)]
+
+
 def test_the_end_and_the_padding_depend_on_the_lengths() -> None:
     case = probe("lengths", "float64")
     at = {(step, row): Block("output", direction=0, row=row, step=step) for step in range(5) for row in range(3)}

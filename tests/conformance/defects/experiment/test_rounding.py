@@ -11,12 +11,13 @@ from conformance.defects.catalogue import CATALOGUE, precision
 from conformance.defects.defect import Defect, solve
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.explain import computed
-from conformance.defects.experiment.probes import probe
+from conformance.defects.experiment.probes import DRIVEN, probe
 from conformance.defects.experiment.rounding import rounding_rules
 from conformance.defects.experiment.trial import Subject, Trial
 from conformance.verdict.problem import Problem
 from conformance.verdict.random_arrays import round_to
 from reference import Dialect
+from reference.activations import ACTIVATIONS
 from reference.cell import Cell
 from tests.conformance.defects.experiment.broken import Altered, Arrays, parameters
 from tests.conformance.defects.experiment.test_activations import WithCells
@@ -87,7 +88,7 @@ def trial(adapter: Adapter, name: str = "both directions", dtype: str = "float32
 @pytest.mark.parametrize(
     ("adapter", "what"),
     [
-        (WithCells(NarrowState(), NarrowState()), "rounds the cell state to float16 or TF32 (11 bits)"),
+        (WithCells(NarrowState(), NarrowState()), "rounds the stored cell state to float16 or TF32 (11 bits)"),
         (WithCells(NarrowGates(), NarrowGates()), "rounds the gates to float16"),
         (Altered("weight_hh", round_weight_hh), "rounds weight_hh to bfloat16"),
         (Altered("input", truncate_input), "rounds the input to bfloat16 by truncation"),
@@ -100,6 +101,24 @@ def test_rounding_in_one_place_is_verified(adapter: Adapter, what: str) -> None:
     found = {(finding.what, finding.verified) for finding in result.findings}
     # Without subnormal numbers, float16 and TF32 are the same.
     assert found in ({(what, True)}, {(what.replace("float16", "float16 or TF32 (11 bits)"), True)})
+    assert result.unexplained == []
+
+
+def test_a_curve_and_rounding_are_verified_together() -> None:
+    class Both(Cell):
+        def step(self, z: Any, c_previous: Any) -> Any:
+            _, _, step = super().step(z, c_previous)
+            step.gates[...] = to_bfloat16(step.gates)
+            i, f, g, o = np.split(step.gates, 4, axis=-1)
+            c = f * c_previous + i * g
+            return o * np.tanh(c), c, step._replace(squashed=np.tanh(c))
+
+    cell = Both(forget_gate=ACTIVATIONS["hard_sigmoid_6"])
+    result = dissect(Subject(WithCells(cell, cell)), (DRIVEN, "one layer"))
+    assert {(finding.what, finding.verified) for finding in result.findings} == {
+        ("computes the forget gate as a hard sigmoid, 1/6 z + 0.5 between 0 and 1", True),
+        ("rounds the gates to bfloat16", True),
+    }
     assert result.unexplained == []
 
 
