@@ -9,9 +9,9 @@ import io
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -23,7 +23,7 @@ from conformance.cases.casefile import load_selected
 from conformance.cases.select import Selection
 from conformance.cases.size import SizeLimits
 from conformance.defects.power import bitmasks
-from conformance.defects.power.kill_matrix import Row, View, compute_matrix
+from conformance.defects.power.kill_matrix import Row, View, compute_judgeable, compute_matrix
 from conformance.defects.power.power import Power, detected_by
 from conformance.defects.power.published import suite_power
 from conformance.errors import MISSING, UserError
@@ -32,6 +32,8 @@ from conformance.results import atomic
 from conformance.results.record import plain
 from conformance.run import implementations
 from conformance.run.rejection import describe, reason
+
+_T = TypeVar("_T")
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -101,6 +103,10 @@ def _measure_against(
 
 
 def _compute_matrix(views: Sequence[View], args: argparse.Namespace) -> list[Row]:
+    return _compute(compute_matrix, views, args)
+
+
+def _compute(compute: Callable[..., _T], views: Sequence[View], args: argparse.Namespace) -> _T:
     """Computes the kill matrix; prints progress to standard error every few seconds."""
     last = time.monotonic()
 
@@ -111,14 +117,13 @@ def _compute_matrix(views: Sequence[View], args: argparse.Namespace) -> list[Row
             print(f"{done} of {total} cases", file=sys.stderr)
 
     folder = None if args.no_cache else default_cache()
-    return compute_matrix(views, folder, args.jobs or system.available_cpus(), progress)
+    return compute(views, folder, args.jobs or system.available_cpus(), progress)
 
 
 def _write_shipped(args: argparse.Namespace) -> int:
     """Writes the masks of the shipped cases into the package."""
-    views = bitmasks.shipped_views()
-    rows = _compute_matrix(views, args)
-    path = bitmasks.write_shipped({view.key: row for view, row in zip(views, rows, strict=True)})
+    rows = _compute(compute_judgeable, bitmasks.shipped_views(), args)
+    path = bitmasks.write_shipped(rows)
     print(f"wrote {len(rows)} rows to {path}")
     return 0
 

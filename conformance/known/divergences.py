@@ -154,6 +154,11 @@ class Divergence(BaseModel):
         """Returns whether an error message matches this divergence."""
         return self.error is not None and re.search(self.error, message) is not None
 
+    @property
+    def ends_process(self) -> bool:
+        """Whether the implementation can end its process."""
+        return any(self.raises(f"died of {signal}") for signal in ("SIGABRT", "SIGFPE", "SIGSEGV"))
+
     def concerns(self, tensor: str) -> bool:
         """Returns whether a tensor is one of the deviating tensors."""
         return any(fnmatchcase(tensor, glob) for glob in self.tensors)

@@ -21,8 +21,7 @@ def severity(entry: Divergence) -> Severity:
     if entry.accepts:
         return "wrong argument accepted"
     if not entry.tensors:
-        crashes = entry.raises("died of SIGSEGV") or entry.raises("died of SIGABRT")
-        return "crash" if crashes else "documented option refused"
+        return "crash" if entry.ends_process else "documented option refused"
     if entry.nan or entry.cases.get("padding") == "nan" or entry.cases.get("input_nan"):
         return "NaN semantics"
     if entry.profile or entry.error_ratio or any(defect.endswith("-in-float32") for defect in entry.defects):

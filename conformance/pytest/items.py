@@ -76,6 +76,8 @@ class CaseItem(pytest.Item):
 
         runner = _runner(self.session)
         self._end_other_processes()
+        if runner.may_end_process(self.case, self.adapter):
+            self.adapter = _isolated(self.adapter)
         result = runner.check(self.case, self.adapter)
         self._note(result, runner.descriptions.get(self.adapter.name))
         if result.rejected:
@@ -155,6 +157,14 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
             raise UserError("\n".join(absent.values()))
         config.stash[ADAPTERS] = {adapter.name: adapter for adapter in adapters}
     return config.stash[ADAPTERS]
+
+
+def _isolated(adapter: "Adapter") -> "Adapter":
+    """Returns an implementation in a process of its own, whose end does not end this process."""
+    from conformance.adapters import registry
+    from conformance.run import implementations
+
+    return implementations.load_all([adapter.name], isolated=True)[0] if adapter.name in registry.BUILT_IN else adapter
 
 
 def _runner(session: pytest.Session) -> "Runner":

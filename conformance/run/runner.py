@@ -31,7 +31,7 @@ from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.mistakes import DESCRIPTIONS
-from conformance.verdict.oracle import Oracle, RejectedCaseError
+from conformance.verdict.oracle import Oracle, RejectedCaseError, UnquantizableCaseError
 from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
@@ -106,6 +106,9 @@ class Runner:
         except RaisedError as raised:
             attempt.charge("solve")
             result, judged = self._raised(result, case, raised), None
+        except UnquantizableCaseError as error:
+            # Other implementations can be judged in this case.
+            result, judged = replace(result, status="unsupported", reason=str(error)), None
         except RejectedCaseError as error:
             result, judged = _rejected(result, rejection.reason(error)), None
         attempt.charge("judging")
@@ -314,6 +317,10 @@ class Runner:
         if status == "unsupported":
             return result
         return _as_known(result, expected.for_error(self._expected(case, result.implementation), message))
+
+    def may_end_process(self, case: Case, adapter: Adapter) -> bool:
+        """Returns whether an implementation is known to end its process in a case."""
+        return any(entry.ends_process for entry in self._expected(case, adapter.name))
 
     def _expected(self, case: Case, implementation: str) -> list[known.Divergence]:
         """Returns the known divergences that match a case on an implementation."""

@@ -36,6 +36,8 @@ from reference import PROFILES, Dialect, Profile
 
 Progress = Callable[[int, int], None]
 """Callback for progress; its arguments are the number of finished rows and the number of all rows."""
+_ErrorRatios = dict[str, float] | UserError
+"""Error ratios of a view by defect, or why the case cannot be judged."""
 
 REQUIRED: tuple[Defect, ...] = tuple(each for each in CATALOGUE if not each.equivalent)
 """Defects that power counts: all that are not equivalent to a correct LSTM."""
@@ -96,7 +98,7 @@ def compute_row(view: View, folder: Path | None) -> Row:
     Raises:
         UserError: the case cannot be judged.
     """
-    return Row(view.case, _load(view, folder) or _compute(view, folder))
+    return _row(view, _load(view, folder) or _compute(view, folder))
 
 
 def compute_matrix(
@@ -113,18 +115,43 @@ def compute_matrix(
     Raises:
         UserError: a case cannot be judged.
     """
+    return [_row(view, found) for view, found in zip(views, _find(views, folder, jobs, progress), strict=True)]
+
+
+def compute_judgeable(
+    views: Sequence[View], folder: Path | None, jobs: int = 1, progress: Progress | None = None
+) -> dict[str, Row]:
+    """Returns the rows of the kill matrix by the keys of the views, without those that cannot be judged.
+
+    For the arguments see ``compute_matrix``.
+    """
+    rows = zip(views, _find(views, folder, jobs, progress), strict=True)
+    return {view.key: _row(view, found) for view, found in rows if not isinstance(found, UserError)}
+
+
+def _row(view: View, found: _ErrorRatios) -> Row:
+    """Returns a row; raises the error of a case that cannot be judged."""
+    if isinstance(found, UserError):
+        raise found
+    return Row(view.case, found)
+
+
+def _find(views: Sequence[View], folder: Path | None, jobs: int, progress: Progress | None) -> list[_ErrorRatios]:
+    """Loads or computes the error ratios of each view."""
     report = progress or (lambda *_: None)
-    found = {i: cached for i, view in enumerate(views) if (cached := _load(view, folder)) is not None}
+    found: dict[int, _ErrorRatios] = {
+        i: cached for i, view in enumerate(views) if (cached := _load(view, folder)) is not None
+    }
     report(len(found), len(views))
     # Expensive rows come first, so that all processes finish at about the same time.
     missing = sorted((i for i in range(len(views)) if i not in found), key=lambda i: -operations(views[i].case))
     for i, error_ratios in zip(missing, _compute_all([views[i] for i in missing], folder, jobs), strict=True):
         found[i] = error_ratios
         report(len(found), len(views))
-    return [Row(view.case, found[i]) for i, view in enumerate(views)]
+    return [found[i] for i in range(len(views))]
 
 
-def _compute_all(views: Sequence[View], folder: Path | None, jobs: int) -> Iterable[dict[str, float]]:
+def _compute_all(views: Sequence[View], folder: Path | None, jobs: int) -> Iterable[_ErrorRatios]:
     if jobs == 1 or len(views) < _MIN_ROWS_FOR_PROCESSES:
         yield from (_compute(view, folder) for view in views)
         return
@@ -133,12 +160,12 @@ def _compute_all(views: Sequence[View], folder: Path | None, jobs: int) -> Itera
         yield from pool.map(_compute, views, [folder] * len(views))
 
 
-def _compute(view: View, folder: Path | None) -> dict[str, float]:
+def _compute(view: View, folder: Path | None) -> _ErrorRatios:
     problem = make_problem(view.case).under(view.dialect)
     try:
         expectation = Oracle(folder).expect(problem, view.profile, view.dialect)
     except RejectedCaseError as error:
-        raise UserError(f"{view.case.file}:{view.case.line}: {view.case.name} cannot be judged: {error}") from error
+        return UserError(f"{view.case.file}:{view.case.line}: {view.case.name} cannot be judged: {error}")
     with np.errstate(all="ignore"):  # A defect may overflow.
         error_ratios = detection.error_ratios(problem, expectation, view.dialect, CATALOGUE)
     _store(view, folder, error_ratios)

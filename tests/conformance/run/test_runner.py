@@ -93,6 +93,23 @@ def test_an_undeclared_feature_is_unsupported_with_a_reason(options: dict[str, o
     assert (result.status, result.reason) == (("unsupported", reason) if reason else ("pass", ""))
 
 
+def test_a_case_that_cannot_be_judged_in_8_bits_is_unsupported() -> None:
+    class Quantized(fakes.Faithful):
+        def profile(self, case: Case) -> Profile:
+            return PROFILES["int8-dynamic"]
+
+    result = Runner(Oracle(None)).check(make_case(clip=1.0), Quantized())
+    assert (result.status, result.rejected) == ("unsupported", False)
+    assert result.reason.startswith("8 bits can move the argument of clip across a kink")
+
+
+@pytest.mark.parametrize(("batch", "ends"), [(0, True), (1, False)])
+def test_a_known_divergence_can_end_the_process(batch: int, ends: bool) -> None:
+    entry = make_divergence(cases={"batch": 0}, tensors=[], error="died of SIG(FPE|ABRT)")
+    runner = Runner(Oracle(None), (entry,))
+    assert runner.may_end_process(make_case(batch=batch), fakes.Faithful()) == ends
+
+
 def test_the_forward_half_is_checked_without_gradients() -> None:
     case = make_case()
     result = Runner(Oracle(None)).check(case, fakes.ForwardOnly())
