@@ -96,6 +96,7 @@ def test_an_undeclared_feature_is_unsupported_with_a_reason(options: dict[str, o
 def test_a_case_that_cannot_be_judged_in_8_bits_is_unsupported() -> None:
     class Quantized(fakes.Faithful):
         def profile(self, case: Case) -> Profile:
+            del case
             return PROFILES["int8-dynamic"]
 
     result = Runner(Oracle(None)).check(make_case(clip=1.0), Quantized())
