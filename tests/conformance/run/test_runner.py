@@ -16,7 +16,7 @@ from conformance.defects.power.bitmasks import Detector, Measured
 from conformance.known.divergences import Divergence
 from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
-from conformance.run.explaining import Failure
+from conformance.run.failures import Failure
 from conformance.run.plan import by_shape
 from conformance.run.runner import Runner
 from conformance.verdict.judged import JudgedSolution
