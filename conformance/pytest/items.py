@@ -77,8 +77,9 @@ class CaseItem(pytest.Item):
         runner = _runner(self.session)
         self._end_other_processes()
         if runner.may_end_process(self.case, self.adapter):
-            self.adapter = _isolated(self.adapter)
-        result = runner.check(self.case, self.adapter)
+            result = _check_alone(runner, self.case, self.adapter)
+        else:
+            result = runner.check(self.case, self.adapter)
         self._note(result, runner.descriptions.get(self.adapter.name))
         if result.rejected:
             raise UserError(describe(self.case, result.reason))
@@ -159,12 +160,19 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
     return config.stash[ADAPTERS]
 
 
-def _isolated(adapter: "Adapter") -> "Adapter":
-    """Returns an implementation in a process of its own, whose end does not end this process."""
+def _check_alone(runner: "Runner", case: "Case", adapter: "Adapter") -> "Result":
+    """Runs a case in a new process, whose end does not end this process."""
     from conformance.adapters import registry
     from conformance.run import implementations
+    from conformance.worker.client import WorkerAdapter
 
-    return implementations.load_all([adapter.name], isolated=True)[0] if adapter.name in registry.BUILT_IN else adapter
+    if adapter.name in registry.BUILT_IN:
+        adapter = implementations.load_all([adapter.name], isolated=True)[0]
+    try:
+        return runner.check(case, adapter)
+    finally:
+        if isinstance(adapter, WorkerAdapter):
+            adapter.close()
 
 
 def _runner(session: pytest.Session) -> "Runner":

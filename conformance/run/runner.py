@@ -84,6 +84,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._make_problem = lru_cache(_KEPT_PROBLEMS)(make_problem)
+        self._ending = [entry for entry in self.divergences if entry.ends_process]
         self._packages: dict[str, dict[str, str]] = {}
         self._suspects: dict[str, list[Defect]] = {}
         self._unexplained_seconds: dict[str, float] = {}
@@ -320,10 +321,16 @@ class Runner:
 
     def may_end_process(self, case: Case, adapter: Adapter) -> bool:
         """Returns whether an implementation is known to end its process in a case."""
-        return any(entry.ends_process for entry in self._expected(case, adapter.name))
+        return bool(self._matching(self._ending, case, adapter.name))
 
     def _expected(self, case: Case, implementation: str) -> list[known.Divergence]:
         """Returns the known divergences that match a case on an implementation."""
+        return self._matching(self.divergences, case, implementation)
+
+    def _matching(
+        self, entries: Sequence[known.Divergence], case: Case, implementation: str
+    ) -> list[known.Divergence]:  # fmt: skip
+        """Returns the entries that match a case on an implementation."""
         packages = self._packages.get(implementation, {})
         # The name of an implementation in another environment ends with a version: torch.nn.LSTM@2.9.
         name = implementation.partition("@")[0]
@@ -331,7 +338,7 @@ class Runner:
         def version(package: str) -> str:
             return packages.get(package) or installed.version(package)
 
-        return [entry for entry in self.divergences if entry.matches(case, name, version)]
+        return [entry for entry in entries if entry.matches(case, name, version)]
 
 
 def blank(case: Case, implementation: str, status: Status, reason: str = "") -> Result:
