@@ -12,6 +12,7 @@ from conformance.run import implementations
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from tests import fakes
+from tests.divergences import make_divergence
 
 
 def make(**options: Any) -> Case:
@@ -19,19 +20,9 @@ def make(**options: Any) -> Case:
     return Case.model_validate({**sizes, "refuses": "c_0-rows", **options})
 
 
-def make_divergence(**options: Any) -> Divergence:
-    values: dict[str, Any] = {
-        "id": "one",
-        "implementation": "*",
-        "package": "numpy",
-        "versions": ">=1",
-        "cases": {"refuses": ["c_0-rows", "c_0-units"]},
-        "what": "It broadcasts a state.",
-        "reason": "unknown",
-        "upstream": "none as of 2026-11",
-        "reproduction": "none.py",
-    }
-    return Divergence.model_validate(values | options)
+def make_entry(**options: Any) -> Divergence:
+    broadcasts = {"cases": {"refuses": ["c_0-rows", "c_0-units"]}, "tensors": [], "what": "It broadcasts a state."}
+    return make_divergence(**broadcasts | options)
 
 
 def check(adapter: Adapter, case: Case, *entries: Divergence) -> Result:
@@ -92,7 +83,7 @@ def test_a_worker_tells_errors_of_the_implementation_from_those_of_the_adapter_a
 
 
 def test_a_known_acceptance_is_known_and_a_refusal_is_then_fixed() -> None:
-    entry = make_divergence(accepts=True)
+    entry = make_entry(accepts=True)
     known = check(fakes.Faithful(), make(), entry)
     assert (known.status, known.reason) == ("known", "one: It broadcasts a state.")
     fixed = check(fakes.Refuses(), make(), entry)
@@ -102,14 +93,14 @@ def test_a_known_acceptance_is_known_and_a_refusal_is_then_fixed() -> None:
 
 
 def test_an_entry_for_a_crash_does_not_cover_an_accepted_mistake() -> None:
-    entry = make_divergence(error="died of SIGFPE")
+    entry = make_entry(error="died of SIGFPE")
     assert check(fakes.Faithful(), make(), entry).status == "fail"
     assert check(fakes.Refuses(), make(), entry).status == "fixed"
 
 
 def test_an_entry_matches_a_mistake_or_a_size_of_zero_only_if_it_names_it() -> None:
     def matches(case: Case, **options: Any) -> bool:
-        return make_divergence(**options).matches(case, "any", lambda _: "2")
+        return make_entry(**options).matches(case, "any", lambda _: "2")
 
     wrong, empty = make(), make(refuses=None, seq_len=0)
     by_dtype = {"cases": {"dtype": "float32"}, "tensors": ["h_n"]}
@@ -120,4 +111,4 @@ def test_an_entry_matches_a_mistake_or_a_size_of_zero_only_if_it_names_it() -> N
 
 def test_accepting_needs_the_mistakes() -> None:
     with pytest.raises(ValueError, match="accepts needs refuses in cases"):
-        make_divergence(accepts=True, cases={"dtype": "float32"})
+        make_entry(accepts=True, cases={"dtype": "float32"})

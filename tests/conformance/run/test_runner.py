@@ -13,7 +13,6 @@ from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import Diagnosis
 from conformance.defects.diagnosis.search import Cause
 from conformance.defects.power.bitmasks import Detector, Measured
-from conformance.known.divergences import Divergence
 from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
 from conformance.run.failures import Failure
@@ -24,27 +23,12 @@ from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Profile
 from tests import fakes
+from tests.divergences import make_divergence
 
 
 def make_case(**options: object) -> Case:
     values = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "name": "a-case", "file": "a.yaml"}
     return Case.model_validate(values | options)
-
-
-def make_divergence(**options: object) -> Divergence:
-    values: dict[str, object] = {
-        "id": "one",
-        "implementation": "*",
-        "package": "numpy",
-        "versions": ">=1",
-        "cases": {"dtype": "float32"},
-        "tensors": ["h_n", "grad.*"],
-        "what": "It flips signs.",
-        "reason": "unknown",
-        "upstream": "none as of 2026-11",
-        "reproduction": "none.py",
-    }
-    return Divergence.model_validate(values | options)
 
 
 @pytest.mark.parametrize(
