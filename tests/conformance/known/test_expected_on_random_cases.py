@@ -18,8 +18,9 @@ from packaging.specifiers import SpecifierSet
 from conformance.adapters import registry
 from conformance.cases.case import Case
 from conformance.cases.features import features
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.power.detection import DETECTED_ABOVE, FlatExpectation
+from conformance.defects.solve import solve
 from conformance.known import expected
 from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence, shipped
