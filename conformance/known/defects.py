@@ -136,6 +136,31 @@ def _h_0_missing_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, An
     return {"saved": saved}
 
 
+# --------------------------------------------------------------------------- gates
+
+
+def _forget_gate_and_candidate_exchanged_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del problem, dialect
+
+    def saved(one: Pass, case: Case) -> Pass:
+        del case
+        return one._replace(weights={name: _exchanged(name, array) for name, array in one.weights.items()})
+
+    def gradients(found: Arrays, case: Case) -> Arrays:
+        del case
+        return {name: _exchanged(name, array) for name, array in found.items()}
+
+    return {"saved": saved, "gradients": gradients}
+
+
+def _exchanged(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Exchanges the forget gate and the candidate of a parameter. Other tensors stay the same."""
+    if not name.startswith(("weight_ih", "weight_hh", "bias")):
+        return array
+    i, f, g, o = np.split(array, 4)
+    return np.concatenate([i, g, f, o])
+
+
 # --------------------------------------------------------------------------- precision
 
 
@@ -198,6 +223,11 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     "h_0-missing-in-gradient-of-padded-rows": SpecificDefect(
         "whose gradient of the reverse recurrent weights lacks the contribution of h_0 in padded rows",
         _h_0_missing_in_gradient,
+    ),
+    "forget-gate-and-candidate-exchanged-in-gradient": SpecificDefect(
+        "whose gradient exchanges the forget gate and the candidate: it reads the weights of the one for those of the "
+        "other, and returns their gradients in each other's place",
+        _forget_gate_and_candidate_exchanged_in_gradient,
     ),
     "hard-sigmoid-slope-in-float32": SpecificDefect(
         "whose gradient of hard_sigmoid has the slope 1/6 rounded to float32",
