@@ -19,11 +19,13 @@ from conformance.verdict.problem import Problem
 from reference import Dialect
 from reference.activations import ACTIVATIONS, Activation, between
 from reference.cell import Cell
-from reference.layer import Pass
+from reference.layer import Pass, Time
 
 _CATALOGUE = {defect.id: defect for defect in CATALOGUE}
 _ACTIVATED = ("input_gate", "forget_gate", "candidate", "output_gate", "cell_state")
 """Fields of a cell that hold an activation."""
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 Mechanisms = Callable[[Problem, Dialect], dict[str, Any]]
 """Function of a problem and a dialect that returns fields of ``Defect``."""
@@ -135,6 +137,17 @@ def _h_0_missing_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, An
         return one._replace(h=np.where(initial, 0.0, one.h)) if one.time.suffix == "_reverse" else one
 
     return {"saved": saved}
+
+
+# --------------------------------------------------------------------------- steps
+
+
+class _EndsAfterFirstStep(Time):
+    """Step order in which the final state is that after the first step."""
+
+    def __init__(self, steps: int, suffix: str) -> None:
+        super().__init__(steps, suffix)
+        self.end = self.order[0] + self.offset
 
 
 # --------------------------------------------------------------------------- gates
@@ -271,21 +284,24 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     "steps-and-rows-joined": SpecificDefect(
         "whose output joins steps and rows in one axis", exports.join_steps_and_rows
     ),
+    "unbatched-results-repeated": SpecificDefect(
+        "that returns the results of an unbatched input once for each feature", exports.repeat_unbatched
+    ),
     "only-first-step": SpecificDefect(
         "that runs one step: each direction reads the first one in its order", exports.run_first_step
+    ),
+    "final-states-after-first-step": SpecificDefect(
+        "whose final states are those after the first step of each direction",
+        lambda *_: {"clock": _EndsAfterFirstStep},
     ),
     "batch-read-as-time": SpecificDefect(
         "that takes the axes of batch-first tensors for those of time-major ones", exports.read_batch_as_time
     ),
-    "nan-as-infinity": SpecificDefect(
-        "whose gates and candidate take NaN for infinity", _nan_as(np.finfo(np.float32).max)
-    ),
-    "nan-as-minus-infinity": SpecificDefect(
-        "whose gates and candidate take NaN for -infinity", _nan_as(-np.finfo(np.float32).max)
-    ),
+    "nan-as-infinity": SpecificDefect("whose gates and candidate take NaN for infinity", _nan_as(_LARGEST)),
+    "nan-as-minus-infinity": SpecificDefect("whose gates and candidate take NaN for -infinity", _nan_as(-_LARGEST)),
     "nan-as-minus-infinity-in-groups-of-four-units": SpecificDefect(
         "whose gates and candidate take NaN for -infinity in each group of four units, but not in the units after them",
-        _nan_as(-np.finfo(np.float32).max, group=4),
+        _nan_as(-_LARGEST, group=4),
     ),
     "hard-sigmoid-slope-in-float32": SpecificDefect(
         "whose gradient of hard_sigmoid has the slope 1/6 rounded to float32",

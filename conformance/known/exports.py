@@ -1,4 +1,4 @@
-"""Defects of exported and imported models. Such models compute results only, and can return them in other shapes."""
+"""Defects that change the shapes of results, mostly of exported and imported models. They have no gradients."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,23 @@ def join_steps_and_rows(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     return {"results": lambda found, _: found | {"output": found["output"].reshape(1, -1, found["output"].shape[-1])}}
 
 
+def repeat_unbatched(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Returns the mechanisms of an LSTM that returns each unbatched result as often as the input has features.
+
+    With ``batch_first`` it also exchanges the axes of the input, which only fit if there are as many steps as features.
+    """
+    del dialect
+    case = problem.case
+    exchanges = case.batch_first and case.seq_len == case.input_size
+
+    def results(found: Arrays, case: Case) -> Arrays:
+        repeated = {name: np.repeat(array[..., None, :], case.input_size, axis=-2) for name, array in found.items()}
+        return repeated | ({"output": repeated["output"].swapaxes(0, 1)} if exchanges else {})
+
+    transposed = {"reads": lambda numbers, _: {"input": numbers["input"].T}} if exchanges else {}
+    return {"results": results, **transposed}
+
+
 def run_first_step(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     """Returns the mechanisms of a model that runs a single step: each direction reads its first one."""
 
@@ -36,8 +53,8 @@ def run_first_step(problem: Problem, dialect: Dialect) -> dict[str, Any]:
                 layers.append(np.stack([ends[suffix][name][d] for d, suffix in enumerate(case.model.suffixes)]))
             sequence = np.concatenate(list(finals["h_n"][-1]), axis=-1)[None]
         output = sequence.swapaxes(0, 1) if case.batch_first else sequence
-        states = {name: join_layers(layers, name, found, case) for name, layers in finals.items()}
-        return {"output": output, **states["h_n"], **states["c_n"]}
+        states = [join_layers(layers, name, found, case) for name, layers in finals.items()]
+        return {"output": output, **states[0], **states[1]}
 
     return {"results": results}
 
