@@ -19,37 +19,52 @@ RUNS = 10
 
 
 def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
-    """Solves each problem twice, and again after others. Returns what does not repeat."""
+    """Solves each problem twice, and again after others unless the implementation forgets them.
+
+    Returns:
+        What does not repeat.
+    """
     found: dict[str, list[str]] = {}
     before = None
     for name, trial in trials.items():
-        again = {
-            "again after others": subject.solve(trial.problem),
-            "twice in a row": subject.solve(trial.problem),
-        }
-        for words, problem in _earlier(subject, trial, before):
-            subject.solve(problem)
-            again[f"again after one {words}"] = subject.solve(trial.problem)
-        before = trial.problem
-        for when, solution in again.items():
+        for when, solution in _solved_again(subject, trial, before):
             if names := differing(trial, solution):
                 what = f"does not repeat: {', '.join(names)} changes when the same problem is solved {when}"
                 found.setdefault(what, []).append(name)
                 break
+        before = trial.problem
     findings = [Finding(what, tuple(names)) for what, names in found.items()]
     if findings:
         name = findings[0].probes[0]
         details = [_count_failures(subject, trials[name]), *dependence(subject, trials[name], before)]
         return [*findings, *(Finding(what, (name,)) for what in details)]
     for name, trial in trials.items():
-        if trial.verdict.conforms and (details := _depends_on_lengths(subject, trial)):
+        if details := _depends_on_lengths(subject, trial):
             return [Finding(f"with other lengths: {what}", (name,)) for what in details]
     return []
 
 
+def _solved_again(subject: Subject, trial: Trial, before: Problem | None) -> Iterator[tuple[str, Arrays]]:
+    """Yields further solutions of a problem, and when it was solved.
+
+    Args:
+        subject: the implementation.
+        trial: the first solution.
+        before: problem of another shape, if there is one.
+    """
+    if subject.forgets:
+        yield "in another process", subject.solve(trial.problem)
+        return
+    yield "again after others", subject.solve(trial.problem)
+    yield "twice in a row", subject.solve(trial.problem)
+    for words, problem in _earlier(subject, trial, before):
+        subject.solve(problem)
+        yield f"again after one {words}", subject.solve(trial.problem)
+
+
 def _depends_on_lengths(subject: Subject, trial: Trial) -> list[str]:
     """Solves a problem of the same shape with other lengths. Returns on which earlier calls its failure depends."""
-    if trial.problem.lengths is None or subject.restart is None:
+    if trial.problem.lengths is None or subject.restart is None or subject.forgets:
         return []
     other = subject.try_problem(_with_other_lengths(subject, trial))
     return [] if other.verdict.conforms else dependence(subject, other, None)
