@@ -14,6 +14,7 @@ from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, compu
 from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.history import dependence, unrepeatable
 from conformance.defects.experiment.inputs import Response, respond
+from conformance.defects.experiment.nonfinite import describe_nonfinite
 from conformance.defects.experiment.probes import DRIVEN, DTYPES, PROBES, variants
 from conformance.defects.experiment.response_map import response_map
 from conformance.defects.experiment.rule import Rule
@@ -274,6 +275,8 @@ def _explain_failures(
                 result.findings += [Finding(what, (name,)) for what in describe_activations(trial)]
         elif trial.comparable and trial.can_be_changed and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
+        elif count < _MAX_OBSERVED_PROBES and (what := describe_nonfinite(subject, trial)):
+            result.findings.append(Finding(what, (name,)))
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())

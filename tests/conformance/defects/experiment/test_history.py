@@ -90,7 +90,8 @@ def test_a_probe_that_fails_after_another_one_depends_on_history() -> None:
     assert [finding.what for finding in result.history] == [
         "correct when run alone in a fresh process: depends on an earlier call of another shape"
     ]
-    assert result.failing == result.findings == []
+    assert not result.failing
+    assert not result.findings
     assert not result.is_correct
 
 
@@ -120,7 +121,8 @@ def test_lengths_that_are_kept_from_an_earlier_call_are_found() -> None:
         "with other lengths: correct when run alone in a fresh process: depends on an earlier call of the same shape "
         "and other lengths"
     ]
-    assert result.failing == result.findings == []
+    assert not result.failing
+    assert not result.findings
 
 
 class Keeps(Altered):
