@@ -266,7 +266,7 @@ def _describe(case: Case, axis: _Axis) -> str:
     if axis[0] not in _WIDTH:
         return f"B = {case.rows}" if axis == ("batch",) else f"T = {case.seq_len}"
     hidden = case.hidden_sizes if isinstance(case.hidden_size, tuple) else case.hidden_sizes[:1]
-    reverse = f" (reverse {case.reverse_hidden_size})" if case.reverse_hidden_size else ""
+    reverse = f" forward, {case.reverse_hidden_size} reverse" if case.reverse_hidden_size else ""
     texts = {"input": str(case.input_size), "hidden": ", ".join(map(str, hidden)) + reverse}
     texts |= {"proj": str(case.proj_size)} if case.proj_size else {}
     symbols: dict[str, list[str]] = {}
