@@ -171,7 +171,7 @@ LACKS: dict[str, str] = {
     "layers": "has a single layer",
     "sizes per layer": "has one hidden size for all layers",
     "bidirectional": "has no bidirectional layers",
-    "sizes per direction": "has one hidden size for both directions",
+    "sizes per direction": "is driven with one hidden size for both directions",
     "reverse": "has no reverse-only direction",
     "lengths": "has no lengths",
     "projection": "has no projection",
