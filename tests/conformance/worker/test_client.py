@@ -383,7 +383,8 @@ def test_a_program_is_asked_about_added_options_only_if_it_knows_them(
     reason = worker.supports(make_case(chunks=(2, 3)))
     assert reason == (None if asked else "program is not driven in pieces")
     reason = worker.supports(make_case(direction="bidirectional", reverse_hidden_size=3))
-    lacking = "has no bidirectional layers" if "features" in answer else "is driven with one hidden size for both directions"
+    one_size = "is driven with one hidden size for both directions"
+    lacking = "has no bidirectional layers" if "features" in answer else one_size
     assert reason == (None if asked else f"program {lacking}")
 
 
