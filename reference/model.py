@@ -102,7 +102,7 @@ class Model:
 
     def output_size(self, layer: int = -1) -> int:
         """Returns the output size of a layer: D · P with a projection, else D · H, the sum over its directions."""
-        return self.output_parts(layer)[-1].stop
+        return sum(self.state_size(layer, direction) for direction in range(self.num_directions))
 
     def output_parts(self, layer: int = -1) -> list[slice]:
         """Returns the part of the last axis of a layer's output that each direction fills."""

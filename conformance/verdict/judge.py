@@ -207,8 +207,8 @@ def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:
         if axis == "gate·unit":
             words.append(f"{gates[i // hidden]} gate, unit {i % hidden}")
         elif axis in ("layer·direction", "direction"):
-            layer, direction = model.state_places[bare[3:]][i]
-            words += [f"layer {layer}", directions[direction]]
+            number, direction = model.state_places[bare[3:]][i]
+            words += [f"layer {number}", directions[direction]]
         elif axis == "unit" and bare == "output":
             parts = model.output_parts()
             direction = sum(i >= part.stop for part in parts)
