@@ -100,6 +100,7 @@ BUILT_IN = {
     "litert_torch": "conformance.adapters.pytorch.converted:LiteRTTorch",
     "tvm.relax[torch.export]": "conformance.adapters.others.tvm:TvmRelax",
     "paddle.nn.LSTM": "conformance.adapters.others.paddle:PaddleLSTM",
+    "paddle.nn.RNN": "conformance.adapters.others.paddle_rnn:PaddleRNN",
     "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
     "chainer.functions.n_step_lstm": "conformance.adapters.others.chainer:ChainerNStepLSTM",
 }
