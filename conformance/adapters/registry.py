@@ -59,6 +59,7 @@ BUILT_IN = {
     "keras.layers.LSTM[numpy]": "conformance.adapters.keras.forward_only:KerasLSTMNumpy",
     "keras.layers.LSTM[openvino]": "conformance.adapters.keras.forward_only:KerasLSTMOpenVINO",
     "tf_keras.layers.LSTM": "conformance.adapters.keras.tf_keras:TfKerasLSTM",
+    "tf.compat.v1.nn.dynamic_rnn": "conformance.adapters.tensorflow.dynamic_rnn:TFDynamicRNN",
     "tf.raw_ops.BlockLSTM": "conformance.adapters.tensorflow.block_lstm:TFBlockLSTM",
     "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tensorflow.block_lstm:TFBlockLSTMV2",
     "sonnet.LSTM": "conformance.adapters.tensorflow.sonnet:SonnetLSTM",
