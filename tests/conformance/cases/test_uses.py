@@ -22,6 +22,7 @@ SAME_RESULTS: list[dict[str, Any]] = [
     *({"memory": word} for word in get_args(uses.Memory) if word != "contiguous"),
     {"batching": "alone"},
     {"batching": "permuted"},
+    {"threads": 4},
 ]
 EVERYTHING = ["input", "weight_ih_l0", "weight_hh_l0"]
 OTHER_RESULTS: list[dict[str, Any]] = [

@@ -92,7 +92,7 @@ def test_a_case_that_cannot_be_judged_in_8_bits_is_unsupported() -> None:
 def test_a_known_divergence_can_end_the_process(batch: int, ends: bool) -> None:
     entry = make_divergence(cases={"batch": 0}, tensors=[], error="died of SIG(FPE|ABRT)")
     runner = Runner(Oracle(None), (entry,))
-    assert runner.may_end_process(make_case(batch=batch), fakes.Faithful()) == ends
+    assert runner.needs_process(make_case(batch=batch), fakes.Faithful()) == ends
 
 
 def test_the_forward_half_is_checked_without_gradients() -> None:
