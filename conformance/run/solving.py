@@ -5,7 +5,7 @@ from dataclasses import replace
 from conformance.adapters import Adapter, Solution
 from conformance.run.attempt import Attempt
 from conformance.verdict import declared, repeated
-from conformance.verdict.judge import TensorVerdict, Verdict
+from conformance.verdict.judge import TensorVerdict, Verdict, is_declaration
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem
 
@@ -36,6 +36,5 @@ def solve(
 
 def has_only_wrong_declarations(verdict: Verdict) -> bool:
     """Returns whether the values conform, but not what the implementation declares about them."""
-    prefixes = (declared.PREFIX, repeated.PREFIX)
     failing = [tensor.name for tensor in verdict.tensors if not tensor.conforms]
-    return bool(failing) and all(name.startswith(prefixes) for name in failing)
+    return bool(failing) and all(map(is_declaration, failing))

@@ -4,15 +4,13 @@ Adapters and engines call ``record`` wherever a framework declares shapes. The c
 ``recording``.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from conformance.verdict.judge import TensorVerdict, reject
-
-PREFIX = "declared."
-"""Prefix of the names of verdicts on declared shapes."""
+from conformance.verdict.judge import DECLARED, TensorVerdict
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,6 @@ def verdicts(shapes: Iterable[DeclaredShape]) -> list[TensorVerdict]:
         if not shape.conforms:
             words = ", ".join("?" if size is None else str(size) for size in shape.declared)
             declared = f"({words},)" if len(shape.declared) == 1 else f"({words})"
-            reason = f"declares {declared}, returns {shape.returned}"
-            wrong.setdefault(shape.name, reject(f"{PREFIX}{shape.name}", reason))
+            reason = f"{shape.name} declares {declared}, returns {shape.returned}"
+            wrong.setdefault(shape.name, TensorVerdict(f"{DECLARED}{shape.name}", math.inf, reason, proven=True))
     return list(wrong.values())

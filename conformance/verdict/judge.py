@@ -16,6 +16,9 @@ from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem, source_of
 from reference.model import Shape
 
+DECLARED, REPEATED = "declared.", "repeated."
+"""Prefixes of the names of verdicts on what an implementation declares: a shape, and results that repeat exactly."""
+
 _GATES = ("input", "forget", "candidate", "output")
 
 
@@ -70,27 +73,32 @@ class Verdict:
         return any(tensor.proven for tensor in self.tensors)
 
 
+def is_declaration(name: str) -> bool:
+    """Returns whether a name is that of a verdict on a declaration, and not on the values of a tensor."""
+    return name.startswith((DECLARED, REPEATED))
+
+
 def judge(problem: Problem, solution: Mapping[str, NDArray[Any]], expectation: Expectation) -> Verdict:
     """Compares a solution with the reference. A missing or an unknown tensor does not conform."""
     expected_shapes = problem.expected_shapes()
     verdicts = []
     for name, shape in expected_shapes.items():
         if name not in solution:
-            verdicts.append(reject(name, "is missing from the solution"))
+            verdicts.append(_reject(name, "is missing from the solution"))
             continue
         got = np.asarray(solution[name])
         if got.shape != shape:
-            verdicts.append(reject(name, _explain_shape(problem.case, name, got.shape, shape)))
+            verdicts.append(_reject(name, _explain_shape(problem.case, name, got.shape, shape)))
         elif got.dtype.kind != "f":
-            verdicts.append(reject(name, f"has dtype {got.dtype}, expected floating point"))
+            verdicts.append(_reject(name, f"has dtype {got.dtype}, expected floating point"))
         else:
             verdicts.append(_compare(problem.case, name, got.astype(np.float64), expectation))
     unknown = sorted(solution.keys() - expected_shapes.keys())
-    verdicts += [reject(name, "is not a tensor of this problem") for name in unknown]
+    verdicts += [_reject(name, "is not a tensor of this problem") for name in unknown]
     return Verdict(tuple(verdicts))
 
 
-def reject(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> TensorVerdict:
+def _reject(name: str, reason: str, detail: Mapping[str, Any] | None = None) -> TensorVerdict:
     """Returns the verdict on a tensor without an error ratio, such as one with a wrong shape."""
     return TensorVerdict(name, math.inf, f"{name} {reason}", proven=True, detail=detail or {})
 
@@ -104,14 +112,14 @@ def _compare(case: Case, name: str, got: Floats, expectation: Expectation) -> Te
             detail = _locate(case, name, lacking)
             first, where = got[tuple(detail["index"])], detail["where"]
             reason = f"must be NaN but is not in {detail['wrong']} of {got.size} elements: got {first:.9g} at {where}"
-            return reject(name, reason, detail)
+            return _reject(name, reason, detail)
         got, expected = np.where(np.isnan(expected), 0.0, got), np.nan_to_num(expected)
     compared = Comparison(got, expected, expectation.budget[name], expectation.bound[name])
     if not compared.finite.all():
         detail = _locate(case, name, ~compared.finite)
         first, where = got[tuple(detail["index"])], detail["where"]
         reason = f"is not finite in {detail['wrong']} of {got.size} elements, first {first} at {where}"
-        return reject(name, reason, detail | {"evidence": _summarize(case, name, compared)})
+        return _reject(name, reason, detail | {"evidence": _summarize(case, name, compared)})
     error_ratio = float(compared.error_ratios.max(initial=0.0))
     if error_ratio <= 1:
         return TensorVerdict(name, error_ratio)

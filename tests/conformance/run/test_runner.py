@@ -18,6 +18,7 @@ from conformance.results.record import Result, Status
 from conformance.run.failures import Failure
 from conformance.run.plan import by_shape
 from conformance.run.runner import Runner
+from conformance.verdict.declared import recording
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem
@@ -114,6 +115,44 @@ def test_an_error_in_the_forward_half_says_that_gradients_were_left_out() -> Non
 def test_a_case_that_checks_only_gradients_is_unsupported_without_them() -> None:
     result = Runner(Oracle(None)).check(make_case(check=["gradients"]), fakes.ForwardOnly())
     assert (result.status, result.unchecked) == ("unsupported", {})
+
+
+def test_a_wrong_declared_shape_is_a_deviation_and_not_diagnosed() -> None:
+    result = Runner(Oracle(None)).check(make_case(), fakes.Misdeclares())
+    assert (result.status, result.diagnosis) == ("fail", "")
+    assert result.reason == "output declares (?, 5, 3, 4), returns (5, 3, 4)"
+    assert set(result.details) == {"declared.output"}
+
+
+@pytest.mark.parametrize(("promises", "status"), [(True, "fail"), (False, "pass")])
+def test_results_that_do_not_repeat_exactly_fail_if_this_is_promised(promises: bool, status: str) -> None:
+    class Inexact(fakes.Misdeclares):
+        repeats_exactly = promises
+
+        def solve(self, problem: Problem) -> Solution:
+            with recording():
+                return super().solve(problem)
+
+    words = "h_n differs from the first call's in 12 of 12 elements, by up to "
+    result = Runner(Oracle(None)).check(make_case(earlier_calls=["same"]), Inexact())
+    assert result.status == status
+    assert result.reason.startswith(words if promises else "")
+    assert set(result.details) == ({"repeated.h_n"} if promises else set())
+    assert [note.startswith(words) for note in result.notes] == [True] * (not promises)
+
+
+def test_a_number_of_threads_requires_a_process() -> None:
+    case = make_case(threads=2)
+    runner = Runner(Oracle(None))
+    assert runner.needs_process(case, fakes.Faithful())
+    result = runner.check(case, fakes.Faithful())
+    assert (result.status, result.reason.partition(",")[0]) == ("unsupported", "faithful has no process of its own")
+
+
+@pytest.mark.parametrize(("tensors", "status"), [(["declared.*"], "known"), (["*"], "fail"), (["output"], "fail")])
+def test_a_divergence_covers_a_wrong_declared_shape_only_if_it_names_it(tensors: list[str], status: str) -> None:
+    runner = Runner(Oracle(None), (make_divergence(tensors=tensors, always=False),))
+    assert runner.check(make_case(), fakes.Misdeclares()).status == status
 
 
 def test_all_deviating_tensors_are_reported_at_once() -> None:
