@@ -12,7 +12,7 @@ import numpy as np
 
 from conformance.adapters import Adapter, Solution, uses
 from conformance.cases.case import Case
-from conformance.verdict.declared import record
+from conformance.verdict.declared import record_shape
 from conformance.verdict.oracle import Oracle, solve
 from conformance.verdict.problem import Problem
 from conformance.verdict.random_arrays import round_to
@@ -69,7 +69,7 @@ class Misdeclares(Faithful):
 
     def solve(self, problem: Problem) -> Solution:
         found = dict(super().solve(problem))
-        record("output", [None, *problem.output_shape], found["output"].shape)
+        record_shape("output", [None, *problem.output_shape], found["output"].shape)
         if problem.case.earlier_calls:
             found["h_n"] = np.nextafter(found["h_n"], np.float32(2))
         return found

@@ -1,6 +1,6 @@
 """Shapes that an implementation declares before it runs, compared with those of its results.
 
-Adapters and engines call ``record`` wherever a framework declares shapes. The caller of an adapter collects them with
+Adapters call ``record_shape`` wherever a framework declares shapes. The caller of an adapter collects them with
 ``recording``.
 """
 
@@ -48,7 +48,7 @@ def recording() -> Iterator[dict[DeclaredShape, None]]:
         _recorded.reset(token)
 
 
-def record(name: str, declared: Sequence[int | None], returned: Sequence[int]) -> None:
+def record_shape(name: str, declared: Sequence[int | None], returned: Sequence[int]) -> None:
     """Records the declared and the returned shape of a result, if somebody collects them."""
     found = _recorded.get()
     if found is not None:

@@ -229,7 +229,7 @@ class WorkerAdapter(Adapter):
             data = self._process.read(answer.n)
         self._process.check_end_of_answer()
         for shape in answer.shapes:
-            declared.record(shape.name, shape.declared, shape.returned)
+            declared.record_shape(shape.name, shape.declared, shape.returned)
         try:
             return tensors.loads(data)[0]
         except ValueError as error:

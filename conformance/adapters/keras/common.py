@@ -240,7 +240,7 @@ def record_shapes(layer: Any, x: Any, results: Sequence[Any]) -> None:
         [shape if isinstance(shape[0], list | tuple) else [shape] for shape in layer.compute_output_shape(given)]
     )
     for number, (shape, result) in enumerate(zip(shapes, found, strict=True)):
-        declared.record(f"result{number}", shape, result)
+        declared.record_shape(f"result{number}", shape, result)
 
 
 def restart_dropout(cells: Sequence[Any]) -> None:

@@ -115,7 +115,7 @@ class LiteRTKeras(KerasConverted):
             results: dict[str, Array] = runner(**arrays)
             for name, array in results.items():
                 signature = details[name]["shape_signature"]
-                declared.record(name, [None if size < 0 else int(size) for size in signature], array.shape)
+                declared.record_shape(name, [None if size < 0 else int(size) for size in signature], array.shape)
             return results
 
         return run

@@ -197,7 +197,7 @@ def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
     def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
         results: list[Any] = traced(x, weights, states, masks)
         for number, (tensor, result) in enumerate(zip(traced.structured_outputs, results, strict=True)):
-            declared.record(f"result{number}", tensor.shape.as_list(), result.shape.as_list())
+            declared.record_shape(f"result{number}", tensor.shape.as_list(), result.shape.as_list())
         return results
 
     return call

@@ -56,7 +56,7 @@ def load(
         sizes = {axis: size for name in given for axis, size in zip(read[name], given[name].shape, strict=True)}
         for name, shape in shapes.items():
             known = [axis if isinstance(axis, int) else sizes.get(axis) for axis in shape]
-            declared.record(name, known, outputs[name].shape)
+            declared.record_shape(name, known, outputs[name].shape)
         return {name: np.array(array, order="C") for name, array in outputs.items()}
 
     return run

@@ -34,7 +34,7 @@ def load(model: Any, dtype: str = "") -> Callable[[Sequence[Array]], list[Array]
         for number, (shape, array) in enumerate(zip(shapes, outputs, strict=True)):
             if shape.rank.is_static:
                 sizes = [axis.get_length() if axis.is_static else None for axis in shape]
-                declared.record(f"result{number}", sizes, array.shape)
+                declared.record_shape(f"result{number}", sizes, array.shape)
         return outputs
 
     return run

@@ -64,7 +64,7 @@ class TorchLSTMExport(TorchLSTM):
         def record(_module: Any, _arguments: Any, results: Any) -> None:
             output, states = results
             for name, shape, tensor in zip(("output", "h_n", "c_n"), shapes, (output, *states), strict=True):
-                declared.record(name, shape, tensor.shape)
+                declared.record_shape(name, shape, tensor.shape)
 
         run.register_forward_hook(record)
         return run, run
@@ -113,6 +113,7 @@ class TorchLSTMCompiled(TorchLSTM):
     """
 
     name = "torch.nn.LSTM[compile,aot_eager]"
+    repeats_exactly = False
     backend = "aot_eager"
     path = (
         "torch.compile(backend='aot_eager', fullgraph=True), dynamic=True if calls differ in shape, "

@@ -47,6 +47,8 @@ class TorchLSTM(Adapter):
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
     path: str = "the module called eagerly"
+    # torch documents which operations are not deterministic. On the CPU, none of them is part of an LSTM.
+    repeats_exactly: bool = True
     onednn: ClassVar[bool] = True
     """Whether torch may use oneDNN."""
 

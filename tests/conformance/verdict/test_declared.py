@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.verdict.declared import DeclaredShape, record, recording, verdicts
+from conformance.verdict.declared import DeclaredShape, record_shape, recording, verdicts
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_each_name_with_a_wrong_shape_gets_one_verdict() -> None:
 
 
 def test_shapes_are_recorded_only_while_somebody_collects_them() -> None:
-    record("output", [3], [4])
+    record_shape("output", [3], [4])
     with recording() as outer:
-        record("output", [3], [4])
-        record("output", [3], [4])
+        record_shape("output", [3], [4])
+        record_shape("output", [3], [4])
         with recording() as inner:
-            record("h_n", [None], [4])
-    record("output", [3], [5])
+            record_shape("h_n", [None], [4])
+    record_shape("output", [3], [5])
     assert list(outer) == [DeclaredShape("output", (3,), (4,))]
     assert list(inner) == [DeclaredShape("h_n", (None,), (4,))]
