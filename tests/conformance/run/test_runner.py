@@ -398,6 +398,12 @@ def test_cases_are_sorted_by_shape() -> None:
     assert [case.name for case in sorted(cases, key=by_shape)] == ["4-1", "4-2", "5-1", "5-2"]
 
 
+def test_cases_with_a_number_of_threads_come_last_and_need_one_process_for_each_number() -> None:
+    numbers = (2, None, 4, 2, None)
+    cases = [make_case(hidden_size=9 - place, threads=number) for place, number in enumerate(numbers)]
+    assert [case.threads for case in sorted(cases, key=by_shape)] == [None, None, 2, 2, 4]
+
+
 def test_the_worst_tensors_keep_their_evidence() -> None:
     runner = Runner(Oracle(None), diagnoses=False)
     result = runner.check(make_case(num_layers=2, notes="why"), fakes.NotANumber())
