@@ -13,7 +13,7 @@ from conformance.verdict.problem import Problem
 def solve(
     adapter: Adapter, problem: Problem, expectation: Expectation, attempt: Attempt
 ) -> tuple[Solution, list[TensorVerdict]]:
-    """Solves a problem, and again without its earlier calls if these are the same call.
+    """Solves a problem, and again without its earlier calls if these are the same call and draw no dropout masks.
 
     Returns:
         The solution, and verdicts on wrong declarations: of shapes, and of results that repeat exactly.
@@ -24,8 +24,9 @@ def solve(
     with declared.recording() as shapes:
         solution = attempt.solve(problem)
     wrong = declared.verdicts(shapes)
-    if set(problem.case.earlier_calls) == {"same"}:
-        first = attempt.solve(replace(problem, case=problem.case.model_copy(update={"earlier_calls": ()})))
+    case = problem.case
+    if set(case.earlier_calls) == {"same"} and not case.drops:
+        first = attempt.solve(replace(problem, case=case.model_copy(update={"earlier_calls": ()})))
         differing = repeated.differences(first, solution, expectation)
         if adapter.repeats_exactly:
             wrong += repeated.verdicts(differing)

@@ -124,21 +124,33 @@ def test_a_wrong_declared_shape_is_a_deviation_and_not_diagnosed() -> None:
     assert set(result.details) == {"declared.output"}
 
 
+class Inexact(fakes.Misdeclares):
+    """Promises results that repeat exactly, but h_n does not."""
+
+    def solve(self, problem: Problem) -> Solution:
+        with recording():
+            return super().solve(problem)
+
+
 @pytest.mark.parametrize(("promises", "status"), [(True, "fail"), (False, "pass")])
 def test_results_that_do_not_repeat_exactly_fail_if_this_is_promised(promises: bool, status: str) -> None:
-    class Inexact(fakes.Misdeclares):
-        repeats_exactly = promises
-
-        def solve(self, problem: Problem) -> Solution:
-            with recording():
-                return super().solve(problem)
-
+    adapter = Inexact()
+    adapter.repeats_exactly = promises
     words = "h_n differs from the first call's in 12 of 12 elements, by up to "
-    result = Runner(Oracle(None)).check(make_case(earlier_calls=["same"]), Inexact())
+    result = Runner(Oracle(None)).check(make_case(earlier_calls=["same"]), adapter)
     assert result.status == status
     assert result.reason.startswith(words if promises else "")
     assert set(result.details) == ({"repeated.h_n"} if promises else set())
     assert [note.startswith(words) for note in result.notes] == [True] * (not promises)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"earlier_calls": ["same", "longer"]}, {"earlier_calls": ["same"], "mode": "train", "input_dropout": 0.5}],
+    ids=str,
+)
+def test_only_equal_calls_without_dropout_are_compared_exactly(options: dict[str, object]) -> None:
+    assert Runner(Oracle(None)).check(make_case(**options), Inexact()).status == "pass"
 
 
 def test_a_number_of_threads_requires_a_process() -> None:
