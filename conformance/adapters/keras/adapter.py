@@ -41,8 +41,7 @@ Group = tuple[int, ...]
 USES = frozenset(
     {"partial loss", "frozen", "built for another length", "built for another batch", "chunks", "repeated call",
      "after other lengths", "after other batches", "after the other mode", "after no-grad", "after an error",
-     "after other weights", "saved", "rows alone", "rows permuted",
-     "other threads"}
+     "after other weights", "saved", "rows alone", "rows permuted", "other threads"}
 )  # fmt: skip
 """Uses of a layer on any back end."""
 ARGUMENTS = frozenset({"empty sequence", "empty batch", "wrong input", "wrong state"})

@@ -13,6 +13,8 @@ RUNS = 10
 """Number of times that a problem is solved if its failure does not repeat."""
 _RUNS_PER_PROCESS = 5
 """Number of times that each of two processes solves a problem to find out whether its failure repeats."""
+_MAX_CPU_SECONDS = 1.0
+"""CPU time of a process after its first solution, after which no other run starts."""
 _THREADS = (1, 4)
 """Numbers of threads with which a failure that does not repeat is counted, each in a new process."""
 
@@ -34,15 +36,20 @@ def repetition(subject: Subject, trial: Trial) -> Repetition:
     first = _fresh_runs(subject, trial)
     if not any(trial.accepts(solution) or differing(trial, solution) for solution in first):
         return Repetition.REPEATS
-    runs = [[trial.accepts(solution) for solution in solutions] for solutions in (first, _fresh_runs(subject, trial))]
-    return Repetition.DEPENDS if runs[0] == runs[1] else Repetition.COMES_AND_GOES
+    pairs = zip(first, _fresh_runs(subject, trial), strict=False)
+    alike = all(trial.accepts(one) == trial.accepts(other) for one, other in pairs)
+    return Repetition.DEPENDS if alike else Repetition.COMES_AND_GOES
 
 
 def _fresh_runs(subject: Subject, trial: Trial) -> Sequence[Arrays]:
-    """Returns the solutions of several runs in a new process."""
+    """Returns the solutions of several runs in a new process, fewer if these are expensive."""
     assert subject.restart
     subject.restart()
-    return [subject.solve(trial.problem) for _ in range(_RUNS_PER_PROCESS)]
+    solutions = [subject.solve(trial.problem)]
+    deadline = subject.clock() + _MAX_CPU_SECONDS
+    while len(solutions) < _RUNS_PER_PROCESS and subject.clock() < deadline:
+        solutions.append(subject.solve(trial.problem))
+    return solutions
 
 
 def sometimes_conforms(subject: Subject, trial: Trial) -> bool:
