@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from conformance.adapters import graph
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
     ARGUMENTS,
@@ -35,7 +36,7 @@ class KerasConverted(KerasLSTM):
     """
 
     default_tag = "core"
-    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES
+    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES | graph.USES
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, "input dropout": _INFERENCE, "gradients": _INFERENCE}
 
     def describe(self) -> dict[str, str]:
