@@ -270,7 +270,7 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
         return np.negative(array if rows is None else repeat(array, row_axis(case, name), rows))
 
     changes: dict[str, Any] = {"seq_len": steps, "batch": "unbatched" if rows is None else rows, "refuses": None}
-    changes["graph"] = case.graph  # Calls of a graph do not differ in their sizes.
+    changes["graph"] = case.graph
     if problem.mask is not None and rows is not None:
         changes["lengths"] = tuple(int(n) for n in np.clip(repeat(problem.mask.sum(0), 0, rows), 1, steps))
     resized = case.one_call.model_copy(update=changes)

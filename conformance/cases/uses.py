@@ -142,25 +142,28 @@ def _check_empty(case: "Case") -> None:
 
 
 def _check_graph(case: "Case") -> None:
-    """Checks that two calls of a graph can share the case, and that all calls of the graph have its shape."""
+    """Checks that two calls of a graph can share the case, and that the size that they share is always the same."""
     if case.graph == "single":
         return
     option = f"graph: {case.graph}"
-    for name in ("built_seq_len", "built_batch", "chunks", "batching", "refuses"):
+    for name in ("chunks", "batching", "refuses"):
         if getattr(case, name) != type(case).model_fields[name].default:
             raise ValueError(f"{option} cannot be combined with {name}")
-    if words := {"longer", "shorter", "more-rows", "fewer-rows"}.intersection(case.earlier_calls):
-        raise ValueError(f"{option} cannot be combined with earlier_calls: {min(words)}")
     if case.drops:
         raise ValueError(f"{option} cannot be combined with active dropout, whose masks are drawn for each call")
     if case.graph == "twice":
         if case.num_rows < 2:
             raise ValueError(f"{option} requires at least two rows, some for each call")
+        if is_batch_dynamic(case):
+            raise ValueError(f"{option} cannot be combined with a built_batch or earlier_calls of other batches")
         return
     if case.lengths is not None:
         raise ValueError(f"{option} cannot be combined with lengths")
-    if case.graph == "encoder-decoder" and (case.seq_len < 2 or case.direction != "forward"):
-        raise ValueError(f"{option} requires direction: forward and at least two steps, some for each LSTM")
+    if case.graph == "encoder-decoder":
+        if case.seq_len < 2 or case.direction != "forward":
+            raise ValueError(f"{option} requires direction: forward and at least two steps, some for each LSTM")
+        if is_time_dynamic(case):
+            raise ValueError(f"{option} cannot be combined with a built_seq_len or earlier_calls of other lengths")
     if case.graph == "parallel" and (case.num_layers > 1 or case.direction != "bidirectional"):
         raise ValueError(f"{option} requires direction: bidirectional and one layer, so that both LSTMs read the input")
 

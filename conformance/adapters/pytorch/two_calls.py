@@ -21,7 +21,7 @@ class Twice(torch.nn.Module):  # type: ignore[misc]
         self.axis = axis
         self.rows = rows
 
-    def forward(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Returns the output and the final states of all rows."""
         rows = inputs.size(self.axis)
         one, other = inputs.split([self.rows, rows - self.rows], self.axis)
@@ -46,7 +46,7 @@ class EncoderDecoder(torch.nn.Module):  # type: ignore[misc]
         self.axis = axis
         self.steps = steps
 
-    def forward(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Returns the output of both LSTMs, and the final states of the second."""
         one, other = inputs.split([self.steps, inputs.size(self.axis) - self.steps], self.axis)
         head, between = self.first(one, state)
@@ -63,7 +63,7 @@ class Parallel(torch.nn.Module):  # type: ignore[misc]
         self.second = second
         self.axis = axis
 
-    def forward(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Returns the output and the final states of both LSTMs, side by side."""
         backwards = inputs.flip([self.axis])
         if state is None:
