@@ -132,11 +132,14 @@ class Divergence(BaseModel):
             re.compile(self.error)
         return self
 
+    def is_of(self, implementation: str) -> bool:
+        """Returns whether an implementation is one of those that show this divergence."""
+        shows, excluded = (_escape_brackets(glob) for glob in (self.implementation, self.excluding))
+        return fnmatchcase(implementation, shows) and not fnmatchcase(implementation, excluded)
+
     def matches(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
         """Returns whether a case is expected to show this divergence on an implementation."""
-        if not fnmatchcase(implementation, _escape_brackets(self.implementation)):
-            return False
-        if fnmatchcase(implementation, _escape_brackets(self.excluding)):
+        if not self.is_of(implementation):
             return False
         if case.refuses and "refuses" not in self.cases:
             return False

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem

@@ -11,7 +11,9 @@ import reference
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE, nan, precision, thresholds
 from conformance.defects.catalogue.tensors import first_layer, read_parameters
-from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
+from conformance.defects.defect import NOTHING, Arrays, Defect
+from conformance.defects.solve import solve
+from conformance.defects.wiring import Wiring
 from conformance.verdict.oracle import solve as solve_correctly
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect

@@ -8,7 +8,8 @@ import pytest
 
 from conformance.adapters import registry
 from conformance.cases.case import Case
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.known import expected
 from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence, shipped

@@ -10,9 +10,9 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import solve
 from conformance.defects.power import bitmasks
 from conformance.defects.power.kill_matrix import View
+from conformance.defects.solve import solve
 from conformance.errors import UserError
 from conformance.vectors import build, files
 from conformance.vectors.document import Tensor, VectorFile

@@ -10,7 +10,8 @@ import pytest
 import reference
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE, dropout
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
 
