@@ -71,7 +71,7 @@ def run(case: Case, both: Sequence[uses.Call], given: uses.Named, join: uses.Joi
             return {**forward, **finals, "output": output}
 
 
-def activations_apart(names: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+def activations_apart(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the names of the activations of each direction, which can be the same three for both."""
     return names[:3], names[-3:]
 

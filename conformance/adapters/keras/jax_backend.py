@@ -86,7 +86,7 @@ class KerasLSTMJax(KerasAdapter):
         import jax
 
         used = super().use_stack(stack, case)
-        return used if case.graph == "single" else jax.jit(used)  # type: ignore[no-any-return]
+        return used if case.graph == "single" else jax.jit(used)
 
     def to_tensor(self, array: Array, dtype: str) -> Any:
         """Converts with ``jax.numpy.asarray``."""

@@ -154,7 +154,7 @@ class KerasLSTMTraced(KerasLSTM):
         if case.graph == "single":
             return used
         traced = self.tensorflow().function(used, autograph=False)
-        return lambda *inputs: traced.get_concrete_function(*inputs)(*inputs)  # type: ignore[no-any-return]
+        return lambda *inputs: traced.get_concrete_function(*inputs)(*inputs)
 
     def bind_layer(
         self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]

@@ -142,8 +142,8 @@ def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -
     """
     built = _build_graph(problem, batchwise)
     if problem.case.graph != "single":
-        apart = [_build_graph(part, batchwise) for part in graph.calls(problem)]
-        built = two_calls.connect(problem.case, built, *apart, batchwise and problem.case.batch_first)
+        first, second = (_build_graph(part, batchwise) for part in graph.calls(problem))
+        built = two_calls.connect(problem.case, built, first, second, batchwise and problem.case.batch_first)
     return make_model(built, opset)
 
 

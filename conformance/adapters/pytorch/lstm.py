@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -103,7 +103,7 @@ class TorchLSTM(Adapter):
             for name in problem.expected_shapes()
             if not name.startswith("jvp.")
         }
-        tangents = _parameters.held(case, problem.tangents) | problem.tangents
+        tangents = {**problem.tangents, **_parameters.held(case, problem.tangents)}
         names = [each for names in wanted.values() for each in names]
         found = _torch.solve(outputs, names, leaves, problem.cotangents, tangents)
         results = {name: _parameters.total([found[each] for each in names]) for name, names in wanted.items()}
@@ -114,7 +114,7 @@ class TorchLSTM(Adapter):
                 call = partial(run, partial(functional_call, function, parameters), case)
                 return uses.run(case, call, given | {name: leaves[name] for name in tensors}, torch.cat)
 
-            first = {source: leaves[own] for own, source in reversed(sources.items())}
+            first = {name: leaves[_parameters.module_names(case, name)[0]] for name in problem.parameters}
             results |= _torch.forward_derivatives(outputs_of, tensors | first, problem.tangents)
         uses.check_unchanged({name: _torch.to_array(tensor) for name, tensor in tensors.items()}, problem)
         return results
@@ -196,21 +196,20 @@ def build_module(case: Case, dtype: str) -> Any:
     state from one to the next: after ``torch.func.functional_call``, for example, its ``_flat_weights`` still hold the
     tensors of that call.
     """
-    lstms = [build_lstm(lstm_options(case), dtype) for _ in range(1 if case.graph in ("single", "twice") else 2)]
-    return (lstms[0] if case.graph == "single" else _connected(case, lstms)).train(case.mode == "train")
+    lstm = build_lstm(lstm_options(case), dtype)
+    return (lstm if case.graph == "single" else _connected(case, lstm, dtype)).train(case.mode == "train")
 
 
-def _connected(case: Case, lstms: Sequence[Any]) -> Any:
-    """Returns a module that calls one LSTM, or two, as the graph of a case requires."""
+def _connected(case: Case, lstm: Any, dtype: str) -> Any:
+    """Returns a module that calls an LSTM twice, or a second one, too, as the graph of a case requires."""
     from conformance.adapters.pytorch import two_calls
 
-    match case.graph:
-        case "twice":
-            return two_calls.Twice(*lstms, uses.row_axis(case, "input"), first_part(case))
-        case "encoder-decoder":
-            return two_calls.EncoderDecoder(*lstms, uses.time_axis(case), first_part(case))
-        case _:
-            return two_calls.Parallel(*lstms, uses.time_axis(case))
+    if case.graph == "twice":
+        return two_calls.Twice(lstm, uses.row_axis(case, "input"), first_part(case))
+    second, axis = build_lstm(lstm_options(case), dtype), uses.time_axis(case)
+    if case.graph == "encoder-decoder":
+        return two_calls.EncoderDecoder(lstm, second, axis, first_part(case))
+    return two_calls.Parallel(lstm, second, axis)
 
 
 def load_parameters(module: Any, case: Case, tensors: Mapping[str, Any]) -> None:
