@@ -72,6 +72,7 @@ def make(**options: Any) -> Case:
         ({"graph": "encoder-decoder", "lengths": "ragged"}, "graph: encoder-decoder cannot be combined with lengths"),
         ({"graph": "parallel"}, "graph: parallel requires direction: bidirectional and one layer"),
         ({**PARALLEL, "num_layers": 2}, "graph: parallel requires direction: bidirectional and one layer"),
+        ({**PARALLEL, "reverse_hidden_size": 3}, "graph: parallel cannot be combined with reverse_hidden_size"),
         ({"graph": "twice", "chunks": [4, 4]}, "graph: twice cannot be combined with chunks"),
         ({"graph": "twice", "earlier_calls": ["fewer-rows"]}, "graph: twice cannot be combined with a built_batch"),
         ({"graph": "encoder-decoder", "built_seq_len": 2}, "graph: encoder-decoder cannot be combined with a built"),
