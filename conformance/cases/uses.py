@@ -124,11 +124,14 @@ def _check_mistake(case: "Case") -> None:
         return
     argument, _, axis = case.refuses.partition("-")
     option = f"refuses: {case.refuses}"
-    if "gradients" in case.check:
-        raise ValueError(f"{option} requires check without 'gradients', because a refused call has none")
+    for derivative in ("gradients", "jvp", "hvp"):
+        if derivative in case.check:
+            raise ValueError(f"{option} requires check without '{derivative}', because a refused call has none")
     for name in ("chunks", "memory", "batching"):
         if getattr(case, name) != type(case).model_fields[name].default:
             raise ValueError(f"{option} cannot be combined with {name}")
+    if case.refuses == "input-axes" and case.rows is None:
+        raise ValueError(f"{option} requires a batch axis, but batch is 'unbatched': the additional axis would be one")
     if argument in ("h_0", "c_0"):
         if argument not in case.given_states:
             raise ValueError(f"{option} requires an initial {argument}, but initial_state is '{case.initial_state}'")
