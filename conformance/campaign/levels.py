@@ -33,7 +33,7 @@ SWITCHING_SHARE, PLACES_SHARE = 0.08, 0.02
 _SIZES = ("input_size", "hidden_size", "seq_len", "batch")
 _FIRST = ("num_layers", *_SIZES)
 """Options that are drawn first, because the values of others depend on them."""
-_NOT_DRAWN = ("seed", "refuses")
+_NOT_DRAWN = ("seed", "refuses", "threads")
 """Options that a campaign leaves at their defaults."""
 
 Options = Mapping[str, Any]

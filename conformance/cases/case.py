@@ -138,6 +138,8 @@ class Case(Documented, BaseModel):
     """Memory of input and states: contiguous, transposed, one broadcast row, one array for both states, read-only."""
     batching: Batching = "together"
     """Whether the rows are passed together, one at a time, or in another order."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Number of threads of a process of its own; null for the number that the environment sets, by default 1."""
     refuses: Mistake | None = None
     """Mistake in an argument that the implementation must refuse with an error; null for correct arguments."""
 

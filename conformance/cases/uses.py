@@ -42,7 +42,16 @@ Mistake = Literal[
 
 RESULTS: tuple[Result, ...] = ("output", "h_n", "c_n")
 """Results of a forward pass that a loss can read."""
-SAME_RESULTS = ("built_seq_len", "built_batch", "chunks", "earlier_calls", "saved", "memory", "batching")
+SAME_RESULTS = (
+    "built_seq_len",
+    "built_batch",
+    "chunks",
+    "earlier_calls",
+    "saved",
+    "memory",
+    "batching",
+    "threads",
+)
 """Options that describe how an implementation is used and that do not change what it must return."""
 OTHER_GRADIENTS = ("cotangents", "frozen")
 """Options that change which gradients are required, and that do not change the values of a case."""

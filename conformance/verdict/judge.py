@@ -16,6 +16,9 @@ from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem, source_of
 from reference.model import Shape
 
+DECLARED, REPEATED = "declared.", "repeated."
+"""Prefixes of the names of verdicts on what an implementation declares: a shape, and results that repeat exactly."""
+
 _GATES = ("input", "forget", "candidate", "output")
 
 
@@ -68,6 +71,11 @@ class Verdict:
     def proven(self) -> bool:
         """Whether a deviation is proven wrong. Other deviations need to be confirmed with further draws."""
         return any(tensor.proven for tensor in self.tensors)
+
+
+def is_declaration(name: str) -> bool:
+    """Returns whether a name is that of a verdict on a declaration, and not on the values of a tensor."""
+    return name.startswith((DECLARED, REPEATED))
 
 
 def judge(problem: Problem, solution: Mapping[str, NDArray[Any]], expectation: Expectation) -> Verdict:

@@ -25,7 +25,7 @@ Array = NDArray[np.floating]
 USES = frozenset(
     {"partial loss", "chunks", "repeated call",
      "after other lengths", "after other batches", "after no-grad", "after an error", "after other weights", "saved",
-     "rows alone", "rows permuted", "forward derivatives", "second derivatives"}
+     "rows alone", "rows permuted", "forward derivatives", "second derivatives", "other threads"}
 )  # fmt: skip
 """Uses of a function that JAX compiles for each shape. It is not built for one: ``after other lengths`` covers that."""
 

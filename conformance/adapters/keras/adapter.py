@@ -41,7 +41,7 @@ Group = tuple[int, ...]
 USES = frozenset(
     {"partial loss", "frozen", "built for another length", "built for another batch", "chunks", "repeated call",
      "after other lengths", "after other batches", "after the other mode", "after no-grad", "after an error",
-     "after other weights", "saved", "rows alone", "rows permuted"}
+     "after other weights", "saved", "rows alone", "rows permuted", "other threads"}
 )  # fmt: skip
 """Uses of a layer on any back end."""
 ARGUMENTS = frozenset({"empty sequence", "empty batch", "wrong input", "wrong state"})
@@ -311,7 +311,9 @@ class KerasAdapter(Adapter):
 
         def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
             del weights
-            return _keras.flatten_results(layer(x, **_keras.call_arguments(config, states, masks)))
+            results = _keras.flatten_results(layer(x, **_keras.call_arguments(config, states, masks)))
+            _keras.record_shapes(layer, x, results)
+            return results
 
         return run, [self.variable_tensor(variable) for variable in variables]
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.layout import KERAS
+from conformance.verdict import declared
 
 WEIGHTS = (KERAS.weight_ih, KERAS.weight_hh, KERAS.bias_ih)
 """Names of a layer's weights for one direction, in Keras' order. Without biases, the first two."""
@@ -185,8 +186,10 @@ def stateless_call(layer: Any, weights: Sequence[Any], x: Any, **arguments: Any)
         [given.get(id(variable), variable.value) for variable in variables]
         for variables in (layer.trainable_variables, layer.non_trainable_variables)
     )
-    results, _ = layer.stateless_call(trainable, other, x, **arguments)
-    return flatten_results(results)
+    returned, _ = layer.stateless_call(trainable, other, x, **arguments)
+    results = flatten_results(returned)
+    record_shapes(layer, x, results)
+    return results
 
 
 def save_and_load(keras: Any, layer: Any, config: LayerConfig, weights_only: bool) -> Any:
@@ -237,6 +240,19 @@ def flatten_results(returned: Sequence[Any]) -> list[Any]:
     return [
         tensor for item in returned for tensor in (item if isinstance(item, list | tuple) else [item])
     ]  # fmt: skip
+
+
+def record_shapes(layer: Any, x: Any, results: Sequence[Any]) -> None:
+    """Records the shapes that a layer declares for an input, and those of its flattened results."""
+    given, found = tuple(x.shape), [tuple(tensor.shape) for tensor in results]
+    if any(size is None for shape in (given, *found) for size in shape):
+        return  # The layer is traced for any size.
+    # A shape is a list or a tuple of sizes. Stacked cells declare a list of shapes for the states of each cell.
+    shapes = flatten_results(
+        [shape if isinstance(shape[0], list | tuple) else [shape] for shape in layer.compute_output_shape(given)]
+    )
+    for number, (shape, result) in enumerate(zip(shapes, found, strict=True)):
+        declared.record_shape(f"result{number}", shape, result)
 
 
 def restart_dropout(cells: Sequence[Any]) -> None:

@@ -24,6 +24,7 @@ from conformance.adapters.keras.adapter import (
     flatten_sources,
 )
 from conformance.adapters.keras.loss import Loss
+from conformance.verdict import declared
 from conformance.verdict.problem import Problem
 
 
@@ -191,4 +192,12 @@ def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
         [tf.TensorSpec((None, None), tf.bool)] * config.masked,
     ]
     # Without a concrete function, TensorFlow treats all layers as one function and warns that it is retraced.
-    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]
+    traced = tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+
+    def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
+        results: list[Any] = traced(x, weights, states, masks)
+        for number, (tensor, result) in enumerate(zip(traced.structured_outputs, results, strict=True)):
+            declared.record_shape(f"result{number}", tensor.shape.as_list(), result.shape.as_list())
+        return results
+
+    return call

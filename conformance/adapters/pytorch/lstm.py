@@ -24,7 +24,7 @@ USES = frozenset(
      "after the other mode", "after no-grad", "after an error", "after other weights", "saved", "strided memory",
      "expanded states", "aliased states", "rows alone", "rows permuted", "empty batch", "wrong input", "wrong dtype",
      "wrong state", "wrong layers of a state", "wrong lengths", "wrong weight", "forward derivatives",
-     "second derivatives"}
+     "second derivatives", "other threads"}
 )  # fmt: skip
 """Uses of a module that is called eagerly."""
 
@@ -47,6 +47,8 @@ class TorchLSTM(Adapter):
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
     path: str = "the module called eagerly"
+    # torch documents which operations are not deterministic. On the CPU, none of them is part of an LSTM.
+    repeats_exactly: bool = True
     onednn: ClassVar[bool] = True
     """Whether torch may use oneDNN."""
 

@@ -26,7 +26,7 @@ class TorchOnnx(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "dropout", "no bias", "unbatched", "batch first", "state omitted", "float32",
-         "float16"}
+         "float16", "other threads"}
     ) | uses.MODEL_USES | uses.MODEL_ARGUMENTS - {"empty sequence"}  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "float64": _onnxruntime.NO_DOUBLE,

@@ -11,8 +11,9 @@ from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import estimate
 
-WITHOUT_LEVELS = {"bidirectional", "seed", "refuses"}
-"""A synonym of another option, the option that has another value in each case, and the one without results."""
+WITHOUT_LEVELS = {"bidirectional", "seed", "refuses", "threads"}
+"""A synonym of another option, the option that has another value in each case, the one without results, and the
+one whose values need processes of their own."""
 
 
 def drawn(drawer: Drawer, count: int) -> list[Case]:

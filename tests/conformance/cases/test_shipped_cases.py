@@ -41,7 +41,7 @@ def shipped() -> list[Case]:
 
 def test_cases_on_demand_are_tagged_and_take_less_than_a_minute() -> None:
     cases = load_all([shipped_cases() / ON_DEMAND])
-    assert {case.tags for case in cases} == {("large",), ("device",)}
+    assert {case.tags for case in cases} == {("large",), ("device",), ("threads",)}
     for case in cases:
         assert estimate(case).seconds < 60, case.id
 

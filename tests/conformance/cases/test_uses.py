@@ -22,6 +22,7 @@ SAME_RESULTS: list[dict[str, Any]] = [
     *({"memory": word} for word in get_args(uses.Memory) if word != "contiguous"),
     {"batching": "alone"},
     {"batching": "permuted"},
+    {"threads": 4},
 ]
 EVERYTHING = ["input", "weight_ih_l0", "weight_hh_l0"]
 OTHER_RESULTS: list[dict[str, Any]] = [
@@ -110,7 +111,7 @@ def test_the_documented_example_has_a_use_in_each_case(tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
     file.write_text(section.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     cases = load(file)
-    assert len(cases) == 9
+    assert len(cases) == 10
     assert all(used(case) for case in cases)
     documented = section.partition("## How a file expands")[0]
     words = {

@@ -19,6 +19,7 @@ from conformance.adapters import installed
 from conformance.cases.case import Case
 from conformance.errors import UserError
 from conformance.run import implementations
+from conformance.verdict.declared import DeclaredShape, recording
 from conformance.verdict.problem import make_problem
 from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
 from conformance.worker.failures import Raised, WorkerCrash, WorkerTimeout
@@ -165,6 +166,20 @@ def test_the_environment_is_set_before_imports(start: Any, monkeypatch: pytest.M
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert start("ShowsEnvironment").describe() == {"threads": "1", "backend": "jax"}
+
+
+def test_a_case_gets_a_process_with_its_number_of_threads(start: Any) -> None:
+    worker = start("ShowsEnvironment")
+    worker.solve(make_problem(make_case(threads=3)))
+    assert worker.describe()["threads"] == "3"
+
+
+def test_declarations_reach_the_suite(start: Any) -> None:
+    worker = start("Misdeclares", FAKES)
+    with recording() as shapes:
+        worker.solve(make_problem(make_case()))
+    assert list(shapes) == [DeclaredShape("output", (None, 5, 3, 4), (5, 3, 4))]
+    assert worker.repeats_exactly
 
 
 def test_an_error_of_the_implementation_has_its_traceback(start: Any) -> None:

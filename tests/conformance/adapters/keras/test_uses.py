@@ -9,6 +9,7 @@ import pytest
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.variants import KerasLSTMStateful
 from conformance.cases.case import Case
+from conformance.verdict.declared import recording
 from conformance.verdict.problem import make_problem
 
 USES: list[dict[str, Any]] = [
@@ -47,6 +48,15 @@ def test_one_of_two_biases_cannot_be_frozen(case: Callable[..., Case]) -> None:
         KerasLSTM().supports(case(frozen=["bias_ih_l0"])) or ""
     )
     assert KerasLSTM().supports(case(frozen=["bias_ih_l0", "bias_hh_l0"])) is None
+
+
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"direction": "bidirectional"}], ids=str)
+def test_each_result_has_the_shape_that_its_layer_declares(case: Callable[..., Case], options: dict[str, Any]) -> None:
+    problem = make_problem(case(check=("output",), **options))
+    with recording() as shapes:
+        KerasLSTM().solve(problem)
+    assert len({shape.name for shape in shapes}) == (5 if "direction" in options else 3)
+    assert all(shape.conforms and None not in shape.declared for shape in shapes)
 
 
 def test_a_saved_layer_is_loaded_from_a_file(case: Callable[..., Case]) -> None:
