@@ -34,8 +34,8 @@ SWITCHING_SHARE, PLACES_SHARE = 0.08, 0.02
 _SIZES = ("input_size", "hidden_size", "seq_len", "batch")
 _FIRST = ("refuses", "num_layers", *_SIZES)
 """Options that are drawn first, because the values of others depend on them."""
-_NOT_DRAWN = ("seed",)
-"""Options without levels: each case has another seed."""
+_NOT_DRAWN = ("seed", "threads")
+"""Options without levels: each case has another seed, and a number of threads needs a process of its own."""
 
 Options = Mapping[str, Any]
 Draw = Callable[[random.Random, Options], Any]
@@ -213,6 +213,7 @@ _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
     **{name: {"several": _size(name), "1": _constant(1)} for name in ("input_size", "seq_len")},
     "batch": {"several": _size("batch"), "1": _constant(1), "unbatched": _constant("unbatched")},
     "hidden_size": {"several": _size("hidden_size"), "1": _constant(1), "per layer": _per_layer},
+    "reverse_hidden_size": {_DEFAULT: _constant(None), "other": lambda source, _: source.randint(1, MAX_SMALL)},
     "num_layers": {_DEFAULT: _constant(1), "2": _constant(2), "3": _constant(3)},
     "proj_size": {
         _DEFAULT: _constant(0),

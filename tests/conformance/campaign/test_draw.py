@@ -11,8 +11,9 @@ from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import estimate
 
-WITHOUT_LEVELS = {"bidirectional", "seed"}
-"""A synonym of another option, and the option that has another value in each case."""
+WITHOUT_LEVELS = {"bidirectional", "seed", "threads"}
+"""A synonym of another option, the option that has another value in each case, and the one whose values need processes
+of their own."""
 
 
 def drawn(drawer: Drawer, count: int) -> list[Case]:
