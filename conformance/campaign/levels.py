@@ -212,6 +212,7 @@ _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
     **{name: {"several": _size(name), "1": _constant(1)} for name in ("input_size", "seq_len")},
     "batch": {"several": _size("batch"), "1": _constant(1), "unbatched": _constant("unbatched")},
     "hidden_size": {"several": _size("hidden_size"), "1": _constant(1), "per layer": _per_layer},
+    "reverse_hidden_size": {_DEFAULT: _constant(None), "other": lambda source, _: source.randint(1, MAX_SMALL)},
     "num_layers": {_DEFAULT: _constant(1), "2": _constant(2), "3": _constant(3)},
     "proj_size": {
         _DEFAULT: _constant(0),

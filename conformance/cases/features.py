@@ -43,10 +43,14 @@ USES = (
 )
 """Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous, correct arrays."""
 
+ADDED = (*USES, "sizes per direction")
+"""Features that were added to the first version of the worker protocol. A program may not know their options."""
+
 FEATURES = (
     "layers",
     "sizes per layer",
     "bidirectional",
+    "sizes per direction",
     "reverse",
     "lengths",
     "projection",
@@ -77,8 +81,9 @@ def features(case: Case) -> list[str]:
     """Returns the features of a case, in the order of ``FEATURES``."""
     has = {
         "layers": case.num_layers > 1,
-        "sizes per layer": not case.model.is_uniform,
+        "sizes per layer": len(set(case.hidden_sizes)) > 1,
         "bidirectional": case.direction == "bidirectional",
+        "sizes per direction": case.reverse_hidden_size is not None,
         "reverse": case.direction == "reverse",
         "lengths": case.lengths is not None,
         "projection": case.proj_size > 0,
@@ -168,6 +173,7 @@ LACKS: dict[str, str] = {
     "layers": "has a single layer",
     "sizes per layer": "has one hidden size for all layers",
     "bidirectional": "has no bidirectional layers",
+    "sizes per direction": "is driven with one hidden size for both directions",
     "reverse": "has no reverse-only direction",
     "lengths": "has no lengths",
     "projection": "has no projection",

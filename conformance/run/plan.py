@@ -85,6 +85,7 @@ def by_shape(case: Case) -> tuple[Any, ...]:
         case.dtype,
         case.input_size,
         case.hidden_sizes,
+        case.reverse_hidden_size or 0,
         case.proj_size,
         case.direction,
         case.bias,

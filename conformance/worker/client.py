@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from conformance import threads
 from conformance.adapters import Adapter, Solution, registry
 from conformance.cases.case import Case
-from conformance.cases.features import features, lack, used
+from conformance.cases.features import ADDED, features, lack
 from conformance.errors import MISSING, UserError
 from conformance.verdict import declared, tensors
 from conformance.verdict.problem import Problem, Tensors
@@ -114,10 +114,13 @@ class WorkerAdapter(Adapter):
     def supports(self, case: Case) -> str | None:
         """Returns the first feature that the process did not list, or else the process's own answer.
 
-        A process that lists no features is asked about every case, but about uses only if it knows them.
+        A process that lists no features is asked about every case, but about features in ``ADDED`` only if it knows
+        all options.
         """
         started = self.start()
-        required = features(case) if started.features is not None else [] if started.uses else used(case)
+        required = features(case)
+        if started.features is None:
+            required = [] if started.uses else [feature for feature in required if feature in ADDED]
         if lacking := [feature for feature in required if feature not in (started.features or [])]:
             return f"{self.name} {lack(lacking[0])}"
         return self._ask_support(case).reason

@@ -61,21 +61,22 @@ class KerasAdapter(Adapter):
     options: ClassVar[Mapping[str, Any]] = {}
     """Additional arguments of each layer."""
     handling: ClassVar[Mapping[str, str]] = {
-        "stacked": "one layer after the other; for two directions, each in Bidirectional(merge_mode='concat')",
+        "stacked": "one layer after the other; for two directions, each in Bidirectional(merge_mode='concat'), with a "
+        "backward_layer if the directions differ in their number of units",
         "lengths": "mask",
         "time-major": "input, output and their gradients are transposed: Keras has (batch, time, features) only",
     }
     """Entries of ``describe`` on how the adapter handles layers, lengths and the time axis."""
 
     features: ClassVar[Set[str]] = frozenset(
-        {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "left mask", "holed mask", "no bias",
-         "batch first", "state omitted", "activations", "input dropout", "gradients",
+        {"layers", "sizes per layer", "bidirectional", "sizes per direction", "reverse", "lengths", "left mask",
+         "holed mask", "no bias", "batch first", "state omitted", "activations", "input dropout", "gradients",
          "float64", "float32", "float16", "bfloat16"}
     ) | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "dropout": "keras.layers.LSTM(dropout=…) drops elements of the layer's input, not between layers",
         "recurrent dropout": "keras.layers.LSTM(recurrent_dropout=…) draws a mask for each gate, not one for all gates",
-        "activations per direction": "Bidirectional builds both directions from one layer",
+        "activations per direction": "both directions of Bidirectional are driven with the same activations",
         "one state given": "keras.layers.LSTM takes h_0 and c_0 together",
         **dict.fromkeys(
             ("strided memory", "expanded states", "aliased states", "read-only memory"),
@@ -274,6 +275,7 @@ class KerasAdapter(Adapter):
             built=(case.built_batch, case.built_seq_len),
             trained=_loss.trained_weights(case, group) if case.frozen else (),
             saved=case.saved,
+            backward_units=case.reverse_hidden_size or 0,
         )
 
     def cells(self, config: _keras.LayerConfig, position: int) -> list[Any]:

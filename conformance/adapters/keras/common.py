@@ -45,6 +45,7 @@ class LayerConfig:
         built: numbers of rows and of steps for which the layer is built; None for any number.
         trained: whether each weight is trainable, in Keras' order; empty if all are.
         saved: whether the layer is saved and loaded before it is called.
+        backward_units: units of the backward layer of a ``Bidirectional``, if they are not ``units``; else 0.
     """
 
     input_size: int
@@ -60,11 +61,18 @@ class LayerConfig:
     built: tuple[int | None, int | None] = (None, None)
     trained: tuple[bool, ...] = ()
     saved: bool = False
+    backward_units: int = 0
 
     @property
     def of_layer(self) -> "LayerConfig":
         """The configuration without the arguments of a call. Calls that differ only in these share a layer."""
         return replace(self, training=False, masked=False, given_state=False)
+
+    @property
+    def state_units(self) -> list[int | tuple[int, ...]]:
+        """Widths of the initial states of a call, in Keras' order."""
+        reverse = [self.backward_units or self.units] * self.bidirectional
+        return [units for units in (self.units, *reverse) for _ in "hc"] if self.given_state else []
 
     @property
     def weight_names(self) -> list[str]:
@@ -144,10 +152,14 @@ def build_layer(keras: Any, config: LayerConfig) -> Any:
         stack = keras.layers.StackedRNNCells(cells, dtype=config.dtype)
         layer = keras.layers.RNN(stack, dtype=config.dtype, **returns, **options)
     else:
-        layer = keras.layers.LSTM(config.units, **own, **returns, **dict(config.options))
+        arguments = {**own, **returns, **dict(config.options)}
+        layer = keras.layers.LSTM(config.units, **arguments)
     if config.bidirectional:
         # Without a dtype of its own, Bidirectional casts float64 outputs to float32.
-        layer = keras.layers.Bidirectional(layer, merge_mode="concat", dtype=config.dtype)
+        both = {"merge_mode": "concat", "dtype": config.dtype}
+        if config.backward_units:
+            both["backward_layer"] = keras.layers.LSTM(config.backward_units, go_backwards=True, **arguments)
+        layer = keras.layers.Bidirectional(layer, **both)
     rows, steps = config.built
     layer.build((config.batch or rows, steps, config.input_size))
     names = [_short_name(variable) for variable in layer.trainable_variables]

@@ -188,7 +188,7 @@ def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
     signature = [
         tf.TensorSpec((None, None, config.input_size), config.dtype),
         [tf.TensorSpec(variable.shape, config.dtype) for variable in _keras.weights_of(layer)],
-        [tf.TensorSpec((None, config.units), config.dtype)] * (config.given_state * (4 if config.bidirectional else 2)),
+        [tf.TensorSpec((None, units), config.dtype) for units in config.state_units],
         [tf.TensorSpec((None, None), tf.bool)] * config.masked,
     ]
     # Without a concrete function, TensorFlow treats all layers as one function and warns that it is retraced.

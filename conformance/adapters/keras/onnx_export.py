@@ -25,7 +25,9 @@ class KerasOnnxExport(KerasLSTMTorch):
     requires = ("keras", "torch", "onnx", "onnxruntime")
     install = "pip install keras torch onnx onnxruntime"
     default_tag = "core"
-    features = frozenset({"layers", "bidirectional", "no bias", "batch first", "state omitted", "float32"}) | uses.BUILT
+    features = uses.BUILT | {
+        "layers", "bidirectional", "sizes per direction", "no bias", "batch first", "state omitted", "float32"
+    }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTMTorch.lacks,
         "gradients": "onnxruntime has no gradients",

@@ -38,7 +38,7 @@ class KerasImplementation1(KerasLSTM):
     name = "keras.layers.LSTM[tensorflow,implementation-1]"
     options: ClassVar[Mapping[str, Any]] = {"implementation": 1}
     path = "implementation=1 (the default is 2), called eagerly"
-    features = KerasLSTM.features - {"bidirectional"}
+    features = KerasLSTM.features - {"bidirectional", "sizes per direction"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         "bidirectional": "Bidirectional builds its layers from a config that omits `implementation`",
@@ -66,7 +66,8 @@ class KerasLSTMStateful(KerasLSTM):
     path = "stateful=True: a call for each piece, or two with half of the time steps; the layer carries its state"
     features = (
         KerasLSTM.features
-        - {"bidirectional", "reverse", "gradients", "input dropout", "after other batches", "rows alone"}
+        - {"bidirectional", "sizes per direction", "reverse"}
+        - {"gradients", "input dropout", "after other batches", "rows alone"}
         - GRADIENT_USES
         - ARGUMENTS
     )

@@ -14,40 +14,55 @@ from conformance.verdict.judge import judge
 from conformance.verdict.problem import Problem
 
 
-def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
-    """Solves each problem twice, and again after others. Returns what does not repeat."""
+def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> tuple[list[Finding], bool]:
+    """Solves each problem twice, and again after others unless the implementation forgets them.
+
+    Returns:
+        What does not repeat, and whether failures come and go, so that fresh processes do not repeat them either.
+    """
     found: dict[str, list[str]] = {}
     before = None
     for name, trial in trials.items():
-        again = {
-            "again after others": subject.solve(trial.problem),
-            "twice in a row": subject.solve(trial.problem),
-        }
-        for words, problem in _earlier(subject, trial, before):
-            subject.solve(problem)
-            again[f"again after one {words}"] = subject.solve(trial.problem)
-        before = trial.problem
-        for when, solution in again.items():
+        for when, solution in _solved_again(subject, trial, before):
             if names := differing(trial, solution):
                 what = f"does not repeat: {', '.join(names)} changes when the same problem is solved {when}"
                 found.setdefault(what, []).append(name)
                 break
+        before = trial.problem
     findings = [Finding(what, tuple(names)) for what, names in found.items()]
     if findings:
         name = findings[0].probes[0]
-        details = [count_failures(subject, trials[name])]
-        if subject.restart and repetition(subject, trials[name]) is not Repetition.COMES_AND_GOES:
-            details += dependence(subject, trials[name], before)
-        return [*findings, *(Finding(what, (name,)) for what in details)]
+        comes_and_goes = repetition(subject, trials[name]) is Repetition.COMES_AND_GOES
+        own = [] if comes_and_goes else dependence(subject, trials[name], before)
+        details = [count_failures(subject, trials[name]), *own]
+        return [*findings, *(Finding(what, (name,)) for what in details)], comes_and_goes
     for name, trial in trials.items():
-        if trial.verdict.conforms and (details := _depends_on_lengths(subject, trial)):
-            return [Finding(f"with other lengths: {what}", (name,)) for what in details]
-    return []
+        if details := _depends_on_lengths(subject, trial):
+            return [Finding(f"with other lengths: {what}", (name,)) for what in details], False
+    return [], False
+
+
+def _solved_again(subject: Subject, trial: Trial, before: Problem | None) -> Iterator[tuple[str, Arrays]]:
+    """Yields further solutions of a problem, and when it was solved.
+
+    Args:
+        subject: the implementation.
+        trial: the first solution.
+        before: problem of another shape, if there is one.
+    """
+    if subject.forgets:
+        yield "in another process", subject.solve(trial.problem)
+        return
+    yield "again after others", subject.solve(trial.problem)
+    yield "twice in a row", subject.solve(trial.problem)
+    for words, problem in _earlier(subject, trial, before):
+        subject.solve(problem)
+        yield f"again after one {words}", subject.solve(trial.problem)
 
 
 def _depends_on_lengths(subject: Subject, trial: Trial) -> list[str]:
     """Solves a problem of the same shape with other lengths. Returns on which earlier calls its failure depends."""
-    if trial.problem.lengths is None or subject.restart is None:
+    if trial.problem.lengths is None or subject.restart is None or subject.forgets:
         return []
     other = subject.try_problem(_with_other_lengths(subject, trial))
     return [] if other.verdict.conforms else dependence(subject, other, None)

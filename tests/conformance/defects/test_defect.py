@@ -34,6 +34,7 @@ CASES: dict[str, dict[str, Any]] = {
     "omitted": {"initial_state": "omitted", "batch_first": True},
     "zero": {"initial_state": "zero"},
     "unbatched": {"batch": "unbatched", "direction": "bidirectional"},
+    "sizes per direction": {"direction": "bidirectional", "num_layers": 2, "reverse_hidden_size": 3},
     "empty rows": {"lengths": (0, 5, 2)},
     "built": {"num_layers": 2, "built_seq_len": 2, "built_batch": 2, "saved": True, "memory": "strided"},
     "one given state": {"initial_state": "h_0-given"},

@@ -105,6 +105,23 @@ def _same(version: str, package: str) -> str:
     return version
 
 
+JOINED: dict[str, Any] = {"check": ("output", "h_n", "c_n")}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (judged("steps-and-rows-joined", **JOINED), "known joined"),
+        (judged("steps-and-rows-joined", off=0.01, **JOINED), ""),
+        (judged("batch-read-as-time", batch_first=True, initial_state="omitted", **JOINED), ""),
+        (judged(**JOINED), "fixed joined"),
+    ],
+    ids=["the defect", "with another deviation", "in another shape", "fixed"],
+)
+def test_a_defect_predicts_the_shape(found: JudgedSolution, expected: str) -> None:
+    assert outcome(found, entry("joined", defects=["steps-and-rows-joined"])) == expected
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [

@@ -387,7 +387,7 @@ def test_a_failed_start_is_a_user_error(load: Any, words: str) -> None:
     ("answer", "asked"),
     [({}, False), ({"uses": True}, True), ({"features": ["gradients", "float32"]}, False)],
 )
-def test_a_program_is_asked_about_uses_only_if_it_knows_them(
+def test_a_program_is_asked_about_added_options_only_if_it_knows_them(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], *, asked: bool
 ) -> None:
     worker = WorkerAdapter(["program"])
@@ -397,6 +397,10 @@ def test_a_program_is_asked_about_uses_only_if_it_knows_them(
     assert worker.supports(make_case()) is None
     reason = worker.supports(make_case(chunks=(2, 3)))
     assert reason == (None if asked else "program is not driven in pieces")
+    reason = worker.supports(make_case(direction="bidirectional", reverse_hidden_size=3))
+    one_size = "is driven with one hidden size for both directions"
+    lacking = "has no bidirectional layers" if "features" in answer else one_size
+    assert reason == (None if asked else f"program {lacking}")
 
 
 def test_another_environment_gets_the_variables_of_the_adapter(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ USES: list[dict[str, Any]] = [
     {"chunks": [1, 3], "num_layers": 2, "initial_state": "omitted"},
     {"earlier_calls": ["longer", "fewer-rows", "error", "no-grad", "other-weights"]},
     {"earlier_calls": ["other-mode"], "mode": "train", "input_dropout": 0.5},
-    {"saved": True, "direction": "bidirectional"},
+    {"saved": True, "direction": "bidirectional", "reverse_hidden_size": 2},
     {"batching": "alone", "lengths": (2, 1, 4, 1)},
     {"batching": "permuted", "direction": "bidirectional"},
 ]
