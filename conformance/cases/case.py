@@ -17,6 +17,7 @@ from conformance.cases.uses import (
     SAME_RESULTS,
     Batching,
     EarlierCall,
+    Graph,
     Memory,
     Mistake,
     Result,
@@ -138,6 +139,8 @@ class Case(Documented, BaseModel):
     """Memory of input and states: contiguous, transposed, one broadcast row, one array for both states, read-only."""
     batching: Batching = "together"
     """Whether the rows are passed together, one at a time, or in another order."""
+    graph: Graph = "single"
+    """Calls in the graph that is exported, compiled or traced: one, or two of one LSTM or of two LSTMs."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """Number of threads of a process of its own; null for the number that the environment sets, by default 1."""
     refuses: Mistake | None = None

@@ -302,7 +302,7 @@ class Runner:
             text += f"; {where}" if where else ""
             self._unexplained_seconds[name] = spent + time.process_time() - start
         case = judged.problem.case
-        explains = operations(case) <= explaining.MAX_OPERATIONS and not case.has_direction
+        explains = operations(case) <= explaining.MAX_OPERATIONS
         if (self.explains_all or not found) and explains:
             self._unexplained.setdefault(name, []).append(Failure(result.key, judged))
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})

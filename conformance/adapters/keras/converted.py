@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance import threads
+from conformance.adapters import graph
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
     ARGUMENTS,
@@ -37,7 +38,7 @@ class KerasConverted(KerasLSTM):
     """
 
     default_tag = "core"
-    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES
+    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES | graph.USES
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, "input dropout": _INFERENCE, "gradients": _INFERENCE}
 
     def describe(self) -> dict[str, str]:

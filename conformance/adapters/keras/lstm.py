@@ -24,6 +24,7 @@ from conformance.adapters.keras.adapter import (
     flatten_sources,
 )
 from conformance.adapters.keras.loss import Loss
+from conformance.cases.case import Case
 from conformance.verdict import declared
 from conformance.verdict.problem import Problem
 
@@ -147,6 +148,14 @@ class KerasLSTMTraced(KerasLSTM):
         """Returns one layer for all positions, because weights are arguments of the call."""
         del position
         return get_eager_layer(self.keras(), config.of_layer, 0)
+
+    def use_stack(self, stack: StackFunction, case: Case) -> StackFunction:
+        """Also traces a graph of two calls around the layers' functions."""
+        used = super().use_stack(stack, case)
+        if case.graph == "single":
+            return used
+        traced = self.tensorflow().function(used, autograph=False)
+        return lambda *inputs: traced.get_concrete_function(*inputs)(*inputs)
 
     def bind_layer(
         self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]

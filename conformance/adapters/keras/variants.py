@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any, ClassVar
 
+from conformance.adapters import graph
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
     ARGUMENTS,
@@ -70,6 +71,7 @@ class KerasLSTMStateful(KerasLSTM):
         - {"gradients", "input dropout", "after other batches", "rows alone"}
         - GRADIENT_USES
         - ARGUMENTS
+        - graph.USES
     )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
@@ -78,6 +80,7 @@ class KerasLSTMStateful(KerasLSTM):
         "input dropout": "a stateful layer draws another mask in each call",
         "after other batches": "a stateful layer is built for a batch size",
         "rows alone": "a stateful layer is built for a batch size",
+        **dict.fromkeys(graph.USES, "a stateful layer that is called twice continues the first sequence"),
         "gradients": "a stateful layer keeps its state in a variable, which gradients do not pass through",
     }
 

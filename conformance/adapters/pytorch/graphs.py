@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import TorchLSTM, run
+from conformance.adapters.pytorch.lstm import TorchLSTM, load_parameters, run
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict import declared
@@ -44,7 +44,7 @@ class TorchLSTMExport(TorchLSTM):
 
         case, dtype = problem.case, self._dtype(problem.case)
         module = self._module(case)
-        module.load_state_dict(_torch.to_tensors(uses.parameters(problem), dtype), strict=True)
+        load_parameters(module, case, _torch.to_tensors(uses.parameters(problem), dtype))
         built = _torch.to_arguments(uses.built_problem(problem), dtype)
         state = tuple(built[name] for name in case.given_states) or None
         of_input, *of_state = (

@@ -17,7 +17,7 @@ class TFDynamicRNN(TFBlockLSTM):
     """
 
     name = "tf.compat.v1.nn.dynamic_rnn"
-    requires = TfKerasLSTM.requires  # TensorFlow takes the cell from tf_keras.
+    requires = ("tensorflow", "tf_keras")  # TensorFlow takes the cell from tf_keras.
     install = TfKerasLSTM.install
     own_process = True
     environment = TfKerasLSTM.environment

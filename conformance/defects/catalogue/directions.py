@@ -17,7 +17,13 @@ from conformance.defects.catalogue.conditions import (
     several_steps,
     unlike_directions,
 )
-from conformance.defects.catalogue.tensors import Directions, move_in_directions, move_in_parameters, move_in_states
+from conformance.defects.catalogue.tensors import (
+    Directions,
+    Layers,
+    move_in_directions,
+    move_in_parameters,
+    move_in_states,
+)
 from conformance.defects.defect import NOTHING, Arrays, Defect
 from reference.layer import Time
 
@@ -82,11 +88,16 @@ def _without_excess(array: Any, units: int) -> Any:
 
 
 def _without_excess_units(numbers: Arrays, case: Case) -> Arrays:
-    """Returns 0 for the units that only one direction has."""
-    units = min(case.model.distinct_hidden_sizes)
-    output = move_in_directions(lambda directions, _: [_without_excess(own, units) for own in directions])
-    states = move_in_states("h_n", "c_n", move=lambda layers, _: [_without_excess(layer, units) for layer in layers])
-    return output(numbers, case) | states(numbers, case)
+    """Returns 0 for the units that only one direction of a layer has."""
+    model = case.model
+    shared = [min(model.hidden_size(layer, 0), model.hidden_size(layer, 1)) for layer in range(case.num_layers)]
+
+    def cut(states: Layers, case: Case) -> Layers:
+        layers = [layer for [(layer, _)] in case.model.state_places.values()]
+        return [_without_excess(state, shared[layer]) for layer, state in zip(layers, states, strict=True)]
+
+    output = move_in_directions(lambda directions, _: [_without_excess(own, shared[-1]) for own in directions])
+    return output(numbers, case) | move_in_states("h_n", "c_n", move=cut)(numbers, case)
 
 
 def _several_outputs(case: Case) -> bool:

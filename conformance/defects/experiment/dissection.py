@@ -157,7 +157,7 @@ def _run_probes(
             continue
         result.probed[name] = case.dtype
         result.exact &= subject.is_exact(case)
-        if "gradients" not in case.check:
+        if "gradients" not in case.check and not case.has_direction:
             result.forward_only.append(name)
     result.imprecise += imprecise
     return trials, imprecise

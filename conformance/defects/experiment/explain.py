@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from conformance.defects.experiment.activations import activation_rules
-from conformance.defects.experiment.blocks import RESULTS, read_kinds, tensors_of
+from conformance.defects.experiment.blocks import RESULTS, returned_kinds, tensors_of
 from conformance.defects.experiment.factors import scaling_rules
 from conformance.defects.experiment.inputs import (
     Response,
@@ -189,7 +189,7 @@ class _Search:
 
     def with_gradients(self, rules: Rules) -> Rules | None:
         """Adds rules until the gradients are reproduced too; None if they are not."""
-        if "gradients" not in self._trial.case.check:
+        if "gradients" not in self._trial.case.check and not self._trial.case.has_direction:
             return rules
         predictions = {each: predict_trial(each, self._trial) for each in self._variants(rules)}
         best = min(predictions, key=lambda each: len(self._trial.mismatches(predictions[each])))
@@ -231,7 +231,7 @@ class _Search:
     def _returned(self, wrong: Sequence[str], prediction: dict[str, Any]) -> Rules | None:
         """Returns a rule for each kind of wrong tensors; None if one is not found among the predicted values."""
         case, rules = self._trial.case, []
-        for kind in [*RESULTS, *(f"grad.{kind}" for kind in read_kinds(case))]:
+        for kind in returned_kinds(case):
             if any(name in wrong for name in tensors_of(kind, case)):
                 rule = find_returned(self._trial, kind, prediction)
                 if rule is None:
@@ -241,9 +241,10 @@ class _Search:
 
     def _predict_results(self, rules: Rules) -> dict[str, Any]:
         problem = self._trial.problem
-        forward = problem.case.forward_only()
-        if forward is None:
+        compared = tuple(check for check in problem.case.check if check in RESULTS)
+        if not compared:
             return {}
+        forward = problem.case.model_copy(update={"check": compared})
         return predict(rules, replace(problem, case=forward), self._trial.judged.dialect)
 
     def _variants(self, rules: Rules) -> Iterator[Rules]:
@@ -278,7 +279,9 @@ def _merged(rules: Rules, trial: Trial) -> Rules:
             continue
         others = tuple(rule for rule in rules if rule not in own)
         found = find_returned(trial, kinds[0], predict_trial(others, trial))
-        for adjoint in (True, False) if found else ():
+        if found is None:
+            continue
+        for adjoint in (True, False):
             merged = (*others, replace(found, adjoint=adjoint))
             if trial.is_reproduced(predict_trial(merged, trial)):
                 return merged

@@ -83,7 +83,7 @@ class Trial:
     @property
     def can_be_changed(self) -> bool:
         """Whether the tensors consist of few enough blocks to change each."""
-        return self.can_be_searched and self._moments <= MAX_CHANGED_MOMENTS
+        return self.can_be_searched and not self.case.has_direction and self._moments <= MAX_CHANGED_MOMENTS
 
     @property
     def can_be_searched(self) -> bool:

@@ -2,10 +2,11 @@
 
 import os
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"  # TensorFlow takes LSTMCell from tf_keras.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import numpy as np
 import tensorflow as tf
+import tf_keras  # noqa: F401 - TensorFlow takes LSTMCell from it.
 
 x = np.random.default_rng(0).standard_normal((1, 3, 2)).astype("float32")
 x[0, 2] = np.nan  # The last step is padding.

@@ -7,7 +7,8 @@ import pytest
 
 import reference
 from conformance.cases.case import Case
-from conformance.defects.defect import Arrays, Defect, solve
+from conformance.defects.defect import Arrays, Defect
+from conformance.defects.solve import solve
 from conformance.known.defects import make_defect
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect

@@ -22,6 +22,9 @@ USES: list[dict[str, Any]] = [
     {"saved": True, "direction": "bidirectional", "reverse_hidden_size": 2},
     {"batching": "alone", "lengths": (2, 1, 4, 1)},
     {"batching": "permuted", "direction": "bidirectional"},
+    {"graph": "twice", "lengths": (2, 1, 4, 1), "num_layers": 2},
+    {"graph": "encoder-decoder", "num_layers": 2, "frozen": ["weight_hh_l1"]},
+    {"graph": "parallel", "direction": "bidirectional", "initial_state": "omitted"},
 ]
 
 

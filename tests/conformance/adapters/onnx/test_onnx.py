@@ -26,6 +26,9 @@ RUNTIMES = (
 )  # fmt: skip
 OPTIONS: list[dict[str, Any]] = [
     {},
+    {"graph": "twice", "num_layers": 2, "batch_first": True},
+    {"graph": "encoder-decoder", "num_layers": 2},
+    {"graph": "parallel", "batch_first": True, **BOTH_WAYS},
     {"num_layers": 3, "batch_first": True},
     {"num_layers": 2, **BOTH_WAYS},
     {"hidden_size": (4, 2), **BOTH_WAYS},
@@ -49,6 +52,13 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"earlier_calls": ("longer", "fewer-rows", "error"), "lengths": "ragged", **BOTH_WAYS},
         {"saved": True, "memory": "strided", "batch_first": True},
         {"batching": "alone", "memory": "read-only"},
+        {"graph": "twice", "lengths": (2, 0, 4, 1), "num_layers": 2, "batch_first": True, **BOTH_WAYS},
+        {"graph": "encoder-decoder", "initial_state": "h_0-given", "hidden_size": (4, 2)},
+        {
+            "graph": "parallel",
+            "activations": ("hard_sigmoid", "affine", "tanh", "sigmoid", "tanh", "softsign"),
+            **BOTH_WAYS,
+        },
     ],
     "onnx.reference": [
         {"direction": "reverse"},

@@ -47,6 +47,7 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter,
         ),
         (TorchLSTMDecomposed(), {"built_batch": 3, "saved": True, "cotangents": ("h_n",)}),
         (TorchLSTMCompiled(), {"built_seq_len": 1, "earlier_calls": ("other-mode",)}),
+        (TorchLSTMExport(), {"graph": "encoder-decoder", "saved": True}),
     ],
     ids=str,
 )
