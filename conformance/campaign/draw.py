@@ -153,7 +153,8 @@ def _supported_levels(levels: Levels, supported: Set[str]) -> Levels:
     source = random.Random("supported levels")
     kept = dict(levels)
     # Values depend on options that are drawn before, so the defaults of later options must be supported.
-    for name, own in reversed(levels.items()):
+    for name in reversed(list(levels)):
+        own = levels[name]
         cases = {level: _validated(_draw(_choose(kept, [level], source, rate=0.0), source), None) for level in own}
         found = {level: set(features(case)) for level, case in cases.items() if case}
         common = set.intersection(*found.values())

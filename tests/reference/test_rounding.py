@@ -138,6 +138,7 @@ def test_random_errors_preserve_correlations_that_variances_ignore() -> None:
     lift = first_order("float32").exact
     x = lift(np.full((1, 1000), 0.5)) * lift(np.full((1, 1000), 1.1))
     error = (x + x).close_sum().error
+    assert error is not None
     variance, deviations = error[0], error[1:5]
     # The rounding of the sum has 4 times the variance of x, hence (4 + 4) / (2 + 4).
     assert np.mean(np.square(deviations)) / np.mean(variance) == pytest.approx(8 / 6, rel=0.1)
@@ -241,7 +242,7 @@ def test_a_product_that_is_too_large_for_float32_is_analysed_in_float64(coarse: 
 def test_each_mean_in_phi_covers_enough_random_errors(
     name: str, shape: tuple[int, ...], coarse: bool, expected: int
 ) -> None:
-    ones, samples = np.ones(shape, np.float32), set[int]()
+    ones, samples = np.ones(shape), set[int]()
 
     def evaluate(lift: Any) -> dict[str, Any]:
         if isinstance(context := lift(ones[:1]).context, Sampling):
