@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.catalogue.tensors import join_layers, move_in_steps, output_by_direction, split_layers
+from conformance.defects.catalogue.tensors import (
+    Directions,
+    last_state,
+    move_in_directions,
+    move_in_steps,
+    output_by_direction,
+)
 from conformance.defects.defect import NOTHING, Arrays, Defect
 from conformance.known import exports
 from conformance.verdict.problem import Problem
@@ -65,23 +71,29 @@ def _initial_state_shown(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     mask, direction = _mask(problem), problem.case.direction
     forward, reverse = np.maximum.accumulate(mask), np.maximum.accumulate(mask[::-1])[::-1]
     started = {"forward": [forward], "reverse": [reverse], "bidirectional": [forward, reverse]}[direction]
-    before = ~np.stack(started, axis=2)[..., None]  # (T, B, D, 1): steps before the first valid one.
+    before = [~of_direction[..., None] for of_direction in started]  # (T, B, 1): steps before the first valid one.
     if direction == "reverse" and dialect.reverse_output == "processing":
-        before = before[::-1]
+        before = [before[0][::-1]]
     cotangent = np.asarray(problem.complete_cotangents()["output"], np.float64)
     cotangents = output_by_direction({"output": cotangent}, problem.case)
 
     def results(found: Arrays, case: Case) -> Arrays:
         if problem.initial_state is None:
             return found
-        h_0 = np.asarray(split_layers(dict(problem.complete_state()), "h_0", case)[-1], np.float64)
-        output = np.where(before, h_0.swapaxes(0, 1), output_by_direction(found, case))
-        return found | move_in_steps("output", lambda array, _: output.reshape(array.shape))(found, case)
+        state = dict(problem.complete_state())
+
+        def show(directions: Directions, case: Case) -> Directions:
+            h_0 = [np.asarray(last_state(state, "h_0", k, case), np.float64) for k in range(len(directions))]
+            return [np.where(*each) for each in zip(before, h_0, directions, strict=True)]
+
+        return found | move_in_directions(show)(found, case)
 
     def gradients(found: Arrays, case: Case) -> Arrays:
-        layers = [layer.copy() for layer in split_layers(found, "h_0", case)]
-        layers[-1] += np.where(before, cotangents, 0.0).sum(axis=0).swapaxes(0, 1)
-        return found | join_layers(layers, "h_0", found, case)
+        changed = {name: array.copy() for name, array in found.items()}
+        for direction, (steps, cotangent) in enumerate(zip(before, cotangents, strict=True)):
+            h_0 = last_state(changed, "h_0", direction, case)
+            h_0 += np.where(steps, cotangent, 0.0).sum(axis=0)
+        return changed
 
     return {"results": results, "gradients": gradients}
 
@@ -90,10 +102,10 @@ def _output_masked_back_to_front(problem: Problem, dialect: Dialect) -> dict[str
     mask = _mask(problem)[..., None]
 
     def masks(found: Arrays, case: Case) -> Arrays:
-        widths = [case.model.state_size(layer) for layer in range(case.num_layers)]
+        sizes = [[case.model.state_size(layer, direction) for direction in (0, 1)] for layer in range(case.num_layers)]
         shown = {
-            f"l{layer}": np.concatenate([mask * np.ones(width), mask[::-1] * np.ones(width)], axis=-1)
-            for layer, width in enumerate(widths)
+            f"l{layer}": np.concatenate([mask * np.ones(forward), mask[::-1] * np.ones(reverse)], axis=-1)
+            for layer, (forward, reverse) in enumerate(sizes)
         }
         return found | {name: found.get(name, 1.0) * array for name, array in shown.items()}
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from conformance import threads
+from conformance.adapters import graph
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
     ARGUMENTS,
@@ -21,6 +23,7 @@ from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.openvino import common as _openvino
+from conformance.verdict import declared
 
 Engine = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """Function from the inputs of a converted model to its outputs, both by name."""
@@ -35,7 +38,7 @@ class KerasConverted(KerasLSTM):
     """
 
     default_tag = "core"
-    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES
+    features = KerasLSTM.features - {"input dropout", "gradients"} - USES - ARGUMENTS - DERIVATIVES | graph.USES
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTM.lacks, "input dropout": _INFERENCE, "gradients": _INFERENCE}
 
     def describe(self) -> dict[str, str]:
@@ -106,8 +109,17 @@ class LiteRTKeras(KerasConverted):
         converted = tf.lite.TFLiteConverter.from_concrete_functions([traced], module).convert()
         from ai_edge_litert.interpreter import Interpreter
 
-        runner = Interpreter(model_content=converted, num_threads=1).get_signature_runner()
-        return lambda arrays: runner(**arrays)
+        runner = Interpreter(model_content=converted, num_threads=threads.required() or 1).get_signature_runner()
+        details = runner.get_output_details()
+
+        def run(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+            results: dict[str, Array] = runner(**arrays)
+            for name, array in results.items():
+                signature = details[name]["shape_signature"]
+                declared.record_shape(name, [None if size < 0 else int(size) for size in signature], array.shape)
+            return results
+
+        return run
 
 
 class OpenVinoKeras(KerasConverted):

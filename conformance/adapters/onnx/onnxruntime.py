@@ -19,7 +19,10 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     """Whether ONNX Runtime optimizes the graph, as it does by default."""
 
     features = (
-        ZeroStateOnnxAdapter.features | {"float16", "one state given"} | uses.MODEL_ARGUMENTS | uses.MODEL_USES
+        ZeroStateOnnxAdapter.features
+        | {"float16", "one state given", "other threads"}
+        | uses.MODEL_ARGUMENTS
+        | uses.MODEL_USES
     ) - uses.BUILT
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,

@@ -21,7 +21,7 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
 
     features = (
         ZeroStateOnnxAdapter.features
-        | {"float64", "float16", "bfloat16"}
+        | {"float64", "float16", "bfloat16", "other threads"}
         | uses.MODEL_USES
         | uses.MODEL_ARGUMENTS - {"wrong dtype"}
     ) - uses.BUILT

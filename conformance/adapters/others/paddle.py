@@ -35,13 +35,13 @@ class PaddleLSTM(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Sets the layer's parameters, runs it and differentiates it."""
-        paddle = _paddle()
+        paddle = import_paddle()
         case, model = problem.case, problem.case.model
         layer, cells = _layer(case)
         for end, cell in cells.items():
             for name, array in _weights(problem, end).items():
                 getattr(cell, name).set_value(array)
-        leaves = [_tensor(array) for array in (problem.input, *(problem.initial_state or {}).values())]
+        leaves = [to_tensor(array) for array in (problem.input, *(problem.initial_state or {}).values())]
         names = list(PADDLE.pack(layer_parameters(problem.parameters, "l0")))
         weights = [getattr(cell, name) for cell in cells.values() for name in names]
 
@@ -49,11 +49,11 @@ class PaddleLSTM(Adapter):
         with paddle.set_grad_enabled(differentiates):
             output, states = _run(layer, problem, leaves[0], tuple(leaves[1:]) or None)
         outputs = dict(zip(("output", "h_n", "c_n"), (output, *states), strict=True))
-        results = {name: _array(tensor) for name, tensor in outputs.items()}
+        results = {name: to_array(tensor) for name, tensor in outputs.items()}
         if differentiates:
             cotangents = [paddle.to_tensor(problem.cotangents[name].copy()) for name in outputs]
             found = paddle.grad(list(outputs.values()), leaves + weights, cotangents)
-            gradients = iter([_array(gradient) for gradient in found])
+            gradients = iter([to_array(gradient) for gradient in found])
             results |= {f"grad.{name}": next(gradients) for name in ("input", *(problem.initial_state or {}))}
             for position in range(model.num_layers):
                 own = [{name: next(gradients) for name in names} for _ in model.suffixes]
@@ -63,7 +63,7 @@ class PaddleLSTM(Adapter):
     def describe(self) -> dict[str, str]:
         """Returns the version, device, threads, and how gradients and dropout masks are obtained."""
         return {
-            "paddle": _paddle().__version__,
+            "paddle": import_paddle().__version__,
             "device": "cpu",
             "threads": os.environ.get("OMP_NUM_THREADS", "Paddle's default"),
             "path": "dynamic graph; Paddle's rnn kernel, or with a projection Paddle's loop over its cells",
@@ -85,7 +85,7 @@ class PaddleLSTM(Adapter):
         return {f"l{boundary}": _observed_mask(problem, boundary) for boundary in range(case.num_layers - 1)}
 
 
-def _paddle() -> Any:
+def import_paddle() -> Any:
     """Imports Paddle and suppresses its warnings."""
     with warnings.catch_warnings():
         # Paddle warns if ccache is not installed.
@@ -94,11 +94,13 @@ def _paddle() -> Any:
     return paddle
 
 
-def _tensor(array: Array) -> Any:
-    return _paddle().to_tensor(array.copy(), stop_gradient=False)
+def to_tensor(array: Array) -> Any:
+    """Copies an array to a tensor that can be differentiated with respect to."""
+    return import_paddle().to_tensor(array.copy(), stop_gradient=False)
 
 
-def _array(tensor: Any) -> Array:
+def to_array(tensor: Any) -> Array:
+    """Copies a tensor to an array."""
     return np.array(tensor.numpy(), order="C")
 
 
@@ -113,7 +115,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
         case: the case.
         **changes: arguments of ``paddle.nn.LSTM`` that differ from the case's.
     """
-    paddle = _paddle()
+    paddle = import_paddle()
     bias = None if case.bias else False
     options = {
         "input_size": case.input_size,
@@ -143,7 +145,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
 
 def _run(layer: Any, problem: Problem, x: Any, states: Any) -> Any:
     """Runs a layer. Dropout draws the same masks in every run of a case, because the case determines the seed."""
-    paddle = _paddle()
+    paddle = import_paddle()
     lengths = None if problem.lengths is None else paddle.to_tensor(problem.lengths.copy())
     random = paddle.get_rng_state()
     paddle.seed(int(problem.case.key, 16) >> 32)
@@ -160,7 +162,7 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
     its lower layers output the constant tanh(1), and each unit of its last layer reads one element of its input. The
     last layer's output is at least 0.56 for elements that dropout kept, and 0 for others.
     """
-    paddle = _paddle()
+    paddle = import_paddle()
     case, model = problem.case, problem.case.model
     hidden, width, top = case.hidden_sizes[0], model.state_size(boundary), boundary + 1
     layer, cells = _layer(case, num_layers=boundary + 2, bias_ih_attr=None, bias_hh_attr=None)
@@ -179,5 +181,5 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
             getattr(cell, name).set_value(array)
     with paddle.no_grad():
         output, _ = _run(layer, problem, paddle.zeros(problem.input.shape, case.dtype), None)
-    kept = arrays.time_major(_array(output), case) > 0.25
+    kept = arrays.time_major(to_array(output), case) > 0.25
     return np.ascontiguousarray(kept) / (1.0 - case.dropout)

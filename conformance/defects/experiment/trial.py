@@ -113,6 +113,10 @@ class Trial:
         """Whether the solution is complete and finite."""
         return self.complete and self.observation.finite
 
+    def accepts(self, solution: Mapping[str, Any]) -> bool:
+        """Returns whether another solution of the problem conforms."""
+        return judge(self.problem, solution, self.judged.expectation).conforms
+
     def mismatches(self, prediction: Mapping[str, Any]) -> list[str]:
         """Returns the names of the tensors that a prediction does not reproduce within the budget."""
         return [name for name, misfit in self._misfits(prediction).items() if not misfit <= MAX_MISFIT]

@@ -33,7 +33,8 @@ CASES: dict[str, dict[str, Any]] = {
     "dropout of all": {**STACKED, "dropout": 1.0, "mode": "train"},
     "omitted": {"initial_state": "omitted", "batch_first": True},
     "zero": {"initial_state": "zero"},
-    "unbatched": {"batch": "unbatched", "direction": "bidirectional"},
+    "unbatched": {"batch": "unbatched", "direction": "bidirectional", "graph": "parallel"},
+    "sizes per direction": {"direction": "bidirectional", "num_layers": 2, "reverse_hidden_size": 3},
     "empty rows": {"lengths": (0, 5, 2)},
     "built": {"num_layers": 2, "built_seq_len": 2, "built_batch": 2, "saved": True, "memory": "strided"},
     "one given state": {"initial_state": "h_0-given"},
@@ -43,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "rows alone": {"initial_state": "omitted", "batching": "alone"},
     "broadcast": {"memory": "expanded", "batching": "permuted"},
-    "aliased": {"memory": "aliased"},
+    "aliased": {"memory": "aliased", "graph": "twice"},
 }  # fmt: skip
 NO_DEFECT = Defect(id="none", what="")
 BACKWARD = {"cotangents", "gradients", "backward_masks", "saved"}

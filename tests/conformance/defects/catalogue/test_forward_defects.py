@@ -198,6 +198,16 @@ def test_states_are_read_and_written_in_the_same_wrong_order() -> None:
     assert_close(defective("initial-states-by-direction-then-layer", problem), run(problem, initial_state=moved))
 
 
+def test_units_that_one_direction_of_a_layer_lacks_are_lost() -> None:
+    problem = make_problem(case(hidden_size=(3, 5), reverse_hidden_size=4, bidirectional=True))
+    expected = {name: np.array(array) for name, array in run(problem).items()}
+    expected["output"][..., 4] = 0  # Layer 1 has 5 units forward and 4 in reverse.
+    for state in ("h_n", "c_n"):
+        expected[f"{state}_l0_reverse"][..., 3:] = 0
+        expected[f"{state}_l1"][..., 4:] = 0
+    assert_close(defective("units-of-one-direction-lost", problem), expected)
+
+
 def test_a_projection_that_truncates() -> None:
     problem = make_problem(case(proj_size=3))
     cut = {**problem.parameters, "weight_hr_l0": np.eye(3, 5)}

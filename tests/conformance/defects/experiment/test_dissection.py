@@ -266,7 +266,7 @@ def test_nothing_else_is_claimed_if_results_do_not_repeat() -> None:
     result = dissect(Subject(broken.Stateful()), ("one layer", STACK))
     assert [finding.what for finding in result.findings] == [
         "does not repeat: h_n changes when the same problem is solved twice in a row",
-        "9 of 10 runs of the same problem fail",
+        "fails in 9 of 10 runs of the same problem",
     ]
     assert not result.is_correct
     assert not result.repeats
