@@ -1,4 +1,4 @@
-"""tf_keras.layers.Bidirectional declares twice the units of its forward layer, also if its backward layer has others."""
+"""tf_keras.layers.Bidirectional declares twice the units of its forward layer, whatever its backward layer has."""
 
 import numpy as np
 import tf_keras as keras
