@@ -59,6 +59,11 @@ def has_dynamic_axis(case: Case) -> bool:
     return is_time_dynamic(case) or is_batch_dynamic(case)
 
 
+def has_dynamic_time_axis(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of steps."""
+    return is_time_dynamic(case)
+
+
 def has_static_axes(case: Case) -> bool:
     """Returns whether calls of one object do not differ in their number of steps or of rows."""
     return not has_dynamic_axis(case)
@@ -79,6 +84,7 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "four units": has_four_units,
     "frozen input": has_frozen_input,
     "dynamic axis": has_dynamic_axis,
+    "dynamic time axis": has_dynamic_time_axis,
     "static axes": has_static_axes,
     "static batch axis": has_static_batch_axis,
 }

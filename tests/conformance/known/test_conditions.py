@@ -50,6 +50,7 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
     "dynamic axis": lambda case: has_other_lengths(case) or has_other_batches(case),
+    "dynamic time axis": has_other_lengths,
     "static axes": lambda case: not (has_other_lengths(case) or has_other_batches(case)),
     "static batch axis": lambda case: not has_other_batches(case),
     "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
