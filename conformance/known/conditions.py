@@ -69,6 +69,11 @@ def has_static_axes(case: Case) -> bool:
     return not has_dynamic_axis(case)
 
 
+def has_dynamic_batch_axis(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of rows."""
+    return is_batch_dynamic(case)
+
+
 def has_static_batch_axis(case: Case) -> bool:
     """Returns whether calls of one object do not differ in their number of rows."""
     return not is_batch_dynamic(case)
@@ -85,6 +90,7 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "frozen input": has_frozen_input,
     "dynamic axis": has_dynamic_axis,
     "dynamic time axis": has_dynamic_time_axis,
+    "dynamic batch axis": has_dynamic_batch_axis,
     "static axes": has_static_axes,
     "static batch axis": has_static_batch_axis,
 }

@@ -55,8 +55,7 @@ class Mnn(OnnxAdapter):
             outputs = module.forward(inputs)
             if not outputs:
                 raise ReportedError("MNN's module returns no outputs")
-            # The memory behind read() is freed with the module.
-            return {name: np.array(output.read()) for name, output in zip(names, outputs, strict=True)}
+            return {name: _read(name, output) for name, output in zip(names, outputs, strict=True)}
 
         return run
 
@@ -66,6 +65,14 @@ class Mnn(OnnxAdapter):
 
         command = " ".join(["mnnconvert -f ONNX", *self.options])
         return super().describe() | {"MNN": MNN.version(), "threads": "1", "converted": command}
+
+
+def _read(name: str, output: Any) -> Array:
+    """Copies an output. The memory that MNN returns is freed with the module."""
+    try:
+        return np.array(output.read())
+    except SystemError as error:
+        raise ReportedError(f"MNN cannot read {name}") from error
 
 
 class MnnOrigin(Mnn):

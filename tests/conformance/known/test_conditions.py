@@ -51,6 +51,7 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
     "dynamic axis": lambda case: has_other_lengths(case) or has_other_batches(case),
     "dynamic time axis": has_other_lengths,
+    "dynamic batch axis": has_other_batches,
     "static axes": lambda case: not (has_other_lengths(case) or has_other_batches(case)),
     "static batch axis": lambda case: not has_other_batches(case),
     "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
