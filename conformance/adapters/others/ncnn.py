@@ -47,11 +47,9 @@ class NcnnLSTM(Adapter):
 
     def supports(self, case: Case) -> str | None:
         """Also refuses pieces without initial states, and a state with a wrong number of rows."""
-        return (
-            super().supports(case)
-            or uses.refuse_model(case)
-            or (_NO_BATCH if case.refuses in ("h_0-rows", "c_0-rows") else None)
-        )
+        if case.refuses in ("h_0-rows", "c_0-rows") or (case.refuses == "input-axes" and case.rows is not None):
+            return _NO_BATCH
+        return super().supports(case) or uses.refuse_model(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Loads the net and runs it on each row."""
