@@ -16,10 +16,9 @@ with tempfile.TemporaryDirectory() as folder:
     Path(folder, "bin").write_bytes(b"".join(bytes(4) + array for array in arrays))
     net.load_param(f"{folder}/param")
     net.load_model(f"{folder}/bin")
-right = {"x": np.ones((6, 4), "f4"), "h0": np.ones((1, 5), "f4"), "c0": np.ones((1, 5), "f4")}
-wrong = {"5 features": {"x": np.ones((6, 5), "f4")}, "float64": {"x": np.ones((6, 4))}}
+right = {"x": np.ones((6, 4), "f4")} | dict.fromkeys(("h0", "c0"), np.ones((1, 5), "f4"))
+wrong, statuses = {"5 features": {"x": np.ones((6, 5), "f4")}, "float64": {"x": np.ones((6, 4))}}, {}
 wrong |= {"a c0 of 1 unit": {"c0": np.ones((1, 1), "f4")}, "an h0 of 0 layers": {"h0": np.ones((0, 5), "f4")}}
-statuses = {}
 for what, change in wrong.items():
     if os.fork() == 0:
         extractor = net.create_extractor()
