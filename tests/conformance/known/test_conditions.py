@@ -49,6 +49,7 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "several steps": lambda case: case.seq_len >= 2,
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
+    "frozen parameter": lambda case: any("_l" in name and name[0] in "wbp" for name in case.frozen),
     "dynamic axis": lambda case: has_other_lengths(case) or has_other_batches(case),
     "dynamic time axis": has_other_lengths,
     "dynamic batch axis": has_other_batches,
