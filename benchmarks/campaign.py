@@ -44,7 +44,7 @@ def detect(seed: int, cases: int) -> tuple[list[int], Sequence[Defect]]:
     drawer, oracle = Drawer(seed, max_seconds=MAX_SECONDS), Oracle(None)
     left, found = list(REQUIRED), []
     for number in range(cases):
-        if (case := drawer.draw(number)) is None:
+        if (case := drawer.draw(number)) is None or case.refuses:
             continue
         problem = make_problem(case)
         try:

@@ -27,10 +27,11 @@ import reference
 from benchmarks.arguments import make_parser
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose
 from conformance.defects.diagnosis.observation import perturbed_by_rounding
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
+from conformance.defects.solve import solve
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem

@@ -19,10 +19,11 @@ from benchmarks.grammar.mistake import Mistake
 from benchmarks.grammar.wording import read
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import diagnose, misfits
 from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import MAX_MISFIT
+from conformance.defects.solve import solve
 from conformance.results.explanation import Explanation
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle

@@ -29,8 +29,8 @@ from benchmarks.drawn import as_yaml, draw_cases  # noqa: E402
 from benchmarks.suite import cpu_seconds  # noqa: E402
 from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
 from conformance.defects.catalogue import CATALOGUE  # noqa: E402
-from conformance.defects.defect import solve  # noqa: E402
 from conformance.defects.power.kill_matrix import View, compute_matrix  # noqa: E402
+from conformance.defects.solve import solve  # noqa: E402
 from conformance.results.reader import read  # noqa: E402
 from conformance.verdict.oracle import Oracle  # noqa: E402
 from conformance.verdict.problem import make_problem  # noqa: E402

@@ -78,7 +78,9 @@ def runs_of(defect: Defect) -> Callable[[Case], bool]:
     """Returns a function that returns whether a case detects a defect."""
     runner = Runner(Oracle(None), diagnoses=False)
     control = Control(defect)
-    return lambda case: control.supports(case) is None and runner.check(case, control).status == "fail"
+    return lambda case: (
+        not case.refuses and control.supports(case) is None and runner.check(case, control).status == "fail"
+    )
 
 
 def by_dropping(defect: Defect, case: Case) -> Shrunk:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.adapters.layout import Layout, layer_parameters
     from conformance.cases.case import Case
     from conformance.conversion.convert import convert
+    from conformance.verdict.declared import record_shape
     from conformance.verdict.problem import Problem
     from reference import PROFILES, Dialect
 
@@ -29,6 +30,7 @@ __all__ = [
     "check_adapters",
     "convert",
     "layer_parameters",
+    "record_shape",
 ]
 
 _MODULES = {
@@ -43,6 +45,7 @@ _MODULES = {
     "check_adapters": "conformance.adapters.check",
     "convert": "conformance.conversion.convert",
     "layer_parameters": "conformance.adapters.layout",
+    "record_shape": "conformance.verdict.declared",
 }
 
 

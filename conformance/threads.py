@@ -16,6 +16,11 @@ VARIABLES = (
 )
 """Environment variables that set numbers of threads."""
 
+_REQUIRED = "CONFORMANCE_THREADS"
+"""Variable with the number of threads that the cases of this process require, for adapters that pass it on."""
+_FOR_CASES = (_REQUIRED, "NPROC")
+"""Variables that are set in addition if a case requires a number of threads. XLA reads ``NPROC``."""
+
 _BYTES_PER_JOB = 1.5 * 2**30
 """Memory that a process needs for a framework."""
 
@@ -24,6 +29,17 @@ def pin() -> None:
     """Sets each variable to 1 unless the user has set it."""
     for variable in VARIABLES:
         os.environ.setdefault(variable, "1")
+
+
+def variables(count: int) -> dict[str, str]:
+    """Returns the environment variables of a process whose cases require a number of threads."""
+    return dict.fromkeys((*VARIABLES, *_FOR_CASES), str(count))
+
+
+def required() -> int | None:
+    """Returns the number of threads that the cases of this process require; None if they require none."""
+    number = os.environ.get(_REQUIRED)
+    return int(number) if number else None
 
 
 def settings() -> dict[str, str]:

@@ -1,23 +1,33 @@
 """Arrays that carry a model of their rounding error. Running the reference on them yields its error analysis.
 
-``Rounded`` overrides NumPy's operations through ``__array_ufunc__`` (NEP 13) and ``__array_function__`` (NEP 18).
+``Rounded`` overrides operators and, through ``__array_ufunc__`` (NEP 13) and ``__array_function__`` (NEP 18), NumPy's
+functions.
 ``reference.error_models`` contains the models of rounding.
 
 A sum, including a matrix product, stays *open* until an operation other than a sum uses it. Implementations add the
 terms of W_ih x + b_ih + W_hh h + b_hh in any order, so the whole expression counts as one sum.
 """
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from reference.activations import Activation
 
 Array = NDArray[np.floating]
 Context = TypeVar("Context")
+
+_OPERATORS: Mapping[np.ufunc, Callable[..., Any]] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.negative: operator.neg,
+    np.multiply: operator.mul,
+    np.matmul: operator.matmul,
+}
+"""Python's operators by NumPy's function. A NumPy array as the left operand calls the latter."""
 
 
 def mark_over_time(total: Any) -> Any:
@@ -45,7 +55,7 @@ def buffer_like(array: Any) -> Any:
     return array if isinstance(array, np.ndarray) else np.empty_like(array, shape=array.shape)
 
 
-class Rounded(NDArrayOperatorsMixin, Generic[Context]):
+class Rounded(Generic[Context]):
     """An array with a model of its rounding error. Subclasses define the model.
 
     This class implements indexing, shapes, masks and the choice of the rounding rule for each NumPy operation.
@@ -197,11 +207,22 @@ class Rounded(NDArrayOperatorsMixin, Generic[Context]):
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
         """Returns an uninitialized array."""
-        return self.new(np.empty(shape, self.value.dtype), self._zero_error(shape))
+        return self.new(np.empty(shape, self.value.dtype), self._empty_error(shape))
+
+    def _empty_error(self, shape: tuple[int, ...]) -> Array:
+        """Returns uninitialized errors for values with a shape."""
+        return np.empty(shape, self.value.dtype)
 
     def _zero_error(self, shape: tuple[int, ...]) -> Array:
         """Returns errors of 0 for values with a shape."""
-        return np.zeros(shape, self.value.dtype)
+        error = self._empty_error(shape)
+        error.fill(0.0)
+        return error
+
+    def full_error(self) -> Array:
+        """Returns the error of each value, also if all are exact."""
+        zero = self._zero_error(self.shape)
+        return zero if self.error is None else np.broadcast_to(self.error, zero.shape)
 
     def _with_axes(self, ndim: int) -> Self:
         """Returns the array with axes of size 1 in front, so that the errors of arrays with as many axes broadcast."""
@@ -230,31 +251,50 @@ class Rounded(NDArrayOperatorsMixin, Generic[Context]):
             return self.new(value)
         return self.new(value, np.where(mask, *(0.0 if part.error is None else part.error for part in (chosen, other))))
 
-    def __iadd__(self, other: Any) -> Self:
-        return self + other  # type: ignore[no-any-return]
+    # Operators do not call ufuncs: their dispatch would take most of the time of a small array.
+
+    def __add__(self, other: Any) -> Self:
+        one, other = self._aligned(other)
+        return one.plus(other)
+
+    __radd__ = __iadd__ = __add__
+
+    def __sub__(self, other: Any) -> Self:
+        one, other = self._aligned(other)
+        return one.close_sum().plus(other.close_sum().negative())
+
+    def __rsub__(self, other: Any) -> Self:
+        return self.exact(other) - self
+
+    def __neg__(self) -> Self:
+        return self.close_sum().negative()
+
+    def __mul__(self, other: Any) -> Self:
+        one, other = self._aligned(other)
+        return one.close_sum().times(other.close_sum()).rounded()
+
+    __rmul__ = __mul__
+
+    def __matmul__(self, other: Any) -> Self:
+        closed = self.close_sum()
+        half_step = closed.half_step
+        return (closed.quantize(half_step) if half_step else closed).matmul(self.exact(other).close_sum())
+
+    def _aligned(self, other: Any) -> tuple[Self, Self]:
+        """Returns this array and another operand so that their errors broadcast as their values do."""
+        other = self.exact(other)
+        if self.lead and self.value.ndim != other.value.ndim:
+            ndim = max(self.value.ndim, other.value.ndim)
+            return self._with_axes(ndim), other._with_axes(ndim)
+        return self, other
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             return NotImplemented
         numbers = [self.exact(operand) for operand in operands]
-        if self.lead and ufunc is not np.matmul:
-            ndim = max(number.value.ndim for number in numbers)
-            numbers = [number._with_axes(ndim) for number in numbers]
-        if ufunc is np.add:
-            return numbers[0].plus(numbers[1])
-        closed = [number.close_sum() for number in numbers]
-        if ufunc is np.subtract:
-            return closed[0].plus(closed[1].negative())
-        if ufunc is np.negative:
-            return closed[0].negative()
-        if ufunc is np.multiply:
-            return closed[0].times(closed[1]).rounded()
         if ufunc is np.square:
-            return closed[0].squared().rounded()
-        if ufunc is np.matmul:
-            half_step = closed[0].half_step
-            return (closed[0].quantize(half_step) if half_step else closed[0]).matmul(closed[1])
-        return NotImplemented
+            return numbers[0].close_sum().squared().rounded()
+        return _OPERATORS[ufunc](*numbers) if ufunc in _OPERATORS else NotImplemented
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function is np.concatenate:

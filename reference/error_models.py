@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from reference.activations import Activation
 from reference.arithmetic import Array, Rounded, add_errors
@@ -22,6 +22,8 @@ from reference.profile import Profile
 
 _SIGNS_AT_ONCE = 1 << 16
 """Least number of random signs drawn at once."""
+_SIGNS_OF_BYTES = 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1.0
+"""Eight signs, 1 or −1, for each byte."""
 _RMS_UNIFORM = 3**-0.5
 """Root mean square of a number that is uniform in ±1."""
 SKEWED = ("sigmoid", "tanh")
@@ -34,19 +36,22 @@ class Sampling:
     Attributes:
         profile: rounding constants.
         samples: number of random errors of each value, K.
+        dtype: dtype of the errors.
     """
 
-    def __init__(self, profile: Profile, samples: int, random: np.random.Generator) -> None:
-        self.profile, self.samples, self._random = profile, samples, random
-        self._signs = np.empty(0, np.int8)
+    def __init__(
+        self, profile: Profile, samples: int, random: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> None:
+        self.profile, self.samples, self._random, self.dtype = profile, samples, random, np.dtype(dtype)
+        self._signs: Array = np.empty(0, self.dtype)
 
-    def signs(self, shape: tuple[int, ...]) -> NDArray[np.int8]:
-        """Returns random signs (K, …): each element is 1 or −1."""
+    def signs(self, shape: tuple[int, ...]) -> Array:
+        """Returns random signs (K, …): each element is 1 or −1. The caller may overwrite them."""
         count = self.samples * math.prod(shape)
         if len(self._signs) < count:
             # Drawing many at once makes the cost of small arrays that of a slice.
-            bits = np.unpackbits(np.frombuffer(self._random.bytes(max(count, _SIGNS_AT_ONCE) // 8 + 1), np.uint8))
-            self._signs = 2 * bits.view(np.int8) - 1
+            drawn_bytes = np.frombuffer(self._random.bytes(max(count, _SIGNS_AT_ONCE) // 8 + 1), np.uint8)
+            self._signs = np.take(_SIGNS_OF_BYTES.astype(self.dtype), drawn_bytes, axis=0).reshape(-1)
         drawn, self._signs = self._signs[:count], self._signs[count:]
         return drawn.reshape(self.samples, *shape)
 
@@ -63,6 +68,8 @@ class FirstOrder(Rounded[Sampling]):
       polynomial that approximates an activation can err with the same sign everywhere, and such errors add up linearly.
 
     ``weight`` is Q, the sum of the squared terms.
+
+    Errors may be less precise than values: float32 halves the cost of most analyses.
     """
 
     lead = 1
@@ -72,11 +79,17 @@ class FirstOrder(Rounded[Sampling]):
         """Squared values. Cached, because every time step multiplies by the same weights."""
         return np.square(self.value)
 
+    @cached_property
+    def _factors(self) -> tuple[Array, Array]:
+        """Values and squared values in the dtype of the errors. Cached for the same reason."""
+        dtype = self.context.dtype
+        return self.value.astype(dtype, copy=False), self._squares.astype(dtype, copy=False)
+
     def _term_weight(self) -> Array:
         return np.square(self.value)
 
-    def _zero_error(self, shape: tuple[int, ...]) -> Array:
-        return np.zeros((1 + self.context.samples + len(SKEWED), *shape), self.value.dtype)
+    def _empty_error(self, shape: tuple[int, ...]) -> Array:
+        return np.empty((1 + self.context.samples + len(SKEWED), *shape), self.context.dtype)
 
     def negative(self) -> Self:
         if self.error is None:
@@ -95,7 +108,8 @@ class FirstOrder(Rounded[Sampling]):
 
     @property
     def half_step(self) -> float:
-        return self.context.profile.u_data * _range(self.value)
+        u_data = self.context.profile.u_data
+        return u_data * _range(self.value) if u_data else 0.0
 
     def quantize(self, half_step: float) -> Self:
         deviation = (half_step * _RMS_UNIFORM) * (self.value != 0)
@@ -105,8 +119,10 @@ class FirstOrder(Rounded[Sampling]):
         """Adds in place a variance (…) and ± a standard deviation (…) as random errors. Returns this array."""
         if self.error is None:
             self.error = self._zero_error(self.shape)
+        noise = self.context.signs(self.shape)
+        noise *= deviation.astype(self.context.dtype, copy=False)
         self.error[0] += variance
-        self.error[1 : 1 + self.context.samples] += deviation * self.context.signs(self.shape)
+        self.error[1 : 1 + self.context.samples] += noise
         return self
 
     def _copy_error(self) -> Array | None:
@@ -121,34 +137,31 @@ class FirstOrder(Rounded[Sampling]):
         return super().plus(other)
 
     def times(self, other: Self) -> Self:
-        parts = [
-            None if one.error is None else _scaled(one.error, by.value) for one, by in ((self, other), (other, self))
-        ]
-        return self.new(self.value * other.value, add_errors(*parts))
+        parts = [_scaled(one.error, by.value) for one, by in ((self, other), (other, self)) if one.error is not None]
+        if len(parts) == 2:
+            parts[0] += parts[1]
+        return self.new(self.value * other.value, parts[0] if parts else None)
 
     def squared(self) -> Self:
         return self.new(np.square(self.value), None if self.error is None else _scaled(self.error, 2 * self.value))
 
     def matmul(self, other: Self) -> Self:
-        terms = self.value.shape[-1]
-        if other.error is None and self.error is not None and self.value.size < other.value.size:
-            # For a step of a few rows, two products with more rows cost less than one product for each error.
-            values = np.concatenate((self.value[None], self.error[1:])).reshape(-1, terms) @ other.value
-            squares = np.concatenate((np.square(self.value)[None], self.error[:1])).reshape(-1, terms) @ other._squares
-            shape = (*self.shape[:-1], other.shape[-1])
-            values, squares = values.reshape(-1, *shape), squares.reshape(2, *shape)
-            return self.new(values[0], np.concatenate((squares[1:], values[1:])), squares[0], terms)
         value, weight = self.value @ other.value, self._squares @ other._squares
-        if self.error is None and other.error is None:
-            return self.new(value, None, weight, terms)
-        error: Array = self._zero_error(value.shape)
+        error: Array | None = None
         if self.error is not None:
-            np.matmul(self.error[0], other._squares, out=error[0])
-            np.matmul(self.error[1:], other.value, out=error[1:])
+            factor, square = other._factors
+            if self.value.size < other.value.size and other.error is None:
+                # For a step of a few rows, one product with more rows costs less than one product for each error.
+                error = (self.error.reshape(-1, self.value.shape[-1]) @ factor).reshape(-1, *value.shape)
+            else:
+                error = self.error @ factor
+            np.matmul(self.error[0], square, out=error[0])
         if other.error is not None:
-            error[0] += self._squares @ other.error[0]
-            error[1:] += self.value @ other.error[1:]
-        return self.new(value, error, weight, terms)
+            factor, square = self._factors
+            added = factor @ other.error
+            np.matmul(square, other.error[0], out=added[0])
+            error = add_errors(error, added)
+        return self.new(value, error, weight, self.value.shape[-1])
 
     def activate(self, activation: Activation) -> Self:
         closed, p = self.close_sum(), self.context.profile
@@ -185,6 +198,8 @@ class Ball(Rounded[Profile]):
 
     @property
     def half_step(self) -> float:
+        if not self.context.u_data:
+            return 0.0
         radius = self._radius()
         return self.context.u_data * _range(np.stack((self.value - radius, self.value + radius)))
 
@@ -243,6 +258,7 @@ class Ball(Rounded[Profile]):
 
 def _scaled(error: Array, factor: Array) -> Array:
     """Returns the errors of an array times an exact factor."""
+    factor = factor.astype(error.dtype, copy=False)
     scaled: Array = error * factor
     scaled[0] *= factor
     return scaled

@@ -47,7 +47,7 @@ class Trace:
     Attributes:
         model: options of the LSTM.
         outputs: ``output``, ``h_n`` and ``c_n``. If hidden sizes differ, ``h_n_l0``, ``h_n_l1``, … replace ``h_n``, and
-            the same for ``c_n``.
+            the same for ``c_n``, see ``Model.state_shapes``.
     """
 
     model: Model
@@ -156,15 +156,15 @@ def forward(
     c_n: list[list[Any]] = []
     # For a saturated gate exp(-z) overflows to infinity, and 1 / (1 + infinity) is the correct 0.
     with np.errstate(over="ignore"):
-        for layer, hidden in enumerate(model.hidden_sizes):
+        for layer in range(model.num_layers):
             layer_passes, outputs = [], []
             for direction, suffix in enumerate(model.suffixes):
                 key = f"l{layer}{suffix}"
                 own = {name.removesuffix(f"_{key}"): w for name, w in weights.items() if name.endswith(f"_{key}")}
                 own_cell = cells[suffix].with_peephole(own["peephole"]) if "peephole" in own else cells[suffix]
                 configuration = LayerDirection(clock(steps, suffix), own, own_cell, masks.get(f"recurrent_{key}"))
-                h_0 = initial("h_0", layer, direction, model.state_size(layer))
-                c_0 = initial("c_0", layer, direction, hidden)
+                h_0 = initial("h_0", layer, direction, model.state_size(layer, direction))
+                c_0 = initial("c_0", layer, direction, model.hidden_size(layer, direction))
                 masked = _apply_mask(x, masks.get(f"input_{key}"), steps)
                 layer_pass, y = propagate_forward(configuration, masked, h_0, c_0, padding)
                 layer_passes.append(layer_pass)
@@ -212,16 +212,15 @@ def backward(trace: Trace, cotangents: Mapping[str, ArrayLike]) -> dict[str, Any
     for layer in reversed(range(model.num_layers)):
         if f"l{layer}" in trace._masks:
             d_y = d_y * trace._masks[f"l{layer}"].reshape(d_y.shape)
-        width = model.state_size(layer)
         d_x, adjoints = None, []
-        for direction, suffix in enumerate(model.suffixes):
-            key = f"l{layer}{suffix}"
+        for direction, (suffix, part) in enumerate(zip(model.suffixes, model.output_parts(layer), strict=True)):
+            key, width = f"l{layer}{suffix}", model.state_size(layer, direction)
             layer_pass = trace._passes[layer][direction]
             d_h_n, d_c_n = (
                 trace._lift(np.asarray(model.state(cotangents, name, layer, direction)).reshape(rows, size))
-                for name, size in (("h_n", width), ("c_n", model.hidden_sizes[layer]))
+                for name, size in (("h_n", width), ("c_n", model.hidden_size(layer, direction)))
             )
-            own_d_y = d_y[:, direction * width : (direction + 1) * width].reshape(steps, rows, width)
+            own_d_y = d_y[:, part].reshape(steps, rows, width)
             adjoint = propagate_backward(layer_pass, own_d_y, d_h_n, d_c_n, trace._padding)
             adjoints.append(adjoint)
             for name, gradient in _parameter_gradients(model, layer_pass, adjoint).items():
@@ -300,9 +299,10 @@ def _stack_states(model: Model, name: str, layers: list[list[Any]], batched: boo
         joined = states[0] if len(states) == 1 else np.concatenate(states, axis=0)
         return joined.reshape(*((len(states), rows) if batched else (len(states),)), width)
 
-    if model.is_uniform:
-        return {name: stack([state for layer in layers for state in layer])}
-    return {f"{name}_l{k}": stack(layer) for k, layer in enumerate(layers)}
+    return {
+        f"{name}{end}": stack([layers[layer][direction] for layer, direction in places])
+        for end, places in model.state_places.items()
+    }
 
 
 def _mask_from_lengths(lengths: NDArray[np.integer], steps: int, rows: int) -> NDArray[np.bool_]:

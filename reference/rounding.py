@@ -8,6 +8,7 @@ reference on ``FirstOrder`` arrays. R is the bound that no allowed evaluation ex
 ``Ball`` arrays.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,29 +68,40 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
         values: results of the computation in float64, by tensor name.
         profile: rounding constants of the implementation under test.
         coarse: whether the computation is large. Then the analysis runs in float32 if the tensors allow it, with fewer
-            random errors, and without R, which is larger than the rest there.
+            random errors, and without R, which is larger than the rest there. Otherwise only errors are in float32.
     """
     samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
-    dtype = "float32" if coarse and all(map(_fits_float32, values.values())) else "float64"
     # To first order, errors scale with the unit roundoff. They are analysed in units of it.
     unit = profile.unit
     relative = ("u", "u_acc", "u_op", "u_accw", "u_data")
     scaled = replace(profile, **{name: getattr(profile, name) / unit for name in relative})
-    # The fixed seed makes the budget a pure function of the problem.
-    sampling = Sampling(scaled, samples, np.random.default_rng(0))
-    analysis = _close_sums(evaluate(FirstOrder(sampling, np.zeros(1, dtype)).exact))
-    bounds = {name: np.full(value.shape, np.inf) for name, value in values.items()}
-    if not coarse:
-        # An exploding radius overflows to infinity or NaN, which means no bound.
+
+    def analyse(dtype: str) -> dict[str, NDArray[np.floating]]:
+        """Returns the errors of the first-order analysis, which has errors of a dtype."""
+        # The fixed seed makes the budget a pure function of the problem.
+        sampling = Sampling(scaled, samples, np.random.default_rng(0), dtype)
+        return _errors(evaluate(FirstOrder(sampling, np.zeros(1, dtype if coarse else "float64")).exact))
+
+    analysis: dict[str, NDArray[np.floating]] = {}
+    if all(map(_fits_float32, values.values())):
+        # An intermediate result can still be too large.
         with np.errstate(over="ignore", invalid="ignore"):
-            balls = _close_sums(evaluate(Ball(profile, np.zeros(1)).exact))
-        bounds = {name: np.where(np.isnan(radius := _error(ball)), np.inf, radius) for name, ball in balls.items()}
+            analysis = analyse("float32")
+    if not (analysis and all(np.isfinite(error).all() for error in analysis.values())):
+        analysis = analyse("float64")
+    # An exploding radius overflows to infinity or NaN, which means no bound.
+    with np.errstate(over="ignore", invalid="ignore"):
+        radii = {} if coarse else _errors(evaluate(Ball(profile, np.zeros(1)).exact))
+    bounds = {
+        name: np.where(np.isnan(radii[name]), np.inf, radii[name]) if radii else np.full(value.shape, np.inf)
+        for name, value in values.items()
+    }
 
     budgets: dict[str, Array] = {}
     condition = 0.0
     for name, value in values.items():
-        error = _error(analysis.pop(name))
-        variance, deviations, skewed = error[0], error[1 : 1 + samples], error[1 + samples :]
+        error = analysis.pop(name)
+        variance, deviations, skewed = error[0].astype(np.float64), error[1 : 1 + samples], error[1 + samples :]
         sigma = unit * np.sqrt(variance) * _phi(name, deviations, variance)
         rms_value, rms_sigma = _rms(value), _rms(sigma)
         if rms_value > 0:
@@ -103,13 +115,9 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
     return Budget(budgets, bounds, condition)
 
 
-def _close_sums(results: Mapping[str, Rounded[Any]]) -> dict[str, Rounded[Any]]:
-    return {name: number.close_sum() for name, number in results.items()}
-
-
-def _error(number: Rounded[Any]) -> NDArray[np.floating]:
-    zero = number._zero_error(number.shape)
-    return zero if number.error is None else np.broadcast_to(number.error, zero.shape)
+def _errors(results: Mapping[str, Rounded[Any]]) -> dict[str, NDArray[np.floating]]:
+    """Returns the error of each result, after rounding its open sum."""
+    return {name: number.close_sum().full_error() for name, number in results.items()}
 
 
 def _random_errors(values: Mapping[str, Array], averaged: int) -> int:
@@ -135,13 +143,14 @@ def _phi(name: str, deviations: NDArray[np.floating], variance: NDArray[np.float
         deviations: random errors of the tensor (K, …).
         variance: σ² of the tensor (…).
     """
-    axes = tuple(range(1, variance.ndim)) if name in _PHI_BY_FIRST_AXIS else tuple(range(variance.ndim))
-    measured = np.mean(np.square(deviations), axis=(0, *(axis + 1 for axis in axes)), keepdims=True)[0]
-    assumed = np.mean(variance, axis=axes, keepdims=True)
+    groups, size = (len(variance), math.prod(variance.shape[1:])) if name in _PHI_BY_FIRST_AXIS else (1, variance.size)
+    measured = np.square(deviations).reshape(len(deviations), groups, size).sum((0, 2)) / len(deviations)
+    assumed = variance.reshape(groups, size).sum(1)
     ratio = np.divide(measured, assumed, out=np.ones_like(assumed), where=assumed > 0)
     phi: Array = np.sqrt(np.maximum(ratio, 1.0))
-    return phi
+    return phi.reshape(groups, *[1] * (variance.ndim - 1))
 
 
 def _rms(array: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
+    flat = array.ravel()
+    return math.sqrt(flat @ flat / flat.size) if flat.size else 0.0

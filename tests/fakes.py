@@ -12,6 +12,7 @@ import numpy as np
 
 from conformance.adapters import Adapter, Solution, uses
 from conformance.cases.case import Case
+from conformance.verdict.declared import record_shape
 from conformance.verdict.oracle import Oracle, solve
 from conformance.verdict.problem import Problem
 from conformance.verdict.random_arrays import round_to
@@ -58,6 +59,20 @@ class Declares(Faithful):
 
     def supports(self, case: Case) -> str | None:
         return Adapter.supports(self, case)
+
+
+class Misdeclares(Faithful):
+    """Declares a shape that the output does not have, and promises results that repeat exactly, but h_n does not."""
+
+    name = "misdeclares"
+    repeats_exactly = True
+
+    def solve(self, problem: Problem) -> Solution:
+        found = dict(super().solve(problem))
+        record_shape("output", [None, *problem.output_shape], found["output"].shape)
+        if problem.case.earlier_calls:
+            found["h_n"] = np.nextafter(found["h_n"], np.float32(2))
+        return found
 
 
 class ForwardOnly(Faithful):

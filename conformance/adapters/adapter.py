@@ -54,6 +54,8 @@ class Adapter(ABC):
     """Top-level modules that must be installed."""
     install: str = ""
     """Command that installs the required modules, or ``ELSEWHERE``."""
+    repeats_exactly: bool = False
+    """Whether the implementation's documentation promises the same bytes if the same call is repeated."""
     default_tag: str = ""
     """Tag of the cases that an expensive implementation runs, unless it is named with ``-i``; empty for all cases."""
     own_process: bool = False

@@ -62,9 +62,10 @@ def stacked(model: Model, name: str, layers: Sequence[Sequence[Array]]) -> dict[
         name: name of the state: ``h_n``, ``grad.c_0`` and so on.
         layers: one array (B, ·) for each direction, for each layer.
     """
-    if model.is_uniform:
-        return {name: np.stack([state for layer in layers for state in layer])}
-    return {f"{name}_l{k}": np.stack(layer) for k, layer in enumerate(layers)}
+    return {
+        f"{name}{end}": np.stack([layers[layer][direction] for layer, direction in places])
+        for end, places in model.state_places.items()
+    }
 
 
 def weight_gradients(

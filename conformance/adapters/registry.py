@@ -59,6 +59,7 @@ BUILT_IN = {
     "keras.layers.LSTM[numpy]": "conformance.adapters.keras.forward_only:KerasLSTMNumpy",
     "keras.layers.LSTM[openvino]": "conformance.adapters.keras.forward_only:KerasLSTMOpenVINO",
     "tf_keras.layers.LSTM": "conformance.adapters.keras.tf_keras:TfKerasLSTM",
+    "tf.compat.v1.nn.dynamic_rnn": "conformance.adapters.tensorflow.dynamic_rnn:TFDynamicRNN",
     "tf.raw_ops.BlockLSTM": "conformance.adapters.tensorflow.block_lstm:TFBlockLSTM",
     "tf.raw_ops.BlockLSTMV2": "conformance.adapters.tensorflow.block_lstm:TFBlockLSTMV2",
     "sonnet.LSTM": "conformance.adapters.tensorflow.sonnet:SonnetLSTM",
@@ -100,6 +101,7 @@ BUILT_IN = {
     "litert_torch": "conformance.adapters.pytorch.converted:LiteRTTorch",
     "tvm.relax[torch.export]": "conformance.adapters.others.tvm:TvmRelax",
     "paddle.nn.LSTM": "conformance.adapters.others.paddle:PaddleLSTM",
+    "paddle.nn.RNN": "conformance.adapters.others.paddle_rnn:PaddleRNN",
     "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
     "chainer.functions.n_step_lstm": "conformance.adapters.others.chainer:ChainerNStepLSTM",
 }

@@ -63,7 +63,7 @@ def row_axis(case: Case, name: str) -> int:
     return 0 if name == "lengths" else 1
 
 
-def _time_axis(case: Case) -> int:
+def time_axis(case: Case) -> int:
     """Returns the axis of the steps of input and output."""
     return 1 if case.batch_first and case.rows is not None else 0
 
@@ -90,7 +90,7 @@ def run(case: Case, call: Call, given: Named, join: Join, axis_of: AxisOf = row_
         return _run_pieces(case, call, given, join)
 
     def row_of(arrays: Named, row: int) -> dict[str, Any]:
-        return {name: _slice(array, axis_of(case, name), row, row + 1) for name, array in arrays.items()}
+        return {name: cut(array, axis_of(case, name), row, row + 1) for name, array in arrays.items()}
 
     def joined(rows: Sequence[Named]) -> dict[str, Any]:
         def one(name: str) -> Any:
@@ -114,18 +114,24 @@ def _run_pieces(case: Case, call: Call, given: Named, join: Join) -> dict[str, A
     """Passes the sequence in pieces. The final states of a piece are the initial states of the next."""
     if not case.chunks:
         return dict(call(given))
-    axis = _time_axis(case)
+    axis = time_axis(case)
     outputs: list[Any] = []
     results: dict[str, Any] = {}
     state = {name: array for name, array in given.items() if name != "input"}
     for end, steps in zip(accumulate(case.chunks), case.chunks, strict=True):
-        results = dict(call({"input": _slice(given["input"], axis, end - steps, end), **state}))
+        results = dict(call({"input": cut(given["input"], axis, end - steps, end), **state}))
         outputs.append(results["output"])
-        state = {f"{name[0]}_0{name[3:]}": array for name, array in results.items() if name != "output"}
+        state = as_initial(results)
     return results | {"output": join(outputs, axis)}
 
 
-def _slice(array: Any, axis: int, start: int, stop: int) -> Any:
+def as_initial(results: Named) -> dict[str, Any]:
+    """Returns the final states of a call as the initial states of the next."""
+    return {f"{name[0]}_0{name[3:]}": array for name, array in results.items() if name != "output"}
+
+
+def cut(array: Any, axis: int, start: int, stop: int) -> Any:
+    """Returns a part of an array of any framework along an axis."""
     return array[(*(slice(None),) * axis, slice(start, stop))]
 
 
@@ -135,7 +141,7 @@ def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
     for name in names:
         axes = {row_axis(case, name): "rows"} if is_batch_dynamic(case) else {}
         if name in ("input", "output") and is_time_dynamic(case):
-            axes[_time_axis(case)] = "steps"
+            axes[time_axis(case)] = "steps"
         found[name] = axes
     return found
 
@@ -251,7 +257,7 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
     Steps and rows of an empty problem are zeros.
     """
     case = problem.case
-    time_axis = _time_axis(case)
+    of_steps = time_axis(case)
 
     def repeat(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
         if not array.shape[axis]:
@@ -260,10 +266,11 @@ def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
         return repeated
 
     def resize(name: str, array: Array) -> Array:
-        array = repeat(array, time_axis, steps) if name == "input" else array
+        array = repeat(array, of_steps, steps) if name == "input" else array
         return np.negative(array if rows is None else repeat(array, row_axis(case, name), rows))
 
     changes: dict[str, Any] = {"seq_len": steps, "batch": "unbatched" if rows is None else rows, "refuses": None}
+    changes["graph"] = case.graph
     if problem.mask is not None and rows is not None:
         changes["lengths"] = tuple(int(n) for n in np.clip(repeat(problem.mask.sum(0), 0, rows), 1, steps))
     resized = case.one_call.model_copy(update=changes)
@@ -291,7 +298,7 @@ def laid_out(case: Case, arrays: Tensors, axis_of: AxisOf = row_axis) -> dict[st
         if case.memory == "strided" and name != "lengths":
             found[name] = array.T.copy().T
         elif case.memory == "expanded" and name not in ("input", "lengths"):
-            found[name] = np.broadcast_to(_slice(array, axis_of(case, name), 0, 1).copy(), array.shape)
+            found[name] = np.broadcast_to(cut(array, axis_of(case, name), 0, 1).copy(), array.shape)
         elif case.memory == "aliased" and name.startswith("c_0"):
             found[name] = found[f"h_0{name[3:]}"]
         else:

@@ -25,6 +25,8 @@ TRIES = 60
 """Number of times to draw the other options of a pair, until they make a valid case."""
 MAX_REFUSALS = 20
 """Number of valid cases to offer to an implementation for a pair, until it accepts one."""
+MAX_CALLS = 1000
+"""Largest number of calls of an implementation for a case, which the estimate of CPU time does not count."""
 MAX_SEED = 10**9
 """Upper limit of the seed of a case's values."""
 
@@ -82,7 +84,7 @@ class Drawer:
             chosen = _choose(self._levels, self.pairs[wanted], source, rate)
             options = {**_draw(chosen, source), "seed": source.randrange(MAX_SEED)}
             case = _validated(options, self.features)
-            if case is None or estimate(case).seconds > self.max_seconds:
+            if case is None or estimate(case).seconds > self.max_seconds or _calls(case) > MAX_CALLS:
                 continue
             case = case.model_copy(update={"name": f"random-{case.key}"})
             if self.accepts(case):
@@ -149,9 +151,11 @@ def options_of(cases: Iterable[Case]) -> frozenset[str]:
 def _supported_levels(levels: Levels, supported: Set[str]) -> Levels:
     """Returns the levels without those that need an unsupported feature in a case that is otherwise default."""
     source = random.Random("supported levels")
-    kept = {}
-    for name, own in levels.items():
-        cases = {level: _validated(_draw(_choose(levels, [level], source, rate=0.0), source), None) for level in own}
+    kept = dict(levels)
+    # Values depend on options that are drawn before, so the defaults of later options must be supported.
+    for name in reversed(list(levels)):
+        own = levels[name]
+        cases = {level: _validated(_draw(_choose(kept, [level], source, rate=0.0), source), None) for level in own}
         found = {level: set(features(case)) for level, case in cases.items() if case}
         common = set.intersection(*found.values())
         kept[name] = tuple(level for level in own if found.get(level, common) - common <= supported)
@@ -185,6 +189,11 @@ def _draw(chosen: Sequence[Level], source: random.Random) -> dict[str, Any]:
     for level in chosen:
         drawn[level.option] = level.draw(source, drawn)
     return {level.option: drawn[level.option] for level in chosen}
+
+
+def _calls(case: Case) -> int:
+    """Returns the number of calls whose results are joined."""
+    return case.num_rows if case.batching == "alone" else max(1, len(case.chunks))
 
 
 def _validated(options: Mapping[str, Any], supported: Set[str] | None) -> Case | None:

@@ -126,9 +126,9 @@ def note_of(group: Group) -> str:
 
 def signature(result: Result) -> str:
     """Returns a text that is equal for deviations with the same cause: defects, exception, or deviating tensors."""
-    if result.status == "fail":
-        if result.causes:
-            return f"fail: {', '.join(sorted(result.causes))}"
+    if result.status == "fail" and result.causes:
+        return f"fail: {', '.join(sorted(result.causes))}"
+    if result.status == "fail" and result.details:
         return f"fail: {', '.join(sorted({_kind(name) for name in result.details}))}"
     return f"{result.status}: {_NUMBER.sub('#', result.reason)}"
 
@@ -142,7 +142,7 @@ def same_kind(one: Result, other: Result) -> bool:
     """Returns whether two deviations may have the same cause: the same exception, or a tensor that fails in both."""
     if one.status != other.status:
         return False
-    if one.status != "fail":
+    if one.status != "fail" or not (one.details and other.details):
         return signature(one) == signature(other)
     return bool({_kind(name) for name in one.details} & {_kind(name) for name in other.details})
 

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from conformance.cases import schema
 from conformance.cases.case import ActivationName, Case, Check
+from conformance.cases.uses import Mistake
 
 NUMBERS = (-0.5, 0.1, 0.5, 1.0, 50.0)
 """Values of options that are numbers, as far as the option accepts them."""
@@ -31,10 +32,10 @@ SWITCHING_SHARE, PLACES_SHARE = 0.08, 0.02
 """Shares of cases with a size of ``SWITCHING``, and with a product of ``PLACES`` and tiny layers."""
 
 _SIZES = ("input_size", "hidden_size", "seq_len", "batch")
-_FIRST = ("num_layers", *_SIZES)
+_FIRST = ("refuses", "num_layers", *_SIZES)
 """Options that are drawn first, because the values of others depend on them."""
-_NOT_DRAWN = ("seed", "refuses")
-"""Options that a campaign leaves at their defaults."""
+_NOT_DRAWN = ("seed", "threads")
+"""Options without levels: each case has another seed, and a number of threads needs a process of its own."""
 
 Options = Mapping[str, Any]
 Draw = Callable[[random.Random, Options], Any]
@@ -212,6 +213,7 @@ _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
     **{name: {"several": _size(name), "1": _constant(1)} for name in ("input_size", "seq_len")},
     "batch": {"several": _size("batch"), "1": _constant(1), "unbatched": _constant("unbatched")},
     "hidden_size": {"several": _size("hidden_size"), "1": _constant(1), "per layer": _per_layer},
+    "reverse_hidden_size": {_DEFAULT: _constant(None), "other": lambda source, _: source.randint(1, MAX_SMALL)},
     "num_layers": {_DEFAULT: _constant(1), "2": _constant(2), "3": _constant(3)},
     "proj_size": {
         _DEFAULT: _constant(0),
@@ -231,10 +233,12 @@ _SPECIAL: Mapping[str, Mapping[str, Draw]] = {
     },
     "frozen": {_DEFAULT: _constant(()), "some": _frozen},
     "check": {
-        _DEFAULT: _constant(_CHECKS),
+        # A refused call has no gradients.
+        _DEFAULT: lambda _, options: _CHECKS[:3] if options.get("refuses") else _CHECKS,
         "without gradients": _constant(_CHECKS[:3]),
         "some": _some(_CHECKS),
         "along a direction": _some(("jvp", "hvp")),
     },
+    "refuses": {_DEFAULT: _constant(None), "a mistake": lambda source, _: source.choice(get_args(Mistake))},
 }
 """Levels of the options whose values depend on others, or of which there are too many."""

@@ -15,7 +15,7 @@ from conformance.defects.diagnosis.shrink import resized
 
 T = TypeVar("T")
 
-_SIZES = ("num_layers", "seq_len", "batch", "hidden_size", "input_size", "proj_size")
+_SIZES = ("num_layers", "seq_len", "batch", "hidden_size", "reverse_hidden_size", "input_size", "proj_size")
 _LISTS = frozenset({"check", "cotangents", "earlier_calls", "frozen"})
 """Options that are lists of independent items."""
 _SIMPLEST: tuple[dict[str, Any], ...] = ({"initial_state": "zero"}, {"bias": False}, {"seed": None})

@@ -17,6 +17,7 @@ from conformance.cases.uses import (
     SAME_RESULTS,
     Batching,
     EarlierCall,
+    Graph,
     Memory,
     Mistake,
     Result,
@@ -63,6 +64,8 @@ class Case(Documented, BaseModel):
     """Number of input features, I."""
     hidden_size: Size | Annotated[tuple[Size, ...], Field(min_length=1, max_length=64), _AsTuple]
     """Number of units, H: one number for all layers, or a list with one number for each layer."""
+    reverse_hidden_size: Size | None = None
+    """Number of units of the reverse direction of every layer; null for `hidden_size`. Requires two directions."""
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     """Number of stacked layers, L. If `hidden_size` is a list, the default is its length."""
     direction: Direction = "forward"
@@ -136,6 +139,10 @@ class Case(Documented, BaseModel):
     """Memory of input and states: contiguous, transposed, one broadcast row, one array for both states, read-only."""
     batching: Batching = "together"
     """Whether the rows are passed together, one at a time, or in another order."""
+    graph: Graph = "single"
+    """Calls in the graph that is exported, compiled or traced: one, or two of one LSTM or of two LSTMs."""
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Number of threads of a process of its own; null for the number that the environment sets, by default 1."""
     refuses: Mistake | None = None
     """Mistake in an argument that the implementation must refuse with an error; null for correct arguments."""
 
@@ -156,7 +163,7 @@ class Case(Documented, BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _normalize(cls, options: Any) -> Any:
-        """Replaces ``bidirectional`` by ``direction``, and a list of equal hidden sizes by one number."""
+        """Replaces ``bidirectional`` by ``direction``, and equal hidden sizes by one number."""
         if not isinstance(options, dict):
             return options
         options = dict(options)
@@ -175,6 +182,9 @@ class Case(Documented, BaseModel):
             options.setdefault("num_layers", len(sizes))
             if len(sizes) == options["num_layers"] and all(size == sizes[0] for size in sizes):
                 options["hidden_size"] = sizes[0]
+        alike = options.get("reverse_hidden_size") == options.get("hidden_size")
+        if alike and options.get("direction") == "bidirectional":
+            options["reverse_hidden_size"] = None
         return options
 
     @model_validator(mode="after")
@@ -182,10 +192,12 @@ class Case(Documented, BaseModel):
         sizes = self.hidden_sizes
         if len(sizes) != self.num_layers:
             raise ValueError(f"hidden_size lists {len(sizes)} layers, but num_layers is {self.num_layers}")
+        if self.reverse_hidden_size and self.direction != "bidirectional":
+            raise ValueError(f"reverse_hidden_size requires direction: bidirectional, not {self.direction}")
         if self.proj_size >= min(sizes):
             raise ValueError(f"proj_size {self.proj_size} must be less than hidden_size {min(sizes)}")
-        if self.proj_size and len(set(sizes)) > 1:
-            raise ValueError("proj_size requires the same hidden_size in every layer")
+        if self.proj_size and not self.model.is_uniform:
+            raise ValueError("proj_size requires the same hidden_size in every layer and direction")
         if self.lengths is not None and self.batch == "unbatched":
             raise ValueError("lengths require a batch axis, but batch is 'unbatched'")
         if isinstance(self.lengths, tuple):
@@ -214,7 +226,7 @@ class Case(Documented, BaseModel):
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:
-        """Number of units of each layer."""
+        """Number of units of each layer, in the forward direction if the directions differ."""
         return self.hidden_size if isinstance(self.hidden_size, tuple) else (self.hidden_size,) * self.num_layers
 
     @property
@@ -278,6 +290,7 @@ class Case(Documented, BaseModel):
             self.proj_size,
             self.batch_first,
             self.peepholes,
+            self.reverse_hidden_size or 0,
         )
 
     @property

@@ -29,6 +29,10 @@ USES = (
     "read-only memory",
     "rows alone",
     "rows permuted",
+    "twice in a graph",
+    "encoder and decoder",
+    "two in parallel",
+    "other threads",
     "forward derivatives",
     "second derivatives",
     "empty sequence",
@@ -42,10 +46,14 @@ USES = (
 )
 """Features that are ways of using an LSTM, beyond one call of a fresh object with contiguous, correct arrays."""
 
+ADDED = (*USES, "sizes per direction")
+"""Features that were added to the first version of the worker protocol. A program may not know their options."""
+
 FEATURES = (
     "layers",
     "sizes per layer",
     "bidirectional",
+    "sizes per direction",
     "reverse",
     "lengths",
     "projection",
@@ -76,8 +84,9 @@ def features(case: Case) -> list[str]:
     """Returns the features of a case, in the order of ``FEATURES``."""
     has = {
         "layers": case.num_layers > 1,
-        "sizes per layer": not case.model.is_uniform,
+        "sizes per layer": len(set(case.hidden_sizes)) > 1,
         "bidirectional": case.direction == "bidirectional",
+        "sizes per direction": case.reverse_hidden_size is not None,
         "reverse": case.direction == "reverse",
         "lengths": case.lengths is not None,
         "projection": case.proj_size > 0,
@@ -151,6 +160,10 @@ def used(case: Case) -> list[str]:
         "saved": case.saved,
         "rows alone": case.batching == "alone",
         "rows permuted": case.batching == "permuted",
+        "twice in a graph": case.graph == "twice",
+        "encoder and decoder": case.graph == "encoder-decoder",
+        "two in parallel": case.graph == "parallel",
+        "other threads": case.threads is not None,
         "forward derivatives": "jvp" in case.check,
         "second derivatives": "hvp" in case.check,
         "empty sequence": case.seq_len == 0,
@@ -166,6 +179,7 @@ LACKS: dict[str, str] = {
     "layers": "has a single layer",
     "sizes per layer": "has one hidden size for all layers",
     "bidirectional": "has no bidirectional layers",
+    "sizes per direction": "is driven with one hidden size for both directions",
     "reverse": "has no reverse-only direction",
     "lengths": "has no lengths",
     "projection": "has no projection",
@@ -205,6 +219,10 @@ LACKS: dict[str, str] = {
     "read-only memory": "is not driven with read-only arrays",
     "rows alone": "is not driven row by row",
     "rows permuted": "is not driven with permuted rows",
+    "twice in a graph": "is not driven twice in one graph",
+    "encoder and decoder": "is not driven as encoder and decoder in one graph",
+    "two in parallel": "is not driven twice on one input in one graph",
+    "other threads": "is not driven with a given number of threads",
     "forward derivatives": "is not driven in forward-mode differentiation",
     "second derivatives": "is not differentiated twice",
     "empty sequence": "is not driven without time steps",

@@ -215,6 +215,8 @@ class Rows:
     def _explain_unknown(self, name: str, what: str, known: tuple[str, ...]) -> str:
         if name in _SECTIONS or name in schema.fields() or name == "name":
             return f"'{name}' is not allowed in {what}"
+        if name == "merge_mode":
+            return f"unknown key '{name}' in {what}: the outputs of both directions are always concatenated"
         return f"unknown key '{name}' in {what}{schema.hint(name, known)}"
 
     def _expect_list(self, node: Node, what: str) -> list[Node]:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -88,7 +89,7 @@ def count(case: "Case") -> Counts:
     model, places = case.model, case.seq_len * case.num_rows
     parameters = model.parameter_count()
     return Counts(
-        values=places * model.num_directions * sum(case.hidden_sizes),
+        values=places * sum(prod(shape) for shape in model.state_shapes("c_0", None).values()),
         inputs=places * case.input_size,
         parameters=parameters,
         multiplications=places * parameters,

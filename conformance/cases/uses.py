@@ -24,6 +24,7 @@ EarlierCall = Literal[
 ]
 Memory = Literal["contiguous", "strided", "expanded", "aliased", "read-only"]
 Batching = Literal["together", "alone", "permuted"]
+Graph = Literal["single", "twice", "encoder-decoder", "parallel"]
 Mistake = Literal[
     "input-features",
     "input-axes",
@@ -42,7 +43,17 @@ Mistake = Literal[
 
 RESULTS: tuple[Result, ...] = ("output", "h_n", "c_n")
 """Results of a forward pass that a loss can read."""
-SAME_RESULTS = ("built_seq_len", "built_batch", "chunks", "earlier_calls", "saved", "memory", "batching")
+SAME_RESULTS = (
+    "built_seq_len",
+    "built_batch",
+    "chunks",
+    "earlier_calls",
+    "saved",
+    "memory",
+    "batching",
+    "graph",
+    "threads",
+)
 """Options that describe how an implementation is used and that do not change what it must return."""
 OTHER_GRADIENTS = ("cotangents", "frozen")
 """Options that change which gradients are required, and that do not change the values of a case."""
@@ -65,6 +76,7 @@ def check_consistency(case: "Case") -> None:
     _check_memory(case)
     _check_mistake(case)
     _check_empty(case)
+    _check_graph(case)
     if case.rows is None and (case.built_batch or case.batching != "together"):
         name = "built_batch" if case.built_batch else f"batching: {case.batching}"
         raise ValueError(f"{name} requires a batch axis, but batch is 'unbatched'")
@@ -112,11 +124,14 @@ def _check_mistake(case: "Case") -> None:
         return
     argument, _, axis = case.refuses.partition("-")
     option = f"refuses: {case.refuses}"
-    if "gradients" in case.check:
-        raise ValueError(f"{option} requires check without 'gradients', because a refused call has none")
+    for derivative in ("gradients", "jvp", "hvp"):
+        if derivative in case.check:
+            raise ValueError(f"{option} requires check without '{derivative}', because a refused call has none")
     for name in ("chunks", "memory", "batching"):
         if getattr(case, name) != type(case).model_fields[name].default:
             raise ValueError(f"{option} cannot be combined with {name}")
+    if case.refuses == "input-axes" and case.rows is None:
+        raise ValueError(f"{option} requires a batch axis, but batch is 'unbatched': the additional axis would be one")
     if argument in ("h_0", "c_0"):
         if argument not in case.given_states:
             raise ValueError(f"{option} requires an initial {argument}, but initial_state is '{case.initial_state}'")
@@ -133,10 +148,39 @@ def _check_empty(case: "Case") -> None:
     """Checks that a case without steps or rows has no option that needs one."""
     if not case.is_empty:
         return
-    for name in ("lengths", "input_nan", "chunks", "memory", "batching", "refuses"):
+    for name in ("lengths", "input_nan", "chunks", "memory", "batching", "graph", "refuses"):
         if getattr(case, name) != type(case).model_fields[name].default:
             empty = "seq_len: 0" if case.seq_len == 0 else "batch: 0"
             raise ValueError(f"{empty} cannot be combined with {name}")
+
+
+def _check_graph(case: "Case") -> None:
+    """Checks that two calls of a graph can share the case, and that the size that they share is always the same."""
+    if case.graph == "single":
+        return
+    option = f"graph: {case.graph}"
+    for name in ("chunks", "batching", "refuses"):
+        if getattr(case, name) != type(case).model_fields[name].default:
+            raise ValueError(f"{option} cannot be combined with {name}")
+    if case.drops:
+        raise ValueError(f"{option} cannot be combined with active dropout, whose masks are drawn for each call")
+    if case.graph == "twice":
+        if case.num_rows < 2:
+            raise ValueError(f"{option} requires at least two rows, some for each call")
+        if is_batch_dynamic(case):
+            raise ValueError(f"{option} cannot be combined with a built_batch or earlier_calls of other batches")
+        return
+    if case.lengths is not None:
+        raise ValueError(f"{option} cannot be combined with lengths")
+    if case.graph == "encoder-decoder":
+        if case.seq_len < 2 or case.direction != "forward":
+            raise ValueError(f"{option} requires direction: forward and at least two steps, some for each LSTM")
+        if is_time_dynamic(case):
+            raise ValueError(f"{option} cannot be combined with a built_seq_len or earlier_calls of other lengths")
+    if case.graph == "parallel" and (case.num_layers > 1 or case.direction != "bidirectional"):
+        raise ValueError(f"{option} requires direction: bidirectional and one layer, so that both LSTMs read the input")
+    if case.graph == "parallel" and case.reverse_hidden_size:
+        raise ValueError(f"{option} cannot be combined with reverse_hidden_size")
 
 
 def is_time_dynamic(case: "Case") -> bool:
@@ -150,9 +194,16 @@ def is_batch_dynamic(case: "Case") -> bool:
     return bool(case.built_batch or case.batching == "alone" or not words.isdisjoint(case.earlier_calls))
 
 
+def first_part(case: "Case") -> int:
+    """Returns the number of rows of the first call in ``graph: twice``, or of steps of the encoder: a third of them."""
+    return max(1, (case.seq_len if case.graph == "encoder-decoder" else case.num_rows) // 3)
+
+
 def fit(case: "Case", steps: int, rows: int | None) -> dict[str, Any]:
     """Returns changes of the use of a case that fit other sizes. A size keeps its relation to the case's own."""
     changes: dict[str, Any] = {}
+    if case.graph in ("twice", "encoder-decoder") and (rows or 1 if case.graph == "twice" else steps) < 2:
+        changes["graph"] = "single"
     if case.chunks:
         inner = [round(end * steps / case.seq_len) for end in accumulate(case.chunks[:-1])]
         ends = sorted({end for end in inner if 0 < end < steps})

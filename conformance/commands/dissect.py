@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -46,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _dissect(adapter: Adapter) -> Dissection:
     try:
-        result = dissect(Subject(adapter, restart=adapter.close if isinstance(adapter, WorkerAdapter) else None))
+        result = dissect(_subject(adapter))
     finally:
         if isinstance(adapter, WorkerAdapter):
             adapter.close()
@@ -54,6 +55,12 @@ def _dissect(adapter: Adapter) -> Dissection:
         reason = next(iter(result.unsupported.values()))
         raise UserError(f"nothing ran: {adapter.name} supports none of the {len(PROBES)} probes: {reason}")
     return result
+
+
+def _subject(adapter: Adapter) -> Subject:
+    if not isinstance(adapter, WorkerAdapter):
+        return Subject(adapter)
+    return Subject(adapter, restart=adapter.close, clock=lambda: time.thread_time() + adapter.seconds)
 
 
 def _as_json(result: Dissection) -> dict[str, object]:
@@ -68,7 +75,7 @@ def _show(console: Console, result: Dissection) -> None:
     console.print(Text(_headline(result), style="bold green" if result.is_correct else "bold red"))
     last = list(_limits(result))
     lines: list[str] = []
-    groups = [list(_lines(finding, result)) for finding in result.findings]
+    groups = [list(_lines(finding, result)) for finding in (*result.history, *result.findings)]
     for count, group in enumerate(groups):
         more = count + 1 < len(groups)
         if len(lines) + len(group) + more > _MAX_LINES - 1 - len(last):
@@ -88,11 +95,17 @@ def _headline(result: Dissection) -> str:
         return f"{result.implementation}: reads and returns everything as documented{but}"
     if not result.repeats:
         return f"{result.implementation}: results do not repeat, so nothing else is claimed"
+    if result.history and not result.failing:
+        conform = f"alone in a fresh process, all {len(result.probed)} probes conform"
+        return f"{result.implementation}: results depend on earlier calls; {conform}"
     if not result.failing:
         return f"{result.implementation}: all {len(result.probed)} probes conform, but further experiments do not"
     ran = len({*result.probed, *result.failing})
     left = f", {len(result.unexplained)} of them not explained" if result.unexplained else ""
-    return f"{result.implementation}: {len(result.failing)} of {ran} probes deviate{left}"
+    deviate = f"{len(result.failing)} of {ran} probes deviate{left}"
+    if result.history:
+        return f"{result.implementation}: results depend on earlier calls; alone in a fresh process, {deviate}"
+    return f"{result.implementation}: {deviate}"
 
 
 def _lines(finding: Finding, result: Dissection) -> Iterator[str]:

@@ -43,16 +43,27 @@ class Lstm:
         reverse = {bool(suffix) for _, suffix in ends}
         direction: Direction = "bidirectional" if len(reverse) == 2 else "reverse" if True in reverse else "forward"
         suffix = "_reverse" if direction == "reverse" else ""
-        weights = [self.parameters[f"weight_ih_l{layer}{suffix}"] for layer in range(1 + max(int(k) for k, _ in ends))]
+        hidden_sizes = self._hidden_sizes(suffix)
+        reverse_sizes = self._hidden_sizes("_reverse") if len(reverse) == 2 else hidden_sizes
         projection = self.parameters.get(f"weight_hr_l0{suffix}")
         return Model(
-            input_size=weights[0].shape[1],
-            hidden_sizes=tuple(len(weight) // 4 for weight in weights),
+            input_size=self.parameters[f"weight_ih_l0{suffix}"].shape[1],
+            hidden_sizes=hidden_sizes,
+            reverse_hidden_size=0 if reverse_sizes == hidden_sizes else reverse_sizes[0],
             direction=direction,
             bias=f"bias_ih_l0{suffix}" in self.parameters,
             proj_size=0 if projection is None else len(projection),
             peepholes=f"peephole_l0{suffix}" in self.parameters,
         )
+
+    def _hidden_sizes(self, suffix: str) -> tuple[int, ...]:
+        """Returns the hidden size of one direction of each layer.
+
+        Raises:
+            KeyError: a layer has no input weights.
+        """
+        layers = range(1 + max(int(found[1]) for name in self.parameters if (found := _END.search(name))))
+        return tuple(len(self.parameters[f"weight_ih_l{layer}{suffix}"]) // 4 for layer in layers)
 
     @property
     def label(self) -> str:
@@ -70,28 +81,34 @@ class Lstm:
         Raises:
             UserError: a case cannot have these sizes.
         """
-        model = self.model
         try:
-            return self._case(self.dtype, model.input_size, model.hidden_sizes, model.proj_size)
+            return self._case(self.dtype, self.model)
         except ValidationError as error:
             raise UserError(f"{self.label}{error.errors()[0]['msg']}") from error
 
     def outline(self) -> Case:
         """Returns a case with the same features, apart from the dtype, and the smallest sizes."""
         model = self.model
-        ranks = sorted(set(model.hidden_sizes))
-        sizes = tuple(2 + ranks.index(size) for size in model.hidden_sizes)
-        return self._case("float32", 1, sizes, min(model.proj_size, 1))
+        small = {size: 2 + rank for rank, size in enumerate(sorted(model.distinct_hidden_sizes))}
+        smallest = replace(
+            model,
+            input_size=1,
+            hidden_sizes=tuple(small[size] for size in model.hidden_sizes),
+            reverse_hidden_size=small.get(model.reverse_hidden_size, 0),
+            proj_size=min(model.proj_size, 1),
+        )
+        return self._case("float32", smallest)
 
-    def _case(self, dtype: str, input_size: int, hidden_sizes: tuple[int, ...], proj_size: int) -> Case:
+    def _case(self, dtype: str, model: Model) -> Case:
         return Case.model_validate(
             {
-                "input_size": input_size,
-                "hidden_size": hidden_sizes,
-                "proj_size": proj_size,
-                "direction": self.model.direction,
-                "bias": self.model.bias,
-                "peepholes": self.model.peepholes,
+                "input_size": model.input_size,
+                "hidden_size": model.hidden_sizes,
+                "reverse_hidden_size": model.reverse_hidden_size or None,
+                "proj_size": model.proj_size,
+                "direction": model.direction,
+                "bias": model.bias,
+                "peepholes": model.peepholes,
                 "dtype": dtype,
                 "seq_len": 5,
                 "batch": 3,
@@ -111,6 +128,12 @@ class Lstm:
             expected = self.model.parameter_shapes()
         except KeyError as error:
             raise UserError(f"{where}: {error.args[0]} is missing") from error
+        sizes = self._hidden_sizes("_reverse") if self.model.reverse_hidden_size else ()
+        if len(set(sizes)) > 1:
+            raise UserError(
+                f"{where}: the reverse directions of its layers have {', '.join(map(str, sizes))} units. If these are "
+                "not those of the forward directions, they must be the same in every layer"
+            )
         for name, shape in expected.items():
             if name not in self.parameters:
                 raise UserError(f"{where}: {name} is missing")
@@ -142,7 +165,9 @@ class Lstm:
         model = self.model
         sizes = sorted(set(model.hidden_sizes))
         layers = f"{model.num_layers} layer{'s' if model.num_layers > 1 else ''}"
-        parts = [layers, model.direction, f"I = {model.input_size}", f"H = {', '.join(map(str, sizes))}", self.dtype]
+        parts = [layers, model.direction, f"I = {model.input_size}", f"H = {', '.join(map(str, sizes))}"]
+        parts += [f"H = {model.reverse_hidden_size} in reverse"] if model.reverse_hidden_size else []
+        parts += [self.dtype]
         parts += [f"P = {model.proj_size}"] if model.proj_size else []
         parts += ["peepholes"] if model.peepholes else []
         parts += [] if model.bias else ["no bias"]

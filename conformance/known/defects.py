@@ -3,7 +3,7 @@
 Unlike those of the catalogue, a specific defect may depend on the problem's numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,17 +12,26 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.catalogue.tensors import join_layers, move_in_steps, output_by_direction, split_layers
+from conformance.defects.catalogue.tensors import (
+    Directions,
+    last_state,
+    move_in_directions,
+    move_in_steps,
+    output_by_direction,
+)
 from conformance.defects.defect import NOTHING, Arrays, Defect
+from conformance.known import exports
 from conformance.verdict.problem import Problem
 from reference import Dialect
-from reference.activations import Activation, between
+from reference.activations import ACTIVATIONS, Activation, between
 from reference.cell import Cell
-from reference.layer import Pass
+from reference.layer import Pass, Time
 
 _CATALOGUE = {defect.id: defect for defect in CATALOGUE}
 _ACTIVATED = ("input_gate", "forget_gate", "candidate", "output_gate", "cell_state")
 """Fields of a cell that hold an activation."""
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 Mechanisms = Callable[[Problem, Dialect], dict[str, Any]]
 """Function of a problem and a dialect that returns fields of ``Defect``."""
@@ -62,23 +71,29 @@ def _initial_state_shown(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     mask, direction = _mask(problem), problem.case.direction
     forward, reverse = np.maximum.accumulate(mask), np.maximum.accumulate(mask[::-1])[::-1]
     started = {"forward": [forward], "reverse": [reverse], "bidirectional": [forward, reverse]}[direction]
-    before = ~np.stack(started, axis=2)[..., None]  # (T, B, D, 1): steps before the first valid one.
+    before = [~of_direction[..., None] for of_direction in started]  # (T, B, 1): steps before the first valid one.
     if direction == "reverse" and dialect.reverse_output == "processing":
-        before = before[::-1]
+        before = [before[0][::-1]]
     cotangent = np.asarray(problem.complete_cotangents()["output"], np.float64)
     cotangents = output_by_direction({"output": cotangent}, problem.case)
 
     def results(found: Arrays, case: Case) -> Arrays:
         if problem.initial_state is None:
             return found
-        h_0 = np.asarray(split_layers(dict(problem.complete_state()), "h_0", case)[-1], np.float64)
-        output = np.where(before, h_0.swapaxes(0, 1), output_by_direction(found, case))
-        return found | move_in_steps("output", lambda array, _: output.reshape(array.shape))(found, case)
+        state = dict(problem.complete_state())
+
+        def show(directions: Directions, case: Case) -> Directions:
+            h_0 = [np.asarray(last_state(state, "h_0", k, case), np.float64) for k in range(len(directions))]
+            return [np.where(*each) for each in zip(before, h_0, directions, strict=True)]
+
+        return found | move_in_directions(show)(found, case)
 
     def gradients(found: Arrays, case: Case) -> Arrays:
-        layers = [layer.copy() for layer in split_layers(found, "h_0", case)]
-        layers[-1] += np.where(before, cotangents, 0.0).sum(axis=0).swapaxes(0, 1)
-        return found | join_layers(layers, "h_0", found, case)
+        changed = {name: array.copy() for name, array in found.items()}
+        for direction, (steps, cotangent) in enumerate(zip(before, cotangents, strict=True)):
+            h_0 = last_state(changed, "h_0", direction, case)
+            h_0 += np.where(steps, cotangent, 0.0).sum(axis=0)
+        return changed
 
     return {"results": results, "gradients": gradients}
 
@@ -87,10 +102,10 @@ def _output_masked_back_to_front(problem: Problem, dialect: Dialect) -> dict[str
     mask = _mask(problem)[..., None]
 
     def masks(found: Arrays, case: Case) -> Arrays:
-        widths = [case.model.state_size(layer) for layer in range(case.num_layers)]
+        sizes = [[case.model.state_size(layer, direction) for direction in (0, 1)] for layer in range(case.num_layers)]
         shown = {
-            f"l{layer}": np.concatenate([mask * np.ones(width), mask[::-1] * np.ones(width)], axis=-1)
-            for layer, width in enumerate(widths)
+            f"l{layer}": np.concatenate([mask * np.ones(forward), mask[::-1] * np.ones(reverse)], axis=-1)
+            for layer, (forward, reverse) in enumerate(sizes)
         }
         return found | {name: found.get(name, 1.0) * array for name, array in shown.items()}
 
@@ -136,6 +151,70 @@ def _h_0_missing_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, An
     return {"saved": saved}
 
 
+# --------------------------------------------------------------------------- steps
+
+
+class _EndsAfterFirstStep(Time):
+    """Step order in which the final state is that after the first step."""
+
+    def __init__(self, steps: int, suffix: str) -> None:
+        super().__init__(steps, suffix)
+        self.end = self.order[0] + self.offset
+
+
+# --------------------------------------------------------------------------- gates
+
+
+def _forget_gate_and_candidate_exchanged_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del problem, dialect
+
+    def saved(one: Pass, case: Case) -> Pass:
+        del case
+        return one._replace(weights={name: _exchanged(name, array) for name, array in one.weights.items()})
+
+    def gradients(found: Arrays, case: Case) -> Arrays:
+        del case
+        return {name: _exchanged(name, array) for name, array in found.items()}
+
+    return {"saved": saved, "gradients": gradients}
+
+
+def _exchanged(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Exchanges the forget gate and the candidate of a parameter. Other tensors stay the same."""
+    if not name.startswith(("weight_ih", "weight_hh", "bias")):
+        return array
+    i, f, g, o = np.split(array, 4)
+    return np.concatenate([i, g, f, o])
+
+
+# --------------------------------------------------------------------------- NaN
+
+
+def _nan_as(number: float, group: int = 1) -> Mechanisms:
+    """Returns mechanisms that replace NaN in the arguments of the gates and the candidate.
+
+    Args:
+        number: what replaces NaN.
+        group: number of units that are computed together. NaN stays in the units that do not fill a group.
+    """
+
+    def mechanisms(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+        del dialect
+        units = problem.case.hidden_sizes[0]
+        replaced = np.arange(units) < units - units % group
+
+        def change(activation: Activation) -> Activation:
+            def value(z: Any) -> Any:
+                every = np.resize(replaced, z.shape[-1])  # z holds one gate or all of them.
+                return activation.value(np.where(np.isnan(z) & every, number, z))
+
+            return replace(activation, value=value)
+
+        return _with_activations(change, _ACTIVATED[:-1])
+
+    return mechanisms
+
+
 # --------------------------------------------------------------------------- precision
 
 
@@ -151,19 +230,29 @@ def _in_float32(activation: Activation) -> Activation:
 def _with_activation(name: str, change: Callable[[Activation], Activation]) -> Mechanisms:
     """Returns mechanisms that change one activation in every place where a cell uses it."""
 
-    def changed(cell: Cell) -> Cell:
-        used = {place: getattr(cell, place) for place in _ACTIVATED}
-        return replace(cell, **{place: change(found) for place, found in used.items() if found.name == name})
+    def mechanisms(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+        del problem, dialect
+        return _with_activations(lambda found: change(found) if found.name == name else found)
+
+    return mechanisms
+
+
+def _with_activations(change: Callable[[Activation], Activation], places: Sequence[str] = _ACTIVATED) -> dict[str, Any]:
+    """Returns mechanisms that change the activations in some places of all cells."""
 
     def cells(found: Mapping[str, Cell], case: Case) -> dict[str, Cell]:
         del case
-        return {suffix: changed(cell) for suffix, cell in found.items()}
+        return {
+            suffix: replace(cell, **{place: change(getattr(cell, place)) for place in places})
+            for suffix, cell in found.items()
+        }
 
-    def mechanisms(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-        del problem, dialect
-        return {"cells": cells}
+    return {"cells": cells}
 
-    return mechanisms
+
+def _all_others_as_relu(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    del problem, dialect
+    return _with_activations(lambda found: found if found.name in ("sigmoid", "tanh") else ACTIVATIONS["relu"])
 
 
 def _all_in_float32(problem: Problem, dialect: Dialect) -> dict[str, Any]:
@@ -199,6 +288,33 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
         "whose gradient of the reverse recurrent weights lacks the contribution of h_0 in padded rows",
         _h_0_missing_in_gradient,
     ),
+    "forget-gate-and-candidate-exchanged-in-gradient": SpecificDefect(
+        "whose gradient exchanges the forget gate and the candidate: it reads the weights of the one for those of the "
+        "other, and returns their gradients in each other's place",
+        _forget_gate_and_candidate_exchanged_in_gradient,
+    ),
+    "steps-and-rows-joined": SpecificDefect(
+        "whose output joins steps and rows in one axis", exports.join_steps_and_rows
+    ),
+    "unbatched-results-repeated": SpecificDefect(
+        "that returns the results of an unbatched input once for each feature", exports.repeat_unbatched
+    ),
+    "only-first-step": SpecificDefect(
+        "that runs one step: each direction reads the first one in its order", exports.run_first_step
+    ),
+    "final-states-after-first-step": SpecificDefect(
+        "whose final states are those after the first step of each direction",
+        lambda *_: {"clock": _EndsAfterFirstStep},
+    ),
+    "batch-read-as-time": SpecificDefect(
+        "that takes the axes of batch-first tensors for those of time-major ones", exports.read_batch_as_time
+    ),
+    "nan-as-infinity": SpecificDefect("whose gates and candidate take NaN for infinity", _nan_as(_LARGEST)),
+    "nan-as-minus-infinity": SpecificDefect("whose gates and candidate take NaN for -infinity", _nan_as(-_LARGEST)),
+    "nan-as-minus-infinity-in-groups-of-four-units": SpecificDefect(
+        "whose gates and candidate take NaN for -infinity in each group of four units, but not in the units after them",
+        _nan_as(-_LARGEST, group=4),
+    ),
     "hard-sigmoid-slope-in-float32": SpecificDefect(
         "whose gradient of hard_sigmoid has the slope 1/6 rounded to float32",
         _with_activation("hard_sigmoid_6", _hard_sigmoid_slope_in_float32),
@@ -206,6 +322,9 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     "tanh-in-float32": SpecificDefect("whose tanh is rounded to float32", _with_activation("tanh", _in_float32)),
     "sigmoid-in-float32": SpecificDefect(
         "whose sigmoid is rounded to float32", _with_activation("sigmoid", _in_float32)
+    ),
+    "activations-as-relu": SpecificDefect(
+        "whose activations other than sigmoid and tanh are replaced by relu", _all_others_as_relu
     ),
     "all-in-float32": SpecificDefect("that computes in float32", _all_in_float32),
 }

@@ -24,6 +24,7 @@ from conformance.cases.features import FEATURES, features
 from conformance.cases.yamlfile import LOADER
 from conformance.errors import UserError
 from conformance.known.conditions import CONDITIONS
+from conformance.verdict.judge import is_declaration
 
 FOLDER = Path(__file__).with_name("entries")
 REPRODUCTIONS = Path(__file__).with_name("reproductions")
@@ -75,7 +76,8 @@ class Divergence(BaseModel):
     always: bool = True
     """Whether every matching case shows the deviation. If false, a matching case that conforms passes."""
     tensors: list[str] = Field(default_factory=list)
-    """Tensors that deviate; `*` matches any characters."""
+    """Tensors that deviate; `*` matches any characters. `declared.output` is the declared shape of `output`, and
+    `repeated.output` its difference between calls that an implementation promises to repeat exactly."""
     error: str | None = None
     """Regular expression for the message, if the implementation raises. With `tensors` too, it raises or deviates."""
     accepts: bool = False
@@ -132,11 +134,14 @@ class Divergence(BaseModel):
             re.compile(self.error)
         return self
 
+    def is_of(self, implementation: str) -> bool:
+        """Returns whether an implementation is one of those that show this divergence."""
+        shows, excluded = (_escape_brackets(glob) for glob in (self.implementation, self.excluding))
+        return fnmatchcase(implementation, shows) and not fnmatchcase(implementation, excluded)
+
     def matches(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
         """Returns whether a case is expected to show this divergence on an implementation."""
-        if not fnmatchcase(implementation, _escape_brackets(self.implementation)):
-            return False
-        if fnmatchcase(implementation, _escape_brackets(self.excluding)):
+        if not self.is_of(implementation):
             return False
         if case.refuses and "refuses" not in self.cases:
             return False
@@ -160,8 +165,9 @@ class Divergence(BaseModel):
         return any(self.raises(f"died of {signal}") for signal in ("SIGABRT", "SIGFPE", "SIGSEGV"))
 
     def concerns(self, tensor: str) -> bool:
-        """Returns whether a tensor is one of the deviating tensors."""
-        return any(fnmatchcase(tensor, glob) for glob in self.tensors)
+        """Returns whether a tensor, or a declaration about one, is among those that deviate."""
+        globs = [glob for glob in self.tensors if is_declaration(glob) == is_declaration(tensor)]
+        return any(fnmatchcase(tensor, glob) for glob in globs)
 
     @property
     def is_reported(self) -> bool:

@@ -13,6 +13,7 @@ from conformance.defects.power.detection import DETECTED_ABOVE
 from conformance.known.divergences import Divergence
 from conformance.known.trial import Entries, Trial, subsets
 from conformance.results.record import Status
+from conformance.verdict.judge import is_declaration
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
 
@@ -86,7 +87,12 @@ def for_deviation(
     if fixed := _fixed(_missing(expected, chosen, needed, trial)):
         return fixed
     shown = _without_unneeded(chosen, lambda rest: trial.unpredicted(rest, needed) is not None)
-    found = [entry for entry in expected if entry in shown or entry in needed]
+    declared = [name for name in failing if is_declaration(name)]
+    found = [
+        entry
+        for entry in expected
+        if entry in shown or entry in needed or any(entry.concerns(name) for name in declared)
+    ]
     explained = all(any(entry.concerns(name) for entry in found) for name in failing)
     return _known(found) if explained else None
 

@@ -49,7 +49,7 @@ in C++ start with the command that compiles them.
 
 
 _NEWEST = 10
-"""Number of findings that the list of the newest shows at least."""
+"""Number of findings in the list of the newest."""
 
 
 def markdown(entries: Sequence[Divergence]) -> str:
@@ -92,17 +92,14 @@ def _day(entry: Divergence) -> date:
 
 
 def _newest(entries: Sequence[Divergence], pages: str) -> Iterable[str]:
-    """Yields links to the findings of the last days, at least `_NEWEST` of them, the newest first."""
-    shown = 0
+    """Yields links to the newest findings by day, and the number of others of the last of these days."""
     by_age = sorted(entries, key=_day, reverse=True)
     yield "The newest:"
     yield ""
-    for day, group in groupby(by_age, key=_day):
-        if shown >= _NEWEST:
-            break
-        found = list(group)
-        yield f"- {day}: {', '.join(f'[{entry.id}]({_address(entry, pages)})' for entry in found)}"
-        shown += len(found)
+    for day, found in groupby(by_age[:_NEWEST], key=_day):
+        links = [f"[{entry.id}]({_address(entry, pages)})" for entry in found]
+        others = sum(_day(entry) == day for entry in by_age) - len(links)
+        yield f"- {day}: {', '.join(links)}" + (f" and {others} others" if others else "")
 
 
 def _address(entry: Divergence, pages: str) -> str:

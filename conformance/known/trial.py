@@ -9,10 +9,12 @@ import numpy as np
 
 import reference
 from conformance.cases.size import count
-from conformance.defects.defect import Defect, Forward, solve
+from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.compose import compose
 from conformance.defects.diagnosis.diagnose import misfits
+from conformance.defects.forward import Forward
 from conformance.defects.power.detection import DETECTED_ABOVE, FlatExpectation
+from conformance.defects.solve import solve
 from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence
 from conformance.verdict.judge import judge

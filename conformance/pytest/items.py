@@ -76,7 +76,7 @@ class CaseItem(pytest.Item):
 
         runner = _runner(self.session)
         self._end_other_processes()
-        if runner.may_end_process(self.case, self.adapter):
+        if runner.needs_process(self.case, self.adapter):
             result = _check_alone(runner, self.case, self.adapter)
         else:
             result = runner.check(self.case, self.adapter)
@@ -161,7 +161,7 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
 
 
 def _check_alone(runner: "Runner", case: "Case", adapter: "Adapter") -> "Result":
-    """Runs a case in a new process, whose end does not end this process."""
+    """Runs a case in a new process, whose end does not end this process, and whose number of threads can be set."""
     from conformance.adapters import registry
     from conformance.run import implementations
     from conformance.worker.client import WorkerAdapter

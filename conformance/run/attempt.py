@@ -5,9 +5,11 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from conformance.adapters import Adapter
+from conformance.adapters import Adapter, Solution
+from conformance.adapters.adapter import as_arrays
 from conformance.adapters.origin import raised_by_adapter
 from conformance.errors import message_of
+from conformance.verdict.problem import Problem
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import Raised, WorkerError
 
@@ -45,12 +47,14 @@ class Attempt:
     Attributes:
         seconds: CPU seconds by phase, in this process and in the implementation's own.
         warnings: warnings of the implementation.
+        notes: remarks about results that conform.
         unchecked: features of the case that are left out, with the reason.
     """
 
     def __init__(self, adapter: Adapter) -> None:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self.unchecked: dict[str, str] = {}
         self._adapter = adapter
         self._worker = adapter if isinstance(adapter, WorkerAdapter) else None
@@ -73,6 +77,14 @@ class Attempt:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
         self._last = self._clock()
 
+    def solve(self, problem: Problem) -> Solution:
+        """Solves a problem.
+
+        Raises:
+            RaisedError: the implementation raised an error.
+        """
+        return self.call(_solve, self._adapter, problem)  # type: ignore[no-any-return]
+
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Calls a method of the adapter and records its warnings.
 
@@ -94,3 +106,7 @@ class Attempt:
                 raise RaisedError(error, raised_by_adapter(error, self._adapter)) from error
             finally:
                 self.warnings += [f"{item.category.__name__}: {item.message}" for item in caught]
+
+
+def _solve(adapter: Adapter, problem: Problem) -> Solution:
+    return as_arrays(adapter.solve(problem))

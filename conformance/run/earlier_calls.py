@@ -1,41 +1,50 @@
-"""Separates what earlier calls do to an implementation's results from mistakes that a fresh process makes, too."""
+"""Separates failures that come and go, or that earlier calls cause, from mistakes that a fresh process makes, too."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from conformance.defects.experiment.explain import Rules
-from conformance.defects.experiment.history import dependence, differing, kept
+from conformance.defects.experiment.history import dependence, kept
+from conformance.defects.experiment.repetition import (
+    Repetition,
+    count_failures,
+    differing,
+    repetition,
+    sometimes_conforms,
+)
 from conformance.defects.experiment.trial import ImplementationError, OutOfTimeError, Subject
 from conformance.results.explanation import Explanation
 from conformance.run.failures import Failure, smallest_first, unclaimed
 
 MAX_CPU_SECONDS = 5.0
-"""CPU time for solving failing cases alone, including that of the implementation, after which no other one starts."""
+"""CPU time for solving failing cases again, including that of the implementation, after which no other one starts."""
 _MAX_SOLVED_TWICE = 3
 """Number of failing cases for which a dependence on earlier calls is looked for."""
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """A dependence on earlier calls.
+    """A dependence of failures on earlier calls, or on chance.
 
     Attributes:
         what: description; empty if ``how`` says everything.
         how: how it was established.
+        comes_and_goes: whether failures do not depend on earlier calls alone, but come and go.
     """
 
     what: str
     how: str
+    comes_and_goes: bool = False
 
 
 @dataclass(frozen=True)
 class Separated:
-    """The failures of an implementation whose results depend on earlier calls.
+    """The failures of an implementation whose results depend on earlier calls, or come and go.
 
     Attributes:
         changed: failures whose results are others when run alone in a fresh process, the smallest ones first.
-        correct: failures that conform when run alone, and those for which this is not known.
-        wrong: failures that do not conform when run alone, with the results of a fresh process.
+        correct: failures that conform when run alone or again, and those for which this is not known.
+        wrong: failures that do not conform when run alone, with the results of a fresh process, or in any run.
     """
 
     changed: list[Failure]
@@ -44,16 +53,24 @@ class Separated:
 
 
 def find_dependence(subject: Subject, failures: Sequence[Failure]) -> Dependence | None:
-    """Returns how some failures depend on earlier calls; None if they do not."""
+    """Returns how some failures depend on earlier calls, or that they come and go; None if all repeat."""
+    if subject.restart is None:
+        return None
     for failure in _after_others(failures)[:_MAX_SOLVED_TWICE]:
+        name = failure.judged.problem.case.id
         try:
+            match repetition(subject, failure.trial):
+                case Repetition.REPEATS:
+                    continue
+                case Repetition.COMES_AND_GOES:
+                    return Dependence(count_failures(subject, failure.trial), f"counted for {name}", True)
             found = "; ".join(dependence(subject, failure.trial, None))
         except ImplementationError:
             continue  # The experiments report it.
         except OutOfTimeError:
-            found = "correct when run alone in a fresh process: depends on earlier calls"
+            return None
         if found:
-            return Dependence("", f"{failure.judged.problem.case.id} is {found}")
+            return Dependence("", f"{name} is {found}")
     return None
 
 
@@ -62,6 +79,19 @@ def _after_others(failures: Sequence[Failure]) -> list[Failure]:
     shapes = [failure.judged.problem.input.shape for failure in failures]
     later = [failure for place, failure in enumerate(failures) if shapes[place] in shapes[:place]]
     return [*smallest_first(later), *smallest_first(unclaimed(failures, later))]
+
+
+def separate_repeating(subject: Subject, failures: Sequence[Failure]) -> Separated:
+    """Solves failing cases again. Those that fail in every run are wrong."""
+    deadline = subject.clock() + MAX_CPU_SECONDS
+    found = Separated([], [], [])
+    for failure in smallest_first(failures):
+        try:
+            repeats = subject.clock() < deadline and not sometimes_conforms(subject, failure.trial)
+        except (ImplementationError, OutOfTimeError):
+            repeats = False
+        (found.wrong if repeats else found.correct).append(failure)
+    return found
 
 
 def separate(fresh: Subject, failures: Sequence[Failure]) -> Separated:

@@ -16,7 +16,7 @@ from conformance.defects.experiment.predict import predict_trial
 from conformance.defects.experiment.probes import PROBES
 from conformance.defects.experiment.trial import OutOfTimeError, Subject
 from conformance.results.explanation import Explanation
-from conformance.run.earlier_calls import Dependence, explain_dependence, find_dependence, separate
+from conformance.run.earlier_calls import Dependence, explain_dependence, find_dependence, separate, separate_repeating
 from conformance.run.failures import Failure, smallest_first, unclaimed
 from conformance.verdict.oracle import Oracle
 from conformance.worker.client import WorkerAdapter
@@ -67,8 +67,8 @@ def explain(
                 what, *details = [finding.what for finding in dissection.findings]
                 dependence = Dependence(what, "; ".join(details[:_MAX_DETAILS]))
         if dependence is not None:
-            fresh = replace(subject, forgets=True)
-            separated = separate(fresh, failures)
+            fresh = replace(subject, forgets=not dependence.comes_and_goes)
+            separated = (separate_repeating if dependence.comes_and_goes else separate)(fresh, failures)
             wrong = separated.wrong
             dissection, claims = _investigate(fresh, wrong) if wrong else (Dissection(adapter.name), {})
             if not dissection.repeats:

@@ -76,11 +76,16 @@ def in_starting_order(plan: Plan) -> Plan:
 
 
 def by_shape(case: Case) -> tuple[Any, ...]:
-    """Sort key that groups cases of the same layer shape: a framework that compiles per shape then compiles once."""
+    """Sort key that groups cases of the same layer shape: a framework that compiles per shape then compiles once.
+
+    Cases that require a number of threads come last, because they need another process.
+    """
     return (
+        case.threads or 0,
         case.dtype,
         case.input_size,
         case.hidden_sizes,
+        case.reverse_hidden_size or 0,
         case.proj_size,
         case.direction,
         case.bias,

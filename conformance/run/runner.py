@@ -8,8 +8,7 @@ from functools import lru_cache, partial
 from itertools import takewhile
 from queue import Empty, SimpleQueue
 
-from conformance.adapters import Adapter, Solution, installed
-from conformance.adapters.adapter import as_arrays
+from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate, operations
@@ -24,7 +23,7 @@ from conformance.known import divergences as known
 from conformance.known import expected
 from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
-from conformance.run import explaining, rejection, smaller
+from conformance.run import explaining, rejection, smaller, solving
 from conformance.run.attempt import Attempt, RaisedError
 from conformance.run.failures import Failure
 from conformance.run.plan import Plan, by_shape
@@ -32,7 +31,7 @@ from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.mistakes import DESCRIPTIONS
 from conformance.verdict.oracle import Oracle, RejectedCaseError, UnquantizableCaseError
-from conformance.verdict.problem import Problem, make_problem
+from conformance.verdict.problem import make_problem
 from conformance.worker.client import WorkerAdapter
 from conformance.worker.failures import WorkerError
 from reference import Profile
@@ -54,6 +53,7 @@ _MAX_WARNINGS = 5
 _MAX_EVIDENCE = 4
 """Number of tensors, the worst first, whose evidence a result keeps."""
 _MAX_REASON_CHARACTERS = 500
+_NO_PROCESS = "{} has no process of its own, which a number of threads requires. Use `conformance run`, or --isolate"
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Runner:
                 result = replace(result, detects=detects, detected=detected, power_sizes=power.sizes)
             attempt.charge("power")
         warnings = list(dict.fromkeys(attempt.warnings))[:_MAX_WARNINGS]
-        notes = (*result.notes, *warnings)
+        notes = (*result.notes, *attempt.notes, *warnings)
         return replace(result, seconds=attempt.seconds, unchecked=attempt.unchecked, notes=notes)
 
     def run(self, plan: Plan) -> Iterator[Result]:
@@ -164,6 +164,8 @@ class Runner:
             RaisedError: the implementation raised an error.
             RejectedCaseError: the case cannot be judged.
         """
+        if case.threads and not isinstance(adapter, WorkerAdapter):
+            return replace(blank_result, status="unsupported", reason=_NO_PROCESS.format(adapter.name)), None, None
         self._describe(adapter, attempt)
         attempt.charge("import")
         if reason := attempt.call(adapter.supports, case):
@@ -174,7 +176,7 @@ class Runner:
                 return replace(blank_result, status="unsupported", reason=unsupported), None, None
             case, attempt.unchecked = forward, {"gradients": reason}
         if case.refuses:
-            return self._refused(blank_result, case, adapter, attempt), None, None
+            return self._refused(blank_result, case, attempt), None, None
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
         blank_result = replace(blank_result, profile=profile.name)
@@ -190,9 +192,10 @@ class Runner:
                 blank_result = replace(blank_result, notes=(note,))
                 decisive = max(others, key=lambda other: other.error_ratio)
         result = self._judged(blank_result, case, decisive, judged)
-        return result, None if case.is_empty else judged, variant
+        unexplainable = case.is_empty or solving.has_only_wrong_declarations(verdict)
+        return result, None if unexplainable else judged, variant
 
-    def _refused(self, result: Result, case: Case, adapter: Adapter, attempt: Attempt) -> Result:
+    def _refused(self, result: Result, case: Case, attempt: Attempt) -> Result:
         """Returns the result of a case with a mistake that the implementation must refuse.
 
         An error that correct arguments raise, too, is no refusal.
@@ -206,13 +209,13 @@ class Runner:
         entries = self._expected(case, result.implementation)
         attempt.charge("problem")
         try:
-            attempt.call(_solve, adapter, correct)
+            attempt.solve(correct)
         except RaisedError as raised:
             return self._raised(result, correct.case, raised)
         finally:
             attempt.charge("solve")
         try:
-            attempt.call(_solve, adapter, problem)
+            attempt.solve(problem)
         except RaisedError as raised:
             if not raised.is_refusal:
                 raise
@@ -248,10 +251,10 @@ class Runner:
         expectation = self.oracle.expect(problem, profile, dialect)
         attempt.charge_parts({phase: spent - before.get(phase, 0.0) for phase, spent in self.oracle.seconds.items()})
         self._show(case, 2)
-        solution = attempt.call(_solve, adapter, problem)
+        solution, wrong = solving.solve(adapter, problem, expectation, attempt)
         attempt.charge("solve")
         self._show(case, 3)
-        verdict = judge(problem, solution, expectation)
+        verdict = Verdict((*judge(problem, solution, expectation).tensors, *wrong))
         attempt.charge("judging")
         return verdict, JudgedSolution(problem, solution, expectation, dialect)
 
@@ -299,7 +302,7 @@ class Runner:
             text += f"; {where}" if where else ""
             self._unexplained_seconds[name] = spent + time.process_time() - start
         case = judged.problem.case
-        explains = operations(case) <= explaining.MAX_OPERATIONS and not case.has_direction
+        explains = operations(case) <= explaining.MAX_OPERATIONS
         if (self.explains_all or not found) and explains:
             self._unexplained.setdefault(name, []).append(Failure(result.key, judged))
         return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
@@ -319,9 +322,9 @@ class Runner:
             return result
         return _as_known(result, expected.for_error(self._expected(case, result.implementation), message))
 
-    def may_end_process(self, case: Case, adapter: Adapter) -> bool:
-        """Returns whether an implementation is known to end its process in a case."""
-        return bool(self._matching(self._ending, case, adapter.name))
+    def needs_process(self, case: Case, adapter: Adapter) -> bool:
+        """Returns whether a case requires a number of threads, or an implementation is known to end its process."""
+        return case.threads is not None or bool(self._matching(self._ending, case, adapter.name))
 
     def _expected(self, case: Case, implementation: str) -> list[known.Divergence]:
         """Returns the known divergences that match a case on an implementation."""
@@ -363,7 +366,3 @@ def _rejected(result: Result, reason: str) -> Result:
 
 def _as_known(result: Result, outcome: expected.Outcome | None) -> Result:
     return replace(result, status=outcome.status, reason=outcome.reason) if outcome else result
-
-
-def _solve(adapter: Adapter, problem: Problem) -> Solution:
-    return as_arrays(adapter.solve(problem))

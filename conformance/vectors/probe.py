@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
-from conformance.defects.defect import Arrays, Defect, solve
+from conformance.defects.defect import Arrays, Defect
+from conformance.defects.solve import solve
 from conformance.vectors.document import Probe
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem

@@ -16,6 +16,9 @@ from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem, source_of
 from reference.model import Shape
 
+DECLARED, REPEATED = "declared.", "repeated."
+"""Prefixes of the names of verdicts on what an implementation declares: a shape, and results that repeat exactly."""
+
 _GATES = ("input", "forget", "candidate", "output")
 
 
@@ -68,6 +71,11 @@ class Verdict:
     def proven(self) -> bool:
         """Whether a deviation is proven wrong. Other deviations need to be confirmed with further draws."""
         return any(tensor.proven for tensor in self.tensors)
+
+
+def is_declaration(name: str) -> bool:
+    """Returns whether a name is that of a verdict on a declaration, and not on the values of a tensor."""
+    return name.startswith((DECLARED, REPEATED))
 
 
 def judge(problem: Problem, solution: Mapping[str, NDArray[Any]], expectation: Expectation) -> Verdict:
@@ -202,17 +210,17 @@ def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:
     if bare.startswith(("weight", "bias", "peephole")):
         layer = bare.split("_l")[1].split("_")[0]
         words += [f"layer {layer}", "reverse" if bare.endswith("_reverse") else "forward"]
-        hidden = case.hidden_sizes[int(layer)]
+        hidden = model.hidden_size_of(bare)
     for axis, i in zip(_axes(case, name), index, strict=True):
         if axis == "gate·unit":
             words.append(f"{gates[i // hidden]} gate, unit {i % hidden}")
-        elif axis == "layer·direction":
-            words += [f"layer {i // len(directions)}", directions[i % len(directions)]]
-        elif axis == "direction":
-            words += [f"layer {bare.split('_l')[1]}", directions[i]]
+        elif axis in ("layer·direction", "direction"):
+            number, direction = model.state_places[bare[3:]][i]
+            words += [f"layer {number}", directions[direction]]
         elif axis == "unit" and bare == "output":
-            width = model.state_size(model.num_layers - 1)
-            words += [directions[i // width], f"unit {i % width}"]
+            parts = model.output_parts()
+            direction = sum(i >= part.stop for part in parts)
+            words += [directions[direction], f"unit {i - parts[direction].start}"]
         else:
             words.append(f"{axis} {i}")
     return ", ".join(words)

@@ -31,8 +31,8 @@ class Problem:
         case: the case.
         parameters: parameters by canonical name, with the gates in the order i, f, g, o (see ``reference.model``).
         input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) unbatched.
-        initial_state: ``h_0`` and ``c_0`` (L · D, B, ·), or ``h_0_l0`` … (D, B, ·) if hidden sizes differ; None if the
-            case omits them. One of them is missing if the case gives only the other.
+        initial_state: ``h_0`` and ``c_0`` (L · D, B, ·), or ``h_0_l0`` … if hidden sizes differ, see ``Model``; None if
+            the case omits them. One of them is missing if the case gives only the other.
         mask: valid steps, time-major (T, B); None if all steps are valid.
         lengths: number of valid steps of each row (B,), if the padding follows them; else None.
         dropout_masks: float64 factors 0 or 1 / (1 - p); empty without dropout. ``l0``, ``l1`` … multiply the output of
@@ -185,8 +185,7 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
 def _draw_parameter(random: RandomArrays, case: Case, name: str, shape: Shape) -> Array:
     """Draws a parameter. All gates, layers, directions, rows and both biases get distinct values."""
     if case.values == "uniform":
-        layer = int(name.split("_l")[1].split("_")[0])
-        return random.uniform(name, shape, 1 / np.sqrt(case.hidden_sizes[layer]))
+        return random.uniform(name, shape, 1 / np.sqrt(case.model.hidden_size_of(name)))
     scale = {"scale-1": 1.0, "scale-2": 2.0}[case.values]
     if name.startswith(("bias", "peephole")):
         return random.normal(name, shape, variance=scale / 2)
@@ -349,9 +348,9 @@ def _draw_dropout_masks(random: RandomArrays, case: Case) -> Tensors:
     for layer in range(case.num_layers):
         if layer < case.num_layers - 1:
             draw(f"l{layer}", (case.seq_len, rows, model.output_size(layer)), case.dropout)
-        for suffix in model.suffixes:
+        for direction, suffix in enumerate(model.suffixes):
             draw(f"input_l{layer}{suffix}", (rows, model.layer_input_size(layer)), case.input_dropout)
-            draw(f"recurrent_l{layer}{suffix}", (rows, model.state_size(layer)), case.recurrent_dropout)
+            draw(f"recurrent_l{layer}{suffix}", (rows, model.state_size(layer, direction)), case.recurrent_dropout)
     return masks
 
 

@@ -56,7 +56,7 @@ def rough_reach(problem: Problem, values: Mapping[str, NDArray[np.float64]]) -> 
     arrays = [problem.input, *problem.parameters.values(), *(problem.initial_state or {}).values()]
     arrays += [*problem.cotangents.values(), *values.values()]
     bound = 1 + max(float(np.abs(array).max(initial=0.0, where=np.isfinite(array))) for array in arrays)
-    terms = case.seq_len * case.num_rows * (case.input_size + 4 * max(case.hidden_sizes))
+    terms = case.seq_len * case.num_rows * (case.input_size + 4 * max(case.model.distinct_hidden_sizes))
     return _MARGIN * terms * bound * bound * bound
 
 

@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from conformance import threads
 from conformance.adapters import Adapter, Solution, registry
 from conformance.cases.case import Case
-from conformance.cases.features import features, lack, used
+from conformance.cases.features import ADDED, features, lack
 from conformance.errors import MISSING, UserError
-from conformance.verdict import tensors
+from conformance.verdict import declared, tensors
 from conformance.verdict.problem import Problem, Tensors
 from conformance.worker import protocol
 from conformance.worker.failures import Raised, Unsupported, WorkerCrash, WorkerError
@@ -58,6 +59,8 @@ class Limits:
 class WorkerAdapter(Adapter):
     """Adapter for a process that speaks the worker protocol. The process starts on demand, and again after it dies.
 
+    A problem whose case requires a number of threads is solved in a process with that number.
+
     Args:
         command: command line of the process.
         environment: environment variables of the process; by default, those of this process.
@@ -84,6 +87,7 @@ class WorkerAdapter(Adapter):
         self.while_waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         self._command = list(command)
         self._environment = dict(os.environ if environment is None else environment)
+        self._threads: int | None = None
         self._abandoned = False
         self._process: Process | None = None
         self._at_exit: weakref.finalize[..., WorkerAdapter]
@@ -110,10 +114,13 @@ class WorkerAdapter(Adapter):
     def supports(self, case: Case) -> str | None:
         """Returns the first feature that the process did not list, or else the process's own answer.
 
-        A process that lists no features is asked about every case, but about uses only if it knows them.
+        A process that lists no features is asked about every case, but about features in ``ADDED`` only if it knows
+        all options.
         """
         started = self.start()
-        required = features(case) if started.features is not None else [] if started.uses else used(case)
+        required = features(case)
+        if started.features is None:
+            required = [] if started.uses else [feature for feature in required if feature in ADDED]
         if lacking := [feature for feature in required if feature not in (started.features or [])]:
             return f"{self.name} {lack(lacking[0])}"
         return self._ask_support(case).reason
@@ -160,7 +167,8 @@ class WorkerAdapter(Adapter):
         if self.gave_up:
             raise self._failed_starts[-1]
         try:
-            self._process = Process(self._command, self._environment)
+            own = threads.variables(self._threads) if self._threads else {}
+            self._process = Process(self._command, self._environment | own)
             self._at_exit = weakref.finalize(self, self._process.kill)
             self._started = self._ask(Start(), b"", Started, self.limits.start)
             if self._started.missing:
@@ -172,6 +180,7 @@ class WorkerAdapter(Adapter):
         self._failed_starts.clear()
         self._solved = self._warm_memory = 0
         self.packages = self._started.packages or self.packages
+        self.repeats_exactly = self._started.repeats_exactly
         return self._started
 
     def close(self) -> None:
@@ -209,6 +218,10 @@ class WorkerAdapter(Adapter):
         return self._last[1]
 
     def _ask_tensors(self, request: Solve | Masks, block: bytes) -> Tensors:
+        if request.case.threads != self._threads:
+            # Libraries read the number of threads when they are loaded.
+            self.close()
+            self._threads = request.case.threads
         self.start()
         answer = self._ask(request, block, Solved, self.limits.request)
         assert self._process
@@ -218,6 +231,8 @@ class WorkerAdapter(Adapter):
         with self.while_waiting():
             data = self._process.read(answer.n)
         self._process.check_end_of_answer()
+        for shape in answer.shapes:
+            declared.record_shape(shape.name, shape.declared, shape.returned)
         try:
             return tensors.loads(data)[0]
         except ValueError as error:

@@ -106,8 +106,10 @@ class Started(_Answer):
     """Supported features, by their names in ``conformance.cases.features``. A case with any other feature is
     unsupported without a request. If null, the worker receives a request for every case, except as ``uses`` says."""
     uses: bool = False
-    """Whether the worker wants requests for cases with uses that are not in ``features``. It must know every option
-    of a case then. Otherwise such a case is unsupported."""
+    """Whether the worker wants requests for cases with uses, or with a size for each direction, that are not in
+    ``features``. It must know every option of a case then. Otherwise such a case is unsupported."""
+    repeats_exactly: bool = False
+    """Whether the documentation of the implementation promises the same bytes if the same call is repeated."""
     draws_dropout: bool = False
     """Whether the implementation draws its own dropout masks. The worker must then answer ``masks``."""
 
@@ -123,10 +125,23 @@ class Supported(_Answer):
     """Rounding profile of the implementation; null for the generic profile of the case's dtype."""
 
 
+class ResultShape(_Message):
+    """Shape that an implementation declares for one of its results before it runs, and the shape that it returns."""
+
+    name: Annotated[str, Field(pattern=r"^\S+$")]
+    """The implementation's name of the result, without blanks."""
+    declared: list[ByteCount | None]
+    """Declared sizes; null for an axis of any size."""
+    returned: list[ByteCount]
+    """Sizes of the result."""
+
+
 class Solved(_Answer):
     """Answer to ``solve`` and ``masks``."""
 
     ok: Literal[True] = True
+    shapes: list[ResultShape] = []
+    """Shapes that the implementation declares. A result that has another shape is a deviation."""
     n: ByteCount
     """Number of bytes of the tensors, which follow."""
 

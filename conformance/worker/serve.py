@@ -14,13 +14,14 @@ from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
 from conformance.adapters.origin import raised_by_adapter
 from conformance.errors import UserError, message_of, short_traceback
-from conformance.verdict import tensors
+from conformance.verdict import declared, tensors
 from conformance.worker import protocol
 from conformance.worker.protocol import (
     Answer,
     Error,
     Failed,
     Masks,
+    ResultShape,
     Solve,
     Solved,
     Start,
@@ -142,7 +143,15 @@ def _call(adapter: Adapter, request: Start | Supports | Masks | Solve, block: by
         case Masks(case=case, draw=draw):
             return Solved(n=0), adapter.dropout_masks(protocol.to_problem(case, draw, tensors.loads(block)[0]))
         case Solve(case=case, draw=draw):
-            return Solved(n=0), as_arrays(adapter.solve(protocol.to_problem(case, draw, tensors.loads(block)[0])))
+            problem = protocol.to_problem(case, draw, tensors.loads(block)[0])
+            with declared.recording() as shapes:
+                solution = as_arrays(adapter.solve(problem))
+            wrong = [
+                ResultShape(name=shape.name, declared=list(shape.declared), returned=list(shape.returned))
+                for shape in shapes
+                if not shape.conforms
+            ]
+            return Solved(n=0, shapes=wrong), solution
     raise AssertionError(request)
 
 
@@ -161,5 +170,6 @@ def _started(adapter: Adapter) -> Started:
         packages=installed.versions(adapter),
         missing=installed.not_installed(adapter) or "",
         uses=True,
+        repeats_exactly=adapter.repeats_exactly,
         draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
     )

@@ -89,6 +89,27 @@ def test_the_matrix_shows_counts_versions_power_and_upstream_links(page: Any) ->
     assert not re.search(r"\d\s*%", page.locator("#content").inner_text())
 
 
+def test_how_power_was_measured_stays_in_its_cell(open_page: Open, results: Results) -> None:
+    some = [replace(result, detects=None, detected="") if "plain" in result.case else result for result in results]
+    page = open_page(report(tuple(some)))
+    assert "measured on 2 of 3 cases" in page.locator('.matrix tr:has(a:text-is("faithful"))').inner_text()
+    assert (
+        page.evaluate(
+            """[...document.querySelectorAll(".matrix tbody td")]
+             .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.innerText)"""
+        )
+        == []
+    )
+
+
+def test_a_feature_without_results_has_no_error_ratio(open_page: Open, results: Results) -> None:
+    page = open_page(report(results), "#/implementation/forward-only")
+    lines = [line.inner_text() for line in page.locator("tr:has(td.feature)").all()]
+    (gradients,) = (line for line in lines if line.startswith("gradients"))
+    assert "no data" in gradients
+    assert all("no data" not in line for line in lines if line.startswith("float32"))
+
+
 def test_links_lead_from_the_matrix_to_an_element(page: Any) -> None:
     act(page, cell(page, "wrong", "gradients").locator("a").click)
     assert page.url.endswith("#/cases/wrong/gradients")

@@ -21,6 +21,7 @@ CASES: dict[str, dict[str, Any]] = {
     "batch-first": {"batch_first": True, "direction": "bidirectional"},
     "unbatched": {"batch": "unbatched", "num_layers": 2},
     "sizes-per-layer": {"hidden_size": [2, 4, 3], "direction": "bidirectional"},
+    "sizes-per-direction": {"hidden_size": 3, "reverse_hidden_size": 2, "num_layers": 2, "direction": "bidirectional"},
     "projection": {"hidden_size": 4, "proj_size": 2, "num_layers": 2, "direction": "bidirectional"},
     "ragged": {"lengths": [2, 4, 1], "num_layers": 2, "direction": "bidirectional"},
     "zero-length": {"lengths": [0, 4, 3], "direction": "bidirectional"},

@@ -30,6 +30,21 @@ def test_hidden_size_determines_the_input_size_of_the_next_layer() -> None:
     assert shapes["weight_hh_l1_reverse"] == (28, 7)
 
 
+def test_a_size_per_direction_determines_shapes_and_the_parts_of_an_output() -> None:
+    model = Model(3, (5, 7), "bidirectional", reverse_hidden_size=4)
+    shapes = model.parameter_shapes()
+    assert (shapes["weight_ih_l1"], shapes["weight_ih_l1_reverse"], shapes["weight_hh_l1_reverse"]) == (
+        (28, 9), (16, 9), (16, 4)
+    )  # fmt: skip
+    assert (model.output_size(), model.output_parts()) == (11, [slice(0, 7), slice(7, 11)])
+    assert [model.hidden_size_of(name) for name in ("bias_ih_l1", "weight_hh_l1_reverse")] == [7, 4]
+    assert model.state_shapes("h_n", 2) == {
+        "h_n_l0": (1, 2, 5), "h_n_l0_reverse": (1, 2, 4), "h_n_l1": (1, 2, 7), "h_n_l1_reverse": (1, 2, 4)
+    }  # fmt: skip
+    states = {name: [name] for name in model.state_shapes("c_0", None)}
+    assert model.state(states, "c_0", 1, 1) == "c_0_l1_reverse"
+
+
 @pytest.mark.parametrize(
     ("sizes", "proj_size", "name", "batch", "expected"),
     [

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reference import Dialect, Model, forward
+from reference import Dialect, Model, backward, forward
 from tests.reference import oracles
 from tests.reference.problems import CASES, loss, relative_deviation, run, small_problem
 
@@ -47,6 +47,7 @@ UNSUPPORTED_BY_SCALAR_LOOPS = (
     "batch-first",
     "unbatched",
     "sizes-per-layer",
+    "sizes-per-direction",
     "projection",
     "all-options",
 )
@@ -76,7 +77,7 @@ def test_equals_a_run_in_long_double(name: str) -> None:
 def is_supported_by_torch(name: str) -> bool:
     case = small_problem(name).case
     plain = case.is_plain and not case.drops and case.mask == "right"
-    return plain and name not in ("reverse", "sizes-per-layer", "zero-length", "nan-padding")
+    return plain and name not in ("reverse", "zero-length", "nan-padding") and not name.startswith("sizes-per")
 
 
 TORCH_CASES = [name for name in CASES if is_supported_by_torch(name)]
@@ -103,6 +104,27 @@ def test_padding_is_not_read() -> None:
     )
     for name, array in ones.items():
         np.testing.assert_array_equal(nan[name], array, err_msg=name)
+
+
+def test_directions_of_different_sizes_equal_one_lstm_for_each_direction() -> None:
+    problem = small_problem("sizes-per-direction", num_layers=1)
+    got = run(problem)
+    assert problem.initial_state is not None
+    outputs, d_input = [], np.zeros_like(problem.input)
+    for direction, suffix, units in (("forward", "", 3), ("reverse", "_reverse", 2)):
+        own = {name: array for name, array in problem.parameters.items() if name.endswith(f"_l0{suffix}")}
+        states = {name: problem.initial_state[f"{name}_l0{suffix}"] for name in ("h_0", "c_0")}
+        trace = forward(Model(3, (units,), direction), own, problem.input, states)  # type: ignore[arg-type]
+        part = slice(3) if direction == "forward" else slice(3, None)
+        cotangents = {name: problem.cotangents[f"{name}_l0{suffix}"] for name in ("h_n", "c_n")}
+        gradients = backward(trace, {"output": problem.cotangents["output"][..., part], **cotangents})
+        outputs.append(trace.outputs.pop("output"))
+        d_input += gradients.pop("grad.input")
+        for name, array in (trace.outputs | gradients).items():
+            whole = name if name in got else f"{name}_l0{suffix}"
+            assert relative_deviation(got[whole], array) <= TOLERANCE, whole
+    assert relative_deviation(got["output"], np.concatenate(outputs, axis=-1)) <= TOLERANCE
+    assert relative_deviation(got["grad.input"], d_input) <= TOLERANCE
 
 
 def test_reverse_equals_forward_on_the_reversed_sequence() -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from conformance.verdict.problem import Problem
-from reference import PROFILES, Budget, Profile, budget
+from reference import PROFILES, Budget, Profile, budget, rounding
 from reference.activations import sigmoid, tanh
 from reference.arithmetic import mark_over_time
 from reference.error_models import FirstOrder, Sampling
@@ -28,8 +28,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 def budget_of(problem: Problem, profile: str | Profile = "float32") -> tuple[dict[str, Any], Budget]:
     values = run(problem)
-    rounding = PROFILES[profile] if isinstance(profile, str) else profile
-    return values, budget(lambda lift: run(problem, lift), values, rounding)
+    assumed = PROFILES[profile] if isinstance(profile, str) else profile
+    return values, budget(lambda lift: run(problem, lift), values, assumed)
 
 
 def error_ratio(got: dict[str, Any], values: dict[str, Any], allowed: dict[str, Any]) -> float:
@@ -138,6 +138,7 @@ def test_random_errors_preserve_correlations_that_variances_ignore() -> None:
     lift = first_order("float32").exact
     x = lift(np.full((1, 1000), 0.5)) * lift(np.full((1, 1000), 1.1))
     error = (x + x).close_sum().error
+    assert error is not None
     variance, deviations = error[0], error[1:5]
     # The rounding of the sum has 4 times the variance of x, hence (4 + 4) / (2 + 4).
     assert np.mean(np.square(deviations)) / np.mean(variance) == pytest.approx(8 / 6, rel=0.1)
@@ -203,6 +204,55 @@ def test_a_coarse_analysis_allows_rounding_of_vanishing_gradients() -> None:
     assert np.abs(ratios(coarse, precise) - 1).max() < 0.001
 
 
+def test_errors_in_float32_change_the_budget_by_rounding_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = small_problem("one-layer", **SHAPES["stacked"])
+    values, found = budget_of(problem)
+    monkeypatch.setattr(rounding, "_fits_float32", lambda _: False)
+    _, precise = budget_of(problem)
+    assert np.abs(ratios(found, precise) - 1).max() < 1e-5
+    assert all(np.array_equal(found.bound[name], precise.bound[name]) for name in values)
+
+
+@pytest.mark.parametrize(("coarse", "expected"), [(False, 3.0), (True, 5.0)], ids=["bound", "5 sigma"])
+def test_a_product_that_is_too_large_for_float32_is_analysed_in_float64(coarse: bool, expected: float) -> None:
+    """Three products, each with an error of up to u and a variance of u²/3."""
+    large, small = np.full(3, 1e25), np.full(3, 1e-25)
+    plain = Profile("plain", u=2.0**-24, u_acc=2.0**-24)
+
+    def evaluate(lift: Any) -> dict[str, Any]:
+        return {"h_n": lift(large) * lift(large) * lift(small) * lift(small)}
+
+    found = budget(evaluate, {"h_n": np.ones(3)}, plain, coarse)
+    assert found.budget["h_n"] * 2**24 == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "coarse", "expected"),
+    [
+        ("h_n", (100,), False, 82),
+        ("h_n", (4, 25), False, 82),
+        ("output", (4, 25), False, 128),
+        ("output", (4, 100), False, 82),
+        ("h_n", (10,), False, 128),
+        ("h_n", (100,), True, 11),
+        ("h_n", (5000,), False, 2),
+        ("h_n", (1 << 20, 3), True, 1),
+    ],
+)
+def test_each_mean_in_phi_covers_enough_random_errors(
+    name: str, shape: tuple[int, ...], coarse: bool, expected: int
+) -> None:
+    ones, samples = np.ones(shape), set[int]()
+
+    def evaluate(lift: Any) -> dict[str, Any]:
+        if isinstance(context := lift(ones[:1]).context, Sampling):
+            samples.add(context.samples)
+        return {name: lift(ones)}
+
+    budget(evaluate, {name: ones}, PROFILES["float32"], coarse)
+    assert samples == {expected}
+
+
 def test_exactly_the_parameter_gradients_are_sums_over_time() -> None:
     problem = small_problem("one-layer", input_size=2, hidden_size=3, seq_len=20, peepholes=True)
     values = run(problem)
@@ -222,8 +272,8 @@ def test_profile_constants() -> None:
 
 def test_small_elements_have_a_tenth_of_the_standard_deviation_of_their_tensor() -> None:
     """A coarse analysis has no bound R that would be smaller. The variance of 1e-25 underflows in float32."""
-    x, ones, rounding = np.array([1.0, 1e-6, 1e-25]), np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24)
-    found = budget(lambda lift: {"h_n": lift(x) * lift(ones)}, {"h_n": x}, rounding, coarse=True)
+    x, ones, plain = np.array([1.0, 1e-6, 1e-25]), np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24)
+    found = budget(lambda lift: {"h_n": lift(x) * lift(ones)}, {"h_n": x}, plain, coarse=True)
     sigma = 2.0**-24 / np.sqrt(3)
     assert found.condition == pytest.approx(1 / np.sqrt(3))
     assert found.budget["h_n"] / sigma == pytest.approx(np.array([5.0, 0.5 / np.sqrt(3), 0.5 / np.sqrt(3)]), rel=1e-5)
@@ -244,7 +294,7 @@ def test_correlated_errors_widen_the_budget_of_their_step(name: str, ratio: floa
 
 @pytest.mark.parametrize("activation", [sigmoid, tanh], ids=["sigmoid", "tanh"])
 def test_activations_that_err_with_one_sign_widen_the_budget(activation: Any) -> None:
-    z, rounding = np.ones((1, 3)), Profile("plain", u=2.0**-24, u_acc=2.0**-24, k_r=6.0, k_a=3.0)
+    z, plain = np.ones((1, 3)), Profile("plain", u=2.0**-24, u_acc=2.0**-24, k_r=6.0, k_a=3.0)
     y = activation(z)
-    found = budget(lambda lift: {"h_n": activation(lift(z))}, {"h_n": y}, rounding, coarse=True).budget["h_n"]
+    found = budget(lambda lift: {"h_n": activation(lift(z))}, {"h_n": y}, plain, coarse=True).budget["h_n"]
     np.testing.assert_allclose(found, (5 * (6 * y + 3) / np.sqrt(3) + 6 * y) * 2.0**-24, rtol=1e-5)

@@ -4,15 +4,15 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays, uses
+from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import Layout
 from conformance.cases.case import Case
@@ -25,8 +25,8 @@ Array = NDArray[np.floating]
 USES = frozenset(
     {"partial loss", "chunks", "repeated call",
      "after other lengths", "after other batches", "after no-grad", "after an error", "after other weights", "saved",
-     "rows alone", "rows permuted", "forward derivatives", "second derivatives"}
-)  # fmt: skip
+     "rows alone", "rows permuted", "forward derivatives", "second derivatives", "other threads"}
+) | graph.USES  # fmt: skip
 """Uses of a function that JAX compiles for each shape. It is not built for one: ``after other lengths`` covers that."""
 
 
@@ -48,7 +48,8 @@ class Options:
         dtype: name of the dtype, such as ``float32``.
         batched: whether the input has a batch axis.
         activations: names of the activations, three per direction or three for both.
-        pieces: case whose pieces of the sequence or of the batch are passed; None for one call.
+        pieces: case whose pieces of the sequence or of the batch are passed, or whose graph has two calls; None for one
+            call.
         cotangents: results that the loss reads: ``output``, ``h_n``, ``c_n``.
     """
 
@@ -114,7 +115,7 @@ class JaxAdapter(Adapter):
         import jax
 
         case, model, layout = problem.case, problem.case.model, self.layout_of(problem.case)
-        pieces = case if case.chunks or case.batching != "together" else None
+        pieces = case if case.chunks or case.batching != "together" or case.graph != "single" else None
         options = Options(model, case.dtype, case.rows is not None, case.activations, pieces, case.cotangents)
         layers, arguments = range(model.num_layers), uses.arguments(problem)
 
@@ -245,7 +246,7 @@ def _read(output: Any, finals: Any, names: tuple[str, ...]) -> list[Any]:
 def _run_pieces(
     run: Callable[..., Any], options: Options, case: Case, weights: Any, x: Any, initial: Any, lengths: Any
 ) -> tuple[Any, Any]:
-    """Runs the pieces of the sequence or of the batch, one call of the library's layers each."""
+    """Runs the pieces of the sequence or of the batch, or the calls of a graph, each a call of the library's layers."""
     import jax
 
     layers = options.model.num_layers
@@ -257,13 +258,24 @@ def _run_pieces(
         of_layers = uses.states_by_layer(time, arrays, layers)
         return [list(zip(states[0::2], states[1::2], strict=True)) for states in of_layers]
 
-    def call(given: uses.Named) -> uses.Named:
+    def call(options: Options, weights: Any, given: uses.Named) -> uses.Named:
         state = pairs("0", given) if "h_0_l0_0" in given else None
         output, finals = run(options, weights, given["input"], state, given.get("lengths"))
         return {"output": output, **named("n", finals)}
 
     given = {"input": x, **named("0", initial or ())} | ({} if lengths is None else {"lengths": lengths})
-    results = uses.run(case, call, given, jax.numpy.concatenate, uses.rows_first)
+    own, join = partial(call, options, weights), jax.numpy.concatenate
+    if case.graph == "single":
+        results = uses.run(case, own, given, join, uses.rows_first)
+    elif case.graph == "parallel":
+        model = replace(options.model, direction="forward")
+        both = [
+            partial(call, replace(options, model=model, activations=names), [[own]])
+            for own, names in zip(weights[0], graph.activations_apart(options.activations), strict=True)
+        ]
+        results = graph.run(case, both, given, join, jax.numpy.flip)
+    else:
+        results = graph.run(case, (own, own), given, join, jax.numpy.flip)
     return results["output"], pairs("n", results)
 
 

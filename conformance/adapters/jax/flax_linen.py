@@ -1,6 +1,7 @@
 """Adapters for ``flax.linen.LSTMCell`` and ``OptimizedLSTMCell``, in ``flax.linen.RNN`` and ``Bidirectional``."""
 
 from collections.abc import Mapping, Sequence, Set
+from functools import partial
 from typing import Any, ClassVar
 
 from conformance.adapters.jax.common import ARGUMENTS, LACKS, USES, JaxAdapter, Options
@@ -29,8 +30,8 @@ class FlaxLinenLSTMCell(JaxAdapter):
     cell: str = "LSTMCell"
 
     features: ClassVar[Set[str]] = frozenset(
-        {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "unbatched", "batch first",
-         "state omitted", "activations", "activations per direction", "gradients",
+        {"layers", "sizes per layer", "bidirectional", "sizes per direction", "reverse", "lengths", "unbatched",
+         "batch first", "state omitted", "activations", "activations per direction", "gradients",
          "float64", "float32", "float16", "bfloat16"}
     ) | USES | ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
@@ -61,9 +62,12 @@ class FlaxLinenLSTMCell(JaxAdapter):
 
         model, finals = options.model, []
         both, backwards = model.direction == "bidirectional", model.direction == "reverse"
-        for layer, size in enumerate(model.hidden_sizes):
-            activations = [activation_arguments(nn, options.activations, k) for k in range(model.num_directions)]
-            cells = [getattr(nn, self.cell)(size, param_dtype=options.dtype, **each) for each in activations]
+        cell = partial(getattr(nn, self.cell), param_dtype=options.dtype)
+        for layer in range(model.num_layers):
+            cells = [
+                cell(model.hidden_size(layer, k), **activation_arguments(nn, options.activations, k))
+                for k in range(model.num_directions)
+            ]
             rnns = [nn.RNN(cell, reverse=backwards, keep_order=backwards) for cell in cells]
             params = [{"cell": _nest(own)} for own in weights[layer]]
             carries = [None if initial is None else initial[layer][k][::-1] for k in range(len(rnns))]

@@ -23,12 +23,11 @@ class FlaxNnxLSTMCell(FlaxLinenLSTMCell):
         model, finals = options.model, []
         backwards = model.direction == "reverse"
         cell = partial(getattr(nnx, self.cell), param_dtype=options.dtype, rngs=nnx.Rngs(0), **_ZERO_INITIALIZERS)
-        for layer, size in enumerate(model.hidden_sizes):
+        for layer in range(model.num_layers):
             rnns = []
             for direction, own in enumerate(weights[layer]):
-                loaded = cell(
-                    model.layer_input_size(layer), size, **activation_arguments(nnx, options.activations, direction)
-                )
+                sizes = model.layer_input_size(layer), model.hidden_size(layer, direction)
+                loaded = cell(*sizes, **activation_arguments(nnx, options.activations, direction))
                 _load(loaded, own)
                 rnns.append(nnx.RNN(loaded, reverse=backwards, keep_order=backwards))
             carries = [None] * len(rnns) if initial is None else [pair[::-1] for pair in initial[layer]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays, uses
+from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import HALF, Adapter, Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import loss as _loss
@@ -41,8 +41,8 @@ Group = tuple[int, ...]
 USES = frozenset(
     {"partial loss", "frozen", "built for another length", "built for another batch", "chunks", "repeated call",
      "after other lengths", "after other batches", "after the other mode", "after no-grad", "after an error",
-     "after other weights", "saved", "rows alone", "rows permuted"}
-)  # fmt: skip
+     "after other weights", "saved", "rows alone", "rows permuted", "other threads"}
+) | graph.USES  # fmt: skip
 """Uses of a layer on any back end."""
 ARGUMENTS = frozenset({"empty sequence", "empty batch", "wrong input", "wrong state"})
 """Empty and wrong arguments, of which the back ends for training are given some."""
@@ -61,21 +61,22 @@ class KerasAdapter(Adapter):
     options: ClassVar[Mapping[str, Any]] = {}
     """Additional arguments of each layer."""
     handling: ClassVar[Mapping[str, str]] = {
-        "stacked": "one layer after the other; for two directions, each in Bidirectional(merge_mode='concat')",
+        "stacked": "one layer after the other; for two directions, each in Bidirectional(merge_mode='concat'), with a "
+        "backward_layer if the directions differ in their number of units",
         "lengths": "mask",
         "time-major": "input, output and their gradients are transposed: Keras has (batch, time, features) only",
     }
     """Entries of ``describe`` on how the adapter handles layers, lengths and the time axis."""
 
     features: ClassVar[Set[str]] = frozenset(
-        {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "left mask", "holed mask", "no bias",
-         "batch first", "state omitted", "activations", "input dropout", "gradients",
+        {"layers", "sizes per layer", "bidirectional", "sizes per direction", "reverse", "lengths", "left mask",
+         "holed mask", "no bias", "batch first", "state omitted", "activations", "input dropout", "gradients",
          "float64", "float32", "float16", "bfloat16"}
     ) | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "dropout": "keras.layers.LSTM(dropout=…) drops elements of the layer's input, not between layers",
         "recurrent dropout": "keras.layers.LSTM(recurrent_dropout=…) draws a mask for each gate, not one for all gates",
-        "activations per direction": "Bidirectional builds both directions from one layer",
+        "activations per direction": "both directions of Bidirectional are driven with the same activations",
         "one state given": "keras.layers.LSTM takes h_0 and c_0 together",
         **dict.fromkeys(
             ("strided memory", "expanded states", "aliased states", "read-only memory"),
@@ -169,19 +170,11 @@ class KerasAdapter(Adapter):
         """Returns a function that calls a stack as often as a case says, for pieces of the sequence or of the batch."""
         if not case.chunks and case.batching == "together":
             return stack
-        batch_first = case.model_copy(update={"batch_first": True})
 
         def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
-            given = {"input": x, **uses.name_states("0", states)} | ({"mask": masks[0]} if masks else {})
-
-            def call(given: uses.Named) -> uses.Named:
-                own = uses.states_by_layer("0", given, case.num_layers)
-                y, *finals = stack(given["input"], own, weights, [given["mask"]] if masks else [])
-                width = len(finals) // case.num_layers
-                layers = [finals[width * layer :][:width] for layer in range(case.num_layers)]
-                return {"output": y, **uses.name_states("n", layers)}
-
-            return list(uses.run(batch_first, call, given, self.concatenate, uses.rows_first).values())
+            call = _named_call(stack, weights, case.num_layers)
+            given = _named(x, states, masks)
+            return list(uses.run(_batch_first(case), call, given, self.concatenate, uses.rows_first).values())
 
         return run
 
@@ -190,6 +183,12 @@ class KerasAdapter(Adapter):
         import keras
 
         return keras.ops.concatenate(list(tensors), axis)
+
+    def reverse(self, tensor: Any, axis: int) -> Any:
+        """Reverses a tensor along an axis."""
+        import keras
+
+        return keras.ops.flip(tensor, axis)
 
     def dialect(self, case: Case) -> Dialect:
         """Returns Keras' dialect. A single direction repeats its last valid output over the padding.
@@ -216,7 +215,37 @@ class KerasAdapter(Adapter):
         return masks
 
     def build_stack(self, problem: Problem) -> tuple[StackFunction, PerLayer]:
-        """Returns a function that runs all layers, and the weights of each layer to differentiate with respect to."""
+        """Returns a function that runs all layers, and the weights of each layer to differentiate with respect to.
+
+        If the case has a graph of two LSTMs, the weights of the second follow those of the first.
+        """
+        case = problem.case
+        if case.graph == "single":
+            return self.build_layers(problem, 0)
+        parts = graph.calls(problem)
+        built = [
+            self.build_layers(part, number * case.num_layers)
+            for number, part in enumerate(parts[:1] if case.graph == "twice" else parts)
+        ]
+        (first, own), (second, _) = built[0], built[-1]
+
+        def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
+            both = [
+                _named_call(first, weights[: len(own)], case.num_layers),
+                _named_call(second, weights[-len(own) :], case.num_layers),
+            ]
+            results = graph.run(_batch_first(case), both, _named(x, states, masks), self.concatenate, self.reverse)
+            return list(results.values())
+
+        return run, [layer for _, weights in built for layer in weights]
+
+    def build_layers(self, problem: Problem, position: int) -> tuple[StackFunction, PerLayer]:
+        """Returns a function that runs the layers of one LSTM, and their weights.
+
+        Args:
+            problem: the problem, whose graph is ignored.
+            position: number of layers of other LSTMs, before those of this one.
+        """
         case = problem.case
         groups = self.layer_groups(case)
         configs = [self.layer_config(case, group) for group in groups]
@@ -226,7 +255,7 @@ class KerasAdapter(Adapter):
             )
         bound = [
             self.bind_layer(
-                config, group[0], [array for layer in group for array in _loss.layer_weights(problem, layer)]
+                config, position + group[0], [array for layer in group for array in _loss.layer_weights(problem, layer)]
             )
             for config, group in zip(configs, groups, strict=True)
         ]
@@ -274,6 +303,7 @@ class KerasAdapter(Adapter):
             built=(case.built_batch, case.built_seq_len),
             trained=_loss.trained_weights(case, group) if case.frozen else (),
             saved=case.saved,
+            backward_units=case.reverse_hidden_size or 0,
         )
 
     def cells(self, config: _keras.LayerConfig, position: int) -> list[Any]:
@@ -309,7 +339,9 @@ class KerasAdapter(Adapter):
 
         def run(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> Sequence[Any]:
             del weights
-            return _keras.flatten_results(layer(x, **_keras.call_arguments(config, states, masks)))
+            results = _keras.flatten_results(layer(x, **_keras.call_arguments(config, states, masks)))
+            _keras.record_shapes(layer, x, results)
+            return results
 
         return run, [self.variable_tensor(variable) for variable in variables]
 
@@ -369,6 +401,29 @@ class KerasAdapter(Adapter):
     def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
         """Returns the exceptions that the back end raises for an unsupported dtype."""
         return (NotImplementedError, RuntimeError, TypeError, ValueError)
+
+
+def _batch_first(case: Case) -> Case:
+    """Returns the case with the axes of Keras, (batch, time, features)."""
+    return case.model_copy(update={"batch_first": True})
+
+
+def _named(x: Any, states: PerLayer, masks: Tensors) -> dict[str, Any]:
+    """Returns the sequence, the states and the mask by name."""
+    return {"input": x, **uses.name_states("0", states)} | ({"mask": masks[0]} if masks else {})
+
+
+def _named_call(stack: StackFunction, weights: PerLayer, layers: int) -> uses.Call:
+    """Returns a function that calls a stack with arguments by name and returns its results by name."""
+
+    def call(given: uses.Named) -> uses.Named:
+        masks = [given["mask"]] if "mask" in given else []
+        y, *finals = stack(given["input"], uses.states_by_layer("0", given, layers), weights, masks)
+        width = len(finals) // layers
+        of_layers = [finals[width * layer :][:width] for layer in range(layers)]
+        return {"output": y, **uses.name_states("n", of_layers)}
+
+    return call
 
 
 def flatten_sources(inputs: Sequence[Any]) -> Tensors:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.layout import KERAS
+from conformance.verdict import declared
 
 WEIGHTS = (KERAS.weight_ih, KERAS.weight_hh, KERAS.bias_ih)
 """Names of a layer's weights for one direction, in Keras' order. Without biases, the first two."""
@@ -44,6 +45,7 @@ class LayerConfig:
         built: numbers of rows and of steps for which the layer is built; None for any number.
         trained: whether each weight is trainable, in Keras' order; empty if all are.
         saved: whether the layer is saved and loaded before it is called.
+        backward_units: units of the backward layer of a ``Bidirectional``, if they are not ``units``; else 0.
     """
 
     input_size: int
@@ -59,11 +61,18 @@ class LayerConfig:
     built: tuple[int | None, int | None] = (None, None)
     trained: tuple[bool, ...] = ()
     saved: bool = False
+    backward_units: int = 0
 
     @property
     def of_layer(self) -> "LayerConfig":
         """The configuration without the arguments of a call. Calls that differ only in these share a layer."""
         return replace(self, training=False, masked=False, given_state=False)
+
+    @property
+    def state_units(self) -> list[int | tuple[int, ...]]:
+        """Widths of the initial states of a call, in Keras' order."""
+        reverse = [self.backward_units or self.units] * self.bidirectional
+        return [units for units in (self.units, *reverse) for _ in "hc"] if self.given_state else []
 
     @property
     def weight_names(self) -> list[str]:
@@ -143,10 +152,14 @@ def build_layer(keras: Any, config: LayerConfig) -> Any:
         stack = keras.layers.StackedRNNCells(cells, dtype=config.dtype)
         layer = keras.layers.RNN(stack, dtype=config.dtype, **returns, **options)
     else:
-        layer = keras.layers.LSTM(config.units, **own, **returns, **dict(config.options))
+        arguments = {**own, **returns, **dict(config.options)}
+        layer = keras.layers.LSTM(config.units, **arguments)
     if config.bidirectional:
         # Without a dtype of its own, Bidirectional casts float64 outputs to float32.
-        layer = keras.layers.Bidirectional(layer, merge_mode="concat", dtype=config.dtype)
+        both = {"merge_mode": "concat", "dtype": config.dtype}
+        if config.backward_units:
+            both["backward_layer"] = keras.layers.LSTM(config.backward_units, go_backwards=True, **arguments)
+        layer = keras.layers.Bidirectional(layer, **both)
     rows, steps = config.built
     layer.build((config.batch or rows, steps, config.input_size))
     names = [_short_name(variable) for variable in layer.trainable_variables]
@@ -173,8 +186,10 @@ def stateless_call(layer: Any, weights: Sequence[Any], x: Any, **arguments: Any)
         [given.get(id(variable), variable.value) for variable in variables]
         for variables in (layer.trainable_variables, layer.non_trainable_variables)
     )
-    results, _ = layer.stateless_call(trainable, other, x, **arguments)
-    return flatten_results(results)
+    returned, _ = layer.stateless_call(trainable, other, x, **arguments)
+    results = flatten_results(returned)
+    record_shapes(layer, x, results)
+    return results
 
 
 def save_and_load(keras: Any, layer: Any, config: LayerConfig, weights_only: bool) -> Any:
@@ -225,6 +240,19 @@ def flatten_results(returned: Sequence[Any]) -> list[Any]:
     return [
         tensor for item in returned for tensor in (item if isinstance(item, list | tuple) else [item])
     ]  # fmt: skip
+
+
+def record_shapes(layer: Any, x: Any, results: Sequence[Any]) -> None:
+    """Records the shapes that a layer declares for an input, and those of its flattened results."""
+    given, found = tuple(x.shape), [tuple(tensor.shape) for tensor in results]
+    if any(size is None for shape in (given, *found) for size in shape):
+        return  # The layer is traced for any size.
+    # A shape is a list or a tuple of sizes. Stacked cells declare a list of shapes for the states of each cell.
+    shapes = flatten_results(
+        [shape if isinstance(shape[0], list | tuple) else [shape] for shape in layer.compute_output_shape(given)]
+    )
+    for number, (shape, result) in enumerate(zip(shapes, found, strict=True)):
+        declared.record_shape(f"result{number}", shape, result)
 
 
 def restart_dropout(cells: Sequence[Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import arrays, uses
+from conformance import threads
+from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import loss as _loss
@@ -20,6 +21,7 @@ from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.openvino import common as _openvino
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
+from conformance.verdict import declared
 from conformance.verdict.problem import Problem
 
 Engine = Callable[[Mapping[str, Array]], Mapping[str, Array]]
@@ -39,7 +41,7 @@ class KerasConverted(KerasLSTM):
     default_tag = "core"
     own_process = True
     features = (KerasLSTM.features - {"input dropout", "gradients"} - USES - DERIVATIVES) | (
-        uses.MODEL_USES - uses.BUILT - _MEMORY | {"wrong dtype"}
+        uses.MODEL_USES - uses.BUILT - _MEMORY | {"wrong dtype"} | graph.USES
     )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
@@ -79,7 +81,7 @@ class KerasConverted(KerasLSTM):
     def _convert_stack(self, problem: Problem) -> Engine:
         """Returns the converted model. The axes in which calls differ have unknown sizes."""
         tf, case = self.tensorflow(), problem.case
-        stack, weights = self.build_stack(replace(problem, case=case.one_call))
+        stack, weights = self.build_stack(replace(problem, case=case.model_copy(update={"saved": False})))
         examples = _inputs(case, _arguments(replace(problem, wrong={})))
         each = 2 * case.model.num_directions if case.gives_state else 0
 
@@ -145,16 +147,26 @@ class LiteRTKeras(KerasConverted):
         converted = tf.lite.TFLiteConverter.from_concrete_functions([traced], module).convert()
         from ai_edge_litert.interpreter import Interpreter
 
+        count = threads.required() or 1
         if not saved:
-            interpreter = Interpreter(model_content=converted, num_threads=1)
+            interpreter = Interpreter(model_content=converted, num_threads=count)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "model.tflite")
                 path.write_bytes(converted)
-                interpreter = Interpreter(str(path), num_threads=1)
+                interpreter = Interpreter(str(path), num_threads=count)
         # The runner resizes the inputs of the model to those of a call.
         runner = interpreter.get_signature_runner()
-        return lambda arrays: runner(**arrays)
+        details = runner.get_output_details()
+
+        def run(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+            results: dict[str, Array] = runner(**arrays)
+            for name, array in results.items():
+                signature = details[name]["shape_signature"]
+                declared.record_shape(name, [None if size < 0 else int(size) for size in signature], array.shape)
+            return results
+
+        return run
 
 
 class OpenVinoKeras(KerasConverted):
@@ -215,9 +227,9 @@ class Tf2OnnxKeras(KerasConverted):
         return _onnxruntime.load(model.SerializeToString(), saved)
 
 
-def _arguments(problem: Problem) -> dict[str, Array]:
+def _arguments(problem: Problem) -> dict[str, Any]:
     """Returns the arrays that a call takes, with a mask (T, B) in place of lengths."""
-    given = uses.arguments(problem)
+    given: dict[str, Any] = uses.arguments(problem)
     given.pop("lengths", None)
     return given if problem.mask is None else {**given, "mask": problem.mask}
 

@@ -23,6 +23,7 @@ from conformance.adapters.keras.adapter import (
 )
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.stacked import StackedCells
+from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 from conformance.verdict.problem import Tensors as NamedArrays
 
@@ -80,6 +81,13 @@ class KerasLSTMJax(KerasAdapter):
             loaded = _keras.weights_of(self.load_layer(config, position, weights))
             return compile_layer(config), [variable.value for variable in loaded]
         return compile_layer(config), [self.to_tensor(array, config.dtype) for array in weights]
+
+    def use_stack(self, stack: StackFunction, case: Case) -> StackFunction:
+        """Also compiles a graph of two calls around the layers' functions."""
+        import jax
+
+        used = super().use_stack(stack, case)
+        return used if case.graph == "single" else jax.jit(used)
 
     def to_tensor(self, array: Array, dtype: str) -> Any:
         """Converts with ``jax.numpy.asarray``."""

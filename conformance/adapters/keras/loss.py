@@ -54,6 +54,11 @@ def trained_weights(case: Case, group: Sequence[int]) -> tuple[bool, ...]:
     )
 
 
+def copies(case: Case) -> int:
+    """Returns the number of weights of equal value that a parameter becomes: an encoder and a decoder each have one."""
+    return 2 if case.graph == "encoder-decoder" else 1
+
+
 def trained_sources(problem: Problem) -> list[bool]:
     """Returns whether each tensor of ``flatten_sources`` needs a gradient."""
     case, layers = problem.case, range(problem.case.num_layers)
@@ -62,7 +67,7 @@ def trained_sources(problem: Problem) -> list[bool]:
     return [
         "input" not in case.frozen,
         *(bool(state.all()) for layer in states for state in layer),
-        *trained_weights(case, tuple(layers)),
+        *trained_weights(case, tuple(layers)) * copies(case),
     ]
 
 
@@ -83,7 +88,7 @@ def tangents(problem: Problem) -> list[Array]:
     case, model, along = problem.case, problem.case.model, problem.tangents
     layers = range(model.num_layers)
     given = along if problem.initial_state is not None else None
-    packed = [one for layer in layers for one in arrays.packed_tangents(problem, KERAS, layer)]
+    packed = [one for layer in layers for one in arrays.packed_tangents(problem, KERAS, layer)] * copies(case)
     return [
         arrays.batch_major(along["input"], case),
         *(state for layer in layers for state in arrays.states(given, model, layer)),
@@ -105,14 +110,15 @@ def results(case: Case, targets: Sequence[Array]) -> dict[str, Array]:
 def gradients(problem: Problem, gradients: list[Array], trained: Sequence[bool]) -> Mapping[str, Array]:
     """Returns Keras' gradients, given in the order of ``flatten_sources``, by their canonical names.
 
-    A frozen tensor has none. A zero takes its place, so that tensors of several layers can be stacked.
+    The gradient of a parameter that becomes two weights is the sum of theirs. A frozen tensor has none. A zero takes
+    its place, so that tensors of several layers can be stacked.
     """
     case, model = problem.case, problem.case.model
     x = arrays.batch_major(problem.input, case)
     states = [
         state for layer in range(model.num_layers) for state in arrays.states(problem.initial_state, model, layer)
     ]
-    weights = [weight for layer in range(model.num_layers) for weight in layer_weights(problem, layer)]
+    weights = [weight for layer in range(model.num_layers) for weight in layer_weights(problem, layer)] * copies(case)
     found = iter(gradients)
     rest = iter(
         [
@@ -125,6 +131,8 @@ def gradients(problem: Problem, gradients: list[Array], trained: Sequence[bool])
         nested = [[next(rest) for _ in range(2 * model.num_directions)] for _ in range(model.num_layers)]
         results |= arrays.stacked(model, "grad.h_0", [layer[0::2] for layer in nested])
         results |= arrays.stacked(model, "grad.c_0", [layer[1::2] for layer in nested])
+    first = [next(rest) for _ in range(len(weights) // copies(case))]
+    rest = iter([gradient + next(rest) for gradient in first] if copies(case) > 1 else first)
     for layer in range(model.num_layers):
         own = [{name: next(rest) for name in _keras.WEIGHTS[: 3 if model.bias else 2]} for _ in model.suffixes]
         results |= arrays.weight_gradients(model, KERAS, layer, own)

@@ -24,6 +24,8 @@ from conformance.adapters.keras.adapter import (
     flatten_sources,
 )
 from conformance.adapters.keras.loss import Loss
+from conformance.cases.case import Case
+from conformance.verdict import declared
 from conformance.verdict.problem import Problem
 
 
@@ -147,6 +149,14 @@ class KerasLSTMTraced(KerasLSTM):
         del position
         return get_eager_layer(self.keras(), config.of_layer, 0)
 
+    def use_stack(self, stack: StackFunction, case: Case) -> StackFunction:
+        """Also traces a graph of two calls around the layers' functions."""
+        used = super().use_stack(stack, case)
+        if case.graph == "single":
+            return used
+        traced = self.tensorflow().function(used, autograph=False)
+        return lambda *inputs: traced.get_concrete_function(*inputs)(*inputs)
+
     def bind_layer(
         self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
     ) -> tuple[LayerFunction, Tensors]:
@@ -187,8 +197,16 @@ def trace_layer(config: _keras.LayerConfig) -> LayerFunction:
     signature = [
         tf.TensorSpec((None, None, config.input_size), config.dtype),
         [tf.TensorSpec(variable.shape, config.dtype) for variable in _keras.weights_of(layer)],
-        [tf.TensorSpec((None, config.units), config.dtype)] * (config.given_state * (4 if config.bidirectional else 2)),
+        [tf.TensorSpec((None, units), config.dtype) for units in config.state_units],
         [tf.TensorSpec((None, None), tf.bool)] * config.masked,
     ]
     # Without a concrete function, TensorFlow treats all layers as one function and warns that it is retraced.
-    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()  # type: ignore[no-any-return]
+    traced = tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+
+    def call(x: Any, weights: Tensors, states: Tensors, masks: Tensors) -> list[Any]:
+        results: list[Any] = traced(x, weights, states, masks)
+        for number, (tensor, result) in enumerate(zip(traced.structured_outputs, results, strict=True)):
+            declared.record_shape(f"result{number}", tensor.shape.as_list(), result.shape.as_list())
+        return results
+
+    return call

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from conformance.adapters import arrays, uses
+from conformance.adapters import arrays, graph, uses
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import Array, PerLayer, StackFunction, Tensors
 from conformance.adapters.keras.torch_backend import KerasLSTMTorch
@@ -25,7 +25,9 @@ class KerasOnnxExport(KerasLSTMTorch):
     requires = ("keras", "torch", "onnx", "onnxruntime")
     install = "pip install keras torch onnx onnxruntime"
     default_tag = "core"
-    features = frozenset({"layers", "bidirectional", "no bias", "batch first", "state omitted", "float32"}) | uses.BUILT
+    features = uses.BUILT | graph.USES | {
+        "layers", "bidirectional", "sizes per direction", "no bias", "batch first", "state omitted", "float32"
+    }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTMTorch.lacks,
         "gradients": "onnxruntime has no gradients",

@@ -12,7 +12,7 @@ from conformance.cases.case import Case
 class StackedCells(KerasAdapter):
     """Base of the adapters that run all layers as the cells of one ``keras.layers.RNN``."""
 
-    features = KerasAdapter.features - {"bidirectional"}
+    features = KerasAdapter.features - {"bidirectional", "sizes per direction"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
         "bidirectional": "Bidirectional around stacked cells joins the directions only after the last layer",

@@ -38,6 +38,10 @@ class TfKerasLSTM(KerasLSTM):
         """Concatenates with TensorFlow."""
         return self.tensorflow().concat(list(tensors), axis)
 
+    def reverse(self, tensor: Any, axis: int) -> Any:
+        """Reverses with TensorFlow."""
+        return self.tensorflow().reverse(tensor, [axis])
+
     def variable_tensor(self, variable: Any) -> Any:
         """Returns the variable itself, which is a TensorFlow variable."""
         return variable

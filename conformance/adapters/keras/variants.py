@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any, ClassVar
 
+from conformance.adapters import graph
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
     ARGUMENTS,
@@ -38,7 +39,7 @@ class KerasImplementation1(KerasLSTM):
     name = "keras.layers.LSTM[tensorflow,implementation-1]"
     options: ClassVar[Mapping[str, Any]] = {"implementation": 1}
     path = "implementation=1 (the default is 2), called eagerly"
-    features = KerasLSTM.features - {"bidirectional"}
+    features = KerasLSTM.features - {"bidirectional", "sizes per direction"}
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         "bidirectional": "Bidirectional builds its layers from a config that omits `implementation`",
@@ -66,9 +67,11 @@ class KerasLSTMStateful(KerasLSTM):
     path = "stateful=True: a call for each piece, or two with half of the time steps; the layer carries its state"
     features = (
         KerasLSTM.features
-        - {"bidirectional", "reverse", "gradients", "input dropout", "after other batches", "rows alone"}
+        - {"bidirectional", "sizes per direction", "reverse"}
+        - {"gradients", "input dropout", "after other batches", "rows alone"}
         - GRADIENT_USES
         - ARGUMENTS
+        - graph.USES
     )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
@@ -77,6 +80,7 @@ class KerasLSTMStateful(KerasLSTM):
         "input dropout": "a stateful layer draws another mask in each call",
         "after other batches": "a stateful layer is built for a batch size",
         "rows alone": "a stateful layer is built for a batch size",
+        **dict.fromkeys(graph.USES, "a stateful layer that is called twice continues the first sequence"),
         "gradients": "a stateful layer keeps its state in a variable, which gradients do not pass through",
     }
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays, uses
+from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import ONNX, Layout
+from conformance.adapters.onnx import two_calls
 from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.verdict.problem import Problem, make_problem
@@ -50,7 +51,7 @@ class OnnxAdapter(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first",
          "state omitted", "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32"}
-    ) | USES  # fmt: skip
+    ) | graph.USES | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "projection": "ONNX's LSTM has no projection",
         "dropout": "ONNX's LSTM has no dropout",
@@ -144,6 +145,15 @@ def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -
         batchwise: whether batch-first cases set ``layout=1``. States are then (B, D, H).
         opset: version of ONNX's operators. The version of the file format is the first that has this opset.
     """
+    built = _build_graph(problem, batchwise)
+    if problem.case.graph != "single":
+        first, second = (_build_graph(part, batchwise) for part in graph.calls(problem))
+        built = two_calls.connect(problem.case, built, first, second, batchwise and problem.case.batch_first)
+    return make_model(built, opset)
+
+
+def _build_graph(problem: Problem, batchwise: bool) -> Any:
+    """Returns the ``onnx.GraphProto`` of a single call, as in ``build_model``."""
     from onnx import TensorProto, helper, numpy_helper
 
     case, lstm = problem.case, problem.case.model
@@ -199,8 +209,7 @@ def build_model(problem: Problem, batchwise: bool = False, opset: int = OPSET) -
     if sequence != "output":
         nodes.append(helper.make_node("Transpose", [sequence], ["output"], perm=[1, 0, 2]))
     initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
-    graph = helper.make_graph(nodes, "lstm", inputs, outputs, initializers)
-    return make_model(graph, opset)
+    return helper.make_graph(nodes, "lstm", inputs, outputs, initializers)
 
 
 def make_model(graph: Any, opset: int) -> Any:

@@ -17,7 +17,7 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     optimized: ClassVar[bool] = True
     """Whether ONNX Runtime optimizes the graph, as it does by default."""
 
-    features = ZeroStateOnnxAdapter.features | {"float16", "one state given"}
+    features = ZeroStateOnnxAdapter.features | {"float16", "one state given", "other threads"}
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
         "float64": _onnxruntime.NO_DOUBLE,

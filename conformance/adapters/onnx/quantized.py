@@ -36,7 +36,7 @@ class OnnxRuntimeInt8(OnnxRuntime):
         return super().load(self._quantize(model), case)
 
     def _quantize(self, model: Any) -> Any:
-        """Returns a model whose LSTM nodes have become ``DynamicQuantizeLSTM``."""
+        """Returns a model of which ``quantize_dynamic`` has turned LSTM nodes into ``DynamicQuantizeLSTM``."""
         import onnx
         from onnxruntime.quantization import quantize_dynamic
 
@@ -52,8 +52,8 @@ class OnnxRuntimeInt8(OnnxRuntime):
             finally:
                 root.setLevel(level)
             quantized = onnx.load(path)
-        if any(node.op_type == "LSTM" for node in quantized.graph.node):
-            raise RuntimeError("quantize_dynamic left an LSTM in float32")
+        if all(node.op_type != "DynamicQuantizeLSTM" for node in quantized.graph.node):
+            raise RuntimeError("quantize_dynamic left every LSTM in float32")
         return quantized
 
     def describe(self) -> dict[str, str]:

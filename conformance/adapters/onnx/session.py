@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance import threads
 from conformance.adapters.onnx.common import make_model
+from conformance.verdict import declared
 
 NO_DOUBLE = 'onnxruntime: "LSTM operator does not support double yet"'
 _FIRST_OPSET = 14
@@ -34,6 +36,8 @@ def load(
     options = onnxruntime.SessionOptions()
     # onnxruntime raises every error that it logs.
     options.log_severity_level = 4
+    if count := threads.required():
+        options.intra_op_num_threads = count
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory() as folder:
@@ -42,12 +46,18 @@ def load(
             source = str(Path(folder, "model.onnx"))
             Path(source).write_bytes(model)
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    read = {value.name for value in session.get_inputs()}
-    names = [value.name for value in session.get_outputs()]
+    read = {value.name: value.shape for value in session.get_inputs()}
+    shapes = {value.name: value.shape for value in session.get_outputs()}
 
     def run(feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        outputs = session.run(names, {name: array for name, array in feeds.items() if name in read})
-        return {name: np.array(array, order="C") for name, array in zip(names, outputs, strict=True)}
+        given = {name: array for name, array in feeds.items() if name in read}
+        outputs = dict(zip(shapes, session.run(list(shapes), given), strict=True))
+        # Axes with the same name have the same size. A name that no input has can stand for any size.
+        sizes = {axis: size for name in given for axis, size in zip(read[name], given[name].shape, strict=True)}
+        for name, shape in shapes.items():
+            known = [axis if isinstance(axis, int) else sizes.get(axis) for axis in shape]
+            declared.record_shape(name, known, outputs[name].shape)
+        return {name: np.array(array, order="C") for name, array in outputs.items()}
 
     return run
 

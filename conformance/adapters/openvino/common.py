@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from conformance import threads
 from conformance.adapters.onnx.common import Array
+from conformance.verdict import declared
 
 PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": "bf16"}
 """Precision hints for the CPU plug-in, by dtype. Without a hint it uses bfloat16 if the processor supports that. It has
@@ -21,9 +23,21 @@ def load(model: Any, dtype: str = "") -> Callable[[Sequence[Array]], list[Array]
     """
     import openvino
 
-    hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]} if dtype else {}
-    compiled = openvino.Core().compile_model(model, "CPU", hint)
-    return lambda inputs: [array.copy() for array in compiled(list(inputs)).to_tuple()]
+    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]} if dtype else {}
+    if count := threads.required():
+        hints["INFERENCE_NUM_THREADS"] = count
+    compiled = openvino.Core().compile_model(model, "CPU", hints)
+    shapes = [port.get_partial_shape() for port in compiled.outputs]
+
+    def run(inputs: Sequence[Array]) -> list[Array]:
+        outputs = [array.copy() for array in compiled(list(inputs)).to_tuple()]
+        for number, (shape, array) in enumerate(zip(shapes, outputs, strict=True)):
+            if shape.rank.is_static:
+                sizes = [axis.get_length() if axis.is_static else None for axis in shape]
+                declared.record_shape(f"result{number}", sizes, array.shape)
+        return outputs
+
+    return run
 
 
 def save_and_read(model: Any) -> Any:

@@ -18,7 +18,7 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
     install = "pip install 'lstm-conformance[openvino,onnx]'"
     own_process = True
 
-    features = ZeroStateOnnxAdapter.features - {"wrong dtype"} | {"float64", "float16", "bfloat16"}
+    features = ZeroStateOnnxAdapter.features - {"wrong dtype"} | {"float64", "float16", "bfloat16", "other threads"}
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
         "wrong dtype": 'OpenVINO casts inputs: "up- or down-casting according to data type"',

@@ -78,7 +78,7 @@ class PaddleLSTM(Adapter):
     def describe(self) -> dict[str, str]:
         """Returns the version, device, threads, and how gradients and dropout masks are obtained."""
         return {
-            "paddle": _paddle().__version__,
+            "paddle": import_paddle().__version__,
             "device": "cpu",
             "threads": os.environ.get("OMP_NUM_THREADS", "Paddle's default"),
             "path": "dynamic graph; Paddle's rnn kernel, or with a projection Paddle's loop over its cells",
@@ -100,7 +100,7 @@ class PaddleLSTM(Adapter):
         return {f"l{boundary}": _observed_mask(problem, boundary) for boundary in range(case.num_layers - 1)}
 
 
-def _paddle() -> Any:
+def import_paddle() -> Any:
     """Imports Paddle and suppresses its warnings."""
     with warnings.catch_warnings():
         # Paddle warns if ccache is not installed.
@@ -109,7 +109,13 @@ def _paddle() -> Any:
     return paddle
 
 
-def _array(tensor: Any) -> Array:
+def to_tensor(array: Array) -> Any:
+    """Copies an array to a tensor that can be differentiated with respect to."""
+    return import_paddle().to_tensor(array.copy(), stop_gradient=False)
+
+
+def to_array(tensor: Any) -> Array:
+    """Copies a tensor to an array."""
     return np.array(tensor.numpy(), order="C")
 
 
@@ -122,7 +128,7 @@ def _set_parameters(cells: Mapping[str, Any], problem: Problem) -> None:
 
 def _saved(layer: Any, case: Case) -> tuple[Any, dict[str, Any]]:
     """Saves the parameters of a layer, and loads them into a new one."""
-    paddle = _paddle()
+    paddle = import_paddle()
     with tempfile.TemporaryDirectory() as folder:
         paddle.save(layer.state_dict(), f"{folder}/layer.pdparams")
         loaded, cells = _layer(case)
@@ -132,7 +138,7 @@ def _saved(layer: Any, case: Case) -> tuple[Any, dict[str, Any]]:
 
 def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiates: bool) -> dict[str, Array]:
     """Runs a layer as a case says. Returns the results, and the gradients if asked to, by their canonical names."""
-    paddle = _paddle()
+    paddle = import_paddle()
     case, model = problem.case, problem.case.model
     given = _arguments(problem)
     leaves = {name: tensor for name, tensor in given.items() if name != "lengths"}
@@ -155,12 +161,12 @@ def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiate
 
     with paddle.set_grad_enabled(differentiates):
         outputs = uses.run(case, call, given, paddle.concat)
-    results = {name: _array(tensor) for name, tensor in outputs.items()}
+    results = {name: to_array(tensor) for name, tensor in outputs.items()}
     if differentiates:
         sources = {name: tensor for name, tensor in (leaves | weights).items() if not tensor.stop_gradient}
         cotangents = {name: paddle.to_tensor(array.copy()) for name, array in problem.cotangents.items()}
         found = paddle.grad([outputs[name] for name in cotangents], list(sources.values()), list(cotangents.values()))
-        gradients = {name: _array(gradient) for name, gradient in zip(sources, found, strict=True)}
+        gradients = {name: to_array(gradient) for name, gradient in zip(sources, found, strict=True)}
         results |= {f"grad.{name}": gradients[name] for name in leaves if name in gradients}
         for position in range(model.num_layers):
             # A frozen array has no gradient. A zero takes its place in the layer.
@@ -178,7 +184,7 @@ def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiate
 
 def _arguments(problem: Problem) -> dict[str, Any]:
     """Returns the arguments of a problem as tensors with the strides that the case requires."""
-    paddle, memory = _paddle(), problem.case.memory
+    paddle, memory = import_paddle(), problem.case.memory
     found: dict[str, Any] = {}
     for name, array in uses.arguments(problem).items():
         if memory == "strided" and name != "lengths":
@@ -199,7 +205,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
         case: the case.
         **changes: arguments of ``paddle.nn.LSTM`` that differ from the case's.
     """
-    paddle = _paddle()
+    paddle = import_paddle()
     bias = None if case.bias else False
     options = {
         "input_size": case.input_size,
@@ -229,7 +235,7 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
 
 def _run(layer: Any, case: Case, given: uses.Named) -> Any:
     """Runs a layer. Dropout draws the same masks in every run of a case, because the case determines the seed."""
-    paddle = _paddle()
+    paddle = import_paddle()
     states = (given["h_0"], given["c_0"]) if "h_0" in given else None
     random = paddle.get_rng_state()
     paddle.seed(int(case.key, 16) >> 32)
@@ -246,7 +252,7 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
     its lower layers output the constant tanh(1), and each unit of its last layer reads one element of its input. The
     last layer's output is at least 0.56 for elements that dropout kept, and 0 for others.
     """
-    paddle = _paddle()
+    paddle = import_paddle()
     case, model = problem.case, problem.case.model
     hidden, width, top = case.hidden_sizes[0], model.state_size(boundary), boundary + 1
     layer, cells = _layer(case, num_layers=boundary + 2, bias_ih_attr=None, bias_hh_attr=None)
@@ -268,5 +274,5 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
         if problem.lengths is not None:
             given["lengths"] = paddle.to_tensor(problem.lengths.copy())
         output, _ = _run(layer, case, given)
-    kept = arrays.time_major(_array(output), case) > 0.25
+    kept = arrays.time_major(to_array(output), case) > 0.25
     return np.ascontiguousarray(kept) / (1.0 - case.dropout)

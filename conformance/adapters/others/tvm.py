@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from conformance.adapters import graph
 from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import build_module
+from conformance.adapters.pytorch.lstm import build_module, load_parameters
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -26,7 +27,7 @@ class TvmRelax(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
          "float64", "float32"}
-    )  # fmt: skip
+    ) | graph.USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {"lengths": "torch.export does not accept packed sequences"}
     layout: ClassVar[Layout] = TORCH
 
@@ -74,7 +75,7 @@ def _exported(problem: Problem) -> Any:
 
     case: Case = problem.case
     module = build_module(case, case.dtype).eval()
-    module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+    load_parameters(module, case, _torch.to_tensors(problem.parameters, case.dtype))
     inputs = _torch.to_tensors({"input": problem.input}, case.dtype)["input"]
     state = tuple(_torch.to_tensors(problem.initial_state or {}, case.dtype).values())
     with torch.no_grad(), _torch.quietly():

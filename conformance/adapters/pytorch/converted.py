@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import uses
+from conformance.adapters import graph, uses
 from conformance.adapters.adapter import ELSEWHERE, ONLY_IF_NAMED, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx.common import Array
 from conformance.adapters.openvino import common as _openvino
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import build_module
+from conformance.adapters.pytorch.lstm import build_module, load_parameters
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
@@ -36,7 +36,7 @@ class TorchConverted(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
          "float32"}
-    )  # fmt: skip
+    ) | graph.USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "the converters do not accept packed sequences",
         "gradients": "the module is converted for inference",
@@ -55,7 +55,7 @@ class TorchConverted(Adapter):
 
         case = problem.case
         module = build_module(case, case.dtype).eval()
-        module.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype), strict=True)
+        load_parameters(module, case, _torch.to_tensors(problem.parameters, case.dtype))
         given = _torch.to_tensors(uses.arguments(problem), case.dtype)
         with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             # Converters use functions that torch deprecates.

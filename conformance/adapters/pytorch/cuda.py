@@ -24,6 +24,7 @@ class TorchLSTMCuda(TorchLSTM):
     own_process = True
     default_tag = ONLY_IF_NAMED
     path = "the module on the GPU, called eagerly"
+    repeats_exactly = False
     device: ClassVar[str] = "cuda"
     cudnn: ClassVar[bool] = True
     tf32: ClassVar[bool] = False

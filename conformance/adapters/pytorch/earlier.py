@@ -6,15 +6,16 @@ from typing import Any
 
 from conformance.adapters import uses
 from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch.parameters import copy_into
 from conformance.cases.case import Case
-from conformance.verdict.problem import Problem, Tensors
+from conformance.verdict.problem import Problem
 
 
 def make_calls(module: Any, call: Callable[[Case, uses.Named], dict[str, Any]], problem: Problem, dtype: str) -> None:
     """Makes the earlier calls of a problem's case, each forward and, if the case compares gradients, backward.
 
     Args:
-        module: module that holds the parameters, by their canonical names.
+        module: module that holds the parameters.
         call: function that calls the module with the arguments of a case.
         problem: the problem.
         dtype: dtype of the arguments.
@@ -32,25 +33,16 @@ def make_calls(module: Any, call: Callable[[Case, uses.Named], dict[str, Any]], 
             if word == "other-mode":
                 module.train(not module.training)
             elif word == "other-weights":
-                _copy_into(module, earlier.parameters)
+                copy_into(module, problem.case, earlier.parameters)
             output = call(earlier.case, given)["output"]
             if leaves := _differentiable([*module.parameters(), *given.values()]) if differentiates else []:
                 torch.autograd.grad(output.float().sum(), leaves, allow_unused=True)
             if word == "other-mode":
                 module.train(not module.training)
             elif word == "other-weights":
-                _copy_into(module, problem.parameters)
+                copy_into(module, problem.case, problem.parameters)
 
 
 def _differentiable(arrays: Iterable[Any]) -> list[Any]:
     """Returns the tensors that need a gradient. Lengths are a NumPy array."""
     return [array for array in arrays if getattr(array, "requires_grad", False)]
-
-
-def _copy_into(module: Any, parameters: Tensors) -> None:
-    """Replaces the values of a module's parameters in place, as optimizers do."""
-    import torch
-
-    with torch.no_grad():
-        for name, array in parameters.items():
-            getattr(module, name).copy_(torch.from_numpy(array.copy()))

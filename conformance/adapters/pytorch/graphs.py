@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import TorchLSTM, run
+from conformance.adapters.pytorch.lstm import TorchLSTM, load_parameters, run
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
+from conformance.verdict import declared
 from conformance.verdict.problem import Problem
 
 
@@ -43,7 +44,7 @@ class TorchLSTMExport(TorchLSTM):
 
         case, dtype = problem.case, self._dtype(problem.case)
         module = self._module(case)
-        module.load_state_dict(_torch.to_tensors(uses.parameters(problem), dtype), strict=True)
+        load_parameters(module, case, _torch.to_tensors(uses.parameters(problem), dtype))
         built = _torch.to_arguments(uses.built_problem(problem), dtype)
         state = tuple(built[name] for name in case.given_states) or None
         of_input, *of_state = (
@@ -58,6 +59,14 @@ class TorchLSTMExport(TorchLSTM):
             file.seek(0)
             program = torch.export.load(file)
         run = program.module()
+        shapes = [[_known(axis) for axis in node.meta["val"].shape] for node in program.graph.output_node().args[0]]
+
+        def record(_module: Any, _arguments: Any, results: Any) -> None:
+            output, states = results
+            for name, shape, tensor in zip(("output", "h_n", "c_n"), shapes, (output, *states), strict=True):
+                declared.record_shape(name, shape, tensor.shape)
+
+        run.register_forward_hook(record)
         return run, run
 
     def export(self, module: Any, inputs: Any, state: Any, shapes: Any = None) -> Any:
@@ -73,6 +82,11 @@ class TorchLSTMExport(TorchLSTM):
 
         with _quietly():
             return torch.export.export(module, (inputs, state), dynamic_shapes=shapes)
+
+
+def _known(axis: Any) -> int | None:
+    """Returns the size of an axis of a traced tensor; None if it is dynamic."""
+    return axis if isinstance(axis, int) else None
 
 
 class TorchLSTMDecomposed(TorchLSTMExport):
@@ -99,6 +113,7 @@ class TorchLSTMCompiled(TorchLSTM):
     """
 
     name = "torch.nn.LSTM[compile,aot_eager]"
+    repeats_exactly = False
     backend = "aot_eager"
     path = (
         "torch.compile(backend='aot_eager', fullgraph=True), dynamic=True if calls differ in shape, "

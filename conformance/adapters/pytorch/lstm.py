@@ -4,17 +4,20 @@ import io
 import warnings
 from collections.abc import Callable, Mapping, Set
 from functools import partial
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import uses
+from conformance.adapters import graph, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
+from conformance.adapters.pytorch import parameters as _parameters
 from conformance.adapters.pytorch.earlier import make_calls
 from conformance.cases.case import Case
+from conformance.cases.uses import first_part
 from conformance.verdict.problem import Problem, Tensors
 
 Options = tuple[tuple[str, Any], ...]
@@ -24,8 +27,8 @@ USES = frozenset(
      "after the other mode", "after no-grad", "after an error", "after other weights", "saved", "strided memory",
      "expanded states", "aliased states", "rows alone", "rows permuted", "empty batch", "wrong input", "wrong dtype",
      "wrong state", "wrong layers of a state", "wrong lengths", "wrong weight", "forward derivatives",
-     "second derivatives"}
-)  # fmt: skip
+     "second derivatives", "other threads"}
+) | graph.USES  # fmt: skip
 """Uses of a module that is called eagerly."""
 
 NO_EMPTY_SEQUENCE = 'torch: "Expected sequence length to be larger than 0 in RNN"'
@@ -47,6 +50,8 @@ class TorchLSTM(Adapter):
     requires = ("torch",)
     install = "pip install 'lstm-conformance[torch]'"
     path: str = "the module called eagerly"
+    # torch documents which operations are not deterministic. On the CPU, none of them is part of an LSTM.
+    repeats_exactly: bool = True
     onednn: ClassVar[bool] = True
     """Whether torch may use oneDNN."""
 
@@ -63,6 +68,8 @@ class TorchLSTM(Adapter):
             return reason
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
+        if reason := refuse_graph(case):
+            return reason
         if "jvp" in case.check and (reason := self._refuse_forward_derivatives(case)):
             return reason
         return _torch.refusal("LSTM", case.dtype, proj_size=2 if case.proj_size else 0)
@@ -83,25 +90,34 @@ class TorchLSTM(Adapter):
         module, function = self._load(problem)
         given = _torch.to_arguments(problem, dtype, grad=True)
         tensors = {name: tensor for name, tensor in given.items() if name != "lengths"}
-        leaves = tensors | {name: getattr(module, name) for name in problem.parameters}
-        for name, leaf in leaves.items():
-            leaf.requires_grad_(name not in case.frozen)
+        sources = _parameters.held(case, {name: name for name in problem.parameters})
+        leaves = tensors | {own: attrgetter(own)(module) for own in sources}
+        for own, leaf in leaves.items():
+            leaf.requires_grad_(sources.get(own, own) not in case.frozen)
         call = partial(run, function)
         make_calls(module, call, problem, dtype)
 
         def outputs() -> dict[str, Any]:
             return uses.run(case, partial(call, case), given, torch.cat)
 
-        wanted = [name for name in problem.expected_shapes() if not name.startswith("jvp.")]
-        results = _torch.solve(outputs, wanted, leaves, problem.cotangents, problem.tangents)
+        wanted = {
+            name: _parameters.result_names(case, name, problem.parameters)
+            for name in problem.expected_shapes()
+            if not name.startswith("jvp.")
+        }
+        tangents = {**problem.tangents, **_parameters.held(case, problem.tangents)}
+        names = [each for names in wanted.values() for each in names]
+        found = _torch.solve(outputs, names, leaves, problem.cotangents, tangents)
+        results = {name: _parameters.total([found[each] for each in names]) for name, names in wanted.items()}
         if "jvp" in case.check:
 
             def outputs_of(leaves: Mapping[str, Any]) -> dict[str, Any]:
-                parameters = {name: leaves[name] for name in problem.parameters}
+                parameters = _parameters.held(case, {name: leaves[name] for name in problem.parameters})
                 call = partial(run, partial(functional_call, function, parameters), case)
                 return uses.run(case, call, given | {name: leaves[name] for name in tensors}, torch.cat)
 
-            results |= _torch.forward_derivatives(outputs_of, leaves, problem.tangents)
+            first = {name: leaves[_parameters.module_names(case, name)[0]] for name in problem.parameters}
+            results |= _torch.forward_derivatives(outputs_of, tensors | first, problem.tangents)
         uses.check_unchanged({name: _torch.to_array(tensor) for name, tensor in tensors.items()}, problem)
         return results
 
@@ -131,7 +147,7 @@ class TorchLSTM(Adapter):
         """Returns the module that holds the problem's parameters, and the function to call."""
         case = problem.case
         module = self._module(case)
-        module.load_state_dict(_torch.to_tensors(uses.parameters(problem), self._dtype(case)), strict=True)
+        load_parameters(module, case, _torch.to_tensors(uses.parameters(problem), self._dtype(case)))
         if case.saved:
             module = self._saved(module, case)
         return module, self._callable(module, case)
@@ -168,13 +184,39 @@ def functional_call(module: Any, parameters: Any, inputs: Any, state: Any) -> An
     return torch.func.functional_call(module, parameters, (inputs, state))
 
 
-def build_module(case: Case, dtype: str) -> Any:
-    """Builds a case's ``torch.nn.LSTM`` in the case's mode. Its parameters are uninitialized.
+def refuse_graph(case: Case) -> str | None:
+    """Returns the reason why no module of ``two_calls`` takes the arguments of a case; None if one does."""
+    if case.graph != "single" and case.lengths is not None:
+        return "the graph takes tensors, not packed sequences"
+    return None
 
-    Every problem gets a new module. A module that several adapters share carries state from one to the next: after
-    ``torch.func.functional_call``, for example, its ``_flat_weights`` still hold the tensors of that call.
+
+def build_module(case: Case, dtype: str) -> Any:
+    """Builds a case's ``torch.nn.LSTM``, or the module of a graph of two calls, in the case's mode.
+
+    Its parameters are uninitialized. Every problem gets a new module. A module that several adapters share carries
+    state from one to the next: after ``torch.func.functional_call``, for example, its ``_flat_weights`` still hold the
+    tensors of that call.
     """
-    return build_lstm(lstm_options(case), dtype).train(case.mode == "train")
+    lstm = build_lstm(lstm_options(case), dtype)
+    return (lstm if case.graph == "single" else _connected(case, lstm, dtype)).train(case.mode == "train")
+
+
+def _connected(case: Case, lstm: Any, dtype: str) -> Any:
+    """Returns a module that calls an LSTM twice, or a second one, too, as the graph of a case requires."""
+    from conformance.adapters.pytorch import two_calls
+
+    if case.graph == "twice":
+        return two_calls.Twice(lstm, uses.row_axis(case, "input"), first_part(case))
+    second, axis = build_lstm(lstm_options(case), dtype), uses.time_axis(case)
+    if case.graph == "encoder-decoder":
+        return two_calls.EncoderDecoder(lstm, second, axis, first_part(case))
+    return two_calls.Parallel(lstm, second, axis)
+
+
+def load_parameters(module: Any, case: Case, tensors: Mapping[str, Any]) -> None:
+    """Loads the parameters of a problem, by their canonical names, into a module of ``build_module``."""
+    module.load_state_dict(_parameters.held(case, tensors), strict=True)
 
 
 def lstm_options(case: Case) -> Options:
@@ -186,7 +228,7 @@ def lstm_options(case: Case) -> Options:
         ("bias", case.bias),
         ("batch_first", case.batch_first),
         ("dropout", case.dropout),
-        ("bidirectional", case.direction == "bidirectional"),
+        ("bidirectional", case.direction == "bidirectional" and case.graph != "parallel"),
         ("proj_size", case.proj_size),
     )
 

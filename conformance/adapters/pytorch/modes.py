@@ -14,7 +14,9 @@ from conformance.adapters.pytorch.lstm import (
     Options,
     TorchLSTM,
     build_lstm,
+    build_module,
     functional_call,
+    load_parameters,
     lstm_options,
     run,
 )
@@ -64,7 +66,8 @@ class TorchLSTMScript(TorchLSTM):
 
         case = problem.case
         wrapper = _scripted_for(case)
-        wrapper.lstm.load_state_dict(_torch.to_tensors(uses.parameters(problem), case.dtype), strict=True)
+        module = wrapper.lstm if case.graph == "single" else wrapper
+        load_parameters(module, case, _torch.to_tensors(uses.parameters(problem), case.dtype))
         if case.saved:
             file = io.BytesIO()
             with warnings.catch_warnings():
@@ -72,7 +75,7 @@ class TorchLSTMScript(TorchLSTM):
                 torch.jit.save(wrapper, file)
                 file.seek(0)
                 wrapper = torch.jit.load(file)
-        return wrapper.lstm, wrapper
+        return wrapper.lstm if case.graph == "single" else wrapper, wrapper
 
 
 class TorchLSTMFunctionalCall(TorchLSTM):
@@ -164,6 +167,8 @@ class TorchLSTMVmap(TorchLSTM):
 
 
 def _scripted_for(case: Case) -> Any:
+    if case.graph != "single":
+        return _script(build_module(case, case.dtype))
     # A scripted module has its own training mode.
     return scripted(lstm_options(case), case.dtype, case.lengths is not None).train(case.mode == "train")
 
@@ -179,14 +184,18 @@ def scripted(options: Options, dtype: str, packed: bool) -> Any:
         dtype: dtype of the parameters.
         packed: whether the module takes packed sequences.
     """
-    import torch
-
     from conformance.adapters.pytorch import script as _torch_script
+
+    wrapper = _torch_script.OnPacked if packed else _torch_script.OnTensor
+    return _script(wrapper(build_lstm(options, dtype)))
+
+
+def _script(module: Any) -> Any:
+    import torch
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit.script` is", DeprecationWarning)
-        wrapper = _torch_script.OnPacked if packed else _torch_script.OnTensor
-        return torch.jit.script(wrapper(build_lstm(options, dtype)))
+        return torch.jit.script(module)
 
 
 def _arguments(problem: Problem) -> tuple[Any, ...]:

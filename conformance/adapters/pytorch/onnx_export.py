@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
+from conformance.adapters import graph, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, build_module
+from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, build_module, load_parameters, refuse_graph
 from conformance.cases.case import Case
 from conformance.cases.uses import is_time_dynamic
 from conformance.verdict.problem import Problem
@@ -26,8 +26,8 @@ class TorchOnnx(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "dropout", "no bias", "unbatched", "batch first", "state omitted", "float32",
-         "float16"}
-    ) | uses.MODEL_USES | uses.MODEL_ARGUMENTS - {"empty sequence"}  # fmt: skip
+         "float16", "other threads"}
+    ) | uses.MODEL_USES | graph.USES | uses.MODEL_ARGUMENTS - {"empty sequence"}  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "float64": _onnxruntime.NO_DOUBLE,
         "bfloat16": _onnxruntime.NO_BFLOAT16,
@@ -43,7 +43,7 @@ class TorchOnnx(Adapter):
             return "torch.onnx.export exports in eval mode, where dropout is inactive"
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
-        return super().supports(case) or uses.refuse_model(case)
+        return super().supports(case) or uses.refuse_model(case) or refuse_graph(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Exports the module with arrays of the built shape as example inputs, then runs the model."""
@@ -51,7 +51,7 @@ class TorchOnnx(Adapter):
 
         case = problem.case
         lstm = build_module(case, case.dtype)
-        lstm.load_state_dict(_torch.to_tensors(problem.parameters, case.dtype))
+        load_parameters(lstm, case, _torch.to_tensors(problem.parameters, case.dtype))
         built = _torch.to_arguments(uses.built_problem(problem), case.dtype)
         if "lengths" in built:
             built["lengths"] = torch.from_numpy(built["lengths"])

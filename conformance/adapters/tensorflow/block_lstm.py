@@ -65,13 +65,7 @@ class TFBlockLSTM(Adapter):
             tape.watch(tf.nest.flatten(sources))
             finals: list[list[Any]] = []
             for k in range(model.num_layers):
-                outputs, ends = [], []
-                for direction, suffix in enumerate(model.suffixes):
-                    initial = states[k][2 * direction :][:2]
-                    y, h_n, c_n = self._run(case, x, initial, weights[k][direction], bool(suffix))
-                    outputs.append(y)
-                    ends += [h_n, c_n]
-                x = tf.concat(outputs, -1)
+                x, ends = self._run_layer(problem, x, states[k], weights[k])
                 finals.append(ends)
         results = {"output": arrays.time_major(x.numpy(), case)}
         results |= _states(problem, "{}_n", finals)
@@ -91,6 +85,25 @@ class TFBlockLSTM(Adapter):
     def attributes(self, case: Case) -> dict[str, float]:
         """Returns the attributes of the operation that a case sets. A negative clip disables clipping."""
         return {"forget_bias": case.forget_bias, "cell_clip": case.cell_clip or -1.0}
+
+    def _run_layer(
+        self, problem: Problem, x: Any, states: Sequence[Any], weights: Sequence[Mapping[str, Any]]
+    ) -> tuple[Any, list[Any]]:
+        """Runs one layer and returns the output (T, B, ·), and the final h and c (B, H) of each direction.
+
+        Args:
+            problem: the problem.
+            x: input of the layer (T, B, ·).
+            states: initial h and c of each direction; empty if the case omits them.
+            weights: weights of each direction.
+        """
+        outputs, ends = [], []
+        for direction, suffix in enumerate(problem.case.model.suffixes):
+            initial = states[2 * direction :][:2]
+            y, h_n, c_n = self._run(problem.case, x, initial, weights[direction], bool(suffix))
+            outputs.append(y)
+            ends += [h_n, c_n]
+        return tensorflow().concat(outputs, -1), ends
 
     def _run(
         self, case: Case, x: Any, initial: Sequence[Any], weights: Mapping[str, Any], reverse: bool

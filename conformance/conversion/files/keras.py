@@ -99,7 +99,9 @@ def write_model(lstms: Sequence[Lstm]) -> bytes:
         name = FRAMEWORKS["keras"].unit(lstm, number)
         if model.num_directions == 2:
             forward = _layer("LSTM", name="forward_lstm", **own)
-            backward = _layer("LSTM", name="backward_lstm", **{**own, "go_backwards": True})
+            backward = _layer(
+                "LSTM", name="backward_lstm", **own | {"go_backwards": True, "units": model.hidden_size(number, 1)}
+            )
             layers.append(_layer("Bidirectional", name=name, layer=forward, backward_layer=backward))
         else:
             layers.append(_layer("LSTM", name=name, **own))

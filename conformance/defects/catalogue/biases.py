@@ -7,6 +7,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
+    alike_directions,
     all_of,
     bidirectional,
     has_biases,
@@ -59,7 +60,7 @@ def _add_one_to_forget_gate(read: Arrays, case: Case) -> Arrays:
     shifted = dict(read)
     for name in read:
         if name.startswith("bias_ih"):
-            hidden = case.hidden_sizes[layer_of(name)]
+            hidden = case.model.hidden_size_of(name)
             shifted[name] = read[name] + (np.arange(4 * hidden) // hidden == 1)
     return shifted
 
@@ -158,13 +159,13 @@ DEFECTS = requiring(
         Defect(
             id="reverse-biases-from-forward",
             what="whose reverse direction reads the forward direction's biases",
-            requires=bidirectional,
+            requires=alike_directions,
             reads=read_parameters("bias", source=forward_of),
         ),
         Defect(
             id="biases-of-directions-swapped",
             what="whose two directions read each other's biases",
-            requires=bidirectional,
+            requires=alike_directions,
             reads=read_parameters("bias", source=other_direction),
         ),
         Defect(

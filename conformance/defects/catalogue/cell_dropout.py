@@ -8,8 +8,8 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
     Condition,
+    alike_directions,
     all_of,
-    bidirectional,
     checks_gradients,
     has_previous_h,
     several_rows,
@@ -59,8 +59,8 @@ def _every_other_element(masks: Arrays, case: Case) -> Arrays:
     model = case.model
     drawn = {}
     for layer in range(case.num_layers):
-        for suffix in model.suffixes:
-            widths = {"input": model.layer_input_size(layer), "recurrent": model.state_size(layer)}
+        for direction, suffix in enumerate(model.suffixes):
+            widths = {"input": model.layer_input_size(layer), "recurrent": model.state_size(layer, direction)}
             for kind, width in widths.items():
                 kept = np.ones((case.rows or 1, width))
                 kept[:, ::2] = 0.0
@@ -97,7 +97,7 @@ def _dropout_defects(kind: str, name: str) -> Iterable[Defect]:
     yield Defect(
         id=f"{kind}-dropout-same-in-both-directions",
         what=f"that drops the same elements of {name} in both directions",
-        requires=all_of(some, bidirectional),
+        requires=all_of(some, alike_directions),
         dropout_masks=_repeat_forward(kind),
     )
 

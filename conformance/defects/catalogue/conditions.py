@@ -31,6 +31,16 @@ def bidirectional(case: Case) -> bool:
     return case.direction == "bidirectional"
 
 
+def alike_directions(case: Case) -> bool:
+    """Returns whether there are two directions, with the same number of units."""
+    return bidirectional(case) and not case.reverse_hidden_size
+
+
+def unlike_directions(case: Case) -> bool:
+    """Returns whether there are two directions, with different numbers of units."""
+    return case.reverse_hidden_size is not None
+
+
 def has_forward(case: Case) -> bool:
     """Returns whether there is a forward direction."""
     return case.direction != "reverse"
@@ -47,7 +57,7 @@ def several_layers(case: Case) -> bool:
 
 
 def uniform_layers(case: Case) -> bool:
-    """Returns whether all layers have the same hidden size."""
+    """Returns whether all layers and directions have the same hidden size."""
     return case.model.is_uniform
 
 
@@ -63,7 +73,7 @@ def connected_layers(case: Case) -> bool:
 
 def several_units(case: Case) -> bool:
     """Returns whether some layer has at least two units."""
-    return max(case.hidden_sizes) > 1
+    return max(case.model.distinct_hidden_sizes) > 1
 
 
 def several_features(case: Case) -> bool:

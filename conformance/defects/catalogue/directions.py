@@ -6,6 +6,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
+    alike_directions,
     all_of,
     bidirectional,
     has_forward,
@@ -14,9 +15,16 @@ from conformance.defects.catalogue.conditions import (
     requiring,
     several_rows,
     several_steps,
+    unlike_directions,
 )
-from conformance.defects.catalogue.tensors import move_in_directions, move_in_parameters
-from conformance.defects.defect import Arrays, Defect
+from conformance.defects.catalogue.tensors import (
+    Directions,
+    Layers,
+    move_in_directions,
+    move_in_parameters,
+    move_in_states,
+)
+from conformance.defects.defect import NOTHING, Arrays, Defect
 from reference.layer import Time
 
 
@@ -40,35 +48,56 @@ def _reverse_features(numbers: Arrays, case: Case) -> Arrays:
     return move_in_parameters("weight_ih", move=lambda array, _: array[:, ::-1])(reverse, case)
 
 
-def _reverse_in_time(array: Any, case: Case) -> Any:
+def _reverse_in_time(directions: Directions, case: Case) -> Directions:
     """Reverses the output of the reverse direction in time."""
     del case
-    reversed_ = array.copy()
-    reversed_[:, :, -1] = array[::-1, :, -1]
-    return reversed_
+    return [*directions[:-1], directions[-1][::-1]]
 
 
-def _repeat_forward(array: Any, case: Case) -> Any:
+def _repeat_forward(directions: Directions, case: Case) -> Directions:
     del case
-    return array[:, :, [0, 0]]
+    return [directions[0]] * 2
 
 
-def _interleave(array: Any, case: Case) -> Any:
+def _swap(directions: Directions, case: Case) -> Directions:
+    del case
+    return directions[::-1]
+
+
+def _interleave(directions: Directions, case: Case) -> Directions:
     """Writes (T, B, D, H) in the memory order of (T, B, H, D)."""
     del case
-    return array.swapaxes(2, 3).reshape(array.shape)
+    return [np.stack(directions, axis=-1).reshape(*directions[0].shape[:2], -1)]
 
 
-def _before_rows(array: Any, case: Case) -> Any:
+def _before_rows(directions: Directions, case: Case) -> Directions:
     """Writes (T, B, D, H) in the memory order of (T, D, B, H)."""
     del case
-    return array.swapaxes(1, 2).reshape(array.shape)
+    return [np.stack(directions, axis=1).reshape(*directions[0].shape[:2], -1)]
 
 
-def _before_steps(array: Any, case: Case) -> Any:
+def _before_steps(directions: Directions, case: Case) -> Directions:
     """Writes (T, B, D, H) in the memory order of (D, T, B, H)."""
     del case
-    return np.moveaxis(array, 2, 0).reshape(array.shape)
+    return [np.stack(directions).reshape(*directions[0].shape[:2], -1)]
+
+
+def _without_excess(array: Any, units: int) -> Any:
+    """Returns 0 for the units from a number on."""
+    return np.where(np.arange(array.shape[-1]) < units, array, NOTHING)
+
+
+def _without_excess_units(numbers: Arrays, case: Case) -> Arrays:
+    """Returns 0 for the units that only one direction of a layer has."""
+    model = case.model
+    shared = [min(model.hidden_size(layer, 0), model.hidden_size(layer, 1)) for layer in range(case.num_layers)]
+
+    def cut(states: Layers, case: Case) -> Layers:
+        layers = [layer for [(layer, _)] in case.model.state_places.values()]
+        return [_without_excess(state, shared[layer]) for layer, state in zip(layers, states, strict=True)]
+
+    output = move_in_directions(lambda directions, _: [_without_excess(own, shared[-1]) for own in directions])
+    return output(numbers, case) | move_in_states("h_n", "c_n", move=cut)(numbers, case)
 
 
 def _several_outputs(case: Case) -> bool:
@@ -120,33 +149,49 @@ DEFECTS = requiring(
             id="reverse-output-is-forward",
             what="that returns the forward direction's output for both directions",
             represents="tflearn#522",
-            requires=bidirectional,
+            requires=alike_directions,
             writes=move_in_directions(_repeat_forward),
         ),
         Defect(
             id="output-directions-swapped",
             what="whose output holds the reverse direction before the forward direction",
             requires=bidirectional,
-            writes=move_in_directions(lambda array, _: array[:, :, ::-1]),
+            writes=move_in_directions(_swap),
         ),
         Defect(
             id="output-directions-interleaved",
             what="whose output interleaves the units of the two directions",
-            requires=all_of(bidirectional, _several_outputs),
+            requires=all_of(alike_directions, _several_outputs),
             writes=move_in_directions(_interleave),
         ),
         Defect(
             id="output-directions-before-rows",
             what="whose output is stored with the directions before the rows, not after them",
             represents="onnx LSTM, whose output has this layout",
-            requires=all_of(bidirectional, several_rows),
+            requires=all_of(alike_directions, several_rows),
             writes=move_in_directions(_before_rows),
         ),
         Defect(
             id="output-directions-before-steps",
             what="whose output is stored with the directions before the time steps, not after the rows",
-            requires=all_of(bidirectional, _several_steps_or_rows),
+            requires=all_of(alike_directions, _several_steps_or_rows),
             writes=move_in_directions(_before_steps),
+        ),
+        Defect(
+            id="reverse-output-in-order-of-processing-if-sizes-differ",
+            what=(
+                "whose reverse direction returns its output in the order of processing, last time step first, if the "
+                "directions differ in their number of units"
+            ),
+            represents="keras.layers.Bidirectional[jax] on a GPU",
+            requires=all_of(unlike_directions, several_steps),
+            writes=move_in_directions(_reverse_in_time),
+        ),
+        Defect(
+            id="units-of-one-direction-lost",
+            what="that returns 0 for the units that only one of its directions has",
+            requires=unlike_directions,
+            writes=_without_excess_units,
         ),
     ],
 )

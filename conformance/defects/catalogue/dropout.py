@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.defects.catalogue.conditions import all_of, bidirectional, checks_gradients, several_rows
+from conformance.defects.catalogue.conditions import (
+    alike_directions,
+    all_of,
+    checks_gradients,
+    several_rows,
+)
 from conformance.defects.defect import Arrays, Change, Defect
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
@@ -166,13 +171,13 @@ DEFECTS = [
     Defect(
         id="dropout-of-forward-direction-only",
         what="with dropout of the forward direction's output only",
-        requires=all_of(_drops, bidirectional),
+        requires=all_of(_drops, alike_directions),
         dropout_masks=_change_each(_only_forward),
     ),
     Defect(
         id="dropout-same-in-both-directions",
         what="that drops the same units from the outputs of both directions",
-        requires=all_of(_drops_some, bidirectional),
+        requires=all_of(_drops_some, alike_directions),
         dropout_masks=_change_each(_forward_for_both),
     ),
     Defect(

@@ -7,8 +7,8 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
     Condition,
+    alike_directions,
     all_of,
-    bidirectional,
     checks_gradients,
     checks_initial_state_gradients,
     checks_nonzero_gradients,
@@ -217,7 +217,7 @@ DEFECTS = [
         "grad-directions-exchanged",
         "that swaps the two directions' gradients with respect to the parameters",
         _swap_directions,
-        all_of(checks_gradients, bidirectional),
+        all_of(checks_gradients, alike_directions),
     ),
     _gradient_defect(
         "grad-input-backwards",

@@ -6,8 +6,8 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
+    alike_directions,
     all_of,
-    bidirectional,
     connected_layers,
     has_previous_h,
     has_steps,
@@ -82,19 +82,19 @@ DEFECTS = requiring(
             id="reverse-output-below-ignored",
             what="whose upper layers read only the forward direction of the layer below",
             represents="mxnet#17479",
-            requires=all_of(connected_layers, bidirectional),
+            requires=all_of(connected_layers, alike_directions),
             reads=_read_halves(0, NOTHING),
         ),
         Defect(
             id="forward-output-below-ignored",
             what="whose upper layers read only the reverse direction of the layer below",
-            requires=all_of(connected_layers, bidirectional),
+            requires=all_of(connected_layers, alike_directions),
             reads=_read_halves(NOTHING, 1),
         ),
         Defect(
             id="directions-below-swapped",
             what="whose upper layers read the two directions of the layer below in swapped order",
-            requires=all_of(connected_layers, bidirectional),
+            requires=all_of(connected_layers, alike_directions),
             reads=_read_halves(1, 0),
         ),
     ],

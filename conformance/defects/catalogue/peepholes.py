@@ -9,7 +9,12 @@ import numpy as np
 
 from conformance.adapters.layout import CANONICAL_PEEPHOLES
 from conformance.cases.case import Case
-from conformance.defects.catalogue.conditions import all_of, bidirectional, checks_gradients, has_previous_c
+from conformance.defects.catalogue.conditions import (
+    alike_directions,
+    all_of,
+    checks_gradients,
+    has_previous_c,
+)
 from conformance.defects.catalogue.option_cells import change_each, option_defect, with_class
 from conformance.defects.catalogue.tensors import forward_of, layer_below, read_parameters, scale_tensors
 from conformance.defects.defect import NOTHING, Arrays, Defect, Rewire
@@ -113,7 +118,7 @@ DEFECTS: list[Defect] = [
     Defect(
         id="peepholes-of-forward-direction-for-both",
         what="whose reverse direction reads the forward direction's peepholes",
-        requires=all_of(_has_peepholes, bidirectional),
+        requires=all_of(_has_peepholes, alike_directions),
         reads=read_parameters("peephole", source=forward_of),
     ),
     Defect(

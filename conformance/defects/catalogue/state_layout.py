@@ -7,6 +7,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
     Condition,
+    alike_directions,
     all_of,
     bidirectional,
     has_initial_state,
@@ -131,7 +132,7 @@ DEFECTS = [
         all_of(several_layers, uniform_layers),
         _reverse_layers,
     ),
-    *_initial_and_final("directions-swapped", "of the two directions are swapped", bidirectional, _swap_directions),
+    *_initial_and_final("directions-swapped", "of the two directions are swapped", alike_directions, _swap_directions),
     *_initial_and_final(
         "by-direction-then-layer",
         "are stacked by direction, then by layer",
@@ -149,7 +150,7 @@ DEFECTS = [
     *_initial_and_final(
         "of-reverse-from-forward",
         "of the reverse direction are those of the forward direction",
-        bidirectional,
+        alike_directions,
         _repeat_forward,
     ),
     Defect(

@@ -12,7 +12,9 @@ from conformance.defects.defect import NOTHING, Arrays, Change, Rewire
 Move = Callable[[Any, Case], Any]
 """Function that returns a tensor of the same shape with other elements."""
 Layers = list[Any]
-"""A state as one array (D, B, ·) for each layer."""
+"""A state as one array (D, B, ·) for each layer. If hidden sizes of directions differ, each of them is (1, B, ·)."""
+Directions = list[Any]
+"""An output as one array (T, B, ·) for each direction."""
 
 GATES = ("input", "forget", "candidate", "output")
 """Names of the gates, in the canonical order."""
@@ -177,24 +179,24 @@ def move_in_steps(name: str, move: Move) -> Rewire:
     return rewire
 
 
-def move_in_directions(move: Move) -> Rewire:
-    """Moves the elements of ``output``, arranged as (T, B, D, ·)."""
+def move_in_directions(move: Callable[[Directions, Case], Directions]) -> Rewire:
+    """Moves the elements of ``output``, arranged as (T, B, ·) for each direction."""
 
-    def move_flat(array: Any, case: Case) -> Any:
-        return move(_by_direction(array, case), case).reshape(array.shape)
+    def move_all(array: Any, case: Case) -> Any:
+        return np.concatenate(move(_by_direction(array, case), case), axis=-1)
 
-    return move_in_steps("output", move_flat)
+    return move_in_steps("output", move_all)
 
 
-def output_by_direction(tensors: Arrays, case: Case) -> Any:
-    """Returns ``output`` as (T, B, D, ·)."""
+def output_by_direction(tensors: Arrays, case: Case) -> Directions:
+    """Returns ``output`` as (T, B, ·) for each direction."""
     output = tensors["output"]
     output = output[:, None] if case.rows is None else output.swapaxes(0, 1) if case.batch_first else output
     return _by_direction(output, case)
 
 
-def _by_direction(output: Any, case: Case) -> Any:
-    return output.reshape(*output.shape[:2], case.model.num_directions, -1)
+def _by_direction(output: Any, case: Case) -> Directions:
+    return [output[..., part] for part in case.model.output_parts()]
 
 
 # --------------------------------------------------------------------------- states
@@ -217,23 +219,30 @@ def h_n_from_output(step: Callable[[Case], Any], direction: int) -> Rewire:
 
     Args:
         step: function that returns the time step of the output: one for all rows, or one for each row (B,).
-        direction: number of the direction.
+        direction: number of the direction, or -1 for the last one.
     """
 
     def rewire(numbers: Arrays, case: Case) -> Arrays:
-        layers = [layer.copy() for layer in split_layers(numbers, "h_n", case)]
-        output = output_by_direction(numbers, case)
-        layers[-1][direction] = output[step(case), np.arange(output.shape[1]), direction]
-        return join_layers(layers, "h_n", numbers, case)
+        written = {name: array.copy() for name, array in numbers.items() if name.startswith("h_n")}
+        output = output_by_direction(numbers, case)[direction]
+        h_n = last_state(written, "h_n", direction, case)
+        h_n[...] = output[step(case), np.arange(output.shape[1])].reshape(h_n.shape)
+        return written
 
     return rewire
 
 
+def last_state(tensors: Arrays, name: str, direction: int, case: Case) -> Any:
+    """Returns one direction of a state of the last layer, as a view."""
+    return case.model.state(tensors, name, case.num_layers - 1, range(case.model.num_directions)[direction])
+
+
 def split_layers(tensors: Arrays, name: str, case: Case) -> Layers:
-    """Splits a state into layers. If hidden sizes differ, it already has one tensor for each layer."""
+    """Splits a state into layers. If hidden sizes differ, it already has tensors for each layer."""
     model, rows = case.model, case.rows or 1
     if not model.is_uniform:
-        return [tensors[f"{name}_l{k}"].reshape(model.num_directions, rows, -1) for k in range(case.num_layers)]
+        ends = model.state_places.items()
+        return [tensors[f"{name}{end}"].reshape(len(places), rows, -1) for end, places in ends]
     whole = tensors[name]
     return list(whole.reshape(case.num_layers, model.num_directions, rows, whole.shape[-1]))
 
@@ -241,5 +250,6 @@ def split_layers(tensors: Arrays, name: str, case: Case) -> Layers:
 def join_layers(layers: Layers, name: str, like: Arrays, case: Case) -> Arrays:
     """Inverts ``split_layers``. The result has the shapes of ``like``."""
     if not case.model.is_uniform:
-        return {f"{name}_l{k}": layer.reshape(like[f"{name}_l{k}"].shape) for k, layer in enumerate(layers)}
+        names = [f"{name}{end}" for end in case.model.state_places]
+        return {own: layer.reshape(like[own].shape) for own, layer in zip(names, layers, strict=True)}
     return {name: np.stack(layers).reshape(like[name].shape)}

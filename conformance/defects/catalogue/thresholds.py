@@ -23,7 +23,7 @@ TAIL_FROM = 32
 
 
 def _hidden_size_above(size: int) -> Condition:
-    return lambda case: max(case.hidden_sizes) > size
+    return lambda case: max(case.model.distinct_hidden_sizes) > size
 
 
 def _input_size_above(size: int) -> Condition:
@@ -112,7 +112,7 @@ DEFECTS = [
     Defect(
         id="tail-of-units-lost-from-32",
         what="whose recurrent product loses the units after the last multiple of 8 from 32 units on",
-        requires=all_of(has_previous_h, lambda case: any(map(_has_tail, case.hidden_sizes))),
+        requires=all_of(has_previous_h, lambda case: any(map(_has_tail, case.model.distinct_hidden_sizes))),
         reads=move_in_parameters("weight_hh", move=_without_tail),
     ),
     *requiring(

@@ -1,4 +1,4 @@
-"""Defects that appear only in a use: partial losses, frozen tensors, pieces, earlier calls, saving, memory and rows."""
+"""Defects that appear only in a use: partial losses, frozen tensors, pieces, graphs, earlier calls, memory."""
 
 from itertools import accumulate
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.cases.uses import RESULTS, EarlierCall
+from conformance.cases.uses import RESULTS, EarlierCall, Graph, first_part
 from conformance.defects.catalogue.changed_cells import CountingCell, Moment
 from conformance.defects.catalogue.conditions import (
     Condition,
@@ -81,12 +81,12 @@ def _zero_gradients(gradients: Arrays, case: Case) -> Arrays:
 
 
 def _boundaries(case: Case) -> list[int]:
-    """Returns the first step of each piece but the first."""
-    return list(accumulate(case.chunks[:-1]))
+    """Returns the first step of each piece but the first, or of the decoder."""
+    return [first_part(case)] if case.graph == "encoder-decoder" else list(accumulate(case.chunks[:-1]))
 
 
 class _ForgetfulCell(CountingCell):
-    """A cell that starts each piece of the sequence from a cell state of zero."""
+    """A cell that starts each piece of the sequence, or the decoder, from a cell state of zero."""
 
     def step_at(self, moment: Moment, z: Any, c_previous: Any) -> tuple[Any, Any, Step]:
         """Computes a step, at the start of a piece from a cell state of zero."""
@@ -106,6 +106,28 @@ def _without_gradient_between_pieces(layer_pass: Pass, case: Case) -> Pass:
         layer_pass.weights["weight_hh"], case.seq_len, lambda step, _: step in boundaries
     )  # fmt: skip
     return layer_pass._replace(weights={**layer_pass.weights, "weight_hh": weights})
+
+
+# --------------------------------------------------------------------------- graphs
+
+
+def _graph(word: Graph) -> Condition:
+    """Returns the condition that the graph of a case is of one kind."""
+    return lambda case: case.graph == word
+
+
+def _second_call_without_state(layers: Layers, case: Case) -> Layers:
+    """Reads zeros in the rows of the second call."""
+    read = [layer.copy() for layer in layers]
+    for layer in read:
+        layer[:, first_part(case) :] = NOTHING
+    return read
+
+
+def _other_direction(name: str, case: Case) -> str:
+    """Returns the parameter of the first LSTM in place of that of the second."""
+    del case
+    return name.removesuffix("_reverse")
 
 
 # --------------------------------------------------------------------------- sizes
@@ -196,6 +218,37 @@ DEFECTS = [
         what="that starts each piece of the sequence from a cell state of zero",
         requires=lambda case: len(case.chunks) > 1,
         cell=_ForgetfulCell,
+    ),
+    Defect(
+        id="second-call-rereads-first-rows",
+        what="whose second call in a graph reads the rows of the first again",
+        requires=all_of(has_steps, _graph("twice")),
+        reads=move_in_steps("input", lambda array, case: _rows_modulo(array, first_part(case))),
+    ),
+    Defect(
+        id="second-call-starts-from-zero",
+        what="whose second call in a graph starts from zeros instead of the initial states",
+        requires=all_of(_graph("twice"), initial_state_of("h_0", "c_0")),
+        reads=move_in_states("h_0", "c_0", move=_second_call_without_state),
+    ),
+    Defect(
+        id="decoder-without-c",
+        what="whose decoder starts from a cell state of zero",
+        requires=_graph("encoder-decoder"),
+        cell=_ForgetfulCell,
+    ),
+    Defect(
+        id="grad-stops-at-decoder",
+        what="whose gradient does not flow from the decoder to the encoder",
+        requires=all_of(_graph("encoder-decoder"), checks_gradients),
+        cell=lambda case: CutCellState(case, lambda step, _: step in _boundaries(case)),
+        saved=_without_gradient_between_pieces,
+    ),
+    Defect(
+        id="constants-of-first-lstm",
+        what="whose second LSTM in a graph has the weights and biases of the first",
+        requires=all_of(has_steps, _graph("parallel")),
+        reads=read_parameters(*_PARAMETERS, source=_other_direction),
     ),
     Defect(
         id="grad-stops-between-chunks",

@@ -6,8 +6,8 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.defects.catalogue.conditions import (
     Condition,
+    alike_directions,
     all_of,
-    bidirectional,
     connected_layers,
     has_previous_c,
     has_previous_h,
@@ -183,7 +183,7 @@ DEFECTS = requiring(
             Defect(
                 id=f"reverse-{kind}-from-forward",
                 what=f"whose reverse direction reads the forward direction's {kind}",
-                requires=bidirectional if kind == "weight_ih" else all_of(bidirectional, has_previous_h),
+                requires=alike_directions if kind == "weight_ih" else all_of(alike_directions, has_previous_h),
                 reads=read_parameters(kind, source=forward_of),
             )
             for kind in ("weight_ih", "weight_hh")
@@ -191,13 +191,13 @@ DEFECTS = requiring(
         Defect(
             id="reverse-parameters-from-forward",
             what="whose reverse direction reads all parameters of the forward direction",
-            requires=bidirectional,
+            requires=alike_directions,
             reads=read_parameters("weight", "bias", source=forward_of),
         ),
         Defect(
             id="parameters-of-directions-swapped",
             what="whose two directions read each other's parameters",
-            requires=bidirectional,
+            requires=alike_directions,
             reads=read_parameters("weight", "bias", source=other_direction),
         ),
         Defect(

@@ -64,8 +64,8 @@ def _first_output_steps(judged: JudgedSolution) -> str:
     wrong = wrong_elements("output", judged)
     wrong = wrong.swapaxes(0, 1) if case.batch_first and case.rows else wrong
     places = []
-    for suffix, part in zip(model.suffixes, np.split(wrong, model.num_directions, axis=-1), strict=True):
-        steps = np.flatnonzero(part.reshape(case.seq_len, -1).any(-1))
+    for suffix, part in zip(model.suffixes, model.output_parts(), strict=True):
+        steps = np.flatnonzero(wrong[..., part].reshape(case.seq_len, -1).any(-1))
         if steps.size:
             places.append(f"step {steps[-1]} (reverse)" if suffix else f"step {steps[0]} (forward)")
     return f"output first deviates at {' and '.join(places)}" if places else ""

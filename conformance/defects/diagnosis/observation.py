@@ -22,14 +22,15 @@ _DEFAULT_TOLERANCE_ROUNDINGS = 1000.0
 class Observation:
     """A failed solution with one tolerance per tensor.
 
-    It omits tensors that are missing or have a wrong shape or dtype, which the judge reports.
+    It omits tensors that are missing or have a wrong dtype, which the judge reports. Tensors with a wrong shape are
+    only compared with predictions of the same shape.
 
     Attributes:
         problem: the failing problem.
         dialect: the implementation's conventions.
         shapes: shapes of all expected tensors, by name.
         values: the reference's tensors by name.
-        got: the solution's comparable tensors by name.
+        got: the solution's comparable tensors by name. They have the expected shapes.
         finite: whether the comparable tensors contain neither NaN nor infinity.
         deviates: whether a comparable tensor deviates from the reference by more than its budget.
         reference_misfits: misfit of the reference for each comparable tensor.
@@ -52,8 +53,14 @@ class Observation:
         self.deviates = not self.finite or any(
             bool((np.abs(got - self.values[name]) > expectation.budget[name]).any()) for name, got in self.got.items()
         )
-        self._tolerance = {name: _largest(expectation.budget[name]) for name in self.got}
-        self._size = {name: _largest(self.values[name]) for name in self.got}
+        self._misshapen = {
+            name: array.astype(np.float64)
+            for name, array in ((name, np.asarray(solution[name])) for name in self.shapes if name in solution)
+            if array.shape != self.shapes[name] and array.dtype.kind == "f"
+        }
+        compared = [*self.got, *self._misshapen]
+        self._tolerance = {name: _largest(expectation.budget[name]) for name in compared}
+        self._size = {name: _largest(self.values[name]) for name in compared}
         relative = [self._tolerance[name] / size for name, size in self._size.items() if size and self._tolerance[name]]
         self._relative_tolerance = (
             float(np.median(relative)) if relative else _DEFAULT_TOLERANCE_ROUNDINGS * PROFILES[problem.case.dtype].u
@@ -61,9 +68,12 @@ class Observation:
         self.reference_misfits = self.misfits(self.values)
 
     def misfits(self, prediction: Mapping[str, Any]) -> dict[str, float]:
-        """Returns the misfit of each comparable tensor to a prediction."""
+        """Returns the misfit of each tensor that has the shape of its prediction."""
+        found = {**self.got, **self._misshapen}
         return {
-            name: self.misfit(name, self.got[name], value) for name, value in prediction.items() if name in self.got
+            name: self.misfit(name, found[name], value)
+            for name, value in prediction.items()
+            if name in found and found[name].shape == np.shape(value)
         }
 
     def misfit(self, name: str, got: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:

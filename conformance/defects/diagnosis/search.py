@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from conformance.cases.uses import RESULTS
-from conformance.defects.defect import Arrays, Defect, solve
+from conformance.defects.defect import Arrays, Defect
 from conformance.defects.diagnosis.compose import changes_only_gradients, compose, with_gradients_as_read
 from conformance.defects.diagnosis.observation import Observation, perturbed_by_rounding
+from conformance.defects.solve import solve
 from conformance.verdict.problem import Problem
 
 MAX_MISFIT = 1.0

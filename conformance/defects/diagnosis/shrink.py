@@ -98,11 +98,13 @@ def shrink(
 def resized(case: Case, caps: Caps) -> Case:
     """Returns a case whose sizes do not exceed the caps. Sizes with the same cap keep their relations."""
     steps = min(case.seq_len, caps["seq_len"])
-    hidden = tuple(_fitted(case, caps["hidden"])[size] for size in case.hidden_sizes)
+    fitted = _fitted(case, caps["hidden"])
+    hidden = tuple(fitted[size] for size in case.hidden_sizes)
     changes: dict[str, object] = {
         "seq_len": steps,
         "input_size": _fitted(case, caps["input"])[case.input_size],
         "hidden_size": hidden if isinstance(case.hidden_size, tuple) else hidden[0],
+        "reverse_hidden_size": fitted[case.reverse_hidden_size] if case.reverse_hidden_size else None,
         "proj_size": _fitted(case, caps["proj"])[case.proj_size] if case.proj_size else 0,
     }
     if case.rows:
@@ -238,7 +240,7 @@ def _set(caps: Caps, axis: _Axis, cap: int) -> Caps:
 
 
 def _widths(case: Case) -> list[int]:
-    return [case.input_size, *case.hidden_sizes, *([case.proj_size] if case.proj_size else [])]
+    return [size for size in (case.input_size, *case.hidden_sizes, case.reverse_hidden_size, case.proj_size) if size]
 
 
 def _fitted(case: Case, cap: int) -> dict[int, int]:
@@ -264,7 +266,8 @@ def _describe(case: Case, axis: _Axis) -> str:
     if axis[0] not in _WIDTH:
         return f"B = {case.rows}" if axis == ("batch",) else f"T = {case.seq_len}"
     hidden = case.hidden_sizes if isinstance(case.hidden_size, tuple) else case.hidden_sizes[:1]
-    texts = {"input": str(case.input_size), "hidden": ", ".join(map(str, hidden))}
+    reverse = f" forward, {case.reverse_hidden_size} reverse" if case.reverse_hidden_size else ""
+    texts = {"input": str(case.input_size), "hidden": ", ".join(map(str, hidden)) + reverse}
     texts |= {"proj": str(case.proj_size)} if case.proj_size else {}
     symbols: dict[str, list[str]] = {}
     for name, text in texts.items():

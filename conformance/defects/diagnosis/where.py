@@ -195,15 +195,16 @@ def _coordinates(case: Case, name: str) -> Coordinates:
         step, row = moments[::-1] if case.batch_first and case.rows else moments
         if bare == "input":
             return {"step": step, "row": row, "feature": column}
-        size = model.state_size(model.num_layers - 1)
         if model.direction == "reverse":
             return {"step": step, "row": row, "direction": np.ones_like(column), "unit": column}
-        return {"step": step, "row": row, "direction": column // size, "unit": column % size}
+        starts = np.array([part.start for part in model.output_parts()])
+        direction = np.searchsorted(starts, column, side="right") - 1
+        return {"step": step, "row": row, "direction": direction, "unit": column - starts[direction]}
     if bare[:3] in ("h_n", "c_n", "h_0", "c_0"):
         shapes = model.state_shapes(bare[:3], case.rows)  # type: ignore[arg-type]
         place, *row, unit = np.indices(shapes[bare])
-        layer = place // len(directions) if model.is_uniform else np.full_like(place, _layer(bare))
-        direction = np.array(directions)[place % len(directions)]
+        layer, direction = np.array(model.state_places[bare[3:]]).T[:, place]
+        direction = np.array(directions)[direction]
         return {"layer": layer, "direction": direction, "row": row[0] if row else np.zeros_like(unit), "unit": unit}
     layer = _layer(bare)
     shape = model.parameter_shapes()[bare]
@@ -214,7 +215,7 @@ def _coordinates(case: Case, name: str) -> Coordinates:
     }
     if bare.startswith("weight_hr"):
         return {**fixed, "projected unit": first, "unit": columns[0]}
-    hidden = case.hidden_sizes[layer]
+    hidden = model.hidden_size_of(bare)
     column = {"previous unit" if bare.startswith("weight_hh") else "input": columns[0]} if columns else {}
     return {**fixed, "gate": first // hidden, "unit": first % hidden, **column}
 

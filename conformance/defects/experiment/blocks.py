@@ -133,8 +133,20 @@ def has_all_blocks(case: Case) -> bool:
 
 
 def bare_kind(kind: str) -> str:
-    """Returns a kind without the prefix of gradients."""
-    return kind.removeprefix("grad.")
+    """Returns a kind without the prefix of gradients and derivatives: ``h_0`` for ``grad.h_0`` and ``hvp.h_0``."""
+    return kind.rpartition(".")[2]
+
+
+def prefix_of(kind: str) -> str:
+    """Returns the prefix of a kind: ``grad``, ``jvp`` or ``hvp``; empty for a tensor that is read or a result."""
+    return kind.rpartition(".")[0]
+
+
+def returned_kinds(case: Case) -> list[str]:
+    """Returns the kinds of the tensors that an LSTM can return: results, gradients and derivatives."""
+    derivatives = [f"jvp.{kind}" for kind in RESULTS] if "jvp" in case.check else []
+    derivatives += [f"hvp.{kind}" for kind in read_kinds(case)] if "hvp" in case.check else []
+    return [*RESULTS, *(f"grad.{kind}" for kind in read_kinds(case)), *derivatives]
 
 
 def axes(kind: str) -> tuple[str, ...]:

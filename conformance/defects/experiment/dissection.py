@@ -14,6 +14,7 @@ from conformance.defects.experiment.explain import MAX_CPU_SECONDS, Rules, compu
 from conformance.defects.experiment.findings import Dissection, Finding
 from conformance.defects.experiment.history import dependence, unrepeatable
 from conformance.defects.experiment.inputs import Response, respond
+from conformance.defects.experiment.nonfinite import describe_nonfinite
 from conformance.defects.experiment.probes import DRIVEN, DTYPES, PROBES, variants
 from conformance.defects.experiment.response_map import response_map
 from conformance.defects.experiment.rule import Rule
@@ -24,6 +25,8 @@ from conformance.verdict.oracle import RejectedCaseError
 
 MAX_TOTAL_CPU_SECONDS = 14.0
 """CPU time for the searches on one implementation."""
+MAX_ALONE_CPU_SECONDS = 60.0
+"""CPU time for experiments that solve each problem in a fresh process, including that of the processes."""
 _MAX_SEARCHES = 3
 """Number of searches without an explanation after which only explanations of other probes are tried."""
 _MAX_OBSERVED_PROBES = 2
@@ -37,12 +40,20 @@ _MAX_OBSERVATIONS = 4
 def dissect(subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = ()) -> Dissection:
     """Runs probes and experiments on an implementation.
 
+    If its results depend on earlier calls, the experiments are repeated with each problem in a fresh process.
+
     Args:
         subject: the implementation.
         probes: names of the probes; by default, all.
         cases: further cases to probe. They are named by their ids.
     """
-    return investigate(subject, probes, cases)[0]
+    result, _ = investigate(subject, probes, cases)
+    if result.repeats or subject.restart is None:
+        return result
+    fresh = replace(subject, forgets=True, deadline=subject.clock() + MAX_ALONE_CPU_SECONDS)
+    alone, _ = investigate(fresh, probes, cases)
+    alone.history = result.findings
+    return alone if alone.repeats else result
 
 
 def investigate(
@@ -77,7 +88,8 @@ def investigate(
     except ImplementationError as raised:
         result.findings.append(Finding(f"raises {raised} after other problems were solved", ()))
     except OutOfTimeError:
-        result.left_out["further experiments"] = "the time is over. `conformance dissect` has no limit"
+        how = "in fresh processes is over" if subject.forgets else "is over. `conformance dissect` has no limit"
+        result.left_out["further experiments"] = f"the time {how}"
     return result, explanations
 
 
@@ -90,18 +102,18 @@ def _experiment(
 ) -> None:
     """Runs all experiments. Adds findings to a result, and rules to the verified explanations."""
     trials, imprecise = _run_probes(subject, candidates, result)
-    if changing := unrepeatable(subject, trials):
+    changing = unrepeatable(subject, trials)
+    failing = {} if changing else {name: trial for name, trial in trials.items() if _fails(subject, trial)}
+    if failing and not subject.forgets:
+        changing = _depend_on_history(subject, trials, failing)
+    if changing:
         result.findings, result.repeats, result.failing, result.imprecise = changing, False, [], []
         return
-    failing = {name: trial for name, trial in trials.items() if _fails(subject, trial)}
     result.failing += failing
-    if failing and (depending := _depend_on_history(subject, trials, failing)):
-        result.findings, result.unexplained = depending, list(failing)
-        return
     explanations += _explain_failures(subject, trials, failing, result, explanations, deadline)
     explanations += _explain_imprecision(subject, imprecise, result)
     conforming = [trial for name, trial in trials.items() if name not in failing and trial.can_be_changed]
-    if conforming:
+    if conforming and not subject.forgets:
         richest = max(conforming, key=_block_count)
         responses = respond(subject, richest)
         result.changed += len(responses)
@@ -145,7 +157,7 @@ def _run_probes(
             continue
         result.probed[name] = case.dtype
         result.exact &= subject.is_exact(case)
-        if "gradients" not in case.check:
+        if "gradients" not in case.check and not case.has_direction:
             result.forward_only.append(name)
     result.imprecise += imprecise
     return trials, imprecise
@@ -263,6 +275,8 @@ def _explain_failures(
                 result.findings += [Finding(what, (name,)) for what in describe_activations(trial)]
         elif trial.comparable and trial.can_be_changed and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
+        elif count < _MAX_OBSERVED_PROBES and (what := describe_nonfinite(subject, trial)):
+            result.findings.append(Finding(what, (name,)))
         deviating.setdefault(_deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from conformance.defects.experiment.activations import activation_rules
-from conformance.defects.experiment.blocks import RESULTS, read_kinds, tensors_of
+from conformance.defects.experiment.blocks import RESULTS, returned_kinds, tensors_of
 from conformance.defects.experiment.factors import scaling_rules
 from conformance.defects.experiment.inputs import (
     Response,
@@ -76,7 +76,7 @@ def explain(
     for count, rules in enumerate(search.of_results()):
         complete = search.with_gradients(rules)
         if complete and trial.is_reproduced(predict_trial(complete, trial)):
-            return _necessary(complete, trial)
+            return _necessary(_merged(complete, trial), trial)
         if count + 1 == _MAX_EXPLANATIONS:
             break
     return None
@@ -189,13 +189,13 @@ class _Search:
 
     def with_gradients(self, rules: Rules) -> Rules | None:
         """Adds rules until the gradients are reproduced too; None if they are not."""
-        if "gradients" not in self._trial.case.check:
+        if "gradients" not in self._trial.case.check and not self._trial.case.has_direction:
             return rules
         predictions = {each: predict_trial(each, self._trial) for each in self._variants(rules)}
         best = min(predictions, key=lambda each: len(self._trial.mismatches(predictions[each])))
         wrong = self._trial.mismatches(predictions[best])
         for suspect in self._suspects:
-            together = (*best, *(rule for rule in suspect if rule not in best))
+            together = (*best, *(rule for rule in suspect if not _has_variant(best, rule)))
             if not self._trial.mismatches(predict_trial(together, self._trial)):
                 return together
         returned = self._returned(wrong, predictions[best])
@@ -216,7 +216,7 @@ class _Search:
         if trial.problem.lengths is not None:
             yield from length_rules()
         self._computations |= _by_results(rounding_rules(trial, {**trial.observation.values, **prediction}))
-        yield from (rules[0] for rules in self._computations.values() if rules[0] not in start)
+        yield from (rules[0] for rules in self._computations.values() if not _has_variant(start, rules[0]))
         for rule in dict.fromkeys(rule for rules in self._suspects for rule in rules if rule.role == "reads"):
             places = (scope for scope in simple_scopes(axes_of(rule.kinds), case) if scope)
             yield from (replace(rule, scope=(*rule.scope, *scope)) for scope in places)
@@ -231,7 +231,7 @@ class _Search:
     def _returned(self, wrong: Sequence[str], prediction: dict[str, Any]) -> Rules | None:
         """Returns a rule for each kind of wrong tensors; None if one is not found among the predicted values."""
         case, rules = self._trial.case, []
-        for kind in [*RESULTS, *(f"grad.{kind}" for kind in read_kinds(case))]:
+        for kind in returned_kinds(case):
             if any(name in wrong for name in tensors_of(kind, case)):
                 rule = find_returned(self._trial, kind, prediction)
                 if rule is None:
@@ -241,9 +241,10 @@ class _Search:
 
     def _predict_results(self, rules: Rules) -> dict[str, Any]:
         problem = self._trial.problem
-        forward = problem.case.forward_only()
-        if forward is None:
+        compared = tuple(check for check in problem.case.check if check in RESULTS)
+        if not compared:
             return {}
+        forward = problem.case.model_copy(update={"check": compared})
         return predict(rules, replace(problem, case=forward), self._trial.judged.dialect)
 
     def _variants(self, rules: Rules) -> Iterator[Rules]:
@@ -255,6 +256,36 @@ class _Search:
             else:
                 choices.append(self._computations.get(rule.move.words.partition(";")[0], (rule,)))
         return product(*choices)
+
+
+def _has_variant(rules: Rules, rule: Rule) -> bool:
+    """Returns whether some rules contain a rule, possibly with other gradients."""
+    return any(_without_gradients(rule) == _without_gradients(other) for other in rules)
+
+
+def _without_gradients(rule: Rule) -> Rule:
+    """Returns a rule without what it says about gradients, for comparisons."""
+    return replace(rule, adjoint=True, move=replace(rule.move, words=rule.move.words.partition(";")[0]))
+
+
+def _merged(rules: Rules, trial: Trial) -> Rules:
+    """Replaces several rules about the same returned tensors by one, if one reproduces the trial too.
+
+    The first of them can explain another case, in which it is the only one.
+    """
+    for kinds in dict.fromkeys(rule.kinds for rule in rules if rule.role == "returns"):
+        own = [rule for rule in rules if rule.role == "returns" and rule.kinds == kinds]
+        if len(own) < 2:
+            continue
+        others = tuple(rule for rule in rules if rule not in own)
+        found = find_returned(trial, kinds[0], predict_trial(others, trial))
+        if found is None:
+            continue
+        for adjoint in (True, False):
+            merged = (*others, replace(found, adjoint=adjoint))
+            if trial.is_reproduced(predict_trial(merged, trial)):
+                return merged
+    return rules
 
 
 def _necessary(rules: Rules, trial: Trial) -> Rules:

@@ -37,6 +37,8 @@ class Dissection:
         failing: names of the probes that do not conform.
         unsupported: reasons why probes did not run.
         repeats: whether the same problem always gives the same results. If not, nothing else is claimed.
+        history: how results depend on earlier calls. If there is any, everything else describes results of problems
+            that are each solved alone, in a fresh process.
         imprecise: probes whose float64 results are only as precise as float32. They are probed in float32 instead.
         imprecise_place: where the float64 results are imprecise; empty if everywhere.
         findings: what is wrong, verified findings first.
@@ -54,6 +56,7 @@ class Dissection:
     failing: list[str] = field(default_factory=list)
     unsupported: dict[str, str] = field(default_factory=dict)
     repeats: bool = True
+    history: list[Finding] = field(default_factory=list)
     imprecise: list[str] = field(default_factory=list)
     imprecise_place: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -66,7 +69,7 @@ class Dissection:
     @property
     def reads_and_returns_correctly(self) -> bool:
         """Whether nothing is wrong but the precision."""
-        return not (self.failing or self.findings)
+        return not (self.failing or self.findings or self.history)
 
     @property
     def is_correct(self) -> bool:

@@ -3,53 +3,66 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import PARAMETERS
 from conformance.defects.experiment.findings import Finding
 from conformance.defects.experiment.predict import predict
+from conformance.defects.experiment.repetition import Repetition, count_failures, differing, repetition
 from conformance.defects.experiment.rule import Rule
 from conformance.defects.experiment.trial import Arrays, Subject, Trial, tensors_read, with_block
 from conformance.verdict.judge import judge
 from conformance.verdict.problem import Problem
 
-RUNS = 10
-"""Number of times that a problem is solved if its solutions do not repeat."""
-
 
 def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
-    """Solves each problem twice, and again after others. Returns what does not repeat."""
+    """Solves each problem twice, and again after others unless the implementation forgets them.
+
+    Returns:
+        What does not repeat.
+    """
     found: dict[str, list[str]] = {}
     before = None
     for name, trial in trials.items():
-        again = {
-            "again after others": subject.solve(trial.problem),
-            "twice in a row": subject.solve(trial.problem),
-        }
-        for words, problem in _earlier(subject, trial, before):
-            subject.solve(problem)
-            again[f"again after one {words}"] = subject.solve(trial.problem)
-        before = trial.problem
-        for when, solution in again.items():
+        for when, solution in _solved_again(subject, trial, before):
             if names := differing(trial, solution):
                 what = f"does not repeat: {', '.join(names)} changes when the same problem is solved {when}"
                 found.setdefault(what, []).append(name)
                 break
+        before = trial.problem
     findings = [Finding(what, tuple(names)) for what, names in found.items()]
     if findings:
         name = findings[0].probes[0]
-        details = [_count_failures(subject, trials[name]), *dependence(subject, trials[name], before)]
+        details = [count_failures(subject, trials[name])]
+        if subject.restart and repetition(subject, trials[name]) is not Repetition.COMES_AND_GOES:
+            details += dependence(subject, trials[name], before)
         return [*findings, *(Finding(what, (name,)) for what in details)]
     for name, trial in trials.items():
-        if trial.verdict.conforms and (details := _depends_on_lengths(subject, trial)):
+        if details := _depends_on_lengths(subject, trial):
             return [Finding(f"with other lengths: {what}", (name,)) for what in details]
     return []
 
 
+def _solved_again(subject: Subject, trial: Trial, before: Problem | None) -> Iterator[tuple[str, Arrays]]:
+    """Yields further solutions of a problem, and when it was solved.
+
+    Args:
+        subject: the implementation.
+        trial: the first solution.
+        before: problem of another shape, if there is one.
+    """
+    if subject.forgets:
+        yield "in another process", subject.solve(trial.problem)
+        return
+    yield "again after others", subject.solve(trial.problem)
+    yield "twice in a row", subject.solve(trial.problem)
+    for words, problem in _earlier(subject, trial, before):
+        subject.solve(problem)
+        yield f"again after one {words}", subject.solve(trial.problem)
+
+
 def _depends_on_lengths(subject: Subject, trial: Trial) -> list[str]:
     """Solves a problem of the same shape with other lengths. Returns on which earlier calls its failure depends."""
-    if trial.problem.lengths is None or subject.restart is None:
+    if trial.problem.lengths is None or subject.restart is None or subject.forgets:
         return []
     other = subject.try_problem(_with_other_lengths(subject, trial))
     return [] if other.verdict.conforms else dependence(subject, other, None)
@@ -76,7 +89,7 @@ def dependence(subject: Subject, trial: Trial, other: Problem | None) -> list[st
         return []
     subject.restart()
     alone = subject.solve(trial.problem)
-    conforms = _conforms(trial, alone)
+    conforms = trial.accepts(alone)
     if not conforms and not differing(trial, alone):
         return []
     # Solved again first, since the solution of the trial may come from other calls.
@@ -155,31 +168,3 @@ def _earlier(subject: Subject, trial: Trial, other: Problem | None) -> Iterator[
         yield "without gradients", replace(same_shape, case=forward)
     if other is not None:
         yield "of another shape", other
-
-
-def _count_failures(subject: Subject, trial: Trial) -> str:
-    failures = sum(not _conforms(trial, subject.solve(trial.problem)) for _ in range(RUNS))
-    return f"{failures} of {RUNS} runs of the same problem fail"
-
-
-def _conforms(trial: Trial, solution: Arrays) -> bool:
-    return judge(trial.problem, solution, trial.judged.expectation).conforms
-
-
-def differing(trial: Trial, solution: Arrays) -> list[str]:
-    """Returns the names of the tensors that differ by more than rounding from those of the first solution."""
-    names = []
-    for name, first in trial.judged.solution.items():
-        other = solution.get(name, np.nan)
-        if np.shape(other) != np.shape(first):
-            names.append(name)
-            continue
-        budget = trial.judged.expectation.budget.get(name)
-        if budget is None or np.shape(budget) != np.shape(first) or first.dtype.kind != "f":
-            continue  # The verdict on the probe reports this.
-        open_elements = np.isinf(budget)
-        first, other = np.asarray(first, np.float64), np.asarray(other, np.float64)
-        near = np.isclose(first, other, rtol=0.0, atol=2 * trial.tolerance(name), equal_nan=True)
-        if not (near | open_elements).all():
-            names.append(name)
-    return names

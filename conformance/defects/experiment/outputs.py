@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.defects.experiment.blocks import RESULTS, Block, blocks, describe_block, read_kinds, tensors_of
+from conformance.defects.experiment.blocks import RESULTS, Block, blocks, describe_block, returned_kinds, tensors_of
 from conformance.defects.experiment.move import Move, Terms, unit_moves
 from conformance.defects.experiment.moves import moves
 from conformance.defects.experiment.places import UNIT, place_of_values, scopes_of
@@ -101,7 +101,7 @@ def _from_table(trial: Trial, kind: str, wrong: set[Block], expected: Mapping[st
 def _find_block(trial: Trial, block: Block, expected: Mapping[str, Any]) -> Terms | None:
     """Returns the block of any tensor, or the sum of two, whose value is in the place of a wrong block."""
     case, got = trial.case, block.select(trial.observation.got, trial.case)
-    kinds = [*RESULTS, *(f"grad.{kind}" for kind in read_kinds(case))] if block.kind not in RESULTS else RESULTS
+    kinds = returned_kinds(case) if block.kind not in RESULTS else RESULTS
     pool = [
         other
         for kind in kinds

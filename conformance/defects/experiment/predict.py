@@ -1,6 +1,6 @@
 """Predictions: the solutions of the reference, changed by rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,17 +24,28 @@ def predict(rules: Sequence[Rule], problem: Problem, dialect: Dialect) -> dict[s
     cotangents: Mapping[str, Any] = apply(_merged(rules, "cotangents", case).all, problem.complete_cotangents(), case)
     cotangents = apply_adjoint(returns.results(returns.adjoint), cotangents, case)
     read = apply(reads.all, tensors_read(problem), case)
-    changed = replace(with_block(problem, read), cotangents=cotangents, mask=_mask(rules, problem))
+    tangents = apply(reads.all, problem.tangents, case) if problem.tangents else {}
+    changed = replace(with_block(problem, read), cotangents=cotangents, tangents=tangents, mask=_mask(rules, problem))
     computations = [rule.computation for rule in rules if rule.computation]
     with np.errstate(all="ignore"):
         found = run(computations, changed, dialect) if computations else solve(changed, dialect)
-    found |= apply(returns.results(returns.all), {name: found[name] for name in RESULTS if name in found}, case)
-    if "gradients" in case.check:
-        gradients = {name.removeprefix("grad."): array for name, array in found.items() if name.startswith("grad.")}
-        gradients = apply_adjoint(reads.adjoint, gradients, case)
-        moved = {target: terms for target, terms in returns.all.items() if target.kind.startswith("grad.")}
-        found |= apply(moved, {f"grad.{name}": array for name, array in gradients.items()}, case)
+    for prefix in ("", "jvp."):  # Both are linear in the results.
+        found |= _with_prefix(prefix, found, lambda own: apply(returns.results(returns.all), own, case))
+    for prefix in ("grad.", "hvp."):
+        found |= _with_prefix(prefix, found, lambda own: apply_adjoint(reads.adjoint, own, case))
+    moved = {target: terms for target, terms in returns.all.items() if target.kind not in RESULTS}
+    found |= apply(moved, found, case)
     return {name: found[name] for name in problem.expected_shapes()}
+
+
+def _with_prefix(prefix: str, tensors: Mapping[str, Any], change: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the tensors with a prefix, changed by a function of their names without it."""
+    own = {name.removeprefix(prefix): array for name, array in tensors.items() if _prefix(name) == prefix}
+    return {f"{prefix}{name}": array for name, array in change(own).items()} if own else {}
+
+
+def _prefix(name: str) -> str:
+    return name[: name.find(".") + 1]
 
 
 def predict_trial(rules: Sequence[Rule], trial: Trial) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def rounding_rules(trial: Trial, expected: Mapping[str, Any] | None = None) -> I
         expected: the values without rounding; None for those of the reference.
     """
     expected = trial.observation.values if expected is None else expected
-    if not trial.comparable:
+    if not trial.comparable or trial.case.has_direction:
         return
     wrong = [name for name in trial.mismatches(expected) if name in RESULTS]
     if not any(_is_small(trial, name, expected) for name in wrong or trial.mismatches(expected)):

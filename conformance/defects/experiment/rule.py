@@ -13,8 +13,10 @@ from conformance.defects.experiment.blocks import (
     BlockMap,
     Term,
     axes,
+    bare_kind,
     blocks,
     has_blocks,
+    prefix_of,
     values,
 )
 from conformance.defects.experiment.compute import Computation
@@ -108,7 +110,7 @@ class Rule:
         if self.role == "lengths":
             return case.lengths is not None and case.mask == "right"
         if self.role == "computes":
-            return self.requires(case)
+            return self.requires(case) and not case.has_direction
         if not has_blocks(case):
             return False
         if self.role == "cotangents" and "gradients" not in case.check:
@@ -118,8 +120,8 @@ class Rule:
 
 def is_present(kind: str, case: Case) -> bool:
     """Returns whether a case has the tensors of a kind."""
-    bare = kind.removeprefix("grad.")
-    if bare != kind and "gradients" not in case.check:
+    bare, prefix = bare_kind(kind), prefix_of(kind)
+    if prefix and ("gradients" if prefix == "grad" else prefix) not in case.check:
         return False
     if bare in ("h_0", "c_0"):
         return bare in case.given_states

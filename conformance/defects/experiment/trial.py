@@ -83,7 +83,7 @@ class Trial:
     @property
     def can_be_changed(self) -> bool:
         """Whether the tensors consist of few enough blocks to change each."""
-        return self.can_be_searched and self._moments <= MAX_CHANGED_MOMENTS
+        return self.can_be_searched and not self.case.has_direction and self._moments <= MAX_CHANGED_MOMENTS
 
     @property
     def can_be_searched(self) -> bool:
@@ -108,6 +108,10 @@ class Trial:
     def comparable(self) -> bool:
         """Whether the solution is complete and finite."""
         return self.complete and self.observation.finite
+
+    def accepts(self, solution: Mapping[str, Any]) -> bool:
+        """Returns whether another solution of the problem conforms."""
+        return judge(self.problem, solution, self.judged.expectation).conforms
 
     def mismatches(self, prediction: Mapping[str, Any]) -> list[str]:
         """Returns the names of the tensors that a prediction does not reproduce within the budget."""

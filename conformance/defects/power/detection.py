@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.verdict.error_ratio import elementwise_error_ratios
 from conformance.verdict.oracle import Expectation
 from conformance.verdict.problem import Problem
@@ -34,15 +35,17 @@ class FlatExpectation:
     """An expectation with all tensors concatenated into one array, for fast comparison with hundreds of solutions."""
 
     def __init__(self, expectation: Expectation) -> None:
-        self._names = list(expectation.values)
+        self._shapes = {name: array.shape for name, array in expectation.values.items()}
         self._values = self._flatten(expectation.values)
         self._budget = self._flatten(expectation.budget)
 
     def _flatten(self, tensors: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        return np.concatenate([tensors[name].ravel() for name in self._names])
+        return np.concatenate([tensors[name].ravel() for name in self._shapes])
 
     def error_ratio(self, solution: Mapping[str, NDArray[np.float64]]) -> float:
-        """Returns the error ratio of a solution; infinite if a value is unexpectedly NaN or infinite."""
+        """Returns the error ratio of a solution; infinite for a wrong shape, or an unexpected NaN or infinity."""
+        if any(solution[name].shape != shape for name, shape in self._shapes.items()):
+            return np.inf
         got = self._flatten(solution)
         both_nan = np.isnan(got) & np.isnan(self._values)
         deviation = np.where(both_nan, 0.0, np.abs(got - self._values))

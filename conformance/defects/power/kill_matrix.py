@@ -25,7 +25,6 @@ import reference
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
 from conformance.cases.size import operations
-from conformance.defects import defect
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.power import detection
@@ -215,12 +214,11 @@ def code_hash() -> str:
         conformance.verdict.random_arrays,
         conformance.verdict.oracle,
         conformance.verdict.error_ratio,
-        defect,
         detection,
     )
-    folders = (Path(reference.__file__).parent, Path(conformance.defects.catalogue.__file__).parent)
+    packages = (reference, conformance.defects, conformance.defects.catalogue)
     paths = [Path(str(module.__file__)) for module in modules]
-    paths += [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    paths += [path for package in packages for path in sorted(Path(str(package.__file__)).parent.glob("*.py"))]
     digest = hashlib.sha256()
     for path in paths:
         digest.update(_statements(path.read_text(encoding="utf-8")).encode())

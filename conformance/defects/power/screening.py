@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from conformance.defects.defect import Defect, Forward, derivatives
+from conformance.defects.defect import Defect
+from conformance.defects.derivatives import derivatives
+from conformance.defects.forward import Forward
 from conformance.defects.power.detection import DETECTED_ABOVE, FlatExpectation
 from conformance.defects.power.kill_matrix import REQUIRED, View, code_hash
 from conformance.errors import UserError

@@ -40,17 +40,20 @@ def reduce(case: Case) -> Case:
 
 def changed_sizes(case: Case, smaller: Case) -> dict[str, Any]:
     """Returns the sizes of a reduced case as JSON values; empty if the case was not reduced."""
-    names = ["input_size", "hidden_size", "seq_len", "batch", *(["proj_size"] if case.proj_size else [])]
+    names = ["input_size", "hidden_size", "seq_len", "batch"]
+    names += [name for name in ("reverse_hidden_size", "proj_size") if getattr(case, name)]
     sizes = smaller.model_dump(mode="json", include=set(names))
     return {} if smaller.key == case.key else {name: sizes[name] for name in names}
 
 
 def _reduced_sizes(case: Case, limits: _Limits) -> dict[str, Any]:
-    mapped = _in_same_order({case.input_size, *case.hidden_sizes, case.proj_size} - {0}, limits.features)
+    widths = {case.input_size, *case.model.distinct_hidden_sizes, case.proj_size}
+    mapped = _in_same_order(widths - {0}, limits.features)
     mapped[case.seq_len] = steps = _reduced(case.seq_len, limits.steps, mapped)
     sizes: dict[str, Any] = {
         "input_size": mapped[case.input_size],
         "hidden_size": _map_hidden(case, mapped),
+        "reverse_hidden_size": mapped[case.reverse_hidden_size] if case.reverse_hidden_size else None,
         "proj_size": mapped.get(case.proj_size, 0),
         "seq_len": steps,
     }

@@ -34,11 +34,11 @@ export function implementation(name) {
 
 function featureTable(name, rows) {
   const groups = byFeature(rows);
-  const lines = data.feature_names.map((feature) => [feature, cell(groups[feature], feature)]);
+  const lines = data.feature_names.map((feature) => [feature, cell(groups[feature], feature), largest(groups[feature], feature)]);
   return scroll(`Features of ${name}`, h("table.list",
     h("thead", h("tr", ["feature", "conforms", "", "largest error ratio"].map((text) => h("th", { scope: "col" }, text || h("span.screen-reader", "counts"))))),
-    h("tbody", lines.map(([feature, each]) => h("tr", h("th", { scope: "row" }, feature), h("td.feature", tile(name, feature, each)),
-      h("td", describeCell(each)), h("td.error-ratio", meter(largest(each.rows)), errorRatioText(largest(each.rows))))))));
+    h("tbody", lines.map(([feature, each, ratio]) => h("tr", h("th", { scope: "row" }, feature), h("td.feature", tile(name, feature, each)),
+      h("td", describeCell(each)), h("td.error-ratio", meter(ratio), errorRatioText(ratio)))))));
 }
 
 function errorRatioTable(rows) {

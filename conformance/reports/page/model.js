@@ -100,12 +100,14 @@ export function byFeature(rows) {
   return groups;
 }
 
-// The largest error ratio of the rows, without known divergences; null if nothing was compared.
-export function largest(rows) {
+// The largest error ratio of the rows, without known divergences; null if nothing was compared. If a feature is given, rows
+// whose cases ran without that feature do not count.
+export function largest(rows, feature = "") {
   let found = null;
   for (const row of rows) {
     const value = errorRatio(row);
-    if (value !== null && status(row) !== "known" && (found === null || value > found)) found = value;
+    const counts = status(row) !== "known" && !(feature && uncheckedOf(row).includes(feature));
+    if (value !== null && counts && (found === null || value > found)) found = value;
   }
   return found;
 }

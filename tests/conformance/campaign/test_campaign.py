@@ -40,7 +40,7 @@ class WrongInReverse(Faithful):
 
 def campaign(adapter: Adapter, cases: int, **options: object) -> Campaign:
     settings = Settings(cases=cases, max_seconds=0.1)
-    drawers = {adapter.name: Drawer(0, FEATURES, settings.max_seconds)}
+    drawers = {adapter.name: Drawer(1, FEATURES, settings.max_seconds)}
     runner = Runner(Oracle(None), diagnoses=False)
     return Campaign(runner, settings, drawers, **options)  # type: ignore[arg-type]
 

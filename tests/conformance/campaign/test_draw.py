@@ -11,8 +11,9 @@ from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import estimate
 
-WITHOUT_LEVELS = {"bidirectional", "seed", "refuses"}
-"""A synonym of another option, the option that has another value in each case, and the one without results."""
+WITHOUT_LEVELS = {"bidirectional", "seed", "threads"}
+"""A synonym of another option, the option that has another value in each case, and the one whose values need processes
+of their own."""
 
 
 def drawn(drawer: Drawer, count: int) -> list[Case]:
@@ -35,8 +36,8 @@ def test_the_seed_and_the_number_determine_a_case() -> None:
     cases = drawn(Drawer(7), 50)
     assert cases == drawn(Drawer(7), 50)
     assert cases != drawn(Drawer(8), 50)
-    later = Drawer(7)
-    assert [later.draw(number) for number in range(40, 50)] == cases[40:]
+    earlier, later = Drawer(7), Drawer(7)
+    assert [earlier.draw(number) for number in range(50)][40:] == [later.draw(number) for number in range(40, 50)]
 
 
 def test_different_cases_have_different_names_and_values() -> None:
@@ -51,6 +52,13 @@ def test_cases_need_only_supported_features_and_little_time() -> None:
     assert len(cases) > 290
     assert all(set(features(case)) <= adapter.features for case in cases)
     assert max(estimate(case).seconds for case in cases) <= 0.3
+
+
+def test_few_rows_run_alone() -> None:
+    supported = frozenset({"float32", "gradients", "rows alone"})
+    cases = drawn(Drawer(0, supported, options=frozenset({"batching"})), 300)
+    assert max(case.num_rows for case in cases if case.batching == "alone") <= 1000
+    assert max(case.num_rows for case in cases) > 1000
 
 
 def test_all_feasible_pairs_occur_when_each_was_wanted_once() -> None:
@@ -78,6 +86,13 @@ def test_pairs_that_an_implementation_refuses_are_not_feasible() -> None:
     assert refused
     assert all("bias: false" in map(str, pair) for pair in refused)
     assert drawer.feasible == len(drawer.pairs) - len(refused)
+
+
+def test_a_few_cases_make_a_mistake() -> None:
+    cases = drawn(Drawer(0, registry.load("torch.nn.LSTM").features), 1000)
+    mistakes = Counter(case.refuses for case in cases if case.refuses)
+    assert len(mistakes) > 6
+    assert 20 <= mistakes.total() <= 100
 
 
 def test_some_sizes_are_those_around_which_kernels_change() -> None:

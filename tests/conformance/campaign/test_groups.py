@@ -41,6 +41,8 @@ def add(groups: Groups, deviation: Result) -> Group:
         (result("fail", "off by 1", "h_n c_n"), result("fail", "off by 2", "c_n h_n"), True),
         (result("fail", "", "grad.weight_ih_l0"), result("fail", "", "grad.weight_ih_l2_reverse"), True),
         (result("fail", "", "h_n"), result("fail", "", "c_n"), False),
+        (result("fail", "accepted a"), result("fail", "accepted a"), True),
+        (result("fail", "accepted a"), result("fail", "accepted b"), False),
         (result("fail", "", "h_n", "a b"), result("fail", "", "c_n", "b a"), True),
     ],
 )
@@ -52,6 +54,11 @@ def test_a_smaller_case_may_deviate_in_fewer_tensors() -> None:
     assert same_kind(result("fail", "", "h_n c_n"), result("fail", "", "c_n", "a"))
     assert not same_kind(result("fail", "", "h_n"), result("fail", "", "output"))
     assert not same_kind(result("fail", "", "h_n"), result("error", "E"))
+
+
+def test_an_accepted_mistake_deviates_in_no_tensor() -> None:
+    assert same_kind(result("fail", "accepted a"), result("fail", "accepted a"))
+    assert not same_kind(result("fail", "accepted a"), result("fail", "accepted b"))
 
 
 def test_a_case_file_holds_the_case_and_the_explanation(tmp_path: Path) -> None:

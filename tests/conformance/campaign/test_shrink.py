@@ -66,6 +66,13 @@ def test_a_case_shrinks_to_what_the_deviation_needs(
     assert shrink(LARGE, deviates).canonical == expected.canonical
 
 
+def test_a_size_per_direction_stays_only_if_it_is_needed() -> None:
+    case = LARGE.model_copy(update={"hidden_size": 6, "reverse_hidden_size": 7, "num_layers": 1})
+    assert shrink(case, lambda case: case.bias).reverse_hidden_size is None
+    shrunk = shrink(case, lambda case: case.reverse_hidden_size is not None)
+    assert (shrunk.hidden_sizes, shrunk.reverse_hidden_size, shrunk.direction) == ((1,), 2, "bidirectional")
+
+
 def test_lists_have_only_the_items_that_are_needed() -> None:
     case = LARGE.model_copy(
         update={"lengths": None, "earlier_calls": ("same", "longer"), "frozen": ("input", "h_0_l0")}

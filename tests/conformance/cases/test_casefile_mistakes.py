@@ -46,6 +46,17 @@ BAD: dict[str, tuple[str | bytes, list[str]]] = {
         BASE + "matrix: {bias: [true, false]}\nexclude: [{bias: true}, {bias: false}]\n",
         ["2:1: all combinations of the matrix are excluded"],
     ),
+    "sizes-per-direction": (
+        BASE
+        + "cases:\n  a: {reverse_hidden_size: 4}\n  b: {reverse_hidden_size: 4, bidirectional: true, proj_size: 2}\n"
+        + "  c: {reverse_hidden_size: 0}\n  d: {merge_mode: sum}\n",
+        [
+            "3:3: reverse_hidden_size requires direction: bidirectional, not forward",
+            "4:3: proj_size requires the same hidden_size in every layer and direction",
+            "5:28: reverse_hidden_size must be ",
+            "6:7: unknown key 'merge_mode' in case 'd': the outputs of both directions are always concatenated",
+        ],
+    ),
     "beyond-all-bounds": (
         BASE + "cases:\n  a: {forget_bias: 1e154}\n  b: {clip: 1e-300}\n",
         ["3:20: forget_bias must be ", "4:13: clip must be "],

@@ -10,6 +10,7 @@ from conformance.cases.features import features
         ({}, []),
         ({"num_layers": 2, "direction": "bidirectional"}, ["layers", "bidirectional"]),
         ({"hidden_size": [4, 5]}, ["layers", "sizes per layer"]),
+        ({"direction": "bidirectional", "reverse_hidden_size": 3}, ["bidirectional", "sizes per direction"]),
         ({"direction": "reverse", "lengths": "ragged"}, ["reverse", "lengths"]),
         ({"proj_size": 2, "dropout": 0.5, "bias": False}, ["projection", "dropout", "no bias"]),
         ({"batch": "unbatched", "batch_first": True}, ["unbatched", "batch first"]),

@@ -23,6 +23,8 @@ def refusing(mistake: str, **options: Any) -> Case:
     ("mistake", "options", "message"),
     [
         ("input-axes", {"check": ["output", "gradients"]}, "refuses: input-axes requires check without 'gradients'"),
+        ("input-axes", {"check": ["jvp"]}, "refuses: input-axes requires check without 'jvp'"),
+        ("input-axes", {"batch": "unbatched", "lengths": None}, "input-axes requires a batch axis"),
         ("input-axes", {"chunks": [3, 3], "lengths": None}, "refuses: input-axes cannot be combined with chunks"),
         ("c_0-rows", {"memory": "aliased"}, "refuses: c_0-rows cannot be combined with memory"),
         ("c_0-rows", {"batching": "alone"}, "refuses: c_0-rows cannot be combined with batching"),

@@ -100,6 +100,15 @@ def test_results_that_do_not_repeat_are_the_headline(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.startswith("odd: results do not repeat, so nothing else is claimed\n")
 
 
+def test_findings_in_a_fresh_process_follow_those_about_earlier_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    result = Dissection("odd", {"one layer": "float32"}, failing=["one layer"], history=[Finding("it remembers", ())])
+    result.findings = [Finding("returns h_n as zeros", ("one layer",), 0, True, 3, 0.1)]
+    _show(Console(soft_wrap=True), result)
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head == "odd: results depend on earlier calls; alone in a fresh process, 1 of 1 probes deviate"
+    assert lines[:2] == ["  seen      it remembers", "  what      returns h_n as zeros"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

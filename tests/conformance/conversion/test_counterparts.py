@@ -1,13 +1,15 @@
 """What has no exact counterpart is reported or refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conformance.conversion.convert import convert_one
+from conformance.conversion.convert import convert_one, reassemble
+from conformance.conversion.files import formats
 from conformance.conversion.frameworks import FRAMEWORKS, framework
-from conformance.conversion.lstm import Lstm, reverse
+from conformance.conversion.lstm import Lstm, join_layers, reverse
 from conformance.errors import UserError
 from reference import Model
 from tests.conformance.conversion.samples import draw
@@ -26,6 +28,11 @@ def notes(lstm: Lstm, target: str) -> str:
         (draw(Model(3, (4,), proj_size=2)), "keras", "keras.layers.LSTM.* has no projection"),
         (draw(Model(3, (4,), peepholes=True)), "torch", "torch.nn.LSTM has no peepholes"),
         (draw(Model(3, (4, 2))), "torch", "torch.nn.LSTM has one hidden size for all layers"),
+        (
+            draw(Model(3, (4,), "bidirectional", reverse_hidden_size=2)),
+            "torch",
+            "torch.nn.LSTM is driven with one hidden size for both directions",
+        ),
         (draw(Model(3, (4,), "bidirectional")), "mlx", "mlx.nn.LSTM runs forward only"),
         (reverse(PLAIN), "torch", "torch.nn.LSTM has no reverse-only direction"),
         (HARD, "torch", "fixed activations"),
@@ -88,6 +95,25 @@ def test_layers_of_a_stack_get_names_of_their_own() -> None:
     deep = draw(Model(3, (2, 2)), name="encoder")
     assert "keras.layers.LSTM is a single layer: each layer has a name of its own" in notes(deep, "keras")
     assert "single layer" not in notes(deep, "torch")
+
+
+def test_sizes_per_direction_are_kept_in_the_files_of_wrappers_of_two_layers() -> None:
+    lstm = draw(Model(3, (4, 3), "bidirectional", reverse_hidden_size=2), name="e")
+    assert lstm.describe() == "2 layers, bidirectional, I = 3, H = 3, 4, H = 2 in reverse, float32"
+    for target, file in (("keras", "e.keras"), ("keras", "e.weights.h5"), ("flax", "e.msgpack")):
+        result = convert_one(lstm, FRAMEWORKS[target])
+        contents = formats.format_of(Path(file)).decode(
+            file, formats.encode(Path(file), dict(result.tensors), [result.after])
+        )
+        found = reassemble(FRAMEWORKS[target].find(contents.tensors, sure=True), result.after)
+        assert found.check().equals(result.after)
+
+
+def test_sizes_of_reverse_directions_that_differ_by_layer_are_refused() -> None:
+    below = draw(Model(3, (4,), "bidirectional", reverse_hidden_size=2))
+    above = draw(Model(6, (4,), "bidirectional", reverse_hidden_size=1))
+    with pytest.raises(UserError, match=r"the reverse directions of its layers have 2, 1 units\. .* in every layer"):
+        join_layers([below, above])
 
 
 def test_sizes_per_layer_are_kept_by_frameworks_without_stacks() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue import activation_options, cell_dropout, clips, coupled_gates, masks, peepholes
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.verdict import oracle
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect

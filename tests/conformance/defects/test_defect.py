@@ -11,7 +11,9 @@ import reference
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE, nan, precision, thresholds
 from conformance.defects.catalogue.tensors import first_layer, read_parameters
-from conformance.defects.defect import NOTHING, Arrays, Defect, Wiring, solve
+from conformance.defects.defect import NOTHING, Arrays, Defect
+from conformance.defects.solve import solve
+from conformance.defects.wiring import Wiring
 from conformance.verdict.oracle import solve as solve_correctly
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
@@ -31,7 +33,8 @@ CASES: dict[str, dict[str, Any]] = {
     "dropout of all": {**STACKED, "dropout": 1.0, "mode": "train"},
     "omitted": {"initial_state": "omitted", "batch_first": True},
     "zero": {"initial_state": "zero"},
-    "unbatched": {"batch": "unbatched", "direction": "bidirectional"},
+    "unbatched": {"batch": "unbatched", "direction": "bidirectional", "graph": "parallel"},
+    "sizes per direction": {"direction": "bidirectional", "num_layers": 2, "reverse_hidden_size": 3},
     "empty rows": {"lengths": (0, 5, 2)},
     "built": {"num_layers": 2, "built_seq_len": 2, "built_batch": 2, "saved": True, "memory": "strided"},
     "one given state": {"initial_state": "h_0-given"},
@@ -41,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "rows alone": {"initial_state": "omitted", "batching": "alone"},
     "broadcast": {"memory": "expanded", "batching": "permuted"},
-    "aliased": {"memory": "aliased"},
+    "aliased": {"memory": "aliased", "graph": "twice"},
 }  # fmt: skip
 NO_DEFECT = Defect(id="none", what="")
 BACKWARD = {"cotangents", "gradients", "backward_masks", "saved"}

@@ -8,7 +8,8 @@ import pytest
 
 from conformance.adapters import registry
 from conformance.cases.case import Case
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.known import expected
 from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence, shipped
@@ -102,6 +103,23 @@ def shipped_for(implementation: str, case: Case) -> list[Divergence]:
 def _same(version: str, package: str) -> str:
     del package
     return version
+
+
+JOINED: dict[str, Any] = {"check": ("output", "h_n", "c_n")}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (judged("steps-and-rows-joined", **JOINED), "known joined"),
+        (judged("steps-and-rows-joined", off=0.01, **JOINED), ""),
+        (judged("batch-read-as-time", batch_first=True, initial_state="omitted", **JOINED), ""),
+        (judged(**JOINED), "fixed joined"),
+    ],
+    ids=["the defect", "with another deviation", "in another shape", "fixed"],
+)
+def test_a_defect_predicts_the_shape(found: JudgedSolution, expected: str) -> None:
+    assert outcome(found, entry("joined", defects=["steps-and-rows-joined"])) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ No framework runs. An implementation is simulated by the reference with the dive
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache, partial
 from itertools import islice
 
@@ -15,11 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from packaging.specifiers import SpecifierSet
 
-from conformance.adapters import registry
+from conformance.adapters import Adapter, registry
 from conformance.cases.case import Case
 from conformance.cases.features import features
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.power.detection import DETECTED_ABOVE, FlatExpectation
+from conformance.defects.solve import solve
 from conformance.known import expected
 from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence, shipped
@@ -78,7 +78,8 @@ def matched(chunk: int) -> list[Matched]:
     start = chunk * CASES_PER_CHUNK
     found = []
     for number, drawn in enumerate(islice(random_cases(1, rate=0.15), start, start + CASES_PER_CHUNK)):
-        candidates = [each for name in _implementations() if (each := _expected_of(name, drawn))[1]]
+        parts = [_Part.of(drawn), _Part.of(drawn.forward_only() or drawn)]
+        candidates = [each for name in _implementations() if (each := _expected_of(name, *parts))[1]]
         if not candidates:
             continue
         name, entries, case = candidates[number % len(candidates)]
@@ -185,21 +186,42 @@ def test_a_divergence_that_raises_describes_its_error(chunk: int) -> None:
 @cache
 def _implementations() -> tuple[str, ...]:
     """Returns the names of all implementations that have divergences."""
-    patterns = {entry.implementation.replace("[", "[[]") for entry in shipped()}
-    registered = [name for name in registry.registered() if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    registered = [name for name in registry.registered() if _entries(name)]
     others = {entry.implementation for entry in shipped() if "*" not in entry.implementation} - set(registered)
     return (*registered, *sorted(others), "tfjs.layers.lstm")
 
 
-def _expected_of(name: str, drawn: Case) -> tuple[str, list[Divergence], Case]:
+@dataclass(frozen=True)
+class _Part:
+    """A random case, or its part without gradients, with its features."""
+
+    case: Case
+    features: frozenset[str]
+
+    @classmethod
+    def of(cls, case: Case) -> "_Part":
+        return cls(case, frozenset(features(case)))
+
+
+@cache
+def _adapter(name: str) -> Adapter | None:
+    return registry.load(name) if name in registry.registered() else None
+
+
+@cache
+def _entries(name: str) -> list[Divergence]:
+    """Returns the divergences of an implementation."""
+    return [entry for entry in shipped() if entry.is_of(name)]
+
+
+def _expected_of(name: str, whole: _Part, forward: _Part) -> tuple[str, list[Divergence], Case]:
     """Returns an implementation, the divergences that it should show, and the part of a case that it supports."""
-    adapter = registry.load(name) if name in registry.registered() else None
-    case = drawn
-    if adapter and "gradients" not in adapter.features:
-        case = drawn.forward_only() or drawn
-    if adapter and not set(features(case)) <= adapter.features:
-        return name, [], case
-    return name, [entry for entry in shipped() if entry.matches(case, name, partial(_version, entry))], case
+    adapter = _adapter(name)
+    part = forward if adapter and "gradients" not in adapter.features else whole
+    if adapter and not part.features <= adapter.features:
+        return name, [], part.case
+    entries = [entry for entry in _entries(name) if entry.matches(part.case, name, partial(_version, entry))]
+    return name, entries, part.case
 
 
 def _version(entry: Divergence, package: str) -> str:
@@ -209,7 +231,7 @@ def _version(entry: Divergence, package: str) -> str:
 
 
 def _dialect(name: str, case: Case) -> Dialect:
-    return registry.load(name).dialect(case) if name in registry.registered() else Dialect()
+    return adapter.dialect(case) if (adapter := _adapter(name)) else Dialect()
 
 
 def _solve_correctly(case: Case, dialect: Dialect) -> JudgedSolution:

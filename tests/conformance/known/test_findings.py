@@ -53,6 +53,13 @@ def test_the_page_starts_with_the_newest_findings() -> None:
     assert f"The newest:\n\n- {latest}: {second}\n- {later}: {first}, {third}\n" in page
 
 
+def test_other_findings_of_the_last_day_are_counted() -> None:
+    page = findings.markdown([entry.model_copy(update={"found": date(2026, 12, 1)}) for entry in ENTRIES.values()])
+    (line,) = [line for line in page.splitlines() if line.startswith("- 2026-12-01: ")]
+    assert line.endswith(f" and {len(ENTRIES) - line.count('](#')} others")
+    assert line.count("](#") == 10
+
+
 def test_every_entry_names_the_day_on_which_it_was_recorded() -> None:
     assert [name for name, entry in ENTRIES.items() if entry.found is None] == []
 

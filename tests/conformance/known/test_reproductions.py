@@ -21,7 +21,8 @@ JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
     "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx",
-    "onnxruntime", "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm", "_tools",
+    "onnxruntime", "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm",
+    "_tools",
 }  # fmt: skip
 HELPERS = {"importlib", "os", "pathlib", "signal", "sys", "tempfile", "unittest", "numpy"}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.adapters import Adapter
+from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
 from conformance.commands.cli import main
 from conformance.reports.causes import group_by_cause
@@ -18,11 +18,12 @@ from conformance.run.failures import Failure
 from conformance.run.runner import Runner
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
-from conformance.verdict.problem import make_problem
+from conformance.verdict.problem import Problem, make_problem
 from reference import PROFILES, Dialect
 from tests.conformance.defects.experiment import broken
 from tests.conformance.defects.experiment.broken import Altered
 from tests.conformance.defects.experiment.test_history import Keeps, first_bias
+from tests.conformance.defects.experiment.test_repetition import ComesAndGoes
 from tests.conftest import ROOT
 
 STATES = {"first": "random", "without state": "omitted", "again": "random"}
@@ -38,6 +39,10 @@ def fail(adapter: Adapter, case: Case) -> Failure:
     problem = make_problem(case)
     expectation = Oracle(None).expect(problem, PROFILES[case.dtype], Dialect())
     return Failure(case.key, JudgedSolution(problem, dict(adapter.solve(problem)), expectation, Dialect()))
+
+
+def fails(failure: Failure) -> bool:
+    return not failure.trial.verdict.conforms
 
 
 def test_an_explanation_accounts_for_the_cases_that_it_reproduces(monkeypatch: Any) -> None:
@@ -71,8 +76,30 @@ def test_results_that_do_not_repeat_are_not_explained(monkeypatch: Any) -> None:
     failure = fail(Altered("wrong", after=lambda found, _: found | {"h_n": -found["h_n"]}), make_case("plain"))
     [found] = explain(adapter, [failure], Oracle(None))
     assert found.what.startswith("does not repeat: h_n changes")
-    assert found.how.endswith("of 10 runs of the same problem fail")
+    assert found.how.endswith("of 10 runs of the same problem")
     assert found.keys == (failure.key,)
+
+
+def test_failures_that_come_and_go_are_counted_besides_those_that_repeat(monkeypatch: Any) -> None:
+    monkeypatch.setattr(explaining, "PROBES", ())
+
+    class Both(ComesAndGoes):
+        """Comes and goes in training mode only, and reads the rows of h_0 in reverse order in inference."""
+
+        def solve(self, problem: Problem) -> Solution:
+            trains = problem.case.mode == "train"
+            return super().solve(problem) if trains else wrong.solve(problem)
+
+    wrong, adapter = Altered("wrong", broken.reverse_h_0_rows), Both()
+    cases = [make_case(mode, mode=mode, check=("output", "h_n", "c_n")) for mode in ("train", "eval")]
+    failures = [
+        next(failure for failure in (fail(adapter, case) for _ in range(9)) if fails(failure)) for case in cases
+    ]
+    counted, verified = explain(adapter, failures, Oracle(None), adapter.restart)
+    assert counted.what == "fails in 3 of 10 runs of the same problem with 1 thread, in 8 of 10 with 4 threads"
+    assert (counted.how, counted.verified, counted.keys) == ("counted for train", False, (cases[0].key,))
+    assert (verified.what, verified.verified) == ("reads h_0 with the rows in reverse order", True)
+    assert verified.keys == (cases[1].key,)
 
 
 def test_a_mistake_is_explained_besides_what_earlier_calls_do(monkeypatch: Any) -> None:

@@ -18,6 +18,7 @@ from conformance.results.record import Result, Status
 from conformance.run.failures import Failure
 from conformance.run.plan import by_shape
 from conformance.run.runner import Runner
+from conformance.verdict.declared import recording
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem
@@ -92,7 +93,7 @@ def test_a_case_that_cannot_be_judged_in_8_bits_is_unsupported() -> None:
 def test_a_known_divergence_can_end_the_process(batch: int, ends: bool) -> None:
     entry = make_divergence(cases={"batch": 0}, tensors=[], error="died of SIG(FPE|ABRT)")
     runner = Runner(Oracle(None), (entry,))
-    assert runner.may_end_process(make_case(batch=batch), fakes.Faithful()) == ends
+    assert runner.needs_process(make_case(batch=batch), fakes.Faithful()) == ends
 
 
 def test_the_forward_half_is_checked_without_gradients() -> None:
@@ -114,6 +115,56 @@ def test_an_error_in_the_forward_half_says_that_gradients_were_left_out() -> Non
 def test_a_case_that_checks_only_gradients_is_unsupported_without_them() -> None:
     result = Runner(Oracle(None)).check(make_case(check=["gradients"]), fakes.ForwardOnly())
     assert (result.status, result.unchecked) == ("unsupported", {})
+
+
+def test_a_wrong_declared_shape_is_a_deviation_and_not_diagnosed() -> None:
+    result = Runner(Oracle(None)).check(make_case(), fakes.Misdeclares())
+    assert (result.status, result.diagnosis) == ("fail", "")
+    assert result.reason == "output declares (?, 5, 3, 4), returns (5, 3, 4)"
+    assert set(result.details) == {"declared.output"}
+
+
+class Inexact(fakes.Misdeclares):
+    """Promises results that repeat exactly, but h_n does not."""
+
+    def solve(self, problem: Problem) -> Solution:
+        with recording():
+            return super().solve(problem)
+
+
+@pytest.mark.parametrize(("promises", "status"), [(True, "fail"), (False, "pass")])
+def test_results_that_do_not_repeat_exactly_fail_if_this_is_promised(promises: bool, status: str) -> None:
+    adapter = Inexact()
+    adapter.repeats_exactly = promises
+    words = "h_n differs from the first call's in 12 of 12 elements, by up to "
+    result = Runner(Oracle(None)).check(make_case(earlier_calls=["same"]), adapter)
+    assert result.status == status
+    assert result.reason.startswith(words if promises else "")
+    assert set(result.details) == ({"repeated.h_n"} if promises else set())
+    assert [note.startswith(words) for note in result.notes] == [True] * (not promises)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"earlier_calls": ["same", "longer"]}, {"earlier_calls": ["same"], "mode": "train", "input_dropout": 0.5}],
+    ids=str,
+)
+def test_only_equal_calls_without_dropout_are_compared_exactly(options: dict[str, object]) -> None:
+    assert Runner(Oracle(None)).check(make_case(**options), Inexact()).status == "pass"
+
+
+def test_a_number_of_threads_requires_a_process() -> None:
+    case = make_case(threads=2)
+    runner = Runner(Oracle(None))
+    assert runner.needs_process(case, fakes.Faithful())
+    result = runner.check(case, fakes.Faithful())
+    assert (result.status, result.reason.partition(",")[0]) == ("unsupported", "faithful has no process of its own")
+
+
+@pytest.mark.parametrize(("tensors", "status"), [(["declared.*"], "known"), (["*"], "fail"), (["output"], "fail")])
+def test_a_divergence_covers_a_wrong_declared_shape_only_if_it_names_it(tensors: list[str], status: str) -> None:
+    runner = Runner(Oracle(None), (make_divergence(tensors=tensors, always=False),))
+    assert runner.check(make_case(), fakes.Misdeclares()).status == status
 
 
 def test_all_deviating_tensors_are_reported_at_once() -> None:
@@ -357,6 +408,12 @@ def test_two_known_divergences_can_cover_a_case_together(tensors: list[str], sta
 def test_cases_are_sorted_by_shape() -> None:
     cases = [make_case(hidden_size=size, name=f"{size}-{number}") for number in (1, 2) for size in (4, 5)]
     assert [case.name for case in sorted(cases, key=by_shape)] == ["4-1", "4-2", "5-1", "5-2"]
+
+
+def test_cases_with_a_number_of_threads_come_last_and_need_one_process_for_each_number() -> None:
+    numbers = (2, None, 4, 2, None)
+    cases = [make_case(hidden_size=9 - place, threads=number) for place, number in enumerate(numbers)]
+    assert [case.threads for case in sorted(cases, key=by_shape)] == [None, None, 2, 2, 4]
 
 
 def test_the_worst_tensors_keep_their_evidence() -> None:

@@ -9,7 +9,8 @@ import pytest
 from conformance.adapters import Solution
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem

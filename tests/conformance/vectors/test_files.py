@@ -10,9 +10,9 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import solve
 from conformance.defects.power import bitmasks
 from conformance.defects.power.kill_matrix import View
+from conformance.defects.solve import solve
 from conformance.errors import UserError
 from conformance.vectors import build, files
 from conformance.vectors.document import Tensor, VectorFile
@@ -23,7 +23,7 @@ from reference import PROFILES, Dialect
 PLAIN: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3, "name": "small", "file": "a.yaml"}
 CASES = [
     PLAIN,
-    PLAIN | {"dtype": "float64", "direction": "bidirectional", "hidden_size": [4, 2]},
+    PLAIN | {"dtype": "float64", "direction": "bidirectional", "hidden_size": [4, 2], "reverse_hidden_size": 3},
     PLAIN | {"dtype": "float16", "batch": "unbatched", "initial_state": "omitted"},
     PLAIN | {"dtype": "bfloat16", "lengths": "ragged", "mask": "holed", "padding": "nan"},
     PLAIN | {"lengths": (0, 5, 2), "padding": "nan", "check": ("output", "h_n")},

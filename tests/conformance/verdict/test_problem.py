@@ -347,6 +347,13 @@ def test_uniform_weights_are_bounded_by_the_width_of_their_layer() -> None:
         assert 0.9 * bound < np.abs(array).max() <= bound, name
 
 
+def test_uniform_weights_are_bounded_by_the_width_of_their_direction() -> None:
+    options: dict[str, Any] = {"hidden_size": 4, "reverse_hidden_size": 25, "bidirectional": True, "dtype": "float64"}
+    for name, array in problem_of(values="uniform", **options).parameters.items():
+        bound = 0.2 if name.endswith("_reverse") else 0.5
+        assert 0.8 * bound < np.abs(array).max() <= bound, name
+
+
 @pytest.mark.parametrize(("clip", "clips_output"), [("activations", True), ("gates", False)])
 def test_cells_have_the_options_of_their_direction(clip: Any, clips_output: bool) -> None:
     names: Any = ("sigmoid", "tanh", "relu", "hard_sigmoid", "softsign", "elu")

@@ -19,6 +19,7 @@ from conformance.adapters import installed
 from conformance.cases.case import Case
 from conformance.errors import UserError
 from conformance.run import implementations
+from conformance.verdict.declared import DeclaredShape, recording
 from conformance.verdict.problem import make_problem
 from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
 from conformance.worker.failures import Raised, WorkerCrash, WorkerTimeout
@@ -165,6 +166,20 @@ def test_the_environment_is_set_before_imports(start: Any, monkeypatch: pytest.M
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert start("ShowsEnvironment").describe() == {"threads": "1", "backend": "jax"}
+
+
+def test_a_case_gets_a_process_with_its_number_of_threads(start: Any) -> None:
+    worker = start("ShowsEnvironment")
+    worker.solve(make_problem(make_case(threads=3)))
+    assert worker.describe()["threads"] == "3"
+
+
+def test_declarations_reach_the_suite(start: Any) -> None:
+    worker = start("Misdeclares", FAKES)
+    with recording() as shapes:
+        worker.solve(make_problem(make_case()))
+    assert list(shapes) == [DeclaredShape("output", (None, 5, 3, 4), (5, 3, 4))]
+    assert worker.repeats_exactly
 
 
 def test_an_error_of_the_implementation_has_its_traceback(start: Any) -> None:
@@ -372,7 +387,7 @@ def test_a_failed_start_is_a_user_error(load: Any, words: str) -> None:
     ("answer", "asked"),
     [({}, False), ({"uses": True}, True), ({"features": ["gradients", "float32"]}, False)],
 )
-def test_a_program_is_asked_about_uses_only_if_it_knows_them(
+def test_a_program_is_asked_about_added_options_only_if_it_knows_them(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], *, asked: bool
 ) -> None:
     worker = WorkerAdapter(["program"])
@@ -382,6 +397,10 @@ def test_a_program_is_asked_about_uses_only_if_it_knows_them(
     assert worker.supports(make_case()) is None
     reason = worker.supports(make_case(chunks=(2, 3)))
     assert reason == (None if asked else "program is not driven in pieces")
+    reason = worker.supports(make_case(direction="bidirectional", reverse_hidden_size=3))
+    one_size = "is driven with one hidden size for both directions"
+    lacking = "has no bidirectional layers" if "features" in answer else one_size
+    assert reason == (None if asked else f"program {lacking}")
 
 
 def test_another_environment_gets_the_variables_of_the_adapter(tmp_path: Path) -> None:

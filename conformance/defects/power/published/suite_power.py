@@ -15,11 +15,12 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.power.kill_matrix import REQUIRED, Row
 from conformance.defects.power.power import Share, detected_by
 from conformance.defects.power.published.check import Check, Suite, Tolerance
 from conformance.defects.power.published.suites import SUITES
+from conformance.defects.solve import solve
 from conformance.verdict.problem import make_problem
 from reference import Dialect
 from reference.cell import Cell

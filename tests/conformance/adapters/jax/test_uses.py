@@ -23,6 +23,15 @@ USES: list[tuple[JaxAdapter, dict[str, Any]]] = [
     (EquinoxLSTMCell(), {"batching": "alone", "check": ["output", "c_n"]}),
     (EquinoxLSTMCell(), {"earlier_calls": ["error", "other-weights"], "saved": True}),
     (EquinoxLSTMCell(), {"check": ["jvp", "hvp"], "seq_len": 2}),
+    (
+        FlaxLinenLSTMCell(),
+        {
+            "graph": "parallel",
+            "direction": "bidirectional",
+            "activations": ["sigmoid", "tanh", "tanh", "tanh", "relu", "relu"],
+            "check": ["output", "h_n"],
+        },
+    ),
 ]
 
 

@@ -12,6 +12,7 @@ from conformance.run import implementations
 from conformance.worker.client import WorkerAdapter
 
 FORWARD = {"check": ("output", "h_n", "c_n")}
+UNLIKE = {"direction": "bidirectional", "reverse_hidden_size": 2}
 NAMES = ("keras.layers.LSTM[jax]", "keras.layers.LSTM[torch]")
 
 
@@ -29,7 +30,7 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
     "options",
     [
         {},
-        {"lengths": (2, 0, 4, 1), "direction": "bidirectional", "num_layers": 2, "batch_first": True},
+        {"lengths": (2, 0, 4, 1), **UNLIKE, "num_layers": 2, "batch_first": True},
         {"direction": "reverse", "input_dropout": 0.5, "mode": "train"},
     ],
     ids=str,
@@ -60,7 +61,7 @@ def test_back_ends_without_gradients_equal_the_reference(
     [adapter] = implementations.load_all([name])
     if installed.missing(adapter):
         pytest.skip(installed.missing(adapter) or "")
-    options = {"lengths": (2, 1, 4, 1), "direction": "bidirectional", "dtype": "float32"} | FORWARD
+    options = {"lengths": (2, 1, 4, 1), "dtype": "float32", **UNLIKE} | FORWARD
     assert 1e-9 < deviation(adapter, options) < 1e-5
     assert "inference only" in (adapter.supports(case(dtype="float32")) or "")
 

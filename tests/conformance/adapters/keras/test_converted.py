@@ -24,7 +24,7 @@ def adapter(request: pytest.FixtureRequest) -> KerasConverted:
 @pytest.mark.parametrize(
     "options",
     [
-        {"direction": "bidirectional", "num_layers": 2, "batch_first": True},
+        {"direction": "bidirectional", "reverse_hidden_size": 2, "num_layers": 2, "batch_first": True},
         {"lengths": (2, 0, 4, 1), "bias": False, "initial_state": "omitted", "batching": "permuted"},
         {"earlier_calls": ("longer", "error"), "saved": True, "chunks": (1, 3)},
     ],

@@ -22,6 +22,7 @@ OPTIONS: list[dict[str, Any]] = [
     {},
     {"num_layers": 3, "batch_first": True},
     {"num_layers": 3, **BOTH_WAYS},
+    {"num_layers": 2, "reverse_hidden_size": 2, **BOTH_WAYS},
     {"hidden_size": (4, 2), **BOTH_WAYS, "mode": "train"},
     {"bias": False, "initial_state": "omitted"},
     {"lengths": "ragged"},

@@ -25,7 +25,7 @@ def adapter() -> Iterator[Adapter]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"num_layers": 2, "direction": "bidirectional", "batch_first": True},
+        {"num_layers": 2, "direction": "bidirectional", "reverse_hidden_size": 2, "batch_first": True},
         {"initial_state": "omitted", "bias": False},
         {"built_batch": 1, "num_layers": 2},
     ],

@@ -26,7 +26,7 @@ def adapter() -> Iterator[Adapter]:
     "options",
     [
         {},
-        {"direction": "bidirectional", "num_layers": 2, "batch_first": True},
+        {"direction": "bidirectional", "reverse_hidden_size": 2, "num_layers": 2, "batch_first": True},
         {"lengths": (2, 0, 4, 1), "hidden_size": (4, 2)},
         {"mask": "left", "lengths": (2, 0, 4, 1), "direction": "bidirectional", "bias": False},
         {"direction": "reverse", "activations": ("hard_sigmoid", "tanh", "tanh")},

@@ -9,6 +9,7 @@ import pytest
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.variants import KerasLSTMStateful
 from conformance.cases.case import Case
+from conformance.verdict.declared import recording
 from conformance.verdict.problem import make_problem
 
 USES: list[dict[str, Any]] = [
@@ -18,9 +19,12 @@ USES: list[dict[str, Any]] = [
     {"chunks": [1, 3], "num_layers": 2, "initial_state": "omitted"},
     {"earlier_calls": ["longer", "fewer-rows", "error", "no-grad", "other-weights"]},
     {"earlier_calls": ["other-mode"], "mode": "train", "input_dropout": 0.5},
-    {"saved": True, "direction": "bidirectional"},
+    {"saved": True, "direction": "bidirectional", "reverse_hidden_size": 2},
     {"batching": "alone", "lengths": (2, 1, 4, 1)},
     {"batching": "permuted", "direction": "bidirectional"},
+    {"graph": "twice", "lengths": (2, 1, 4, 1), "num_layers": 2},
+    {"graph": "encoder-decoder", "num_layers": 2, "frozen": ["weight_hh_l1"]},
+    {"graph": "parallel", "direction": "bidirectional", "initial_state": "omitted"},
 ]
 
 
@@ -47,6 +51,15 @@ def test_one_of_two_biases_cannot_be_frozen(case: Callable[..., Case]) -> None:
         KerasLSTM().supports(case(frozen=["bias_ih_l0"])) or ""
     )
     assert KerasLSTM().supports(case(frozen=["bias_ih_l0", "bias_hh_l0"])) is None
+
+
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"direction": "bidirectional"}], ids=str)
+def test_each_result_has_the_shape_that_its_layer_declares(case: Callable[..., Case], options: dict[str, Any]) -> None:
+    problem = make_problem(case(check=("output",), **options))
+    with recording() as shapes:
+        KerasLSTM().solve(problem)
+    assert len({shape.name for shape in shapes}) == (5 if "direction" in options else 3)
+    assert all(shape.conforms and None not in shape.declared for shape in shapes)
 
 
 def test_a_saved_layer_is_loaded_from_a_file(case: Callable[..., Case]) -> None:

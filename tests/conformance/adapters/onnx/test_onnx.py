@@ -12,6 +12,7 @@ from conformance.adapters.onnx import common as _onnx
 from conformance.adapters.onnx import session
 from conformance.cases.case import Case
 from conformance.run import implementations
+from conformance.verdict.declared import DeclaredShape, recording
 from conformance.verdict.problem import make_problem
 
 onnx = pytest.importorskip("onnx")
@@ -25,6 +26,9 @@ RUNTIMES = (
 )  # fmt: skip
 OPTIONS: list[dict[str, Any]] = [
     {},
+    {"graph": "twice", "num_layers": 2, "batch_first": True},
+    {"graph": "encoder-decoder", "num_layers": 2},
+    {"graph": "parallel", "batch_first": True, **BOTH_WAYS},
     {"num_layers": 3, "batch_first": True},
     {"num_layers": 2, **BOTH_WAYS},
     {"hidden_size": (4, 2), **BOTH_WAYS},
@@ -48,6 +52,13 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"earlier_calls": ("longer", "fewer-rows", "error"), "lengths": "ragged", **BOTH_WAYS},
         {"saved": True, "memory": "strided", "batch_first": True},
         {"batching": "alone", "memory": "read-only"},
+        {"graph": "twice", "lengths": (2, 0, 4, 1), "num_layers": 2, "batch_first": True, **BOTH_WAYS},
+        {"graph": "encoder-decoder", "initial_state": "h_0-given", "hidden_size": (4, 2)},
+        {
+            "graph": "parallel",
+            "activations": ("hard_sigmoid", "affine", "tanh", "sigmoid", "tanh", "softsign"),
+            **BOTH_WAYS,
+        },
     ],
     "onnx.reference": [
         {"direction": "reverse"},
@@ -218,3 +229,16 @@ def test_models_have_the_newest_opset_that_onnxruntime_accepts(monkeypatch: pyte
         assert session.newest_opset(_onnx.OPSET) == 21
     finally:
         session.newest_opset.cache_clear()
+
+
+def test_onnxruntime_compares_shapes_with_those_that_a_model_declares() -> None:
+    pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    x, y = (helper.make_tensor_value_info(name, 1, shape) for name, shape in (("x", ["T", 2]), ("y", ["T", "Q"])))
+    to = helper.make_tensor_value_info("to", onnx.TensorProto.INT64, [2])
+    graph = helper.make_graph([helper.make_node("Reshape", ["x", "to"], ["y"])], "merges", [x, to], [y])
+    run = session.load(_onnx.make_model(graph, 15).SerializeToString())
+    for steps in (1, 3):
+        with recording() as shapes:
+            run({"x": np.zeros((steps, 2), np.float32), "to": np.array([1, -1])})
+        assert list(shapes) == [DeclaredShape("y", (steps, None), (1, 2 * steps))]

@@ -8,6 +8,8 @@ import pytest
 from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.adapters.openvino.lstm_sequence import OpenVinoSequence
 from conformance.cases.case import Case
+from conformance.verdict.declared import recording
+from conformance.verdict.problem import make_problem
 
 openvino = pytest.importorskip("openvino")
 
@@ -30,6 +32,13 @@ BOTH_WAYS = {"direction": "bidirectional"}
 )
 def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
     assert deviation(OpenVinoSequence(), SINGLE | options) < 2e-6
+
+
+def test_each_result_has_the_shape_that_the_compiled_model_declares(case: Callable[..., Case]) -> None:
+    with recording() as shapes:
+        OpenVinoSequence().solve(make_problem(case(**SINGLE)))
+    assert [shape.name for shape in shapes] == ["result0", "result1", "result2"]
+    assert all(shape.conforms and None not in shape.declared for shape in shapes)
 
 
 @pytest.mark.parametrize(

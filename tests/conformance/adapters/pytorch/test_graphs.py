@@ -17,6 +17,7 @@ from conformance.adapters.pytorch.graphs import (
 )
 from conformance.adapters.pytorch.lstm import build_module
 from conformance.cases.case import Case
+from conformance.verdict.declared import DeclaredShape, recording
 from conformance.verdict.problem import make_problem
 
 SHORT: dict[str, Any] = {"hidden_size": 3, "seq_len": 2, "batch": 2}
@@ -46,6 +47,7 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter,
         ),
         (TorchLSTMDecomposed(), {"built_batch": 3, "saved": True, "cotangents": ("h_n",)}),
         (TorchLSTMCompiled(), {"built_seq_len": 1, "earlier_calls": ("other-mode",)}),
+        (TorchLSTMExport(), {"graph": "encoder-decoder", "saved": True}),
     ],
     ids=str,
 )
@@ -53,6 +55,16 @@ def test_equals_the_reference_in_each_use(
     deviation: Callable[..., float], adapter: Adapter, use: dict[str, Any]
 ) -> None:
     assert deviation(adapter, SHORT | use) < 1e-12
+
+
+def test_results_have_the_shapes_of_the_exported_program(case: Callable[..., Case]) -> None:
+    with recording() as shapes:
+        TorchLSTMExport().solve(make_problem(case(**SHORT, built_batch=3)))
+    assert list(shapes) == [
+        DeclaredShape("output", (2, None, 3), (2, 2, 3)),
+        DeclaredShape("h_n", (1, None, 3), (1, 2, 3)),
+        DeclaredShape("c_n", (1, None, 3), (1, 2, 3)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ def test_reports_unsupported_options(case: Callable[..., Case], options: dict[st
         {"memory": "aliased", "batch_first": True},
         {"batching": "alone", "lengths": "ragged", "initial_state": "omitted"},
         {"batching": "permuted", "chunks": (2, 2)},
+        {"graph": "twice", "initial_state": "omitted", "batch_first": True, **DEEP},
+        {"graph": "twice", "earlier_calls": ("other-weights", "no-grad"), "saved": True},
+        {"graph": "encoder-decoder", "num_layers": 2, "proj_size": 2, "check": ("h_n", "gradients", "hvp")},
+        {"graph": "encoder-decoder", "batch": "unbatched", "saved": True, "earlier_calls": ("other-weights",)},
+        {"graph": "parallel", "direction": "bidirectional", "frozen": ("weight_hh_l0", "bias_ih_l0_reverse")},
+        {"graph": "parallel", "direction": "bidirectional", "initial_state": "omitted", "batch_first": True},
     ],
     ids=str,
 )

@@ -21,7 +21,8 @@ from conformance.cases.case import Case
 from conformance.verdict.problem import make_problem
 
 ADAPTERS: list[Adapter] = [TorchLSTMNative(), TorchLSTMScript(), TorchLSTMFunctionalCall(), TorchLSTMVmap()]
-BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
+ONE_LAYER = {"direction": "bidirectional"}
+BOTH_WAYS = {"num_layers": 2, **ONE_LAYER}
 
 by_name = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
 
@@ -50,6 +51,13 @@ def test_equals_the_reference(
         assert set(options) & {"lengths", "batch", "dropout"}
         return
     assert deviation(adapter, options) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "use", [{"graph": "encoder-decoder", "saved": True}, {"graph": "parallel", **ONE_LAYER}], ids=str
+)
+def test_a_scripted_graph_equals_the_reference(deviation: Callable[..., float], use: dict[str, Any]) -> None:
+    assert deviation(TorchLSTMScript(), use) < 1e-12
 
 
 @by_name

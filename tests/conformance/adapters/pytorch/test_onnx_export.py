@@ -31,6 +31,7 @@ BOTH_WAYS = {"direction": "bidirectional"}
         {"chunks": (1, 3), "memory": "read-only"},
         {"earlier_calls": ("longer", "error"), "saved": True, "initial_state": "omitted"},
         {"batching": "alone", "memory": "strided"},
+        {"graph": "encoder-decoder", "initial_state": "omitted", "saved": True},
     ],
     ids=str,
 )
@@ -55,6 +56,7 @@ def test_dynamo_joins_steps_and_rows_if_it_exports_a_single_step(case: Callable[
     ("adapter", "options", "words"),
     [
         (TorchOnnxLegacy(), {"chunks": (1, 3), "initial_state": "omitted"}, "cannot continue a sequence"),
+        (TorchOnnxLegacy(), {"graph": "twice", "lengths": "ragged"}, "the graph takes tensors, not packed sequences"),
         (TorchOnnxDynamo(), {"built_seq_len": 3}, "tracing inferred a static shape"),
         (TorchOnnxLegacy(), {"proj_size": 2}, "refuses LSTMs with projections"),
         (TorchOnnxLegacy(), {"lengths": (4, 0, 1, 2)}, "pack_padded_sequence refuses lengths of 0"),

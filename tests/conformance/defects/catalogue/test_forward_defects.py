@@ -10,7 +10,8 @@ import pytest
 import reference
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE, dropout
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
+from conformance.defects.solve import solve
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
 
@@ -195,6 +196,16 @@ def test_states_are_read_and_written_in_the_same_wrong_order() -> None:
     assert problem.initial_state is not None
     moved = {name: array[[0, 3, 1, 4, 2, 5]] for name, array in problem.initial_state.items()}
     assert_close(defective("initial-states-by-direction-then-layer", problem), run(problem, initial_state=moved))
+
+
+def test_units_that_one_direction_of_a_layer_lacks_are_lost() -> None:
+    problem = make_problem(case(hidden_size=(3, 5), reverse_hidden_size=4, bidirectional=True))
+    expected = {name: np.array(array) for name, array in run(problem).items()}
+    expected["output"][..., 4] = 0  # Layer 1 has 5 units forward and 4 in reverse.
+    for state in ("h_n", "c_n"):
+        expected[f"{state}_l0_reverse"][..., 3:] = 0
+        expected[f"{state}_l1"][..., 4:] = 0
+    assert_close(defective("units-of-one-direction-lost", problem), expected)
 
 
 def test_a_projection_that_truncates() -> None:

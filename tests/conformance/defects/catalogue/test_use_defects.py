@@ -32,12 +32,17 @@ USES: dict[str, dict[str, Any]] = {
     "broadcast-state-read-as-contiguous": {"memory": "expanded"},
     "aliased-states-overwritten": {"memory": "aliased"},
     "states-of-rows-in-first-order": {"batching": "permuted"},
+    "second-call-rereads-first-rows": {"graph": "twice", "batch_first": True},
+    "second-call-starts-from-zero": {"graph": "twice"},
+    "decoder-without-c": {"graph": "encoder-decoder"},
+    "constants-of-first-lstm": {"graph": "parallel", "direction": "bidirectional", "num_layers": 1},
 }
 """Defects whose gradients follow their wrong forward pass, with a use to which they apply."""
 GRADIENTS: dict[str, dict[str, Any]] = {
     "unread-results-have-cotangents": {"cotangents": ("h_n",)},
     "gradient-stops-at-frozen-layer": {"frozen": ("weight_hh_l1",)},
     "grad-stops-between-chunks": {"chunks": (1, 3)},
+    "grad-stops-at-decoder": {"graph": "encoder-decoder"},
     "no-gradients-after-no-grad": {"earlier_calls": ("no-grad",)},
 }
 """Defects that change only gradients, with a use to which they apply."""

@@ -10,10 +10,11 @@ import pytest
 import reference
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.compose import compose, with_gradients_as_read
 from conformance.defects.diagnosis.diagnose import Diagnosis, diagnose, rounds_only_as
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
+from conformance.defects.solve import solve
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, Oracle
 from conformance.verdict.problem import Problem, make_problem

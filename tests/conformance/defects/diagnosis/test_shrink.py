@@ -82,6 +82,11 @@ class Counting:
             lambda case: case.hidden_sizes[1] >= 100,
             "fails from H = 101, 100 (at I = 16, H = 101, 100, T = 12, B = 4)",
         ),
+        (
+            {"reverse_hidden_size": 300, "direction": "bidirectional"},
+            lambda case: (case.reverse_hidden_size or 0) >= 100,
+            "fails from H = 101 forward, 100 reverse (at I = 16, H = 101 forward, 100 reverse, T = 12, B = 4)",
+        ),
     ],
 )
 def test_the_sizes_on_which_a_failure_depends_are_found(

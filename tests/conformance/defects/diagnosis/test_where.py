@@ -49,6 +49,16 @@ def place(changes: dict[str, Any], **options: Any) -> str:
         ({"h_n": np.s_[[0, 2, 3], 1]}, TWO_WAYS, "h_n in the forward direction, row 1"),
         ({"h_n": np.s_[[2, 3], 1]}, TWO_WAYS, "h_n in layer 1, row 1"),
         ({"h_n_l1": np.s_[:, :, 2]}, {"hidden_size": [4, 3]}, "h_n in layer 1, unit 2"),
+        (
+            {"output": np.s_[..., 4:]},
+            {"direction": "bidirectional", "reverse_hidden_size": 2},
+            "output in the reverse direction, units up to 1",
+        ),
+        (
+            {"h_n_l1_reverse": np.s_[..., 1]},
+            TWO_WAYS | {"reverse_hidden_size": 2},
+            "h_n in layer 1, the reverse direction, unit 1",
+        ),
         ({"output": np.s_[:, 1::2]}, {"batch": 9, "seq_len": 2}, "output in rows 1, 3, 5, …"),
         ({"grad.input": np.s_[:, 1:, 2]}, {}, "grad.input in rows from 1 on, feature 2"),
         (

@@ -300,6 +300,9 @@ class Stateful(Altered):
 
     def __init__(self) -> None:
         super().__init__("stateful")
+        self.restart()
+
+    def restart(self) -> None:
         self._last: Any = None
 
     def solve(self, problem: Problem) -> Solution:

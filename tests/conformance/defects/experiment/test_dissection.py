@@ -1,6 +1,7 @@
 """Experiments find what broken implementations read and return wrongly, and nothing in correct ones."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,27 @@ def test_a_wrong_read_and_a_wrong_return_are_found_together() -> None:
     }
 
 
+def test_an_explanation_of_one_layer_is_not_corrected_by_a_second_rule() -> None:
+    def before(problem: Problem) -> Problem:
+        if problem.lengths is None:
+            return problem
+        lengths = np.sort(problem.lengths)
+        mask = np.arange(problem.case.seq_len)[:, None] < lengths
+        return replace(problem, lengths=lengths, mask=mask)
+
+    def after(found: broken.Arrays, problem: Problem) -> broken.Arrays:
+        sign = np.ones(len(found["h_n"]))
+        sign[: problem.case.model.num_directions] = -1
+        return found | {"h_n": found["h_n"] * sign[:, None, None]}
+
+    adapter = Altered("first-layer", before, after, no_gradients)
+    result = dissect(Subject(adapter), ("one layer", "lengths", LENGTHS))
+    assert [finding.what for finding in result.findings] == [
+        "returns h_n of layer 0 multiplied by -1",
+        "reads lengths in ascending order",
+    ]
+
+
 def test_a_factor_in_some_units_that_are_read_is_found() -> None:
     def change(problem: Problem) -> Problem:
         scale = 1 + (np.arange(problem.case.hidden_sizes[0]) >= 2)
@@ -237,7 +259,7 @@ def test_nothing_else_is_claimed_if_results_do_not_repeat() -> None:
     result = dissect(Subject(broken.Stateful()), ("one layer", STACK))
     assert [finding.what for finding in result.findings] == [
         "does not repeat: h_n changes when the same problem is solved twice in a row",
-        "9 of 10 runs of the same problem fail",
+        "fails in 9 of 10 runs of the same problem",
     ]
     assert not result.is_correct
     assert not result.repeats

@@ -8,12 +8,13 @@ import pytest
 
 from conformance.adapters import Adapter, Solution
 from conformance.defects.catalogue import CATALOGUE, precision
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.experiment.dissection import dissect
 from conformance.defects.experiment.explain import computed
 from conformance.defects.experiment.probes import DRIVEN, probe
 from conformance.defects.experiment.rounding import rounding_rules
 from conformance.defects.experiment.trial import Subject, Trial
+from conformance.defects.solve import solve
 from conformance.verdict.problem import Problem
 from conformance.verdict.random_arrays import round_to
 from reference import Dialect

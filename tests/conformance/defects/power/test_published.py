@@ -7,11 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect, solve
+from conformance.defects.defect import Defect
 from conformance.defects.power.kill_matrix import REQUIRED, Row
 from conformance.defects.power.published import suite_power
 from conformance.defects.power.published.check import Check, Suite, allclose, ulps
 from conformance.defects.power.published.suites import SUITES, onnx_tests
+from conformance.defects.solve import solve
 from tests.conformance.defects.power.test_power import SMALL
 
 BY_NAME = {suite.name: suite for suite in SUITES}

@@ -20,7 +20,8 @@ EXPENSIVE = [case for case in load_all([shipped_cases()]) if operations(case) > 
 
 
 def sizes_of(case: Case) -> list[int]:
-    return [case.input_size, *case.hidden_sizes, case.proj_size, case.seq_len, case.rows or 0]
+    sizes = [*case.hidden_sizes, case.reverse_hidden_size or 0, case.proj_size]
+    return [case.input_size, *sizes, case.seq_len, case.rows or 0]
 
 
 def applicable(case: Case) -> set[str]:
@@ -55,6 +56,7 @@ def test_a_large_case_is_measured_at_small_sizes() -> None:
         {"proj_size": 100, "input_size": 100},
         {"hidden_size": (200, 100, 200)},
         {"hidden_size": (200, 100, 300, 100), "input_size": 300, "direction": "bidirectional"},
+        {"hidden_size": 300, "reverse_hidden_size": 200, "direction": "bidirectional"},
         {"input_size": 7, "hidden_size": 2, "seq_len": 5000, "batch": 1},
     ],
 )
@@ -66,7 +68,7 @@ def test_sizes_that_are_equal_stay_equal_and_others_stay_different(options: dict
     assert operations(smaller) < operations(case)
     for first, second in combinations(range(len(before)), 2):
         assert (before[first] == before[second]) == (after[first] == after[second])
-    features = range(2 + len(case.hidden_sizes))
+    features = range(3 + len(case.hidden_sizes))
     for first, second in combinations(features, 2):
         assert (before[first] < before[second]) == (after[first] < after[second])
     for old, new in zip(before, after, strict=True):
