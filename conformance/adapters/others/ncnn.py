@@ -132,11 +132,11 @@ def _run(net: Any, case: Case, given: uses.Named) -> dict[str, Array]:
         found.append(_extract(net, _inputs(model, tensors), model, strided=case.memory == "strided"))
 
     def final(name: str) -> dict[str, Array]:
-        layers = []
-        for layer in range(model.num_layers):
-            rows = np.stack([each[f"{name}{layer}"] for each in found], axis=1)
-            layers.append(list(rows[:, 0] if case.rows is None else rows))
-        return arrays.stacked(model, f"{name}_n", layers)
+        rows = [np.stack([each[f"{name}{layer}"] for each in found], axis=1) for layer in range(model.num_layers)]
+        layers = [states[:, 0] if case.rows is None else states for states in rows]
+        if model.is_uniform:
+            return {f"{name}_n": np.concatenate(layers)}
+        return {f"{name}_n_l{layer}": states for layer, states in enumerate(layers)}
 
     outputs = [each["y"] for each in found]
     output = outputs[0] if case.rows is None else arrays.batch_major(np.stack(outputs), case)
