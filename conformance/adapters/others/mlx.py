@@ -41,9 +41,7 @@ class MlxLSTM(Adapter):
     layout: ClassVar[Layout] = MLX
 
     def supports(self, case: Case) -> str | None:
-        """Also refuses a bias of which one summand is frozen, and an unbatched input that is wrongly a batch."""
-        if case.refuses == "input-axes" and case.rows is None:
-            return "the additional axis makes the input a batch, which mlx.nn.LSTM takes, too"
+        """Also refuses a bias of which one summand is frozen."""
         return super().supports(case) or arrays.refuse_frozen(case, MLX)
 
     def solve(self, problem: Problem) -> Solution:

@@ -47,7 +47,7 @@ class NcnnLSTM(Adapter):
 
     def supports(self, case: Case) -> str | None:
         """Also refuses pieces without initial states, and a state with a wrong number of rows."""
-        if case.refuses in ("h_0-rows", "c_0-rows") or (case.refuses == "input-axes" and case.rows is not None):
+        if case.refuses in ("h_0-rows", "c_0-rows", "input-axes"):
             return _NO_BATCH
         return super().supports(case) or uses.refuse_model(case)
 

@@ -56,7 +56,6 @@ def test_lower_precisions_are_computed_in_their_own_dtype(
         ({"lengths": "ragged"}, "has no lengths"),
         ({"proj_size": 2}, "has no projection"),
         ({"frozen": ("bias_ih_l0",)}, "holds a frozen parameter and one that is not"),
-        ({"refuses": "input-axes", "batch": "unbatched", "check": ("h_n",)}, "makes the input a batch"),
     ],
 )
 def test_refuses_unsupported_options_with_a_reason(
