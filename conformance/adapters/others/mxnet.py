@@ -23,22 +23,10 @@ class MxnetLSTM(Adapter):
     own_process = True
 
     features: ClassVar[Set[str]] = frozenset(
-        {
-            "layers",
-            "bidirectional",
-            "lengths",
-            "projection",
-            "batch first",
-            "state omitted",
-            "cell clip",
-            "gradients",
-            "float64",
-            "float32",
-        }
-    )
-    lacks: ClassVar[Mapping[str, str]] = {
-        "dropout": "mxnet.gluon.rnn.LSTM draws masks and does not return them",
-    }
+        {"layers", "bidirectional", "lengths", "projection", "batch first", "state omitted", "cell clip", "gradients",
+         "float64", "float32"}
+    )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {"dropout": "mxnet.gluon.rnn.LSTM draws masks and does not return them"}
     layout: ClassVar[Layout] = MXNET
 
     def supports(self, case: Case) -> str | None:
@@ -62,14 +50,11 @@ class MxnetLSTM(Adapter):
         case, model = problem.case, problem.case.model
         layer = _layer(case)
         parameters = {name.partition("_")[2]: each for name, each in layer.collect_params().items()}
-        names = [
-            (position, [f"{'rl'[not suffix]}{position}_" for suffix in model.suffixes])
-            for position in range(model.num_layers)
-        ]
-        for position, prefixes in names:
-            for prefix, own in zip(prefixes, arrays.packed(problem, MXNET, position), strict=True):
+        ends = "lr"[: model.num_directions]
+        for position in range(model.num_layers):
+            for end, own in zip(ends, arrays.packed(problem, MXNET, position), strict=True):
                 for name, array in own.items():
-                    parameters[prefix + name].set_data(mx.nd.array(array, dtype=case.dtype))
+                    parameters[f"{end}{position}_{name}"].set_data(mx.nd.array(array, dtype=case.dtype))
         given = {"input": problem.input, **(problem.initial_state or {})}
         leaves = {name: mx.nd.array(array, dtype=case.dtype) for name, array in given.items()}
         for leaf in leaves.values():
@@ -86,10 +71,11 @@ class MxnetLSTM(Adapter):
             cotangents = [mx.nd.array(problem.cotangents[name], dtype=case.dtype) for name in outputs]
             mx.autograd.backward(list(outputs.values()), cotangents, train_mode=trains)
             results |= {f"grad.{name}": leaf.grad.asnumpy() for name, leaf in leaves.items()}
-            for position, prefixes in names:
-                roles = arrays.packed(problem, MXNET, position)[0]
-                own = [{name: parameters[prefix + name].grad().asnumpy() for name in roles} for prefix in prefixes]
-                results |= arrays.weight_gradients(model, MXNET, position, own)
+            gradients = {name: each.grad().asnumpy() for name, each in parameters.items()}
+            for position in range(model.num_layers):
+                names = list(arrays.packed(problem, MXNET, position)[0])
+                of_ends = [{name: gradients[f"{end}{position}_{name}"] for name in names} for end in ends]
+                results |= arrays.weight_gradients(model, MXNET, position, of_ends)
         return {name: np.array(results[name], order="C") for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
