@@ -20,8 +20,10 @@ from reference.activations import Activation
 from reference.arithmetic import Array, Rounded, add_errors
 from reference.profile import Profile
 
-_SIGNS_AT_ONCE = 1 << 16
-"""Least number of random signs drawn at once."""
+_BITS_AT_ONCE = 1 << 16
+"""Least number of random bits drawn at once."""
+_BLOCK_ELEMENTS = 1 << 15
+"""Number of random errors to draw at once, so that they fit in the processor's cache."""
 _SIGNS_OF_BYTES = 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1.0
 """Eight signs, 1 or −1, for each byte."""
 _RMS_UNIFORM = 3**-0.5
@@ -43,17 +45,24 @@ class Sampling:
         self, profile: Profile, samples: int, random: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> None:
         self.profile, self.samples, self._random, self.dtype = profile, samples, random, np.dtype(dtype)
-        self._signs: Array = np.empty(0, self.dtype)
+        self._signs_of_bytes = _SIGNS_OF_BYTES.astype(self.dtype)
+        self._bits = np.empty(0, np.uint8)
+        self._used = 0
+
+    def draw(self, count: int) -> None:
+        """Draws random bits for the next signs, unless enough are left. Drawing many at once costs less."""
+        if 8 * len(self._bits) - self._used < count:
+            drawn = self._random.bytes(max(count, _BITS_AT_ONCE) // 8 + 1)
+            self._bits, self._used = np.frombuffer(drawn, np.uint8), 0
 
     def signs(self, shape: tuple[int, ...]) -> Array:
-        """Returns random signs (K, …): each element is 1 or −1. The caller may overwrite them."""
-        count = self.samples * math.prod(shape)
-        if len(self._signs) < count:
-            # Drawing many at once makes the cost of small arrays that of a slice.
-            drawn_bytes = np.frombuffer(self._random.bytes(max(count, _SIGNS_AT_ONCE) // 8 + 1), np.uint8)
-            self._signs = np.take(_SIGNS_OF_BYTES.astype(self.dtype), drawn_bytes, axis=0).reshape(-1)
-        drawn, self._signs = self._signs[:count], self._signs[count:]
-        return drawn.reshape(self.samples, *shape)
+        """Returns random signs: each element is 1 or −1. The caller may overwrite them."""
+        count = math.prod(shape)
+        self.draw(count)
+        first, skipped = self._used >> 3, self._used & 7
+        self._used += count
+        signs = self._signs_of_bytes.take(self._bits[first : (self._used + 7) >> 3], axis=0)
+        return signs.reshape(-1)[skipped : skipped + count].reshape(shape)
 
 
 class FirstOrder(Rounded[Sampling]):
@@ -119,10 +128,14 @@ class FirstOrder(Rounded[Sampling]):
         """Adds in place a variance (…) and ± a standard deviation (…) as random errors. Returns this array."""
         if self.error is None:
             self.error = self._zero_error(self.shape)
-        noise = self.context.signs(self.shape)
-        noise *= deviation.astype(self.context.dtype, copy=False)
         self.error[0] += variance
-        self.error[1 : 1 + self.context.samples] += noise
+        samples, deviation = self.context.samples, deviation.astype(self.context.dtype, copy=False)
+        self.context.draw(samples * self.value.size)
+        step = max(1, _BLOCK_ELEMENTS // max(1, self.value.size))
+        for first in range(0, samples, step):
+            noise = self.context.signs((min(step, samples - first), *self.shape))
+            noise *= deviation
+            self.error[1 + first : 1 + first + len(noise)] += noise
         return self
 
     def _copy_error(self) -> Array | None:

@@ -54,8 +54,6 @@ class Separated:
 
 def find_dependence(subject: Subject, failures: Sequence[Failure]) -> Dependence | None:
     """Returns how some failures depend on earlier calls, or that they come and go; None if all repeat."""
-    if subject.restart is None:
-        return None
     for failure in _after_others(failures)[:_MAX_SOLVED_TWICE]:
         name = failure.judged.problem.case.id
         try:

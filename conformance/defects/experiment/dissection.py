@@ -40,7 +40,7 @@ _MAX_OBSERVATIONS = 4
 def dissect(subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Case] = ()) -> Dissection:
     """Runs probes and experiments on an implementation.
 
-    If its results depend on earlier calls, the experiments are repeated with each problem in a fresh process.
+    If its results depend on earlier calls alone, the experiments are repeated with each problem in a fresh process.
 
     Args:
         subject: the implementation.
@@ -48,7 +48,7 @@ def dissect(subject: Subject, probes: Iterable[str] = PROBES, cases: Iterable[Ca
         cases: further cases to probe. They are named by their ids.
     """
     result, _ = investigate(subject, probes, cases)
-    if result.repeats or subject.restart is None:
+    if result.repeats or result.comes_and_goes or subject.restart is None:
         return result
     fresh = replace(subject, forgets=True, deadline=subject.clock() + MAX_ALONE_CPU_SECONDS)
     alone, _ = investigate(fresh, probes, cases)
@@ -102,7 +102,7 @@ def _experiment(
 ) -> None:
     """Runs all experiments. Adds findings to a result, and rules to the verified explanations."""
     trials, imprecise = _run_probes(subject, candidates, result)
-    changing = unrepeatable(subject, trials)
+    changing, result.comes_and_goes = unrepeatable(subject, trials)
     failing = {} if changing else {name: trial for name, trial in trials.items() if _fails(subject, trial)}
     if failing and not subject.forgets:
         changing = _depend_on_history(subject, trials, failing)

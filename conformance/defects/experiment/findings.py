@@ -37,6 +37,7 @@ class Dissection:
         failing: names of the probes that do not conform.
         unsupported: reasons why probes did not run.
         repeats: whether the same problem always gives the same results. If not, nothing else is claimed.
+        comes_and_goes: whether failures come and go in fresh processes, too.
         history: how results depend on earlier calls. If there is any, everything else describes results of problems
             that are each solved alone, in a fresh process.
         imprecise: probes whose float64 results are only as precise as float32. They are probed in float32 instead.
@@ -56,6 +57,7 @@ class Dissection:
     failing: list[str] = field(default_factory=list)
     unsupported: dict[str, str] = field(default_factory=dict)
     repeats: bool = True
+    comes_and_goes: bool = False
     history: list[Finding] = field(default_factory=list)
     imprecise: list[str] = field(default_factory=list)
     imprecise_place: str = ""

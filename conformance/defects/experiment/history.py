@@ -14,11 +14,11 @@ from conformance.verdict.judge import judge
 from conformance.verdict.problem import Problem
 
 
-def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]:
+def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> tuple[list[Finding], bool]:
     """Solves each problem twice, and again after others unless the implementation forgets them.
 
     Returns:
-        What does not repeat.
+        What does not repeat, and whether failures come and go, so that fresh processes do not repeat them either.
     """
     found: dict[str, list[str]] = {}
     before = None
@@ -32,14 +32,14 @@ def unrepeatable(subject: Subject, trials: Mapping[str, Trial]) -> list[Finding]
     findings = [Finding(what, tuple(names)) for what, names in found.items()]
     if findings:
         name = findings[0].probes[0]
-        details = [count_failures(subject, trials[name])]
-        if subject.restart and repetition(subject, trials[name]) is not Repetition.COMES_AND_GOES:
-            details += dependence(subject, trials[name], before)
-        return [*findings, *(Finding(what, (name,)) for what in details)]
+        comes_and_goes = repetition(subject, trials[name]) is Repetition.COMES_AND_GOES
+        own = [] if comes_and_goes else dependence(subject, trials[name], before)
+        details = [count_failures(subject, trials[name]), *own]
+        return [*findings, *(Finding(what, (name,)) for what in details)], comes_and_goes
     for name, trial in trials.items():
         if details := _depends_on_lengths(subject, trial):
-            return [Finding(f"with other lengths: {what}", (name,)) for what in details]
-    return []
+            return [Finding(f"with other lengths: {what}", (name,)) for what in details], False
+    return [], False
 
 
 def _solved_again(subject: Subject, trial: Trial, before: Problem | None) -> Iterator[tuple[str, Arrays]]:

@@ -30,7 +30,7 @@ PROBES: dict[str, dict[str, Any]] = {
 }
 """Options of each probe. Its sizes are I = 2, H = 4, T = 5 and B = 3, which all differ, if it has none of its own."""
 
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", "bfloat16")
 """Dtypes of the probes. The first one that the implementation supports is used."""
 
 

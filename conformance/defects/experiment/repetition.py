@@ -31,8 +31,11 @@ def repetition(subject: Subject, trial: Trial) -> Repetition:
     """Solves the problem of a failure several times in a new process and, unless all runs fail alike, in a second one.
 
     What an implementation keeps of earlier calls has the same effect in each new process. Whatever else lets runs pass
-    and fail, such as a race of threads or memory that is not initialized, differs from process to process.
+    and fail, such as a race of threads or memory that is not initialized, differs from process to process. Without a
+    process of its own, an implementation may keep something.
     """
+    if subject.restart is None:
+        return Repetition.DEPENDS
     first = _fresh_runs(subject, trial)
     if not any(trial.accepts(solution) or differing(trial, solution) for solution in first):
         return Repetition.REPEATS

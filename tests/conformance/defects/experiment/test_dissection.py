@@ -251,6 +251,13 @@ def test_float32_is_used_if_float64_is_unsupported() -> None:
     assert [finding.verified for finding in result.findings] == [True]
 
 
+def test_bfloat16_is_used_if_nothing_wider_is_supported() -> None:
+    adapter = Altered("narrow", refuses=lambda case: case.dtype != "bfloat16" or no_gradients(case))
+    result = dissect(Subject(adapter), ("one layer",))
+    assert result.probed == {"one layer": "bfloat16"}
+    assert result.is_correct
+
+
 def _is_float64(case: Case) -> bool:
     return case.dtype == "float64"
 
