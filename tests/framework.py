@@ -4,6 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
+class CompiledError(Exception):
+    """Error that compiled code raises, which leaves no frame in the traceback."""
+
+
 def check(given: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Refuses arguments of another shape or dtype than the expected ones."""
     for name, array in expected.items():

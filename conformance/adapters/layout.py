@@ -239,6 +239,11 @@ HAIKU = Layout(
 """``haiku.LSTM``: gates i, g, f, o along the columns of one array. Haiku adds 1 to f at run time.
 https://dm-haiku.readthedocs.io/en/latest/api.html#lstm"""
 
+MXNET = Layout(
+    weight_ih="i2h_weight", weight_hh="h2h_weight", bias_ih="i2h_bias", bias_hh="h2h_bias", weight_hr="h2r_weight"
+)
+"""``mxnet.gluon.rnn.LSTM``. https://mxnet.apache.org/versions/1.9.1/api/python/docs/api/gluon/rnn/index.html"""
+
 MLX = Layout(biases="summed", weight_ih="Wx", weight_hh="Wh", bias_ih="bias")
 """``mlx.nn.LSTM``. https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.LSTM.html"""
 

@@ -103,6 +103,7 @@ BUILT_IN = {
     "paddle.nn.LSTM": "conformance.adapters.others.paddle:PaddleLSTM",
     "paddle.nn.RNN": "conformance.adapters.others.paddle_rnn:PaddleRNN",
     "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
+    "mxnet.gluon.rnn.LSTM": "conformance.adapters.others.mxnet:MxnetLSTM",
     "chainer.functions.n_step_lstm": "conformance.adapters.others.chainer:ChainerNStepLSTM",
 }
 """Classes of the built-in adapters by name, in the order in which reports list them.

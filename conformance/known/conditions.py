@@ -54,9 +54,19 @@ def has_frozen_input(case: Case) -> bool:
     return "input" in case.frozen
 
 
+def has_frozen_parameter(case: Case) -> bool:
+    """Returns whether some weight or bias needs no gradient."""
+    return not case.model.parameter_shapes().keys().isdisjoint(case.frozen)
+
+
 def has_dynamic_axis(case: Case) -> bool:
     """Returns whether calls of one object differ in their number of steps or of rows."""
     return is_time_dynamic(case) or is_batch_dynamic(case)
+
+
+def has_dynamic_time_axis(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of steps."""
+    return is_time_dynamic(case)
 
 
 def has_static_axes(case: Case) -> bool:
@@ -64,9 +74,24 @@ def has_static_axes(case: Case) -> bool:
     return not has_dynamic_axis(case)
 
 
+def has_dynamic_batch_axis(case: Case) -> bool:
+    """Returns whether calls of one object differ in their number of rows."""
+    return is_batch_dynamic(case)
+
+
 def has_static_batch_axis(case: Case) -> bool:
     """Returns whether calls of one object do not differ in their number of rows."""
     return not is_batch_dynamic(case)
+
+
+def has_plain_activations(case: Case) -> bool:
+    """Returns whether the activations are sigmoid and tanh without a clip."""
+    return case.clip is None and {case.activations[:3], case.activations[-3:]} == {("sigmoid", "tanh", "tanh")}
+
+
+def has_other_activations(case: Case) -> bool:
+    """Returns whether there is a clip or another activation than sigmoid and tanh."""
+    return not has_plain_activations(case)
 
 
 CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
@@ -78,9 +103,14 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "several steps, rows or directions": has_several_steps_rows_or_directions,
     "four units": has_four_units,
     "frozen input": has_frozen_input,
+    "frozen parameter": has_frozen_parameter,
     "dynamic axis": has_dynamic_axis,
+    "dynamic time axis": has_dynamic_time_axis,
+    "dynamic batch axis": has_dynamic_batch_axis,
     "static axes": has_static_axes,
     "static batch axis": has_static_batch_axis,
+    "plain activations": has_plain_activations,
+    "other activations": has_other_activations,
 }
 """Conditions by the name that entries use."""
 

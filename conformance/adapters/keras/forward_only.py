@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import GRADIENT_USES, Array, KerasAdapter, StackFunction, StackInputs
+from conformance.adapters.keras.adapter import ARGUMENTS, GRADIENT_USES, Array, KerasAdapter, StackFunction, StackInputs
 from conformance.adapters.keras.loss import Loss
 
 
@@ -21,7 +21,7 @@ class KerasLSTMNumpy(KerasAdapter):
     own_process = True
     environment: Mapping[str, str] = {"KERAS_BACKEND": "numpy"}
     backend: ClassVar[str] = "numpy"
-    features = KerasAdapter.features - {"gradients"} - GRADIENT_USES
+    features = KerasAdapter.features - {"gradients"} - GRADIENT_USES | ARGUMENTS
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
         "gradients": "this back end of Keras supports inference only",

@@ -12,6 +12,7 @@ from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import (
+    ARGUMENTS,
     DERIVATIVES,
     Array,
     KerasAdapter,
@@ -37,7 +38,7 @@ class KerasLSTMJax(KerasAdapter):
     own_process = True
     environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}  # noqa: RUF012
     saves_weights_only = True
-    features = (KerasAdapter.features - uses.BUILT) | DERIVATIVES
+    features = (KerasAdapter.features - uses.BUILT) | ARGUMENTS | DERIVATIVES
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
         **dict.fromkeys(uses.BUILT, "jax.jit compiles a layer for each shape"),

@@ -61,7 +61,7 @@ class KerasWiredJax(Wired, KerasLSTMJax):
     name = "keras.layers.LSTM[jax,wired-cudnn]"
     backend = "jax"
     kernel = "jax.experimental.rnn.lstm_ref"
-    features = KerasLSTMJax.features - set(_LACKS_MASKS)
+    features = KerasLSTMJax.features - set(_LACKS_MASKS) - ARGUMENTS
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTMJax.lacks, **_LACKS_MASKS}
 
     def wire(self, rnn: Any) -> None:

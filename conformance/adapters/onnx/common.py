@@ -41,13 +41,17 @@ OPSET = 22
 """Newest opset that changed the LSTM operator. It only added bfloat16 to opset 14."""
 
 
+USES = (uses.MODEL_USES | uses.MODEL_ARGUMENTS) - uses.BUILT
+"""Uses of an ONNX model, whose symbolic axes have any size."""
+
+
 class OnnxAdapter(Adapter):
     """Base class of adapters for ONNX runtimes, forward only. Subclasses implement ``load``."""
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first",
          "state omitted", "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32"}
-    ) | graph.USES  # fmt: skip
+    ) | graph.USES | USES  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "projection": "ONNX's LSTM has no projection",
         "dropout": "ONNX's LSTM has no dropout",
@@ -56,14 +60,15 @@ class OnnxAdapter(Adapter):
         "forget bias": "ONNX's LSTM has no forget bias besides B",
         "left mask": "ONNX's LSTM has only sequence_lens, which allows padding at the end only",
         "holed mask": "ONNX's LSTM has only sequence_lens, which allows padding at the end only",
+        **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),
     }
     layout: ClassVar[Layout] = ONNX
     batchwise: ClassVar[bool] = False
     """Whether batch-first cases set the operator's attribute ``layout`` to 1, instead of transposing."""
 
     def supports(self, case: Case) -> str | None:
-        """Refuses options that the operator lacks, and activations that the runtime rejects."""
-        return super().supports(case) or try_activations(self, case)
+        """Refuses options that the operator lacks, pieces without states, and activations that the runtime rejects."""
+        return super().supports(case) or uses.refuse_model(case) or try_activations(self, case)
 
     def solve(self, problem: Problem) -> Solution:
         """Builds the problem's model and runs it."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
 from conformance.adapters.adapter import ELSEWHERE
 from conformance.adapters.onnx.common import Array, OnnxAdapter, Run
 from conformance.cases.case import Case
@@ -27,22 +26,14 @@ class Iree(OnnxAdapter):
     default_tag = "core"
     own_process = True
 
-    features = (
-        (OnnxAdapter.features - {"reverse", "clip", "coupled gates"})
-        | {"float16", "one state given"}
-        | uses.MODEL_USES - uses.BUILT
-    )
+    features = OnnxAdapter.features - {"reverse", "clip", "coupled gates"} | {"float16", "one state given"}
     lacks: ClassVar[Mapping[str, str]] = {
         **OnnxAdapter.lacks,
         "reverse": f"{NOT_LOWERED} direction=reverse",
         "clip": f"{NOT_LOWERED} clip",
         "coupled gates": f"{NOT_LOWERED} input_forget=1",
         "float64": 'iree-compile: "undefined symbol: tanh"',
-    } | dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size")
-
-    def supports(self, case: Case) -> str | None:
-        """Also refuses pieces without initial states."""
-        return super().supports(case) or uses.refuse_model(case)
+    }
 
     def load(self, model: Any, case: Case) -> Run:
         """Imports and compiles a model, as ``iree-import-onnx`` does, and loads the program."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.adapters.onnx.common import Array, OnnxAdapter, Run
+from conformance.adapters.origin import ReportedError
 from conformance.cases.case import Case
 
 
@@ -45,14 +46,16 @@ class Mnn(OnnxAdapter):
             if not target.exists():
                 raise RuntimeError("mnnconvert cannot convert this model")
             module = MNN.nn.load_module_from_file(str(target), [value.name for value in model.graph.input], names)
-        kinds = {np.dtype(np.float32): MNN.expr.float, np.dtype(np.int32): MNN.expr.int}
+        kinds = {"float32": MNN.expr.float, "float64": MNN.expr.double}
 
         def run(feeds: Mapping[str, Array]) -> Mapping[str, Array]:
             inputs = [
-                MNN.expr.const(array, array.shape, MNN.expr.NCHW, kinds[array.dtype]) for array in feeds.values()
+                MNN.expr.const(array, array.shape, MNN.expr.NCHW, kinds[array.dtype.name]) for array in feeds.values()
             ]  # fmt: skip
-            # The memory behind read() is freed with the module.
-            return {name: np.array(output.read()) for name, output in zip(names, module.forward(inputs), strict=True)}
+            outputs = module.forward(inputs)
+            if not outputs:
+                raise ReportedError("MNN's module returns no outputs")
+            return {name: _read(name, output) for name, output in zip(names, outputs, strict=True)}
 
         return run
 
@@ -62,6 +65,14 @@ class Mnn(OnnxAdapter):
 
         command = " ".join(["mnnconvert -f ONNX", *self.options])
         return super().describe() | {"MNN": MNN.version(), "threads": "1", "converted": command}
+
+
+def _read(name: str, output: Any) -> Array:
+    """Copies an output. The memory that MNN returns is freed with the module."""
+    try:
+        return np.array(output.read())
+    except SystemError as error:
+        raise ReportedError(f"MNN cannot read {name}") from error
 
 
 class MnnOrigin(Mnn):

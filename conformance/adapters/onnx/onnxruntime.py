@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.onnx.common import Run, ZeroStateOnnxAdapter
 from conformance.cases.case import Case
@@ -18,21 +17,12 @@ class OnnxRuntime(ZeroStateOnnxAdapter):
     optimized: ClassVar[bool] = True
     """Whether ONNX Runtime optimizes the graph, as it does by default."""
 
-    features = (
-        ZeroStateOnnxAdapter.features
-        | {"float16", "one state given", "other threads"}
-        | uses.MODEL_ARGUMENTS
-        | uses.MODEL_USES
-    ) - uses.BUILT
+    features = ZeroStateOnnxAdapter.features | {"float16", "one state given", "other threads"}
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
         "float64": _onnxruntime.NO_DOUBLE,
         "bfloat16": _onnxruntime.NO_BFLOAT16,
-    } | dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size")
-
-    def supports(self, case: Case) -> str | None:
-        """Also refuses pieces without initial states."""
-        return super().supports(case) or uses.refuse_model(case)
+    }
 
     def load(self, model: Any, case: Case) -> Run:
         """Loads a model into a new session."""

@@ -1,6 +1,8 @@
 """Adapter for ``opencv.dnn``: OpenCV's ONNX importer and LSTM layer."""
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,11 +26,16 @@ class OpenCvDnn(OnnxAdapter):
     }
 
     def load(self, model: Any, case: Case) -> Run:
-        """Imports a model."""
+        """Imports a model, from a file if the case says so."""
         import cv2
 
-        del case
-        net = cv2.dnn.readNetFromONNX(np.frombuffer(model.SerializeToString(), np.uint8))
+        source: Any = np.frombuffer(model.SerializeToString(), np.uint8)
+        with tempfile.TemporaryDirectory() as folder:
+            if case.saved:
+                path = Path(folder, "model.onnx")
+                path.write_bytes(source)
+                source = str(path)
+            net = cv2.dnn.readNetFromONNX(source)
         names = [output.name for output in model.graph.output]
 
         def run(feeds: Mapping[str, Array]) -> Mapping[str, Array]:

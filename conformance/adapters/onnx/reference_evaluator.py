@@ -1,11 +1,9 @@
 """Adapter for ``onnx.reference``, ONNX's own evaluator in NumPy."""
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from conformance.adapters import uses
 from conformance.adapters.onnx.common import OnnxAdapter, Run
 from conformance.cases.case import Case
 
@@ -17,16 +15,8 @@ class OnnxReference(OnnxAdapter):
     requires = ("onnx",)
     install = "pip install 'lstm-conformance[onnx]'"
 
-    features = (OnnxAdapter.features | {"float64", "float16"} | uses.MODEL_ARGUMENTS | uses.MODEL_USES) - uses.BUILT
-    lacks: ClassVar[Mapping[str, str]] = {
-        **OnnxAdapter.lacks,
-        **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),
-    }
+    features = OnnxAdapter.features | {"float64", "float16"}
     batchwise = True
-
-    def supports(self, case: Case) -> str | None:
-        """Also refuses pieces without initial states."""
-        return super().supports(case) or uses.refuse_model(case)
 
     def load(self, model: Any, case: Case) -> Run:
         """Loads a model into a new evaluator, from a file if the case says so."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
 from conformance.adapters.onnx.common import Array, OnnxAdapter, Run
 from conformance.cases.case import Case
 
@@ -18,16 +17,12 @@ class Tract(OnnxAdapter):
     install = "pip install 'lstm-conformance[tract]'"
     own_process = True
 
-    features = (OnnxAdapter.features - {"lengths"}) | {"float16", "one state given"} | uses.MODEL_USES - uses.BUILT
+    features = OnnxAdapter.features - {"lengths"} | {"float16", "one state given"}
     lacks: ClassVar[Mapping[str, str]] = {
         **OnnxAdapter.lacks,
         "lengths": 'tract: "seq_len only supported for trivial noop case", for the input sequence_lens',
         "float64": 'tract: "LstmEpilogue only supports f32 and f16 preactivations"',
-    } | dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size")
-
-    def supports(self, case: Case) -> str | None:
-        """Also refuses pieces without initial states."""
-        return super().supports(case) or uses.refuse_model(case)
+    }
 
     def load(self, model: Any, case: Case) -> Run:
         """Loads a model from a file, the only way that tract offers."""

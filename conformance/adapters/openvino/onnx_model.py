@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
-from conformance.adapters.onnx.common import Array, Run, ZeroStateOnnxAdapter
+from conformance.adapters.onnx.common import USES, Array, Run, ZeroStateOnnxAdapter
 from conformance.adapters.openvino import common as _openvino
 from conformance.cases.case import Case
 from reference import PROFILES, Profile
@@ -19,21 +18,11 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
     install = "pip install 'lstm-conformance[openvino,onnx]'"
     own_process = True
 
-    features = (
-        ZeroStateOnnxAdapter.features
-        | {"float64", "float16", "bfloat16", "other threads"}
-        | uses.MODEL_USES
-        | uses.MODEL_ARGUMENTS - {"wrong dtype"}
-    ) - uses.BUILT
+    features = ZeroStateOnnxAdapter.features - {"wrong dtype"} | {"float64", "float16", "bfloat16", "other threads"}
     lacks: ClassVar[Mapping[str, str]] = {
         **ZeroStateOnnxAdapter.lacks,
-        **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),
         "wrong dtype": 'OpenVINO casts inputs: "up- or down-casting according to data type"',
     }
-
-    def supports(self, case: Case) -> str | None:
-        """Also refuses pieces without initial states."""
-        return super().supports(case) or uses.refuse_model(case)
 
     def load(self, model: Any, case: Case) -> Run:
         """Imports and compiles a model, which is saved and read before that if the case says so."""
@@ -74,7 +63,7 @@ class OpenVinoOnnxDefault(OpenVinoOnnx):
     """Drives OpenVINO with float32 models in the plug-in's default precision, which users get without a hint."""
 
     name = "openvino[onnx,default-precision]"
-    features = ZeroStateOnnxAdapter.features
+    features = ZeroStateOnnxAdapter.features - USES
 
     def precision(self, case: Case) -> str:
         """Returns an empty string: the plug-in chooses its default precision."""

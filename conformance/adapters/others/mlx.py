@@ -1,15 +1,18 @@
 """Adapter for ``mlx.nn.LSTM`` on the CPU."""
 
-from collections.abc import Mapping, Set
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import MLX, Layout
+from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 from reference import Model
 
@@ -23,57 +26,39 @@ class MlxLSTM(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "no bias", "unbatched", "batch first", "state omitted", "gradients",
-         "float64", "float32", "float16", "bfloat16"}
+         "float64", "float32", "float16", "bfloat16", "one state given", "partial loss", "frozen", "chunks",
+         "repeated call", "after other lengths", "after other batches", "after no-grad", "after an error",
+         "after other weights", "saved", "strided memory", "expanded states", "aliased states", "rows alone",
+         "rows permuted", "forward derivatives", "second derivatives", "empty sequence", "empty batch", "wrong input",
+         "wrong state"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "bidirectional": "mlx.nn.LSTM runs forward only",
         "reverse": "mlx.nn.LSTM runs forward only",
+        "read-only memory": "MLX has no read-only arrays",
+        "wrong dtype": "MLX promotes arguments of different dtypes to a common one",
     }
     layout: ClassVar[Layout] = MLX
 
+    def supports(self, case: Case) -> str | None:
+        """Also refuses a bias of which one summand is frozen."""
+        return super().supports(case) or arrays.refuse_frozen(case, MLX)
+
     def solve(self, problem: Problem) -> Solution:
-        """Runs one layer after another and differentiates them with ``mlx.core.vjp``."""
+        """Makes the earlier calls, then runs one layer after another and differentiates them."""
         import mlx.core as mx
-        from mlx.utils import tree_flatten, tree_unflatten
 
-        case, model = problem.case, problem.case.model
-        layers, time = _layers(model), 0 if case.rows is None else 1
-        dtype = getattr(mx, case.dtype)
-        inputs: dict[str, Any] = {
-            "weights": [arrays.packed(problem, MLX, layer)[0] for layer in range(model.num_layers)],
-            "x": arrays.batch_major(problem.input, case) if time else problem.input,
-            "states": [arrays.states(problem.initial_state, model, layer) for layer in range(model.num_layers)],
-        }
-        ends = [arrays.states(problem.cotangents, model, layer, ("h_n", "c_n")) for layer in range(model.num_layers)]
-        output = problem.cotangents["output"]
-        given = [arrays.batch_major(output, case) if time else output, *(end for row in ends for end in row)]
-
-        def run(*leaves: Any) -> list[Any]:
-            tree = tree_unflatten(list(zip(names, leaves, strict=True)))
-            x, finals = tree["x"], []
-            for layer, weights, states in zip(layers, tree["weights"], tree.get("states", rest), strict=True):
-                layer.update(weights)
-                x, cells = layer(x, *states)
-                finals += [x[..., -1, :], cells[..., -1, :]]
-            return [x, *finals]
-
-        rest: list[list[Any]] = [[]] * model.num_layers
+        layers, check = _layers(problem.case.model), frozenset(problem.case.check)
         with mx.stream(mx.cpu):
-            names, leaves = zip(*tree_flatten(inputs), strict=True)
-            tensors, cotangents = ([mx.array(array, dtype) for array in each] for each in (leaves, given))
-            found, gradients = mx.vjp(run, tensors, cotangents) if "gradients" in case.check else (run(*tensors), [])
-            y, *finals = map(_to_array, found)
-            differentiated = map(_to_array, gradients)
-        results = {"output": arrays.batch_major(y, case) if time else y}
-        results |= arrays.stacked(model, "h_n", [[h] for h in finals[0::2]])
-        results |= arrays.stacked(model, "c_n", [[c] for c in finals[1::2]])
-        if gradients:
-            tree = tree_unflatten(list(zip(names, differentiated, strict=True)))
-            results["grad.input"] = arrays.batch_major(tree["x"], case) if time else tree["x"]
-            for position, name in enumerate(("grad.h_0", "grad.c_0") if case.gives_state else ()):
-                results |= arrays.stacked(model, name, [[states[position]] for states in tree["states"]])
-            for layer, own in enumerate(tree["weights"]):
-                results |= arrays.weight_gradients(model, MLX, layer, [own])
+            uses.make_earlier_calls(
+                problem,
+                lambda word, earlier: _call(
+                    layers,
+                    uses.with_cotangents(earlier),
+                    () if word in ("no-grad", "error") else check & {"gradients"},
+                ),
+            )
+            results = _call(layers, problem, check)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
@@ -83,14 +68,18 @@ class MlxLSTM(Adapter):
             "device": "cpu",
             "threads": "MLX's default",
             "stacked": "one layer after the other",
-            "time-major": "input, output and their gradients are transposed: MLX takes (batch, time, features) only",
-            "gradients": "mlx.core.vjp",
+            "time-major": "input and output are transposed: MLX takes (batch, time, features) only",
+            "gradients": "mlx.core.vjp, twice for second derivatives; forward mode: mlx.core.jvp",
         }
 
 
 @lru_cache(maxsize=64)
 def _layers(model: Model) -> list[Any]:
-    """Returns one ``mlx.nn.LSTM`` per layer, cached. ``solve`` sets their weights for each problem."""
+    """Returns one ``mlx.nn.LSTM`` per layer, cached. ``_load`` sets their weights for each problem."""
+    return _build(model)
+
+
+def _build(model: Model) -> list[Any]:
     import mlx.nn as nn
 
     return [
@@ -98,8 +87,139 @@ def _layers(model: Model) -> list[Any]:
     ]
 
 
+def _load(layers: Sequence[Any], problem: Problem) -> Sequence[Any]:
+    """Sets the weights of layers. Returns the layers or, if the case says so, saved and loaded ones."""
+    for position, layer in enumerate(layers):
+        layer.update(_tensors(problem.case, arrays.packed(problem, MLX, position)[0]))
+    if not problem.case.saved:
+        return layers
+    loaded = _build(problem.case.model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder, "layer.npz"))  # MLX cannot save float64 in the safetensors format.
+        for layer, other in zip(layers, loaded, strict=True):
+            layer.save_weights(file)
+            other.load_weights(file)
+    return loaded
+
+
+def _call(layers: Sequence[Any], problem: Problem, derivatives: Collection[str]) -> dict[str, arrays.Array]:
+    """Runs layers as a case says. Returns the results and the derivatives by their canonical names.
+
+    Args:
+        layers: the layers, whose weights are set first.
+        problem: the problem.
+        derivatives: ``gradients``, ``jvp`` and ``hvp``, as in a case's ``check``.
+    """
+    import mlx.core as mx
+
+    case, model = problem.case, problem.case.model
+    layers = _load(layers, problem)
+    arguments = _tensors(case, uses.laid_out(case, uses.arguments(problem)))
+    weights = {f"{name}_l{k}": array for k, layer in enumerate(layers) for name, array in layer.items()}
+    needed = {name: name not in case.frozen for name in arguments}
+    for k in range(model.num_layers):
+        needed |= {f"{name}_l{k}": trained for name, trained in arrays.trained(case, MLX, k)[0].items()}
+    sources = {name: array for name, array in (arguments | weights).items() if needed[name]}
+
+    def run(changed: Mapping[str, Any]) -> dict[str, Any]:
+        for k, layer in enumerate(layers):
+            layer.update({name: (weights | dict(changed))[f"{name}_l{k}"] for name in layer})
+        given = {name: changed.get(name, array) for name, array in arguments.items()}
+        return uses.run(case, lambda one: _run(layers, case, one), given, mx.concatenate)
+
+    def function(*names: str) -> Callable[..., list[Any]]:
+        """Returns the function from the sources to the named results."""
+
+        def results(*changed: Any) -> list[Any]:
+            found = run(dict(zip(sources, changed, strict=True)))
+            return [found[name] for name in names]
+
+        return results
+
+    leaves = list(sources.values())
+    found = run({})
+    read = list(problem.cotangents)
+    cotangents = list(_tensors(case, problem.cotangents).values())
+    if "gradients" in derivatives:
+        gradients = mx.vjp(function(*read), leaves, cotangents)[1]
+        found |= _named_gradients(problem, "grad", dict(zip(sources, gradients, strict=True)))
+    if not {"jvp", "hvp"}.isdisjoint(derivatives):
+        along = {name: problem.tangents[name] for name in arguments}
+        for k in range(model.num_layers):
+            along |= {f"{name}_l{k}": array for name, array in arrays.packed_tangents(problem, MLX, k)[0].items()}
+        direction = list(_tensors(case, {name: along[name] for name in sources}).values())
+    if "jvp" in derivatives:
+        names = [name for name in found if not name.startswith("grad.")]
+        tangents = mx.jvp(function(*names), leaves, direction)[1]
+        found |= {f"jvp.{name}": tangent for name, tangent in zip(names, tangents, strict=True)}
+    if "hvp" in derivatives:
+        products = mx.vjp(lambda *given: mx.vjp(function(*read), given, cotangents)[1], leaves, direction)[1]
+        found |= _named_gradients(problem, "hvp", dict(zip(sources, products, strict=True)))
+    return {name: _to_array(tensor) for name, tensor in found.items()}
+
+
+def _run(layers: Sequence[Any], case: Case, given: uses.Named) -> dict[str, Any]:
+    """Runs one layer after another. Arguments and results have their canonical names and axes."""
+    import mlx.core as mx
+
+    transposes = case.rows is not None and not case.batch_first
+    x = mx.swapaxes(given["input"], -3, -2) if transposes else given["input"]
+    finals: dict[str, list[Any]] = {"h_n": [], "c_n": []}
+    for position, layer in enumerate(layers):
+        states = {
+            role: case.model.state(given, name, position, 0)
+            for role, name in (("hidden", "h_0"), ("cell", "c_0"))
+            if any(key.startswith(name) for key in given)
+        }
+        x, cells = layer(x, **states)
+        finals["h_n"].append(x[..., -1, :])
+        finals["c_n"].append(cells[..., -1, :])
+    results = {"output": mx.swapaxes(x, -3, -2) if transposes else x}
+    for name, states_n in finals.items():
+        if case.model.is_uniform:
+            results[name] = mx.stack(states_n)
+        else:
+            results |= {f"{name}_l{k}": state[None] for k, state in enumerate(states_n)}
+    return results
+
+
+def _named_gradients(problem: Problem, prefix: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns gradients of the sources under their canonical names."""
+    named = {f"{prefix}.{name}": found[name] for name in uses.arguments(problem) if name in found}
+    for k in range(problem.case.num_layers):
+        packed = arrays.packed(problem, MLX, k)[0]
+        # A frozen array has no gradient. A zero takes its place in the layer.
+        own = {
+            name: _to_array(found[f"{name}_l{k}"]) if f"{name}_l{k}" in found else np.zeros_like(array)
+            for name, array in packed.items()
+        }
+        gradients = arrays.weight_gradients(problem.case.model, MLX, k, [own])
+        named |= {name.replace("grad", prefix, 1): array for name, array in gradients.items()}
+    return named
+
+
+def _tensors(case: Case, given: Mapping[str, arrays.Array]) -> dict[str, Any]:
+    """Converts NumPy arrays to MLX arrays of the case's dtype, with the strides that the case requires."""
+    import mlx.core as mx
+
+    dtype = getattr(mx, case.dtype)
+    found: dict[str, Any] = {}
+    for name, array in given.items():
+        if case.memory == "strided":
+            found[name] = mx.array(array.T, dtype).T
+        elif 0 in array.strides:
+            found[name] = mx.broadcast_to(mx.array(array[:, :1], dtype), array.shape)
+        elif case.memory == "aliased" and name.startswith("c_0"):
+            found[name] = found[f"h_0{name[3:]}"]
+        else:
+            found[name] = mx.array(array, dtype)
+    return found
+
+
 def _to_array(tensor: Any) -> arrays.Array:
     """Copies a tensor to a NumPy array. bfloat16, which NumPy lacks, becomes float32."""
     import mlx.core as mx
 
+    if isinstance(tensor, np.ndarray):
+        return tensor
     return np.array(tensor.astype(mx.float32) if tensor.dtype == mx.bfloat16 else tensor, order="C")

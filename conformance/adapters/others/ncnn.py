@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import NCNN, Layout
+from conformance.adapters.origin import ReportedError
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 from reference import Model
@@ -18,6 +19,7 @@ from reference import Model
 Array = NDArray[np.floating]
 
 _MAGIC = "7767517"
+_NO_BATCH = "ncnn's LSTM has no batch axis"
 _DIRECTIONS = {"forward": 0, "reverse": 1, "bidirectional": 2}
 _FLOAT32 = bytes(4)
 """Tag before an array in a model file. Zeros mean that float32 values follow unchanged."""
@@ -32,34 +34,27 @@ class NcnnLSTM(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "projection", "unbatched", "batch first",
-         "state omitted", "float32"}
+         "state omitted", "float32", "chunks", "repeated call", "after other lengths", "after an error", "saved",
+         "strided memory", "empty sequence", "wrong input", "wrong dtype", "wrong state", "wrong layers of a state"}
     )  # fmt: skip
-    lacks: ClassVar[Mapping[str, str]] = {"float64": "ncnn has no float64"}
+    lacks: ClassVar[Mapping[str, str]] = {
+        "float64": "ncnn has no float64",
+        **dict.fromkeys(
+            ("after other batches", "expanded states", "rows alone", "rows permuted", "empty batch"), _NO_BATCH
+        ),
+    }
     layout: ClassVar[Layout] = NCNN
+
+    def supports(self, case: Case) -> str | None:
+        """Also refuses pieces without initial states, and a state with a wrong number of rows."""
+        if case.refuses in ("h_0-rows", "c_0-rows", "input-axes"):
+            return _NO_BATCH
+        return super().supports(case) or uses.refuse_model(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Loads the net and runs it on each row."""
-        case, model = problem.case, problem.case.model
         net = _net(problem)
-        # An unbatched case has one row.
-        x = problem.input[np.newaxis] if case.rows is None else arrays.batch_major(problem.input, case)
-        outputs, finals = [], []
-        for row, steps in enumerate(x):
-            tensors = {"x": steps} | _initial(problem, row)
-            found = _extract(net, tensors, model)
-            outputs.append(found.pop("y"))
-            finals.append(found)
-
-        def final(name: str) -> dict[str, Array]:
-            layers = []
-            for layer in range(model.num_layers):
-                rows = np.stack([found[f"{name}{layer}"] for found in finals], axis=1)
-                layers.append(list(rows[:, 0] if case.rows is None else rows))
-            return arrays.stacked(model, f"{name}_n", layers)
-
-        output = outputs[0] if case.rows is None else arrays.batch_major(np.stack(outputs), case)
-        results = {"output": output, **final("h"), **final("c")}
-        return {name: results[name] for name in problem.expected_shapes()}
+        return uses.run_model(problem, lambda given: _run(net, problem.case, given))
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, precision, and how layers and rows are run."""
@@ -71,7 +66,7 @@ class NcnnLSTM(Adapter):
             "threads": "1",
             "precision": "float32: the options use_fp16_* and use_bf16_* are off",
             "stacked": "one LSTM layer of the net per layer, as pnnx converts torch.nn.LSTM(num_layers=…)",
-            "rows": "one extractor per row, as ncnn's FAQ advises: its LSTM has no batch axis",
+            "rows": f"one extractor per row, as ncnn's FAQ advises: {_NO_BATCH}",
         }
 
 
@@ -125,33 +120,56 @@ def _weights(problem: Problem) -> list[Array]:
     ]
 
 
-def _initial(problem: Problem, row: int) -> dict[str, Array]:
-    """Returns one row's initial states (directions, ·) by the names of the net's inputs."""
-    model = problem.case.model
-    results: dict[str, Array] = {}
-    if problem.initial_state is None:
-        return results
+def _run(net: Any, case: Case, given: uses.Named) -> dict[str, Array]:
+    """Runs the net on each row, or once if a case is unbatched. Returns the results by their canonical names."""
+    model, found = case.model, []
+    # An unbatched case has one row.
+    for row in range(1 if case.rows is None else given["input"].shape[uses.row_axis(case, "input")]):
+        tensors = {
+            name: array if case.rows is None else array.swapaxes(0, uses.row_axis(case, name))[row]
+            for name, array in given.items()
+        }
+        found.append(_extract(net, _inputs(model, tensors), model, strided=case.memory == "strided"))
+
+    def final(name: str) -> dict[str, Array]:
+        rows = [np.stack([each[f"{name}{layer}"] for each in found], axis=1) for layer in range(model.num_layers)]
+        layers = [states[:, 0] if case.rows is None else states for states in rows]
+        if model.is_uniform:
+            return {f"{name}_n": np.concatenate(layers)}
+        return {f"{name}_n_l{layer}": states for layer, states in enumerate(layers)}
+
+    outputs = [each["y"] for each in found]
+    output = outputs[0] if case.rows is None else arrays.batch_major(np.stack(outputs), case)
+    return {"output": output, **final("h"), **final("c")}
+
+
+def _inputs(model: Model, tensors: uses.Named) -> dict[str, Array]:
+    """Returns one row's sequence (T, ·) and initial states (directions, ·) by the names of the net's inputs."""
+    found: dict[str, Array] = {"x": tensors["input"]}
+    count = model.num_directions
     for layer in range(model.num_layers):
         for name in ("h_0", "c_0"):
-            given = np.stack(arrays.states(problem.initial_state, model, layer, (name,)))
-            results[f"{name.replace('_', '')}_{layer}"] = given if problem.case.rows is None else given[:, row]
-    return results
+            if f"{name}_l{layer}" in tensors:
+                found[f"{name[0]}0_{layer}"] = tensors[f"{name}_l{layer}"]
+            elif name in tensors:
+                found[f"{name[0]}0_{layer}"] = tensors[name][layer * count : (layer + 1) * count]
+    return found
 
 
-def _extract(net: Any, tensors: Mapping[str, Array], model: Model) -> dict[str, Array]:
+def _extract(net: Any, tensors: Mapping[str, Array], model: Model, strided: bool) -> dict[str, Array]:
     """Runs the net on one row. Returns ``y`` (T, ·), and for each layer ``h0``, ``c0`` … (directions, ·)."""
     import ncnn
 
     extractor = net.create_extractor()
     # A Mat refers to its array's memory without owning it: the arrays must outlive the extractor.
-    given = {name: np.array(array, order="C") for name, array in tensors.items()}
+    given = {name: array if strided else np.array(array, order="C") for name, array in tensors.items()}
     for name, array in given.items():
-        if extractor.input(name, ncnn.Mat(array)):
-            raise RuntimeError(f"ncnn rejects the input {name}")
+        if code := extractor.input(name, ncnn.Mat(array)):
+            raise ReportedError(f"ncnn rejects the input {name}: code {code}")
     results = {}
     for name in ["y", *(f"{state}{layer}" for layer in range(model.num_layers) for state in "hc")]:
         code, mat = extractor.extract(name)
         if code:
-            raise RuntimeError(f"ncnn cannot extract {name}: code {code}")
+            raise ReportedError(f"ncnn cannot extract {name}: code {code}")
         results[name] = np.array(mat)
     return results

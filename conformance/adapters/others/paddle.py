@@ -1,17 +1,19 @@
 """Adapter for ``paddle.nn.LSTM``."""
 
 import os
+import tempfile
 import warnings
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import PADDLE, Layout, layer_parameters
 from conformance.cases.case import Case
+from conformance.cases.uses import EarlierCall
 from conformance.verdict.problem import Problem, Tensors
 from reference import Dialect
 
@@ -29,35 +31,48 @@ class PaddleLSTM(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "batch first", "state omitted",
-         "gradients", "float64", "float32"}
+         "gradients", "float64", "float32", "partial loss", "frozen", "chunks", "repeated call", "after other lengths",
+         "after other batches", "after the other mode", "after no-grad", "after an error", "after other weights",
+         "saved", "strided memory", "aliased states", "rows alone", "rows permuted", "empty sequence", "empty batch",
+         "wrong input", "wrong dtype", "wrong state", "wrong layers of a state", "wrong lengths"}
     )  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {
+        "read-only memory": "Paddle has no read-only tensors",
+        "one state given": "paddle.nn.LSTM takes h_0 and c_0 together",
+    }
     layout: ClassVar[Layout] = PADDLE
 
-    def solve(self, problem: Problem) -> Solution:
-        """Sets the layer's parameters, runs it and differentiates it."""
-        paddle = import_paddle()
-        case, model = problem.case, problem.case.model
-        layer, cells = _layer(case)
-        for end, cell in cells.items():
-            for name, array in _weights(problem, end).items():
-                getattr(cell, name).set_value(array)
-        leaves = [to_tensor(array) for array in (problem.input, *(problem.initial_state or {}).values())]
-        names = list(PADDLE.pack(layer_parameters(problem.parameters, "l0")))
-        weights = [getattr(cell, name) for cell in cells.values() for name in names]
+    def supports(self, case: Case) -> str | None:
+        """Also refuses lengths above T, for which Paddle's kernel does not return reliably."""
+        if case.refuses == "lengths-above":
+            return "with a length above T, Paddle's kernel reads past its input, and ends the process or never returns"
+        return super().supports(case)
 
-        differentiates = "gradients" in case.check
-        with paddle.set_grad_enabled(differentiates):
-            output, states = _run(layer, problem, leaves[0], tuple(leaves[1:]) or None)
-        outputs = dict(zip(("output", "h_n", "c_n"), (output, *states), strict=True))
-        results = {name: to_array(tensor) for name, tensor in outputs.items()}
-        if differentiates:
-            cotangents = [paddle.to_tensor(problem.cotangents[name].copy()) for name in outputs]
-            found = paddle.grad(list(outputs.values()), leaves + weights, cotangents)
-            gradients = iter([to_array(gradient) for gradient in found])
-            results |= {f"grad.{name}": next(gradients) for name in ("input", *(problem.initial_state or {}))}
-            for position in range(model.num_layers):
-                own = [{name: next(gradients) for name in names} for _ in model.suffixes]
-                results |= arrays.weight_gradients(model, PADDLE, position, own)
+    def solve(self, problem: Problem) -> Solution:
+        """Sets the layer's parameters, makes the earlier calls, runs the layer and differentiates it."""
+        case = problem.case
+        layer, cells = _layer(case)
+        _set_parameters(cells, problem)
+        if case.saved:
+            layer, cells = _saved(layer, case)
+
+        def earlier_call(word: EarlierCall, earlier: Problem) -> None:
+            if word == "other-mode":
+                layer.eval() if layer.training else layer.train()
+            elif word == "other-weights":
+                _set_parameters(cells, earlier)
+            try:
+                # Paddle's kernel computes gradients in training mode only.
+                differentiates = "gradients" in case.check and word not in ("no-grad", "error") and layer.training
+                _solve(layer, cells, uses.with_cotangents(earlier), differentiates)
+            finally:
+                if word == "other-mode":
+                    layer.eval() if layer.training else layer.train()
+                elif word == "other-weights":
+                    _set_parameters(cells, problem)
+
+        uses.make_earlier_calls(problem, earlier_call)
+        results = _solve(layer, cells, problem, "gradients" in case.check)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
@@ -104,8 +119,83 @@ def to_array(tensor: Any) -> Array:
     return np.array(tensor.numpy(), order="C")
 
 
-def _weights(problem: Problem, end: str) -> dict[str, Array]:
-    return PADDLE.pack(layer_parameters(problem.parameters, end))
+def _set_parameters(cells: Mapping[str, Any], problem: Problem) -> None:
+    """Sets the parameters of cells in place."""
+    for end, cell in cells.items():
+        for name, array in PADDLE.pack(layer_parameters(uses.parameters(problem), end)).items():
+            getattr(cell, name).set_value(array)
+
+
+def _saved(layer: Any, case: Case) -> tuple[Any, dict[str, Any]]:
+    """Saves the parameters of a layer, and loads them into a new one."""
+    paddle = import_paddle()
+    with tempfile.TemporaryDirectory() as folder:
+        paddle.save(layer.state_dict(), f"{folder}/layer.pdparams")
+        loaded, cells = _layer(case)
+        loaded.set_state_dict(paddle.load(f"{folder}/layer.pdparams"))
+    return loaded, cells
+
+
+def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiates: bool) -> dict[str, Array]:
+    """Runs a layer as a case says. Returns the results, and the gradients if asked to, by their canonical names."""
+    paddle = import_paddle()
+    case, model = problem.case, problem.case.model
+    given = _arguments(problem)
+    leaves = {name: tensor for name, tensor in given.items() if name != "lengths"}
+    for name, tensor in leaves.items():
+        tensor.stop_gradient = name in case.frozen
+    names = list(PADDLE.pack(layer_parameters(problem.parameters, "l0")))
+    weights = {f"{name}_{end}": getattr(cell, name) for end, cell in cells.items() for name in names}
+    trained = {
+        f"{name}_l{position}{suffix}": is_trained
+        for position in range(model.num_layers)
+        for suffix, own in zip(model.suffixes, arrays.trained(case, PADDLE, position), strict=True)
+        for name, is_trained in own.items()
+    }
+    for name, weight in weights.items():
+        weight.stop_gradient = not trained[name]
+
+    def call(one: uses.Named) -> uses.Named:
+        output, (h_n, c_n) = _run(layer, case, one)
+        return {"output": output, "h_n": h_n, "c_n": c_n}
+
+    with paddle.set_grad_enabled(differentiates):
+        outputs = uses.run(case, call, given, paddle.concat)
+    results = {name: to_array(tensor) for name, tensor in outputs.items()}
+    if differentiates:
+        sources = {name: tensor for name, tensor in (leaves | weights).items() if not tensor.stop_gradient}
+        cotangents = {name: paddle.to_tensor(array.copy()) for name, array in problem.cotangents.items()}
+        found = paddle.grad([outputs[name] for name in cotangents], list(sources.values()), list(cotangents.values()))
+        gradients = {name: to_array(gradient) for name, gradient in zip(sources, found, strict=True)}
+        results |= {f"grad.{name}": gradients[name] for name in leaves if name in gradients}
+        for position in range(model.num_layers):
+            # A frozen array has no gradient. A zero takes its place in the layer.
+            own = [
+                {name: gradients.get(f"{name}_{end}", np.zeros_like(array)) for name, array in packed.items()}
+                for end, packed in zip(
+                    [f"l{position}{suffix}" for suffix in model.suffixes],
+                    arrays.packed(problem, PADDLE, position),
+                    strict=True,
+                )
+            ]
+            results |= arrays.weight_gradients(model, PADDLE, position, own)
+    return results
+
+
+def _arguments(problem: Problem) -> dict[str, Any]:
+    """Returns the arguments of a problem as tensors with the strides that the case requires."""
+    paddle, memory = import_paddle(), problem.case.memory
+    found: dict[str, Any] = {}
+    for name, array in uses.arguments(problem).items():
+        if memory == "strided" and name != "lengths":
+            axes = list(range(array.ndim))[::-1]
+            found[name] = paddle.transpose(paddle.to_tensor(array.T.copy()), axes)
+            assert not found[name].is_contiguous()
+        elif memory == "aliased" and name == "c_0":
+            found[name] = found["h_0"].detach()
+        else:
+            found[name] = paddle.to_tensor(array.copy())
+    return found
 
 
 def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
@@ -143,14 +233,14 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
     return layer, cells
 
 
-def _run(layer: Any, problem: Problem, x: Any, states: Any) -> Any:
+def _run(layer: Any, case: Case, given: uses.Named) -> Any:
     """Runs a layer. Dropout draws the same masks in every run of a case, because the case determines the seed."""
     paddle = import_paddle()
-    lengths = None if problem.lengths is None else paddle.to_tensor(problem.lengths.copy())
+    states = (given["h_0"], given["c_0"]) if "h_0" in given else None
     random = paddle.get_rng_state()
-    paddle.seed(int(problem.case.key, 16) >> 32)
+    paddle.seed(int(case.key, 16) >> 32)
     try:
-        return layer(x, states, lengths)
+        return layer(given["input"], states, given.get("lengths"))
     finally:
         paddle.set_rng_state(random)
 
@@ -180,6 +270,9 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
         for name, array in arrays_of.items():
             getattr(cell, name).set_value(array)
     with paddle.no_grad():
-        output, _ = _run(layer, problem, paddle.zeros(problem.input.shape, case.dtype), None)
+        given = {"input": paddle.zeros(problem.input.shape, case.dtype)}
+        if problem.lengths is not None:
+            given["lengths"] = paddle.to_tensor(problem.lengths.copy())
+        output, _ = _run(layer, case, given)
     kept = arrays.time_major(to_array(output), case) > 0.25
     return np.ascontiguousarray(kept) / (1.0 - case.dropout)

@@ -1,4 +1,4 @@
-"""The origin of an error: where the adapter's last call led, not the class of the exception."""
+"""The origin of an error: where the adapter's last call led, or who defines the class of the exception."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from conformance.adapters.origin import raised_by_adapter
+from conformance.adapters.origin import ReportedError, raised_by_adapter
 from tests import fakes, framework
 
 
@@ -18,12 +18,22 @@ def _misses_a_key() -> None:
     raise KeyError("weight")
 
 
+def _reports_a_code() -> None:
+    raise ReportedError("code 3")
+
+
+def _raises_like_compiled_code() -> None:
+    raise framework.CompiledError
+
+
 @pytest.mark.parametrize(
     ("function", "by_adapter"),
     [
         (framework.fail, False),
         (lambda: framework.trace(framework.fail), False),
         (lambda: framework.trace(lambda: framework.fail()), False),
+        (_reports_a_code, False),
+        (_raises_like_compiled_code, False),
         (_misses_a_key, True),
         (lambda: framework.trace(_misses_a_key), True),
         (lambda: framework.trace(lambda: np.stack([])), True),

@@ -10,6 +10,7 @@ from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.adapters.jax.brainstate import BrainstateLSTMCell
 from conformance.adapters.others.chainer import ChainerNStepLSTM
 from conformance.adapters.others.mindspore import MindsporeLSTM
+from conformance.adapters.others.mxnet import MxnetLSTM
 from conformance.adapters.others.tvm import TvmRelax
 from conformance.adapters.pytorch.converted import ExecuTorchPortable, ExecuTorchXnnpack, LiteRTTorch
 from conformance.adapters.tensorflow.sonnet import SonnetLSTM, SonnetUnrolledLSTM
@@ -28,6 +29,8 @@ BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
         (ChainerNStepLSTM, BOTH_WAYS | {"lengths": (2, 0, 4, 1)}, 1e-12),
         (MindsporeLSTM, FLOAT32 | BOTH_WAYS, 1e-4),
         (MindsporeLSTM, FLOAT32 | {"bias": False, "initial_state": "omitted", "batch_first": True}, 1e-4),
+        (MxnetLSTM, BOTH_WAYS | {"batch_first": True}, 1e-12),
+        (MxnetLSTM, FORWARD | {"proj_size": 2, "initial_state": "omitted"}, 1e-6),
         (BrainstateLSTMCell, BOTH_WAYS | {"batch_first": True}, 1e-12),
         (BrainstateLSTMCell, {"direction": "reverse", "initial_state": "omitted"}, 1e-12),
         (SonnetLSTM, BOTH_WAYS | {"batch_first": True, "forget_bias": 1.0}, 1e-12),
@@ -57,6 +60,8 @@ def test_equals_the_reference(
         (ChainerNStepLSTM, {"dropout": 0.5}, "for each direction"),
         (MindsporeLSTM, {}, "float16 and float32"),
         (MindsporeLSTM, FLOAT32 | {"dropout": 0.5}, "does not return them"),
+        (MxnetLSTM, {"lengths": "ragged"}, "only available for cuDNN"),
+        (MxnetLSTM, {"proj_size": 2}, "No training support"),
         (BrainstateLSTMCell, {"forget_bias": 0.5}, "always adds 1"),
         (BrainstateLSTMCell, {"lengths": "ragged"}, "has no lengths"),
         (SonnetLSTM, {"lengths": "ragged"}, "no reverse direction"),
@@ -74,7 +79,9 @@ def test_says_what_it_lacks(
     assert words in (adapter().supports(case(**options)) or "")
 
 
-@pytest.mark.parametrize("adapter", [BrainstateLSTMCell, ChainerNStepLSTM, MindsporeLSTM, SonnetLSTM, TvmRelax])
+@pytest.mark.parametrize(
+    "adapter", [BrainstateLSTMCell, ChainerNStepLSTM, MindsporeLSTM, MxnetLSTM, SonnetLSTM, TvmRelax]
+)
 def test_keeps_the_contract(adapter: type[Adapter]) -> None:
     _skip_without(adapter)
     few = ("batch first", "lengths", "forward only")

@@ -57,7 +57,8 @@ def _options(source: random.Random, rate: float) -> dict[str, Any]:
     }
     options |= {name: draw() for name, draw in drawn.items() if source.random() < rate}
     if "gradients" in options["check"] and source.random() < rate / 4:
-        options["frozen"] = ("input",)
+        weight = "weight_hh_l0_reverse" if options["direction"] == "reverse" else "weight_hh_l0"
+        options["frozen"] = ("input" if options["seq_len"] % 2 else weight,)
     if source.random() < 2 * rate:
         options["mode"] = "train"
         names = ("dropout", "input_dropout", "recurrent_dropout")

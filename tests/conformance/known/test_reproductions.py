@@ -20,10 +20,11 @@ from tests.conftest import ROOT
 JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
-    "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "ncnn", "onnx", "onnxruntime",
-    "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm", "_tools",
+    "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "mxnet", "ncnn",
+    "onnx", "onnxruntime", "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm",
+    "_tools",
 }  # fmt: skip
-HELPERS = {"importlib", "os", "pathlib", "sys", "tempfile", "unittest", "numpy"}
+HELPERS = {"importlib", "os", "pathlib", "signal", "sys", "tempfile", "unittest", "numpy"}
 
 RUN_SCRIPTS = """\
 import contextlib, io, json, runpy, sys, traceback

@@ -25,7 +25,8 @@ def adapter(request: pytest.FixtureRequest) -> KerasConverted:
     "options",
     [
         {"direction": "bidirectional", "reverse_hidden_size": 2, "num_layers": 2, "batch_first": True},
-        {"lengths": (2, 0, 4, 1), "bias": False, "initial_state": "omitted"},
+        {"lengths": (2, 0, 4, 1), "bias": False, "initial_state": "omitted", "batching": "permuted"},
+        {"earlier_calls": ("longer", "error"), "saved": True, "chunks": (1, 3)},
     ],
     ids=str,
 )
@@ -40,6 +41,8 @@ def test_equals_the_reference(
     [
         (LiteRTKeras, {"dtype": "float32"}, "converted for inference"),
         (LiteRTKeras, {"check": FORWARD["check"]}, "fails on tf.Transpose in float64"),
+        (LiteRTKeras, FORWARD | {"batching": "alone"}, "requires element_shape to be static"),
+        (Tf2OnnxKeras, FORWARD | {"batch": 0}, "cannot trace a layer without steps or rows"),
         (OpenVinoKeras, FORWARD | {"dtype": "bfloat16"}, "OpConversionFailure in bfloat16"),
         (Tf2OnnxKeras, {"check": FORWARD["check"]}, "LSTM operator does not support double yet"),
     ],

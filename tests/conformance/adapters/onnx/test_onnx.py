@@ -76,7 +76,12 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"saved": True, "memory": "strided", "batch_first": True},
         {"batching": "alone", "memory": "read-only"},
     ],
-    "opencv.dnn": [{"clip": 100.0}],
+    "opencv.dnn": [
+        {"clip": 100.0},
+        {"chunks": (1, 3), "num_layers": 2},
+        {"earlier_calls": ("longer", "fewer-rows", "error"), **BOTH_WAYS},
+        {"saved": True, "memory": "read-only"},
+    ],
     "tract": [
         {"peepholes": True, "num_layers": 2, "initial_state": "omitted"},
         {"clip": 100.0},
@@ -85,10 +90,20 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"saved": True, "memory": "strided", "batch_first": True},
         {"batching": "alone", "memory": "read-only"},
     ],
-    "MNN": [{"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS}],
+    "MNN": [
+        {"activations": ("tanh", "sigmoid", "relu"), **BOTH_WAYS},
+        {"chunks": (1, 3), "batch_first": True},
+        {"earlier_calls": ("longer", "fewer-rows", "error"), **BOTH_WAYS},
+        {"saved": True, "memory": "strided", "batching": "permuted"},
+    ],
 }
 
-RAISES = {"tract": ("no state", "no bias, no state", "after other calls")}
+RAISES = {
+    "tract": ("no state", "no bias, no state", "after other calls"),
+    "opencv.dnn": ("no bias",),
+    "MNN": ("in pieces", "after other calls"),
+    "MNN[useOriginRNNImpl]": ("in pieces", "after other calls"),
+}
 """Examples of the adapter check that raise because of a known divergence."""
 
 

@@ -23,6 +23,8 @@ FORWARD = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
         {"initial_state": "omitted", "num_layers": 2},
         {"batch": "unbatched", "num_layers": 2, "direction": "bidirectional"},
         {"proj_size": 2, "num_layers": 2, "direction": "bidirectional"},
+        {"chunks": (1, 3), "hidden_size": (4, 2)},
+        {"earlier_calls": ("longer", "error", "same"), "initial_state": "omitted"},
     ],
     ids=str,
 )
@@ -38,6 +40,7 @@ def test_equals_the_reference(deviation: Callable[..., float], options: dict[str
         ({"dtype": "float32"}, "has no gradients"),
         (FORWARD | {"bias": False}, "always has biases"),
         (FORWARD | {"lengths": "ragged"}, "has no lengths"),
+        (FORWARD | {"refuses": "c_0-rows"}, "has no batch axis"),
     ],
 )
 def test_refuses_unsupported_options_with_a_reason(

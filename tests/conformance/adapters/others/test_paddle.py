@@ -41,6 +41,13 @@ def paddle() -> Iterator[Adapter]:
         {"num_layers": 3, **TRAIN},
         {"num_layers": 2, "direction": "bidirectional", "lengths": "ragged", "initial_state": "zero", **TRAIN},
         {"num_layers": 2, "proj_size": 2, "batch_first": True, **TRAIN},
+        {"chunks": (1, 3), "num_layers": 2, "initial_state": "omitted"},
+        {"earlier_calls": ("other-weights", "fewer-rows", "error", "other-mode", "no-grad")},
+        {"saved": True, "batching": "permuted", "cotangents": ("h_n",), "num_layers": 2},
+        {"memory": "strided", "frozen": ("input", "h_0"), "batch_first": True},
+        {"memory": "strided", "frozen": ("weight_hh_l0",), "proj_size": 2},
+        {"memory": "aliased", "num_layers": 2},
+        {"batching": "alone", "lengths": "ragged"},
     ],
     ids=str,
 )
@@ -81,6 +88,7 @@ def test_a_crash_affects_its_case_only(
         ({"batch": "unbatched"}, "needs a batch axis"),
         ({"hidden_size": (4, 2)}, "one hidden size for all layers"),
         ({"dtype": "float16"}, "float16"),
+        ({"lengths": "ragged", "refuses": "lengths-above", "check": ("h_n",)}, "never returns"),
     ],
 )
 def test_refuses_unsupported_options_with_a_reason(
@@ -90,5 +98,5 @@ def test_refuses_unsupported_options_with_a_reason(
 
 
 def test_passes_the_adapter_check(paddle: Adapter) -> None:
-    few = [example for example in EXAMPLES if example.bias or example.proj_size]
+    few = [example for example in EXAMPLES if (example.bias and not example.frozen) or example.proj_size]
     assert check_adapter(paddle, few) == []
