@@ -64,17 +64,17 @@ def read_batch_as_time(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     """Returns the mechanisms of a batch-first model that takes the axes of all tensors for those of time-major ones.
 
     The model then merges the last two of the axes (B, D, T, ·) of a layer's output, instead of (B, T, D, ·). The next
-    layer expects fewer inputs, and reads as many numbers as it expects from the start of the memory.
+    layer expects fewer inputs, and reads as many numbers as it expects from the start of the memory. Of final states
+    (T, D, ·) in place of (D, B, ·), the adapter returns the first D.
     """
 
     def results(found: Arrays, case: Case) -> Arrays:
+        del found
         sequence = np.asarray(problem.input, np.float64)
         finals: dict[str, list[Array]] = {"h_n": [], "c_n": []}
         for layer in range(case.num_layers):
             size = case.model.layer_input_size(layer)
             shape = (*sequence.shape[:2], size)
-            if sequence.size < np.prod(shape):
-                return {name: np.full_like(array, np.nan) for name, array in found.items()}  # It reads other memory.
             sequence = sequence.ravel()[: np.prod(shape)].reshape(shape)
             state = {name: array.swapaxes(0, 1) for name, array in _states(problem, layer).items()}
             own = _run_layer(problem, layer, sequence, state, dialect)
@@ -82,17 +82,17 @@ def read_batch_as_time(problem: Problem, dialect: Dialect) -> dict[str, Any]:
             sequence = by_direction.reshape(*by_direction.shape[:2], -1)
             for name, layers in finals.items():
                 layers.append(own[name].swapaxes(0, 1))
-        return {"output": sequence} | _joined(finals, case)
+        states = {
+            f"{name}{end}": np.stack([layers[layer][direction] for layer, direction in places])
+            for name, layers in finals.items()
+            for end, places in case.model.state_places.items()
+        }
+        return {"output": sequence, **states}
 
     case = problem.case
-    fits = problem.initial_state is None or case.num_rows == case.seq_len == case.model.num_directions
+    directions = case.model.num_directions
+    fits = case.seq_len >= directions and (problem.initial_state is None or case.num_rows == case.seq_len == directions)
     return {"results": results} if fits else {}
-
-
-def _joined(finals: dict[str, list[Array]], case: Case) -> Arrays:
-    if case.model.is_uniform:
-        return {name: np.concatenate(layers) for name, layers in finals.items()}
-    return {f"{name}_l{layer}": array for name, layers in finals.items() for layer, array in enumerate(layers)}
 
 
 def _time_major(problem: Problem) -> Array:
