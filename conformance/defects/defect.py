@@ -57,7 +57,8 @@ class Defect:
         clock: order of the time steps, see ``reference.forward``.
         lift: function that converts arrays to the kind of array to compute with, see ``reference.forward``.
         writes: elements to return in place of those of ``output``, ``h_n`` and ``c_n``. Gradients follow.
-        results: changes to the values of the same tensors, after ``writes``. Gradients do not follow.
+        results: changes to the values of the same tensors, after ``writes``. Gradients do not follow. Their
+            shapes can change in cases without derivatives.
         cotangents: changes to the cotangents of ``output``, ``h_n`` and ``c_n``. Only gradients are wrong.
         gradients: changes to the gradients, by name without ``grad.``. Only gradients are wrong.
         tangents: changes to the direction of ``jvp`` and ``hvp``. Only these derivatives are wrong.

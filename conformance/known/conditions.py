@@ -84,6 +84,16 @@ def has_static_batch_axis(case: Case) -> bool:
     return not is_batch_dynamic(case)
 
 
+def has_plain_activations(case: Case) -> bool:
+    """Returns whether the activations are sigmoid and tanh without a clip."""
+    return case.clip is None and {case.activations[:3], case.activations[-3:]} == {("sigmoid", "tanh", "tanh")}
+
+
+def has_other_activations(case: Case) -> bool:
+    """Returns whether there is a clip or another activation than sigmoid and tanh."""
+    return not has_plain_activations(case)
+
+
 CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "padding": has_padding,
     "padded row": has_padded_row,
@@ -99,6 +109,8 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "dynamic batch axis": has_dynamic_batch_axis,
     "static axes": has_static_axes,
     "static batch axis": has_static_batch_axis,
+    "plain activations": has_plain_activations,
+    "other activations": has_other_activations,
 }
 """Conditions by the name that entries use."""
 

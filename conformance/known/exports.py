@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 import reference
 from conformance.cases.case import Case
-from conformance.defects.catalogue.tensors import join_layers, split_layers
 from conformance.defects.defect import Arrays
 from conformance.verdict.problem import Problem, cells
-from reference import Dialect
+from reference import Dialect, Model
 
 Array = NDArray[np.float64]
 
@@ -29,6 +28,8 @@ def repeat_unbatched(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     """
     del dialect
     case = problem.case
+    if case.has_direction:
+        return {}  # A derivative has no other shape than its tensor.
     exchanges = case.batch_first and case.seq_len == case.input_size
 
     def results(found: Arrays, case: Case) -> Arrays:
@@ -44,17 +45,17 @@ def run_first_step(problem: Problem, dialect: Dialect) -> dict[str, Any]:
 
     def results(found: Arrays, case: Case) -> Arrays:
         sequence = _time_major(problem)
-        finals: dict[str, list[Array]] = {"h_n": [], "c_n": []}
+        finals = {name: np.array(array) for name, array in found.items() if name[:3] in ("h_n", "c_n")}
         for layer in range(case.num_layers):
-            state = _states(problem, layer)
+            state, one = _states(problem, layer), _layer(case.model, layer)
             ends = {"": _run_layer(problem, layer, sequence[:1], state, dialect)}
             ends["_reverse"] = _run_layer(problem, layer, sequence[-1:], state, dialect)
-            for name, layers in finals.items():
-                layers.append(np.stack([ends[suffix][name][d] for d, suffix in enumerate(case.model.suffixes)]))
-            sequence = np.concatenate(list(finals["h_n"][-1]), axis=-1)[None]
-        output = sequence.swapaxes(0, 1) if case.batch_first else sequence
-        states = [join_layers(layers, name, found, case) for name, layers in finals.items()]
-        return {"output": output, **states[0], **states[1]}
+            for direction, suffix in enumerate(case.model.suffixes):
+                for name in ("h_n", "c_n"):
+                    case.model.state(finals, name, layer, direction)[...] = one.state(ends[suffix], name, 0, direction)
+            directions = range(case.model.num_directions)
+            sequence = np.concatenate([case.model.state(finals, "h_n", layer, d) for d in directions], axis=-1)[None]
+        return {"output": sequence.swapaxes(0, 1) if case.batch_first else sequence, **finals}
 
     return {"results": results}
 
@@ -100,20 +101,27 @@ def _time_major(problem: Problem) -> Array:
 
 
 def _states(problem: Problem, layer: int) -> dict[str, Array]:
-    """Returns the initial states of a layer (D, B, ·); none if they are omitted."""
+    """Returns the initial states of a layer by their names in a stack of this layer; none if they are omitted."""
     if problem.initial_state is None:
         return {}
-    given = dict(problem.complete_state())
-    return {name: np.asarray(split_layers(given, name, problem.case)[layer], np.float64) for name in ("h_0", "c_0")}
+    model, given = problem.case.model, problem.complete_state()
+    return {
+        f"{name}{end}": np.array([model.state(given, name, layer, direction) for _, direction in places], np.float64)
+        for end, places in _layer(model, layer).state_places.items()
+        for name in ("h_0", "c_0")
+    }
+
+
+def _layer(model: Model, layer: int) -> Model:
+    """Returns the model of a single layer, time-major."""
+    return replace(model, hidden_sizes=model.hidden_sizes[layer : layer + 1], batch_first=False)
 
 
 def _run_layer(problem: Problem, layer: int, sequence: Array, state: dict[str, Array], dialect: Dialect) -> Arrays:
     """Returns ``output``, ``h_n`` and ``c_n`` of one layer on a time-major sequence."""
     model = problem.case.model
     keys = tuple(f"_l{layer}{suffix}" for suffix in model.suffixes)
-    one = replace(
-        model, input_size=sequence.shape[-1], hidden_sizes=model.hidden_sizes[layer : layer + 1], batch_first=False
-    )
+    one = replace(_layer(model, layer), input_size=sequence.shape[-1])
     parameters = {
         name.replace(f"_l{layer}", "_l0"): np.asarray(array, np.float64)
         for name, array in problem.parameters.items()

@@ -279,6 +279,12 @@ def test_small_elements_have_a_tenth_of_the_standard_deviation_of_their_tensor()
     assert found.budget["h_n"] / sigma == pytest.approx(np.array([5.0, 0.5 / np.sqrt(3), 0.5 / np.sqrt(3)]), rel=1e-5)
 
 
+def test_results_that_underflow_widen_the_budget() -> None:
+    x, plain = np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24, floor=1e-3)
+    found = budget(lambda lift: {"h_n": lift(x) * lift(x)}, {"h_n": x}, plain, coarse=True)
+    assert found.budget["h_n"] == pytest.approx(1e-3, rel=1e-3)
+
+
 @pytest.mark.parametrize(("name", "ratio"), [("output", np.sqrt(8 / 6)), ("grad.input", np.sqrt(8 / 6)), ("h_n", 1.0)])
 def test_correlated_errors_widen_the_budget_of_their_step(name: str, ratio: float) -> None:
     """In the first step, the error of x counts twice, as in the test above. Other tensors than sequences have one φ."""

@@ -275,9 +275,9 @@ def _explain_failures(
                 result.findings += [Finding(what, (name,)) for what in describe_activations(trial)]
         elif trial.comparable and trial.can_be_changed and count < _MAX_OBSERVED_PROBES:
             result.findings += _observations(responses(name), name)
-        elif count < _MAX_OBSERVED_PROBES and (what := describe_nonfinite(subject, trial)):
-            result.findings.append(Finding(what, (name,)))
-        deviating.setdefault(_deviation(trial), []).append(name)
+        is_observed = trial.complete and not trial.is_driven and count < _MAX_OBSERVED_PROBES
+        begin = describe_nonfinite(subject, trial) if is_observed else ""
+        deviating.setdefault(begin or _deviation(trial), []).append(name)
     result.findings += [Finding(what, tuple(names)) for what, names in deviating.items()]
     result.changed += sum(len(found) for found in measured.values())
     for name, own in measured.items():

@@ -16,7 +16,7 @@ from conformance.defects.diagnosis.diagnose import rounds_only_as
 from conformance.defects.diagnosis.observation import Observation
 from conformance.defects.diagnosis.search import MAX_MISFIT, MAX_UNEXPLAINED_SHARE
 from conformance.defects.experiment.blocks import has_all_blocks
-from conformance.errors import message_of
+from conformance.errors import abridge, message_of
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle
@@ -36,6 +36,8 @@ MAX_SEARCHED_MOMENTS = 512
 class ImplementationError(Exception):
     """Wraps an error of the implementation. Its message is the first line of the original one.
 
+    The second line follows if the first one only announces it, as those of Keras and ``load_state_dict`` do.
+
     Attributes:
         error: the original error.
     """
@@ -43,7 +45,9 @@ class ImplementationError(Exception):
     def __init__(self, error: Exception) -> None:
         # An error of a worker process has a status, and names the original error.
         kind = "" if hasattr(error, "status") else f"{type(error).__name__}: "
-        super().__init__(kind + next(iter(message_of(error).strip().splitlines()), ""))
+        first, *others = [line.strip() for line in message_of(error).splitlines() if line.strip()] or [""]
+        announced = others[:1] if first.endswith((":", "().")) else []
+        super().__init__(kind + abridge(" ".join([first, *announced])))
         self.error = error
 
 

@@ -37,6 +37,12 @@ def has_other_batches(case: Case) -> bool:
     return any((case.built_batch, case.batching == "alone", *(word in words for word in case.earlier_calls)))
 
 
+def has_other_activations(case: Case) -> bool:
+    """Returns whether some direction needs a clip or another activation than sigmoid and tanh."""
+    names = case.activations * (6 // len(case.activations))
+    return case.clip is not None or names != ("sigmoid", "tanh", "tanh") * 2
+
+
 DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "padding": lambda case: min(lengths(case)) < case.seq_len,
     "padded row": lambda case: any(0 < length < case.seq_len for length in lengths(case)),
@@ -55,6 +61,8 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
     "dynamic batch axis": has_other_batches,
     "static axes": lambda case: not (has_other_lengths(case) or has_other_batches(case)),
     "static batch axis": lambda case: not has_other_batches(case),
+    "plain activations": lambda case: not has_other_activations(case),
+    "other activations": lambda case: has_other_activations(case),
     "four units": lambda case: any(size >= 4 for size in case.hidden_sizes),
 }
 

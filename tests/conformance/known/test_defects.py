@@ -72,6 +72,32 @@ def test_a_model_that_runs_one_step_reads_the_first_step_of_each_direction() -> 
     np.testing.assert_array_equal(found["c_n"], np.stack([first["c_n"][0], last["c_n"][1]]))
 
 
+def test_a_model_that_runs_one_step_starts_each_direction_from_its_own_states() -> None:
+    problem = draw(direction="bidirectional", reverse_hidden_size=3)
+    found = solved("only-first-step", problem)
+    first, last = (
+        reference.forward(problem.case.model, problem.parameters, steps, problem.initial_state).outputs
+        for steps in (problem.input[:1], problem.input[-1:])
+    )
+    expected = np.concatenate([first["output"][..., :H], last["output"][..., H:]], axis=-1)
+    np.testing.assert_array_equal(found["output"], expected)
+    np.testing.assert_array_equal(found["c_n_l0"], first["c_n_l0"])
+    np.testing.assert_array_equal(found["c_n_l0_reverse"], last["c_n_l0_reverse"])
+
+
+def test_an_initial_state_shown_before_the_first_valid_step_is_that_of_the_direction() -> None:
+    problem = draw(
+        direction="bidirectional", reverse_hidden_size=3, lengths=(2, 4), mask="left", check=[*RESULTS, "gradients"]
+    )
+    found, right = solved("initial-state-shown", problem), solve(Defect("none", "without a defect"), problem, Dialect())
+    assert problem.initial_state is not None
+    np.testing.assert_array_equal(found["output"][:2, 0, :H], np.tile(problem.initial_state["h_0_l0"][0, 0], (2, 1)))
+    np.testing.assert_array_equal(found["output"][..., H:], right["output"][..., H:])
+    np.testing.assert_array_equal(found["grad.h_0_l0_reverse"], right["grad.h_0_l0_reverse"])
+    shown = problem.cotangents["output"][:2, 0, :H].sum(axis=0)
+    np.testing.assert_allclose(found["grad.h_0_l0"][0, 0], right["grad.h_0_l0"][0, 0] + shown)
+
+
 def test_final_states_after_the_first_step() -> None:
     problem = draw(direction="reverse", initial_state="omitted")
     found = solved("final-states-after-first-step", problem)
