@@ -59,7 +59,8 @@ def _imports(script: Path) -> set[str]:
 def _groups() -> dict[str, list[Path]]:
     """Returns the Python scripts that can share a process, by the name of the group.
 
-    They import the same large framework, and environment variables that it reads at import do not differ.
+    They import the same large framework, and environment variables that it reads at import do not differ. Scripts that
+    fork share a process only with others that do: the threads of a framework do not survive a fork.
     """
     groups: dict[str, list[Path]] = {}
     for script in _scripts(".py"):
@@ -70,6 +71,8 @@ def _groups() -> dict[str, list[Path]]:
             name = "tensorflow"
         elif "keras" not in frameworks:
             name = next((large for large in ("jax", "torch") if large in frameworks), name)
+        if "os.fork()" in script.read_text(encoding="utf-8"):
+            name += ", forking"
         groups.setdefault(name, []).append(script)
     return groups
 
