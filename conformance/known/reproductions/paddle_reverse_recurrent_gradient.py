@@ -6,6 +6,7 @@ import paddle
 paddle.set_default_dtype("float64")
 random = np.random.default_rng(0)
 layer = paddle.nn.LSTM(2, 3, direction="bidirect")
+paddle.set_default_dtype("float32")
 x, lengths = paddle.to_tensor(random.standard_normal((1, 4, 2))), paddle.to_tensor([2])
 states = tuple(paddle.to_tensor(random.standard_normal((2, 1, 3))) for _ in "hc")
 weight = layer.weight_hh_l0_reverse
