@@ -62,13 +62,13 @@ def stacked(model: Model, name: str, layers: Sequence[Sequence[Array]]) -> dict[
         name: name of the state: ``h_n``, ``grad.c_0`` and so on.
         layers: one array (B, ·) for each direction, for each layer.
     """
+    if model.reverse_hidden_size:
+        places = model.state_places.items()
+        return {f"{name}{end}": layers[layer][direction][None] for end, ((layer, direction),) in places}
+    # All that were returned, so that a wrong number of layers or directions shows.
     if model.is_uniform:
-        # All that were returned, so that a wrong number of layers or directions shows.
         return {name: np.stack([state for layer in layers for state in layer])}
-    return {
-        f"{name}{end}": np.stack([layers[layer][direction] for layer, direction in places])
-        for end, places in model.state_places.items()
-    }
+    return {f"{name}_l{k}": np.stack(layer) for k, layer in enumerate(layers)}
 
 
 def weight_gradients(

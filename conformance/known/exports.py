@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
+from conformance.adapters.arrays import stacked
 from conformance.cases.case import Case
 from conformance.defects.defect import Arrays
 from conformance.verdict.problem import Problem, cells
@@ -82,12 +83,8 @@ def read_batch_as_time(problem: Problem, dialect: Dialect) -> dict[str, Any]:
             sequence = by_direction.reshape(*by_direction.shape[:2], -1)
             for name, layers in finals.items():
                 layers.append(own[name].swapaxes(0, 1))
-        states = {
-            f"{name}{end}": np.stack([layers[layer][direction] for layer, direction in places])
-            for name, layers in finals.items()
-            for end, places in case.model.state_places.items()
-        }
-        return {"output": sequence, **states}
+        states = [stacked(case.model, name, [list(each) for each in layers]) for name, layers in finals.items()]
+        return {"output": sequence, **states[0], **states[1]}
 
     case = problem.case
     directions = case.model.num_directions

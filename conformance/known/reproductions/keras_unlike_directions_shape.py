@@ -11,7 +11,7 @@ forward, backward = keras.layers.LSTM(5), keras.layers.LSTM(3, go_backwards=True
 layer = keras.layers.Bidirectional(forward, backward_layer=backward)
 x = np.zeros((2, 6, 4), "float32")
 returned, declared = tuple(layer(x).shape), tuple(layer.compute_output_shape(x.shape))
-print("returned:", returned, "declared:", declared)
+print("the declared shape is returned:", declared == returned, f"(declared {declared}, returned {returned})")
 model = keras.Sequential([keras.Input((6, 4)), layer, keras.layers.Dense(1)])
 try:
     print("shape of the model's results:", model.predict(x, verbose=0).shape)

@@ -20,7 +20,7 @@ print("expected, about:         ", expected)
 with tempfile.TemporaryDirectory() as folder:
     quantize_dynamic(onnx.parser.parse_model(MODEL), path := Path(folder, "quantized.onnx"))
     got = np.ravel(ort.InferenceSession(path).run(None, {"x": x}))
-    print("got:                     ", got)
+    print("got:                     ", got, "is close:", bool(np.allclose(got, expected, atol=0.02)))
     quantize_dynamic(onnx.parser.parse_model(MODEL), path, per_channel=True)
     kinds = [node.op_type for node in onnx.load(path).graph.node]
 print("nodes if per_channel=True:", kinds)
