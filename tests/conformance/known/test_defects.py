@@ -113,7 +113,7 @@ def test_batch_read_as_time() -> None:
     expected = run(problem, problem.input)
     by_direction = expected["output"].reshape(B, T, 2, H)
     np.testing.assert_array_equal(found["output"][:, 1], by_direction[:, :, 1].reshape(B, T * H))
-    np.testing.assert_array_equal(found["h_n"], expected["h_n"].swapaxes(0, 1)[:2])
+    np.testing.assert_array_equal(found["h_n"], expected["h_n"].swapaxes(0, 1))
 
 
 def test_a_layer_with_too_wide_an_input_reads_the_first_numbers() -> None:
@@ -127,7 +127,7 @@ def test_a_layer_with_too_wide_an_input_reads_the_first_numbers() -> None:
     memory = reference.forward(one, lower, problem.input).outputs["output"].reshape(B, T, 2, H).swapaxes(1, 2).ravel()
     read = memory[: B * 2 * 2 * H].reshape(B, 2, 2 * H)
     expected = reference.forward(reference.Model(2 * H, (H,), "bidirectional"), upper, read).outputs
-    np.testing.assert_array_equal(found["h_n"][2:], expected["h_n"].swapaxes(0, 1))
+    np.testing.assert_array_equal(found["h_n"][T:], expected["h_n"].swapaxes(0, 1))
 
 
 def test_unbatched_results_are_repeated() -> None:
