@@ -1,7 +1,7 @@
 """Base of the adapters of ``keras.layers.LSTM`` on every back end."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from itertools import product
 from typing import Any, ClassVar
@@ -12,31 +12,22 @@ from numpy.typing import NDArray
 from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import HALF, Adapter, Solution
 from conformance.adapters.keras import common as _keras
+from conformance.adapters.keras import functions
 from conformance.adapters.keras import loss as _loss
+from conformance.adapters.keras.functions import (
+    Array,
+    Group,
+    LayerFunction,
+    PerLayer,
+    StackFunction,
+    StackInputs,
+    Tensors,
+)
 from conformance.adapters.layout import KERAS, Layout
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, make_problem
 from conformance.verdict.problem import Tensors as NamedArrays
 from reference import Dialect
-
-Array = NDArray[np.floating]
-Tensors = list[Any]
-PerLayer = Sequence[Sequence[Any]]
-"""Tensors of each layer."""
-LayerFunction = Callable[[Any, Tensors, Tensors, Tensors], Sequence[Any]]
-"""A function of sequence, weights, initial states and masks that runs one layer.
-
-It returns the sequence and the final states. The states and masks may be empty.
-"""
-StackFunction = Callable[[Any, PerLayer, PerLayer, Tensors], Tensors]
-"""A function of sequence, states, weights and masks that runs all layers.
-
-It returns the sequence and all final states.
-"""
-StackInputs = tuple[Any, PerLayer, PerLayer, Tensors]
-"""The arguments of a ``StackFunction``."""
-Group = tuple[int, ...]
-"""Indices of the layers in one Keras layer: one layer, or all layers if they are stacked cells."""
 
 USES = frozenset(
     {"partial loss", "frozen", "built for another length", "built for another batch", "chunks", "repeated call",
@@ -168,15 +159,7 @@ class KerasAdapter(Adapter):
 
     def use_stack(self, stack: StackFunction, case: Case) -> StackFunction:
         """Returns a function that calls a stack as often as a case says, for pieces of the sequence or of the batch."""
-        if not case.chunks and case.batching == "together":
-            return stack
-
-        def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
-            call = _named_call(stack, weights, case.num_layers)
-            given = _named(x, states, masks)
-            return list(uses.run(_batch_first(case), call, given, self.concatenate, uses.rows_first).values())
-
-        return run
+        return functions.in_pieces(stack, case, self.concatenate)
 
     def concatenate(self, tensors: Sequence[Any], axis: int) -> Any:
         """Concatenates tensors along an axis."""
@@ -227,17 +210,9 @@ class KerasAdapter(Adapter):
             self.build_layers(part, number * case.num_layers)
             for number, part in enumerate(parts[:1] if case.graph == "twice" else parts)
         ]
-        (first, own), (second, _) = built[0], built[-1]
-
-        def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
-            both = [
-                _named_call(first, weights[: len(own)], case.num_layers),
-                _named_call(second, weights[-len(own) :], case.num_layers),
-            ]
-            results = graph.run(_batch_first(case), both, _named(x, states, masks), self.concatenate, self.reverse)
-            return list(results.values())
-
-        return run, [layer for _, weights in built for layer in weights]
+        stacks, weights = zip(*built, strict=True)
+        used = functions.in_graph(stacks[0], stacks[-1], case, self.concatenate, self.reverse)
+        return used, [layer for own in weights for layer in own]
 
     def build_layers(self, problem: Problem, position: int) -> tuple[StackFunction, PerLayer]:
         """Returns a function that runs the layers of one LSTM, and their weights.
@@ -401,35 +376,6 @@ class KerasAdapter(Adapter):
     def unsupported_dtype_errors(self) -> tuple[type[Exception], ...]:
         """Returns the exceptions that the back end raises for an unsupported dtype."""
         return (NotImplementedError, RuntimeError, TypeError, ValueError)
-
-
-def _batch_first(case: Case) -> Case:
-    """Returns the case with the axes of Keras, (batch, time, features)."""
-    return case.model_copy(update={"batch_first": True})
-
-
-def _named(x: Any, states: PerLayer, masks: Tensors) -> dict[str, Any]:
-    """Returns the sequence, the states and the mask by name."""
-    return {"input": x, **uses.name_states("0", states)} | ({"mask": masks[0]} if masks else {})
-
-
-def _named_call(stack: StackFunction, weights: PerLayer, layers: int) -> uses.Call:
-    """Returns a function that calls a stack with arguments by name and returns its results by name."""
-
-    def call(given: uses.Named) -> uses.Named:
-        masks = [given["mask"]] if "mask" in given else []
-        y, *finals = stack(given["input"], uses.states_by_layer("0", given, layers), weights, masks)
-        width = len(finals) // layers
-        of_layers = [finals[width * layer :][:width] for layer in range(layers)]
-        return {"output": y, **uses.name_states("n", of_layers)}
-
-    return call
-
-
-def flatten_sources(inputs: Sequence[Any]) -> Tensors:
-    """Returns the tensors to differentiate with respect to, in one order: sequence, states and weights."""
-    x, states, weights = inputs[:3]
-    return [x, *(state for layer in states for state in layer), *(weight for layer in weights for weight in layer)]
 
 
 @cache

@@ -15,7 +15,8 @@ from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import loss as _loss
-from conformance.adapters.keras.adapter import DERIVATIVES, USES, Array, flatten_sources
+from conformance.adapters.keras.adapter import DERIVATIVES, USES
+from conformance.adapters.keras.functions import Array, flatten_sources
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.openvino import common as _openvino

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import ARGUMENTS, GRADIENT_USES, Array, KerasAdapter, StackFunction, StackInputs
+from conformance.adapters.keras.adapter import ARGUMENTS, GRADIENT_USES, KerasAdapter
+from conformance.adapters.keras.functions import Array, StackFunction, StackInputs
 from conformance.adapters.keras.loss import Loss
 
 

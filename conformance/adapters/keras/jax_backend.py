@@ -11,16 +11,8 @@ from numpy.typing import NDArray
 from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import (
-    ARGUMENTS,
-    DERIVATIVES,
-    Array,
-    KerasAdapter,
-    LayerFunction,
-    StackFunction,
-    StackInputs,
-    Tensors,
-)
+from conformance.adapters.keras.adapter import ARGUMENTS, DERIVATIVES, KerasAdapter
+from conformance.adapters.keras.functions import Array, LayerFunction, StackFunction, StackInputs, Tensors
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.cases.case import Case

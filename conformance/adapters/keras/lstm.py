@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import (
-    ARGUMENTS,
-    DERIVATIVES,
+from conformance.adapters.keras.adapter import ARGUMENTS, DERIVATIVES, KerasAdapter
+from conformance.adapters.keras.functions import (
     Array,
-    KerasAdapter,
     LayerFunction,
     StackFunction,
     StackInputs,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from conformance.adapters import arrays, graph, uses
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Array, PerLayer, StackFunction, Tensors
+from conformance.adapters.keras.functions import Array, PerLayer, StackFunction, Tensors
 from conformance.adapters.keras.torch_backend import KerasLSTMTorch
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic

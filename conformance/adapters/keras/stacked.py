@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import Group, KerasAdapter
+from conformance.adapters.keras.adapter import KerasAdapter
+from conformance.adapters.keras.functions import Group
 from conformance.cases.case import Case
 
 

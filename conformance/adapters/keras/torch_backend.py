@@ -8,15 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import (
-    ARGUMENTS,
-    Array,
-    KerasAdapter,
-    StackFunction,
-    StackInputs,
-    Tensors,
-    flatten_sources,
-)
+from conformance.adapters.keras.adapter import ARGUMENTS, KerasAdapter
+from conformance.adapters.keras.functions import Array, StackFunction, StackInputs, Tensors, flatten_sources
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.adapters.pytorch import common as _torch

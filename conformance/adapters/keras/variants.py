@@ -7,16 +7,8 @@ from typing import Any, ClassVar
 
 from conformance.adapters import graph
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.adapter import (
-    ARGUMENTS,
-    GRADIENT_USES,
-    Array,
-    Group,
-    LayerFunction,
-    PerLayer,
-    StackFunction,
-    Tensors,
-)
+from conformance.adapters.keras.adapter import ARGUMENTS, GRADIENT_USES
+from conformance.adapters.keras.functions import Array, Group, LayerFunction, PerLayer, StackFunction, Tensors
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.cases.case import Case
