@@ -125,7 +125,9 @@ inline void serve(const Harness &harness) {
             block.clear();
             const std::string text = error.what();
             char *type = abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, nullptr);
-            reply = "\"error\":{\"type\":" + quote(type) + ",\"message\":" + quote(text.substr(0, text.find('\n'))) +
+            // Frameworks throw classes of their own; those of the standard library come from the harness.
+            const std::string origin = std::string(type).rfind("std::", 0) == 0 ? "true" : "false";
+            reply = "\"error\":{\"by_adapter\":" + origin + ",\"type\":" + quote(type) + ",\"message\":" + quote(text.substr(0, text.find('\n'))) +
                     ",\"traceback\":" + quote(text) + "}";
             std::free(type);
         }
