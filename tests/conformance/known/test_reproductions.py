@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
-    "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "mxnet", "ncnn",
+    "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "litert_torch", "mindspore", "mlx", "MNN", "mxnet", "ncnn",
     "onnx", "onnxruntime", "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm",
     "_tools",
 }  # fmt: skip
