@@ -3,8 +3,8 @@
 A divergence describes one deviation of some released versions. It matches a case if the case's options and the
 conditions on its problem match. A matching case is then expected to show the deviation: its result is ``known`` if it
 does and ``fixed`` if it does not. Other tensors, other versions and other cases still fail. A divergence also predicts
-the values of the deviating tensors, or says why nothing can. ``conformance.known.expected`` compares solutions with these
-predictions.
+the values of the deviating tensors, or says why nothing can. ``conformance.known.expected`` compares solutions with
+these predictions.
 """
 
 import re

@@ -56,7 +56,7 @@ class Layer:
             for end, places in self.model.state_places.items()
         }
 
-    def run(self, sequence: Array, state: Arrays | None, **options: Any) -> Trace:
+    def run(self, sequence: NDArray[np.floating], state: Arrays | None, **options: Any) -> Trace:
         """Runs the layer on a sequence (T, B, ·), with further options of ``reference.forward``."""
         key = f"_l{self.number}"
         keys = tuple(f"{key}{suffix}" for suffix in self.model.suffixes)
@@ -191,7 +191,7 @@ def show_padded_steps(layer: Layer, sequence: Array) -> tuple[Arrays, Backward]:
         read = dict(cotangents)
         for name, reverse in in_reverse.items():
             of_rows = np.zeros_like(layer.state[name])
-            np.add.at(of_rows, (slice(None), rows), added[f"grad.{name}"])
+            np.add.at(of_rows.swapaxes(0, 1), rows, added[f"grad.{name}"].swapaxes(0, 1))
             added[f"grad.{name}"] = np.where(reverse, of_rows, 0.0)
             read[_final(name)] = read[_final(name)] + np.where(reverse, 0.0, of_rows)
         of_input = np.zeros_like(sequence)
