@@ -282,7 +282,15 @@ def test_small_elements_have_a_tenth_of_the_standard_deviation_of_their_tensor()
 def test_results_that_underflow_widen_the_budget() -> None:
     x, plain = np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24, floor=1e-3)
     found = budget(lambda lift: {"h_n": lift(x) * lift(x)}, {"h_n": x}, plain, coarse=True)
-    assert found.budget["h_n"] == pytest.approx(1e-3, rel=1e-3)
+    assert found.budget["h_n"] == pytest.approx((5 / np.sqrt(3) + 1) * 1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("elements", "z"), [(1000, 5.0), (10_000, 5.427), (1_000_000, 6.198)])
+def test_a_large_tensor_is_as_unlikely_to_exceed_its_budget_as_one_of_1000_elements(elements: int, z: float) -> None:
+    """The expected values are quantiles of the normal distribution for 1000 · P(|x| > 5) / n."""
+    x, plain = np.ones(elements), Profile("plain", u=2.0**-24, u_acc=2.0**-24)
+    found = budget(lambda lift: {"h_n": lift(x) * lift(x)}, {"h_n": x}, plain, coarse=True)
+    assert found.budget["h_n"] / (2.0**-24 / np.sqrt(3)) == pytest.approx(np.full(elements, z), rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "ratio"), [("output", np.sqrt(8 / 6)), ("grad.input", np.sqrt(8 / 6)), ("h_n", 1.0)])
