@@ -14,7 +14,7 @@ from reference.arithmetic import mark_over_time
 from reference.error_models import FirstOrder, Sampling
 from reference.rounding import MAX_CONDITION
 from tests.reference.problems import CASES, run, small_problem
-from tests.reference.variants import CORRECT_VARIANTS, Single, Tf32, Tf32Truncated
+from tests.reference.variants import CORRECT_VARIANTS, Half, Single, Tf32, Tf32Truncated
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"input_size": 4, "hidden_size": 5, "seq_len": 7},
@@ -72,6 +72,14 @@ def test_truncated_operands_exceed_the_tf32_budget_but_not_that_of_truncation() 
         ratios.append(error_ratio(got, values, found.budget))
         assert error_ratio(got, values, budget_of(problem, truncated)[1].budget) <= 1
     assert max(ratios) > 1
+
+
+def test_float16_gradients_that_underflow_stay_within_the_budget() -> None:
+    options = {"input_size": 63, "hidden_size": 6, "seq_len": 20, "batch": 3, "cotangents": ["c_n"], "seed": 3}
+    problem = small_problem("one-layer", dtype="float16", **options)
+    values, found = budget_of(problem, "float16")
+    assert 0 < np.abs(values["grad.h_0"]).max() < 2.0**-20
+    assert 0.2 < error_ratio(numbers(problem, Half), values, found.budget) < 0.5
 
 
 @pytest.mark.parametrize("shape", SHAPES)
