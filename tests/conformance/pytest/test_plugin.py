@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 # A session in this process forgets all modules that it imported first. The suite's modules must not exist twice.
+import conformance.adapters.uses
+import conformance.pytest.order
 import conformance.pytest.report
-import conformance.pytest.shipped  # noqa: F401
+import conformance.pytest.shipped
+import conformance.reports.explain  # noqa: F401
 from conformance.known import divergences as known
 from conformance.results.merge import merge
 from conformance.results.reader import Report, read
