@@ -97,11 +97,10 @@ def test_a_hang_is_a_timeout_under_xdist(pytester: pytest.Pytester) -> None:
     done.assert_outcomes(failed=1)
 
 
-@pytest.mark.usefixtures("unlimited_diagnosis")
+@pytest.mark.usefixtures("unlimited_diagnosis", "without_explanations")
 def test_rows_are_those_of_the_command_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     from conformance.commands.cli import main
 
-    monkeypatch.setattr("conformance.run.explaining.MAX_CPU_SECONDS", 0.0)  # Explanations are no rows of cases.
     run(pytester, "--conformance-report=r.jsonl", fakes="Wrong Picky")
     monkeypatch.chdir(pytester.path)
     main(["run", "cases", "-i", f"{FAKES}:Wrong", "-i", f"{FAKES}:Picky"])

@@ -70,7 +70,7 @@ def test_the_condition_of_a_defect_is_found_on_the_shipped_cases(defect: str, te
     assert (condition.failing, condition.passing, condition.others) == (len(failing), 0, len(passing))
 
 
-@pytest.mark.usefixtures("unlimited_diagnosis")
+@pytest.mark.usefixtures("unlimited_diagnosis", "without_workers")
 def test_a_run_reports_the_condition_of_each_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +86,7 @@ def test_a_run_reports_the_condition_of_each_cause(
     assert (cause["implementation"], cause["cases"], cause["when"]) == ("reverse-without-biases", 3, CONDITION)
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_run_without_failures_has_no_causes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
