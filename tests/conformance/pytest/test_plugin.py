@@ -299,18 +299,17 @@ def test_threads_are_limited_and_shown(pytester: pytest.Pytester, monkeypatch: p
 
 
 def test_the_number_of_workers_depends_on_processors_and_memory(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from conformance.pytest import plugin as pytest_plugin
 
-    config = pytester.parseconfigure()
     monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     for gibibytes, workers in ((64, 4), (4, 2), (1, 1)):
         monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gibibytes * 2**18}.__getitem__)
-        assert pytest_plugin.pytest_xdist_auto_num_workers(config) == workers
+        assert pytest_plugin.pytest_xdist_auto_num_workers(pytestconfig) == workers
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
-    assert pytest_plugin.pytest_xdist_auto_num_workers(config) is None
+    assert pytest_plugin.pytest_xdist_auto_num_workers(pytestconfig) is None
 
 
 def test_shards_partition_the_cases_and_can_be_merged(pytester: pytest.Pytester) -> None:

@@ -1,7 +1,6 @@
 """Runs of broken implementations report the options on which their failures depend."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +49,7 @@ class WithDefect(Control):
         return super().solve(problem) if self.defect.applies_to(problem.case) else Faithful().solve(problem)
 
 
+@pytest.mark.usefixtures("shipped_cache")
 @pytest.mark.parametrize(
     ("defect", "terms"),
     [
@@ -60,7 +60,7 @@ class WithDefect(Control):
 )
 def test_the_condition_of_a_defect_is_found_on_the_shipped_cases(defect: str, terms: list[str]) -> None:
     (broken,) = (WithDefect(each) for each in CATALOGUE if each.id == defect)
-    runner = Runner(Oracle(Path(os.environ["CONFORMANCE_CACHE"])), diagnoses=False)
+    runner = Runner(Oracle(), diagnoses=False)
     cases = [case for case in load_all([shipped_cases()]) if case.dtype == "float64" and operations(case) < 2e6]
     results = [runner.check(case, broken) for case in cases]
     failing, passing = ([each for each in results if each.status == status] for status in ("fail", "pass"))
