@@ -101,6 +101,7 @@ BUILT_IN = {
     "litert_torch": "conformance.adapters.pytorch.converted:LiteRTTorch",
     "tvm.relax[torch.export]": "conformance.adapters.others.tvm:TvmRelax",
     "paddle.nn.LSTM": "conformance.adapters.others.paddle:PaddleLSTM",
+    "paddle.nn.LSTM[jit.save]": "conformance.adapters.others.paddle_jit:PaddleJit",
     "paddle.nn.RNN": "conformance.adapters.others.paddle_rnn:PaddleRNN",
     "mindspore.nn.LSTM": "conformance.adapters.others.mindspore:MindsporeLSTM",
     "mxnet.gluon.rnn.LSTM": "conformance.adapters.others.mxnet:MxnetLSTM",

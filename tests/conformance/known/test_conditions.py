@@ -52,6 +52,7 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
         for length in lengths(case)
         for suffix in case.model.suffixes
     ),
+    "call of one step": lambda case: 1 in (case.seq_len, *case.chunks),
     "several steps": lambda case: case.seq_len >= 2,
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),

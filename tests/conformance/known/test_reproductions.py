@@ -92,7 +92,7 @@ def test_a_script_is_short_and_imports_only_the_framework_and_numpy(script: Path
 def test_a_script_in_javascript_is_short_and_imports_only_the_package(script: Path) -> None:
     source = script.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 30
-    assert set(re.findall(r'from "(.*)"', source)) <= PACKAGES
+    assert set(re.findall(r'from "(.*)"', source)) <= PACKAGES | {"node:child_process"}
 
 
 @pytest.mark.parametrize("script", _scripts(".cpp"), ids=lambda script: script.stem)
