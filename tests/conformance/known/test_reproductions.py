@@ -22,8 +22,8 @@ JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
     "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "mxnet", "ncnn",
-    "onnx", "onnxruntime", "openvino", "paddle", "sonnet", "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm",
-    "_tools",
+    "onnx", "onnx2tf", "onnxruntime", "openvino", "paddle", "paddle2onnx", "sonnet", "tensorflow", "tf2onnx",
+    "tf_keras", "torch", "tract", "tvm", "_tools",
 }  # fmt: skip
 HELPERS = {"importlib", "os", "pathlib", "signal", "sys", "tempfile", "unittest", "numpy"}
 
