@@ -49,6 +49,11 @@ def has_several_steps_rows_or_directions(case: Case) -> bool:
     return case.seq_len > 1 or (case.rows or 1) > 1 or case.model.num_directions > 1
 
 
+def has_as_many_steps_as_rows(case: Case) -> bool:
+    """Returns whether there are as many time steps as rows."""
+    return case.seq_len == case.rows
+
+
 def has_four_units(case: Case) -> bool:
     """Returns whether some layer has at least four units."""
     return max(case.hidden_sizes) >= 4
@@ -107,6 +112,7 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "call of one step": has_call_of_one_step,
     "several steps": has_several_steps,
     "several steps, rows or directions": has_several_steps_rows_or_directions,
+    "as many steps as rows": has_as_many_steps_as_rows,
     "four units": has_four_units,
     "frozen input": has_frozen_input,
     "frozen parameter": has_frozen_parameter,

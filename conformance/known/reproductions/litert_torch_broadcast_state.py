@@ -1,4 +1,4 @@
-"""LiteRT: a converted torch.nn.LSTM for three rows and five units broadcasts a cell state of one row, or of one unit."""
+"""LiteRT: a converted torch.nn.LSTM for three rows and five units broadcasts a cell state of one row or one unit."""
 
 import litert_torch
 import numpy as np
