@@ -96,6 +96,7 @@ class TorchLSTMDecomposed(TorchLSTMExport):
     """
 
     name = "torch.nn.LSTM[export,decomposed]"
+    default_tag = "few"
     path = "torch.export.export(…).run_decompositions().module()"
     onednn = False
 
@@ -119,7 +120,7 @@ class TorchLSTMCompiled(TorchLSTM):
         "torch.compile(backend='aot_eager', fullgraph=True), dynamic=True if calls differ in shape, "
         "torch._dynamo.config.allow_rnn"
     )
-    default_tag = "core"
+    default_tag = "few"
 
     features = (TorchLSTM.features | uses.BUILT) - {"lengths", "forward derivatives", "second derivatives"}
     lacks: ClassVar[Mapping[str, str]] = {
