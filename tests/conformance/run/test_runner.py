@@ -222,12 +222,12 @@ def test_a_case_beyond_the_limits_is_rejected_without_drawing_it(
 
 
 def test_only_long_cases_show_their_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
     shown: list[str] = []
     runner = Runner(Oracle(None), show_phase=shown.append)
     runner.check(make_case(), fakes.Wrong())
     assert shown == []
     monkeypatch.setattr("conformance.run.runner.LONG_SECONDS", 0.0)
-    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
     runner.check(make_case(), fakes.Wrong())
     assert shown == [
         "a-case: 1/4 reference and budget (about 0 CPU s)",
