@@ -184,18 +184,18 @@ class Runner:
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
         blank_result = replace(blank_result, profile=profile.name)
-        decisive, variant = verdict, None
+        variant = None
         if not verdict.conforms and (self.diagnoses or not verdict.proven):
             variant = smaller.find(case, verdict, adapter, partial(self._check, adapter), attempt)
+        result = self._judged(blank_result, case, verdict, judged)
         # The values of a smaller variant are drawn independently, so that its failure confirms this one.
-        if not (verdict.conforms or verdict.proven or variant):
-            draws = (self._verdict(case, adapter, profile, attempt, draw)[0] for draw in CONFIRMING_DRAWS)
-            others = list(takewhile(lambda other: other.conforms, draws))
+        if result.status == "fail" and not (verdict.proven or variant):
+            draws = (self._verdict(case, adapter, profile, attempt, draw) for draw in CONFIRMING_DRAWS)
+            others = list(takewhile(lambda other: other[0].conforms, draws))
             if len(others) == len(CONFIRMING_DRAWS):
                 note = f"error ratio {verdict.error_ratio:.3g} in the case's own draw, within budget in two others"
-                blank_result = replace(blank_result, notes=(note,))
-                decisive = max(others, key=lambda other: other.error_ratio)
-        result = self._judged(blank_result, case, decisive, judged)
+                decisive = max(others, key=lambda other: other[0].error_ratio)
+                result = self._judged(replace(blank_result, notes=(note,)), case, *decisive)
         unexplainable = case.is_empty or solving.has_only_wrong_declarations(verdict)
         return result, None if unexplainable else judged, variant
 
