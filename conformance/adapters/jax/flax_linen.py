@@ -106,7 +106,6 @@ class FlaxLinenOptimizedLSTMCell(FlaxLinenLSTMCell):
     """Drives the cell that computes the products of all gates at once."""
 
     name = "flax.linen.OptimizedLSTMCell"
-    default_tag = "few"
     cell = "OptimizedLSTMCell"
 
 

@@ -46,7 +46,6 @@ class FlaxNnxOptimizedLSTMCell(FlaxNnxLSTMCell):
     """Drives the cell that stores the weights of all gates in one array and computes their products at once."""
 
     name = "flax.nnx.OptimizedLSTMCell"
-    default_tag = "few"
     cell = "OptimizedLSTMCell"
     layout: ClassVar[Layout] = FLAX_JOINED
 

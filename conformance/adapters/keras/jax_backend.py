@@ -163,7 +163,6 @@ class KerasLSTMJaxUnrolled(KerasLSTMJax):
     """Drives layers with ``unroll=True``: a Python loop over time instead of ``lax.scan``."""
 
     name = "keras.layers.LSTM[jax,unroll]"
-    default_tag = "few"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}
 
 
@@ -171,7 +170,6 @@ class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
     """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[jax,StackedRNNCells]"
-    default_tag = "few"
     features = StackedCells.features - uses.BUILT
 
 

@@ -105,7 +105,6 @@ class KerasLSTMTorchUnrolled(KerasLSTMTorch):
     """Drives layers with ``unroll=True``, which takes effect only with a mask."""
 
     name = "keras.layers.LSTM[torch,unroll]"
-    default_tag = "core"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}
 
 
@@ -113,7 +112,6 @@ class KerasStackedCellsTorch(StackedCells, KerasLSTMTorch):
     """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[torch,StackedRNNCells]"
-    default_tag = "core"
 
 
 @lru_cache(maxsize=64)

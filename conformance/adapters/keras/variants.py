@@ -21,7 +21,6 @@ class KerasLSTMUnrolled(KerasLSTM):
     """Drives layers with ``unroll=True``: a Python loop over time instead of ``tf.while_loop``."""
 
     name = "keras.layers.LSTM[tensorflow,unroll]"
-    default_tag = "core"
     options: ClassVar[Mapping[str, Any]] = {"unroll": True}
     path = "unroll=True, called eagerly"
 
@@ -30,7 +29,6 @@ class KerasImplementation1(KerasLSTM):
     """Drives layers with ``implementation=1``: one matrix product per gate. The default (2) has one for all gates."""
 
     name = "keras.layers.LSTM[tensorflow,implementation-1]"
-    default_tag = "core"
     options: ClassVar[Mapping[str, Any]] = {"implementation": 1}
     path = "implementation=1 (the default is 2), called eagerly"
     features = KerasLSTM.features - {"bidirectional", "sizes per direction"}
@@ -48,7 +46,6 @@ class KerasStackedCells(StackedCells, KerasLSTM):
     """Drives one ``keras.layers.RNN`` with a cell per layer, called eagerly."""
 
     name = "keras.layers.RNN[tensorflow,StackedRNNCells]"
-    default_tag = "core"
 
 
 class KerasLSTMStateful(KerasLSTM):
@@ -58,7 +55,6 @@ class KerasLSTMStateful(KerasLSTM):
     """
 
     name = "keras.layers.LSTM[tensorflow,stateful]"
-    default_tag = "core"
     options: ClassVar[Mapping[str, Any]] = {"stateful": True}
     path = "stateful=True: a call for each piece, or two with half of the time steps; the layer carries its state"
     features = (

@@ -96,7 +96,6 @@ class TorchLSTMDecomposed(TorchLSTMExport):
     """
 
     name = "torch.nn.LSTM[export,decomposed]"
-    default_tag = "few"
     path = "torch.export.export(…).run_decompositions().module()"
     onednn = False
 
@@ -120,7 +119,7 @@ class TorchLSTMCompiled(TorchLSTM):
         "torch.compile(backend='aot_eager', fullgraph=True), dynamic=True if calls differ in shape, "
         "torch._dynamo.config.allow_rnn"
     )
-    default_tag = "few"
+    default_tag = "core"
 
     features = (TorchLSTM.features | uses.BUILT) - {"lengths", "forward derivatives", "second derivatives"}
     lacks: ClassVar[Mapping[str, str]] = {

@@ -53,7 +53,6 @@ class TorchLSTMScript(TorchLSTM):
     """
 
     name = "torch.nn.LSTM[script]"
-    default_tag = "core"
     path = "torch.jit.script of a module that holds and calls the LSTM"
     features = TorchLSTM.features - {"forward derivatives"}
     lacks: ClassVar[Mapping[str, str]] = {

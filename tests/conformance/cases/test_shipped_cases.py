@@ -127,17 +127,6 @@ def test_a_few_core_cases_cover_every_feature() -> None:
     assert {"omitted", "random"} <= {case.initial_state for case in core}
 
 
-def test_the_fewest_cases_cover_layers_directions_lengths_and_dropout() -> None:
-    few = [case for case in shipped() if "few" in case.tags]
-    assert len(few) <= 5
-    assert all("core" in case.tags for case in few)
-    assert {case.dtype for case in few} == FLOATS
-    assert {settings_of(case)["layers"] for case in few} == {"one", "several"}
-    assert {"forward", "bidirectional"} == {case.direction for case in few}
-    assert any(case.lengths for case in few)
-    assert any(case.drops for case in few)
-
-
 def test_a_run_keeps_the_problems_of_all_cases_with_and_without_gradients() -> None:
     variants = {variant.key for case in shipped() for variant in (case, case.forward_only()) if variant}
     assert len(variants) <= KEPT_PROBLEMS

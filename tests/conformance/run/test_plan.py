@@ -30,23 +30,6 @@ def test_an_expensive_implementation_runs_only_its_tag_unless_named(named: tuple
     assert [case.name for case in cases] == names
 
 
-@pytest.mark.parametrize(
-    ("name", "variant"),
-    [
-        ("keras.layers.LSTM[tensorflow]", "keras.layers.LSTM[tensorflow,unroll]"),
-        ("keras.layers.LSTM[torch]", "keras.layers.RNN[torch,StackedRNNCells]"),
-        ("keras.layers.LSTM[jax]", "keras.layers.LSTM[jax,unroll]"),
-        ("flax.linen.LSTMCell", "flax.linen.OptimizedLSTMCell"),
-        ("torch.nn.LSTM[export]", "torch.nn.LSTM[export,decomposed]"),
-    ],
-)
-def test_a_variant_of_an_expensive_implementation_runs_fewer_cases(name: str, variant: str) -> None:
-    plan = make_plan(Selection(), shipped(), [registry.load(name), registry.load(variant)])
-    (_, cases), (_, fewer) = plan
-    assert {case.id for case in fewer} < {case.id for case in cases}
-    assert fewer
-
-
 def test_some_case_has_each_default_tag() -> None:
     tags = {tag for case in shipped() for tag in case.tags}
     assert {registry.load(name).default_tag for name in registry.BUILT_IN} <= {"", ONLY_IF_NAMED, ON_DEMAND, *tags}
