@@ -83,7 +83,7 @@ def test_peepholes_as_matrices_add_the_same_to_the_gates_of_all_rows() -> None:
     bias[:H] += p_i @ problem.initial_state["c_0"][0]
     bias[H : 2 * H] += p_f @ problem.initial_state["c_0"][0]
     bias[3 * H :] += p_o @ found["c_n"][0]
-    parameters = problem.parameters | {"bias_ih_l0": bias, "peephole_l0": np.zeros(3 * H)}
+    parameters = {**problem.parameters, "bias_ih_l0": bias, "peephole_l0": np.zeros(3 * H)}
     expected = solve(NONE, replace(problem, parameters=parameters), Dialect())
     for name in RESULTS:
         np.testing.assert_allclose(found[name], expected[name])
