@@ -1,7 +1,7 @@
 """Pytest sessions in this process, which take a second less than a process of their own.
 
-A session forgets all modules that it imported first. The modules that sessions import are imported here, so that they do
-not exist twice. A test whose session imports a framework must import it before.
+A session forgets all modules that it imported first. The modules that sessions import are imported here, so that they
+do not exist twice. A test whose session imports a framework must import it before.
 """
 
 import pytest
