@@ -39,12 +39,15 @@ class Sampling:
         profile: rounding constants.
         samples: number of random errors of each value, K.
         dtype: dtype of the errors.
+        floor: standard deviation of the error of a result that underflows; 0 if its square underflows in ``dtype``.
     """
 
     def __init__(
         self, profile: Profile, samples: int, random: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> None:
         self.profile, self.samples, self._random, self.dtype = profile, samples, random, np.dtype(dtype)
+        floor = np.array(profile.floor * _RMS_UNIFORM, self.dtype)
+        self.floor = float(floor) if np.square(floor) > 0 else 0.0
         self._signs_of_bytes = _SIGNS_OF_BYTES.astype(self.dtype)
         self._bits = np.empty(0, np.uint8)
         self._used = 0
@@ -108,11 +111,16 @@ class FirstOrder(Rounded[Sampling]):
         return self.new(-self.value, error)
 
     def _round_sum(self, terms: int, weight: Array) -> Self:
-        variance = sum_variance(self.context.profile, terms, self.value, weight, self.over_time)
+        p, floor = self.context.profile, self.context.floor
+        variance = sum_variance(p, terms, self.value, weight, self.over_time)
+        if floor:
+            variance += p.n_store * floor**2 * (weight > 0)
         return self.new(self.value, self._copy_error())._add_noise(variance, np.sqrt(variance))
 
     def rounded(self) -> Self:
         deviation = (self.context.profile.u * _RMS_UNIFORM) * self.value
+        if floor := self.context.floor:
+            deviation = np.where(np.abs(deviation) < floor, floor * (self.value != 0), deviation)
         return self._add_noise(np.square(deviation), deviation)
 
     @property
@@ -247,9 +255,11 @@ class Ball(Rounded[Profile]):
             propagated = np.minimum(activation.slope(nearest) * closed.error, activation.max_difference)
         elif closed.error is not None and activation.max_slope is not None:
             # A non-decreasing function with equal values at both ends of an interval is constant on the interval.
-            inexact = activation(closed.value - closed.error) < activation(closed.value + closed.error)
+            varies = activation(closed.value - closed.error) < activation(closed.value + closed.error)
             largest = np.minimum(activation.max_slope * closed.error, activation.max_difference)
-            propagated = np.where(inexact, largest, 0.0)
+            propagated = np.where(varies, largest, 0.0)
+            # With an exact argument, too, f is evaluated where its slope is not 0.
+            inexact = np.maximum(inexact, varies)
         return self.new(y, propagated + inexact * (p.u * (p.k_r * (np.abs(y) + propagated) + p.k_a) + p.floor))
 
     def between(self, low: float, high: float) -> Self:

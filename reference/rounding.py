@@ -1,16 +1,17 @@
 """The budget: how far a correct run in a given precision may deviate from the reference, for each element.
 
-    budget = min(R, z · φ · σ + s),   z = 5, or that of the profile
+    budget = min(R, z · φ · σ + s)
 
 σ is the standard deviation due to independent rounding errors. φ ≥ 1 corrects σ for correlated errors and comes from
 random errors. s is the effect of activations that err with one sign everywhere. All three come from running the
-reference on ``FirstOrder`` arrays. R is the bound that no allowed evaluation exceeds, and comes from running it on
-``Ball`` arrays.
+reference on ``FirstOrder`` arrays. z is 5, or that of the profile, and larger for a tensor of many elements. R is the
+bound that no allowed evaluation exceeds, and comes from running it on ``Ball`` arrays.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from reference.profile import Profile
 
 MAX_CONDITION = 1e4
 """Largest condition at which a case can be judged. Beyond it the case is chaotic: correct runs disagree."""
+_ELEMENTS = 1000
+"""Number of elements from which z grows, so that a larger tensor is as unlikely to exceed its budget."""
 _MIN_RELATIVE_SIGMA = 0.1
 """Smallest σ of an element, relative to the rms σ of its tensor."""
 _AVERAGED_ERRORS, _COARSELY_AVERAGED_ERRORS = 1 << 13, 1 << 10
@@ -73,8 +76,8 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
     samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
     # To first order, errors scale with the unit roundoff. They are analysed in units of it.
     unit = profile.unit
-    relative = ("u", "u_acc", "u_op", "u_accw", "u_data")
-    scaled = replace(profile, **{name: getattr(profile, name) / unit for name in relative})
+    constants = ("u", "u_acc", "u_op", "u_accw", "u_data", "floor")
+    scaled = replace(profile, **{name: getattr(profile, name) / unit for name in constants})
 
     def analyse(dtype: str) -> dict[str, NDArray[np.floating]]:
         """Returns the errors of the first-order analysis, which has errors of a dtype."""
@@ -108,7 +111,7 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
             condition = max(condition, rms_sigma / (unit * rms_value))
         # A first-order analysis underestimates the error of an element whose derivatives are near 0.
         sigma = np.maximum(sigma, _MIN_RELATIVE_SIGMA * rms_sigma)
-        allowed = profile.z * sigma + unit * np.abs(skewed).sum(0) + profile.floor
+        allowed = _z(profile.z, value.size) * sigma + unit * np.abs(skewed).sum(0) + profile.floor
         # A variance below the smallest float32 number is 0.
         inexact = (variance > 0) | ((value != 0) & (np.abs(value) < _TINY))
         budgets[name] = np.where(inexact, np.minimum(bounds[name], allowed), 0.0)
@@ -126,6 +129,17 @@ def _random_errors(values: Mapping[str, Array], averaged: int) -> int:
     affordable = _MAX_RANDOM_ERRORS_OF_ALL // sum(array.size for array in values.values())
     wanted = max(_RANDOM_ERRORS[0], min(-(-averaged // smallest), _RANDOM_ERRORS[-1]))
     return max(1, min(wanted, affordable))
+
+
+def _z(z: float, elements: int) -> float:
+    """Returns the number of standard deviations for a tensor with a number of elements.
+
+    The expected number of normally distributed elements beyond it is that of ``_ELEMENTS`` elements beyond ``z``.
+    """
+    if elements <= _ELEMENTS:
+        return z
+    normal = NormalDist()
+    return -normal.inv_cdf(normal.cdf(-z) * _ELEMENTS / elements)
 
 
 def _fits_float32(array: Array) -> bool:

@@ -2,8 +2,9 @@
 
 A divergence describes one deviation of some released versions. It matches a case if the case's options and the
 conditions on its problem match. A matching case is then expected to show the deviation: its result is ``known`` if it
-does and ``fixed`` if it does not. Other tensors, other versions and other cases still fail. Most divergences also
-predict the values of the deviating tensors. ``conformance.known.expected`` compares solutions with these predictions.
+does and ``fixed`` if it does not. Other tensors, other versions and other cases still fail. A divergence also predicts
+the values of the deviating tensors, or says why nothing can. ``conformance.known.expected`` compares solutions with
+these predictions.
 """
 
 import re
@@ -91,6 +92,8 @@ class Divergence(BaseModel):
     """Whether only non-finite elements of the tensors deviate. All finite elements conform."""
     error_ratio: Annotated[float, Field(gt=1)] | None = None
     """Largest error ratio of the tensors."""
+    unpredictable: str = ""
+    """Reason why nothing predicts the values of the tensors, as a clause. They can then have any value."""
     resembles: list[str] = Field(default_factory=list)
     """Defects that deviate in the same problems, with other values. A case is expected to show the deviation only if it
     detects one of them."""
@@ -124,8 +127,8 @@ class Divergence(BaseModel):
             raise ValueError("give tensors, error or both, or accepts")
         if self.accepts and not self.cases.get("refuses"):
             raise ValueError("accepts needs refuses in cases")
-        values = {"defects": self.defects, "profile": self.profile, "nan": self.nan, "error_ratio": self.error_ratio}
-        given = [name for name, value in values.items() if value]
+        values = ("defects", "profile", "nan", "error_ratio", "unpredictable")
+        given = [name for name in values if getattr(self, name)]
         if given and not self.tensors:
             raise ValueError(f"{given[0]} needs tensors")
         if len(given) > 1:

@@ -32,9 +32,9 @@ _EXPLANATION = """
 ## How to read the entries
 
 A run reports a recorded divergence as `known`. Any other deviation fails. An entry whose divergence no longer happens
-is reported as `fixed`, which fails too until the entry is removed. If an entry predicts the deviating tensors, a run
-compares them with the prediction, within the rounding budget. Otherwise these tensors, and no others, may have any
-value.
+is reported as `fixed`, which fails too until the entry is removed. An entry predicts the deviating tensors, and a run
+compares them with the prediction, within the rounding budget. If values *cannot be predicted*, these tensors, and no
+others, may have any value.
 
 `affected` is the range of versions in which the deviation was found. *The oldest release tested* is the oldest one that
 the suite can run here. *Or earlier* means that no earlier release was tested. [Releases](releases.md) describes the
@@ -176,6 +176,7 @@ def _prediction(entry: Divergence) -> str:
     parts += [f"they are within the budget of {entry.profile}"] if entry.profile else []
     parts += ["their finite elements conform"] if entry.nan else []
     parts += [f"their error ratio is at most {entry.error_ratio:g}"] if entry.error_ratio else []
+    parts += [f"they cannot be predicted: {_line(entry.unpredictable)}"] if entry.unpredictable else []
     return "".join(f"; {part}" for part in parts)
 
 

@@ -77,6 +77,11 @@ def test_a_piecewise_activation_is_exact_where_it_is_constant() -> None:
         assert (found._radius() > 0).tolist() == [False, True, False]
 
 
+def test_a_piecewise_activation_of_an_exact_argument_is_exact_only_where_it_is_constant() -> None:
+    y = ACTIVATIONS["hard_sigmoid"](ball([-9.0, 0.5, 9.0], None, COARSE))
+    np.testing.assert_allclose(y._radius(), [0.0, COARSE.u * (COARSE.k_r * 0.6 + COARSE.k_a) + COARSE.floor, 0.0])
+
+
 def test_a_clip_is_exact_beyond_its_bound_and_its_slope_is_uncertain_near_it() -> None:
     clipped, slope = clip_with_slope(ball([-3.0, -2.1, -1.9, 0.5, 1.9, 2.1, 3.0], 0.25), 2.0)
     assert clipped.value.tolist() == [-2.0, -2.0, -1.9, 0.5, 1.9, 2.0, 2.0]
@@ -162,11 +167,23 @@ def test_the_variance_of_a_sum(constants: dict[str, Any], over_time: bool, varia
     assert found == pytest.approx(variance)
 
 
+def test_results_that_underflow_have_an_absolute_error_unless_they_are_zero() -> None:
+    p = replace(EXACT, u=2.0**-11, n_store=2, floor=2.0**-25)
+    product = first_order([1.0, 1e-7, 0.0], None, p) * np.ones(3)
+    assert product.error is not None
+    expected = np.square([p.u, p.floor, 0.0]) / 3
+    np.testing.assert_allclose(product.error[0], expected)
+    np.testing.assert_allclose(np.square(product.error[1]), expected)
+    total = (first_order([[1e-9], [0.0]], None, p) @ first_order([[1.0]], None, p)).close_sum().error
+    assert total is not None
+    np.testing.assert_allclose(total[0], [[2 * p.floor**2 / 3], [0.0]])
+
+
 def test_first_order_errors_of_each_rounding() -> None:
     """Each has a variance, and random errors of one size and of either sign."""
     p, y = COARSE, np.tanh(X)
     a, b = (first_order(each, None, p, SAMPLES) for each in (X, Y))
-    of_sum = sum_variance(p, 3, X @ Y, np.square(X) @ np.square(Y), over_time=False)
+    of_sum = sum_variance(p, 3, X @ Y, np.square(X) @ np.square(Y), over_time=False) + p.n_store * p.floor**2 / 3
     of_activation = (np.square(p.k_r * y) + p.k_a**2) * p.u**2 / 3
     rounded = {
         "activation": (tanh(a), of_activation, p.u * (p.k_r * np.abs(y) + p.k_a) / np.sqrt(3)),

@@ -14,7 +14,7 @@ from reference.arithmetic import mark_over_time
 from reference.error_models import FirstOrder, Sampling
 from reference.rounding import MAX_CONDITION
 from tests.reference.problems import CASES, run, small_problem
-from tests.reference.variants import CORRECT_VARIANTS, Single, Tf32, Tf32Truncated
+from tests.reference.variants import CORRECT_VARIANTS, Half, Single, Tf32, Tf32Truncated
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {"input_size": 4, "hidden_size": 5, "seq_len": 7},
@@ -72,6 +72,14 @@ def test_truncated_operands_exceed_the_tf32_budget_but_not_that_of_truncation() 
         ratios.append(error_ratio(got, values, found.budget))
         assert error_ratio(got, values, budget_of(problem, truncated)[1].budget) <= 1
     assert max(ratios) > 1
+
+
+def test_float16_gradients_that_underflow_stay_within_the_budget() -> None:
+    options = {"input_size": 63, "hidden_size": 6, "seq_len": 20, "batch": 3, "cotangents": ["c_n"], "seed": 3}
+    problem = small_problem("one-layer", dtype="float16", **options)
+    values, found = budget_of(problem, "float16")
+    assert 0 < np.abs(values["grad.h_0"]).max() < 2.0**-20
+    assert 0.2 < error_ratio(numbers(problem, Half), values, found.budget) < 0.5
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -282,7 +290,15 @@ def test_small_elements_have_a_tenth_of_the_standard_deviation_of_their_tensor()
 def test_results_that_underflow_widen_the_budget() -> None:
     x, plain = np.ones(3), Profile("plain", u=2.0**-24, u_acc=2.0**-24, floor=1e-3)
     found = budget(lambda lift: {"h_n": lift(x) * lift(x)}, {"h_n": x}, plain, coarse=True)
-    assert found.budget["h_n"] == pytest.approx(1e-3, rel=1e-3)
+    assert found.budget["h_n"] == pytest.approx((5 / np.sqrt(3) + 1) * 1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("elements", "z"), [(1000, 5.0), (10_000, 5.427), (1_000_000, 6.198)])
+def test_a_large_tensor_is_as_unlikely_to_exceed_its_budget_as_one_of_1000_elements(elements: int, z: float) -> None:
+    """The expected values are quantiles of the normal distribution for 1000 · P(|x| > 5) / n."""
+    x, plain = np.ones(elements), Profile("plain", u=2.0**-24, u_acc=2.0**-24)
+    found = budget(lambda lift: {"h_n": lift(x) * lift(x)}, {"h_n": x}, plain, coarse=True)
+    assert found.budget["h_n"] / (2.0**-24 / np.sqrt(3)) == pytest.approx(np.full(elements, z), rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "ratio"), [("output", np.sqrt(8 / 6)), ("grad.input", np.sqrt(8 / 6)), ("h_n", 1.0)])

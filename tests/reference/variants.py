@@ -1,4 +1,4 @@
-"""Float32 LSTMs that round in different ways: the reference, run on arrays with different rounding rules."""
+"""LSTMs that round in different ways: the reference, run on arrays with different rounding rules."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -15,6 +15,8 @@ U = PROFILES["float32"].u
 class Single(Rounded[Profile]):
     """Float32 array. Every operation rounds. Sums and matrix products add their terms one by one."""
 
+    dtype: type[np.floating] = np.float32
+    """Dtype of every result."""
     order: Callable[[Any], Any] = staticmethod(lambda terms: terms)
     """Sorts the terms of a sum (…, n) into the order of addition."""
     operand: Callable[[Any], Any] = staticmethod(lambda values: values)
@@ -25,13 +27,13 @@ class Single(Rounded[Profile]):
     @classmethod
     def lift(cls, array: Any) -> Self:
         """Converts an array to this class."""
-        return cls(PROFILES["float32"], np.asarray(array, np.float32))
+        return cls(PROFILES["float32"], np.asarray(array, cls.dtype))
 
     def exact(self, array: Any) -> Self:
         return array if isinstance(array, type(self)) else self.lift(array)
 
     def _empty(self, shape: tuple[int, ...]) -> Self:
-        return self.new(np.empty(shape, np.float32))
+        return self.new(np.empty(shape, self.dtype))
 
     def rounded(self) -> Self:
         return self
@@ -50,10 +52,10 @@ class Single(Rounded[Profile]):
         return self.new(self._accumulate(left[..., :, None, :] * np.swapaxes(right, -1, -2)[..., None, :, :]))
 
     def _accumulate(self, terms: Any) -> Any:
-        return np.add.accumulate(self.order(terms), axis=-1, dtype=np.float32)[..., -1]
+        return np.add.accumulate(self.order(terms), axis=-1, dtype=np.float32)[..., -1].astype(self.dtype)
 
     def activate(self, activation: Activation) -> Self:
-        return self.new(np.asarray(self.activation(activation, self.value), np.float32))
+        return self.new(np.asarray(self.activation(activation, self.value), self.dtype))
 
 
 class Reversed(Single):
@@ -114,6 +116,13 @@ class Tf32Truncated(Single):
     """Truncates operands of matrix products to TF32, as tensor cores do with float32 operands."""
 
     operand = staticmethod(_truncate_to_tf32)
+
+
+class Half(Single):
+    """Stores every result in float16. Adds the terms of a sum in float32."""
+
+    dtype = np.float16
+    operand = staticmethod(lambda values: values.astype(np.float32))
 
 
 class Int8(Single):

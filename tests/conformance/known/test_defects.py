@@ -1,15 +1,18 @@
 """What the defects of single implementations compute."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import reference
+from conformance.adapters.graph import calls
 from conformance.cases.case import Case
+from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Arrays, Defect
 from conformance.defects.solve import solve
-from conformance.known.defects import make_defect
+from conformance.known.defects import SPECIFIC, make_defect
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
 
@@ -128,6 +131,86 @@ def test_a_layer_with_too_wide_an_input_reads_the_first_numbers() -> None:
     read = memory[: B * 2 * 2 * H].reshape(B, 2, 2 * H)
     expected = reference.forward(reference.Model(2 * H, (H,), "bidirectional"), upper, read).outputs
     np.testing.assert_array_equal(found["h_n"][T:], expected["h_n"].swapaxes(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("graph", "options", "output", "state"),
+    [
+        ("twice", {"batch": 3}, (1, T * H), (T, 2)),
+        ("parallel", {"direction": "bidirectional"}, (1, 2 * T * H), (2 * T, 1)),
+        ("encoder-decoder", {"seq_len": 2}, (2, H), (1, 1)),
+    ],
+)
+def test_a_graph_joins_results_whose_batch_was_read_as_time(
+    graph: str, options: dict[str, Any], output: tuple[int, int], state: tuple[int, int]
+) -> None:
+    problem = draw(batch_first=True, initial_state="omitted", graph=graph, **options)
+    found = solved("batch-read-as-time", problem)
+    first, _ = calls(problem)
+    right = run(first, first.input)["output"]
+    assert found["output"].shape == (problem.case.rows, *output)
+    np.testing.assert_array_equal(found["output"][0, 0, : right[0].size], right[0].ravel())
+    assert found["h_n"].shape == (*state, H)
+
+
+def test_steps_of_one_row_are_read_as_rows() -> None:
+    problem = draw(batch=1, initial_state="omitted")
+    found = solved("steps-read-as-rows", problem)
+    right = run(problem, problem.input.swapaxes(0, 1))
+    for name in RESULTS:
+        np.testing.assert_array_equal(found[name], right[name])
+
+
+def test_an_output_without_steps_has_one_row_and_one_unit() -> None:
+    for batch_first, shape in ((False, (0, 1, 1)), (True, (1, 0, 1))):
+        problem = draw(seq_len=0, batch_first=batch_first)
+        assert solved("empty-output-without-width", problem)["output"].shape == shape
+
+
+@pytest.mark.parametrize(("input_size", "wrong"), [(H, [False, False, True]), (3, [True, False, True])])
+def test_h_t_replaces_h_before_in_the_last_layers_of_primitives(input_size: int, wrong: list[bool]) -> None:
+    problem = draw(input_size=input_size, num_layers=3, initial_state="omitted", check=(*RESULTS, "gradients"))
+    found = solved("grad-weight_hh-from-h-after-in-last-layers", problem)
+    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    names = [name for name in right if not np.array_equal(found[name], right[name])]
+    assert names == [f"grad.weight_hh_l{layer}" for layer in range(3) if wrong[layer]]
+
+
+def test_rows_are_read_in_the_order_of_memory() -> None:
+    problem = draw(batch_first=True, initial_state="omitted", memory="strided")
+    found = solved("strides-of-rows-ignored", problem)
+    memory = problem.input.T.ravel()
+    rows = [memory[row : row + T * 3].reshape(T, 3) for row in range(B)]
+    np.testing.assert_array_equal(found["output"], run(problem, np.stack(rows, axis=1))["output"].swapaxes(0, 1))
+
+
+def test_the_input_is_quantized_together_with_its_padding() -> None:
+    problem = draw(lengths=(2, 3), padding="large", initial_state="omitted")
+    found = solved("input-quantized-with-padding", problem)
+    read = problem.input[:3]
+    step = (read.max() - read.min()) / 255
+    rounded = replace(problem, input=np.concatenate([np.rint(read / step) * step, problem.input[3:]]))
+    right = solve(Defect("none", "without a defect"), rounded, Dialect())
+    np.testing.assert_allclose(found["output"], right["output"], atol=1e-6)
+
+
+def test_each_call_of_a_graph_quantizes_its_own_rows() -> None:
+    problem = draw(batch=3, lengths=(4, 2, 4), padding="large", initial_state="omitted", graph="twice")
+    found = solved("input-quantized-with-padding", problem)
+    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    assert abs(found["output"][:, 0] - right["output"][:, 0]).max() < 0.01
+    assert abs(found["output"][:, 2] - right["output"][:, 2]).max() > 0.1
+
+
+def test_weights_of_one_feature_or_unit_survive_being_transposed_twice() -> None:
+    problem = draw(input_size=1, initial_state="omitted")
+    found, right = solved("weights-transposed-twice", problem), run(problem, problem.input)
+    np.testing.assert_array_equal(found["output"][0], right["output"][0])
+    assert not np.allclose(found["output"][1], right["output"][1])
+
+
+def test_no_specific_defect_has_the_name_of_one_in_the_catalogue() -> None:
+    assert SPECIFIC.keys().isdisjoint(defect.id for defect in CATALOGUE)
 
 
 def test_unbatched_results_are_repeated() -> None:

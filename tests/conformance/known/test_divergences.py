@@ -9,6 +9,7 @@ from conformance.cases.case import Case
 from conformance.errors import UserError
 from conformance.known import divergences as known
 from conformance.known.defects import descriptions
+from conformance.verdict.judge import is_declaration
 
 ENTRIES = known.shipped()
 GOOD = """\
@@ -24,6 +25,12 @@ def test_ids_are_unique() -> None:
 
 def test_defects_exist() -> None:
     assert {name for entry in ENTRIES for name in (*entry.defects, *entry.resembles)} <= descriptions().keys()
+
+
+def test_every_entry_predicts_its_tensors_or_says_why_nothing_can() -> None:
+    for entry in ENTRIES:
+        predicts = entry.defects or entry.profile or entry.nan or entry.error_ratio
+        assert predicts or entry.unpredictable or all(map(is_declaration, entry.tensors)), entry.id
 
 
 def test_a_less_precise_profile_resembles_a_defect() -> None:

@@ -182,6 +182,11 @@ def test_a_deviation_in_only_one_draw_passes_with_a_note() -> None:
     assert "in the case's own draw, within budget in two others" in result.notes[0]
 
 
+def test_a_known_deviation_in_only_one_draw_needs_no_confirmation() -> None:
+    result = Runner(Oracle(None), (make_divergence(tensors=["*"]),)).check(make_case(), fakes.OnceBorderline())
+    assert (result.status, result.notes) == ("known", ())
+
+
 def test_warnings_are_notes_and_do_not_change_the_status() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Warns())
     assert (result.status, result.notes) == ("pass", ("UserWarning: this kernel is slow",))

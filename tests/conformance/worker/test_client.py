@@ -388,7 +388,12 @@ def test_a_failed_start_is_a_user_error(load: Any, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "asked"),
-    [({}, False), ({"uses": True}, True), ({"features": ["gradients", "float32"]}, False)],
+    [
+        ({}, False),
+        ({"uses": ["twice in a graph"]}, False),
+        ({"uses": ["chunks", "sizes per direction"]}, True),
+        ({"features": ["gradients", "float32"]}, False),
+    ],
 )
 def test_a_program_is_asked_about_added_options_only_if_it_knows_them(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], *, asked: bool
