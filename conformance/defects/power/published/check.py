@@ -41,7 +41,8 @@ class Check:
     @cached_property
     def solution(self) -> Arrays:
         """The solution of an LSTM without a defect."""
-        right = Defect(id="none", what="without a defect", cell=(lambda _: self.cell) if self.cell else None)
+        cell = self.cell
+        right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)
         with np.errstate(all="ignore"):
             return solve(right, self.problem, self.dialect)
 
