@@ -45,8 +45,12 @@ UNEXPLAINED_CPU_SECONDS = 20.0
 PHASES = ("reference and budget", "solve", "judging", "diagnosis")
 """Phases of a case, as shown while it runs."""
 
-_KEPT_PROBLEMS = 512
-"""Number of small problems that are kept for the next implementation. The shipped cases need fewer."""
+KEPT_PROBLEMS = 4096
+"""Number of small problems that are kept for the next implementation, with about 9 kB each.
+
+The shipped cases need 963: most also have a variant without gradients. If they did not fit, each implementation would
+draw all of them again, because all implementations run them in the same order.
+"""
 _KEPT_OPERATIONS = 2**20
 """Operations above which a problem is drawn again for each implementation, because it takes much memory."""
 _MAX_WARNINGS = 5
@@ -83,7 +87,7 @@ class Runner:
     descriptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._make_problem = lru_cache(_KEPT_PROBLEMS)(make_problem)
+        self._make_problem = lru_cache(KEPT_PROBLEMS)(make_problem)
         self._ending = [entry for entry in self.divergences if entry.ends_process]
         self._packages: dict[str, dict[str, str]] = {}
         self._suspects: dict[str, list[Defect]] = {}
