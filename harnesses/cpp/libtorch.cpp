@@ -54,7 +54,8 @@ torch::nn::LSTM load_module(const std::string &request, const Named &given) {
 using State = torch::optional<std::tuple<torch::Tensor, torch::Tensor>>;
 
 // Runs a module on the pieces of a sequence. The final states of a piece are the initial states of the next.
-std::tuple<torch::Tensor, State> run_pieces(torch::nn::LSTM lstm, const std::string &request, torch::Tensor input, State state) {
+std::tuple<torch::Tensor, State> run_pieces(torch::nn::LSTM lstm, const std::string &request, torch::Tensor input,
+                                            State state) {
     const int64_t axis = is(request, "batch_first", "true") ? 1 : 0;
     const std::string rest = after(request, "chunks").substr(1);
     std::vector<int64_t> pieces = numbers(rest.substr(0, rest.find(']')));
@@ -114,9 +115,9 @@ Named run(const std::string &request, const Named &given) {
 }
 
 const char *FEATURES = R"(["layers","bidirectional","lengths","projection","dropout","no bias","batch first",)"
-                       R"("state omitted","gradients","partial loss","frozen","float64","float32","float16","bfloat16",)"
-                       R"("chunks","repeated call","saved","other threads","empty batch","wrong input","wrong dtype","wrong state",)"
-                       R"("wrong layers of a state","wrong lengths","wrong weight"])";
+                       R"("state omitted","gradients","partial loss","frozen","float64","float32","float16",)"
+                       R"("bfloat16","chunks","repeated call","saved","other threads","empty batch","wrong input",)"
+                       R"("wrong dtype","wrong state","wrong layers of a state","wrong lengths","wrong weight"])";
 
 std::string refuse(const std::string &request) {
     static const std::regex empty_row(R"re("lengths":\[([\d,]*,)?0[,\]])re");

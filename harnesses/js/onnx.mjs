@@ -66,7 +66,7 @@ export function runtime(name, load) {
     async solve(c, given) {
       const { dtype } = given.input;
       const session = await create(ort, model(c, given), c.saved);
-      const rowAxis = (name) => (name === "lengths" ? 0 : /^(input|output)$/.test(name) && c.batch_first ? 0 : 1);
+      const rowAxis = (key) => (key === "lengths" || (/^(input|output)$/.test(key) && c.batch_first) ? 0 : 1);
       const runOnce = (one, tensors) =>
         calledAsync(calls(one, argumentsOf(one, tensors), TENSORS, rowAxis, c.batch_first ? 1 : 0), async (named) =>
           resultsOf(c, dtype, await session.run(feeds(named, ort))),

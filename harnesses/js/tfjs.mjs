@@ -58,7 +58,6 @@ async function load() {
 
 function supports(c) {
   if (STATEFUL && c.seq_len < 2) return "a single time step cannot be split into two calls";
-  if (c.refuses === "input-dtype") return "TensorFlow.js has no float64";
   if (c.direction === "reverse" && c.num_layers > 1)
     return "tf.layers.lstm({goBackwards: true}) returns its output last step first, which the next layer reverses";
   const [gate, candidate, cell] = c.activations;
@@ -103,16 +102,17 @@ function solveOnce(layers, c, tensors, differentiates) {
   const initial = layers.map((_, layer) => orderedStates(c, tensors, names, layer).map(variable));
   const mask = stepMask(c, tensors);
   const given = { input: x, ...(mask && { mask }), ...numbered(initial.flat()) };
-  const pieces = { ...c, chunks: STATEFUL && !c.chunks.length ? halves(c) : c.chunks };
+  const split = STATEFUL && !c.chunks.length ? { ...c, chunks: halves(c) } : c;
   const forward = () => {
     if (STATEFUL) layers.forEach((layer) => layer.resetStates());
-    const { output, ...finals } = called(calls(pieces, given, ARRAYS, () => 0, 1), stackCall(layers, c));
+    const { output, ...finals } = called(calls(split, given, ARRAYS, () => 0, 1), stackCall(layers, c));
     return [output, ...Object.values(finals)].map((tensor) => tf.keep(tensor));
   };
   if (!differentiates) return results(c, tf.tidy(forward));
   const cotangents = cotangentsOf(c, tensors, layers);
   const weights = layers.map((layer) => layer.trainableWeights.map((weight) => weight.val));
-  const sources = [...(isFrozen(c, "input") ? [] : [x]), ...initial.flat().filter((_, k) => !isFrozen(c, names[k % 2]))];
+  const trained = initial.flat().filter((_, k) => !isFrozen(c, names[k % 2]));
+  const sources = isFrozen(c, "input") ? trained : [x, ...trained];
   weights.flat().forEach((weight, k) => {
     if (!isFrozen(c, ...rolesOf(c, k))) sources.push(weight);
   });
@@ -132,8 +132,8 @@ function solveOnce(layers, c, tensors, differentiates) {
  */
 function stackCall(layers, c) {
   let calledBefore = false;
-  return ({ input, mask, ...states }) => {
-    const given = Object.values(states);
+  return ({ input, mask, ...initial }) => {
+    const given = Object.values(initial);
     const each = given.length / layers.length;
     let sequence = input;
     const finals = layers.flatMap((layer, k) => {
@@ -165,15 +165,15 @@ const ARRAYS = {
  */
 function cotangentsOf(c, tensors, layers) {
   const isEarlier = !Object.keys(tensors).some((name) => name.startsWith("cotangent."));
-  const ones = (shape) => tf.ones(shape);
   const read = (name) => c.cotangents.includes(name);
   if (isEarlier) {
-    const states = layers.flatMap((_, k) => ends(c, k).flatMap(() => [0, 1].map(() => ones([c.batch, hiddenSizes(c)[k]]))));
     const width = ends(c, 0).length * hiddenSizes(c).at(-1);
-    return [ones([c.batch, c.seq_len, width]), ...states];
+    const both = (k) => [...ends(c, k), ...ends(c, k)];
+    const ones = layers.flatMap((_, k) => both(k).map(() => tf.ones([c.batch, hiddenSizes(c)[k]])));
+    return [tf.ones([c.batch, c.seq_len, width]), ...ones];
   }
   const output = read("output") ? tensor(batchMajor(c, tensors["cotangent.output"])) : null;
-  const states = layers.flatMap((_, k) =>
+  const finals = layers.flatMap((_, k) =>
     ends(c, k).flatMap((_end, direction) =>
       ["h_n", "c_n"].map((name) => {
         if (!read(name)) return null;
@@ -181,7 +181,7 @@ function cotangentsOf(c, tensors, layers) {
       }),
     ),
   );
-  return [output, ...states];
+  return [output, ...finals];
 }
 
 /** Creates a layer with a problem's weights. If the case is saved, it comes from a model that was saved and loaded. */
@@ -317,8 +317,8 @@ function stepMask(c, { lengths, mask }) {
 }
 
 /**
- * Converts a case's input, output or cotangent to (B, T, ·), or such a tensor to the case's axes. A wrong input can have
- * an additional first axis, of size 1.
+ * Converts a case's input, output or cotangent to (B, T, ·), or such a tensor to the case's axes. A wrong input can
+ * have an additional first axis, of size 1.
  */
 function batchMajor(c, array) {
   const { dtype, shape, data } = array;

@@ -36,8 +36,8 @@ export const mistaken = (tensors) =>
  * Yields the arguments of each call that a case requires, for pieces of the sequence or of the batch. Takes the results
  * of each call, and returns those of all calls, joined.
  *
- * Arguments and results are objects. `output` answers `input` and, if there is one, `mask`; every other result is a final
- * state, whose name is that of the initial state that continues it. `called` and `calledAsync` make the calls.
+ * Arguments and results are objects. `output` answers `input` and, if there is one, `mask`. Every other result is a
+ * final state, under the name of the initial state that continues it. `called` and `calledAsync` make the calls.
  *
  * @param c the case
  * @param given arguments for the whole sequence and batch
@@ -103,9 +103,10 @@ export function* earlierCalls(c, tensors) {
     "fewer-rows": [c.seq_len, Math.max(1, Math.floor(c.batch / 2))],
   };
   for (const word of c.earlier_calls) {
-    const [one, own] = word === "same" ? [once(c), tensors] : resized(c, tensors, ...(sizes[word] ?? [c.seq_len, c.batch]));
+    const [steps, rows] = sizes[word] ?? [c.seq_len, c.batch];
+    const [one, own] = word === "same" ? [once(c), tensors] : resized(c, tensors, steps, rows);
     if (word === "other-mode") one.mode = c.mode === "train" ? "eval" : "train";
-    if (word === "error") own.input = taken(own.input, own.input.shape.length - 1, [...cycle(c.input_size, c.input_size), 0]);
+    if (word === "error") own.input = taken(own.input, 2, [...cycle(c.input_size, c.input_size), 0]);
     if (word === "other-weights")
       for (const name of Object.keys(own)) if (/^(weight|bias|peephole)/.test(name)) own[name] = negated(own[name]);
     yield [word, one, own];
@@ -126,7 +127,8 @@ function resized(c, tensors, steps, rows) {
   if (own.mask) own.mask = taken(taken(own.mask, 0, cycle(c.seq_len, steps)), 1, cycle(c.batch, rows));
   if (own.lengths) {
     const repeated = taken(own.lengths, 0, cycle(c.batch, rows));
-    own.lengths = { ...repeated, data: repeated.data.map((length) => (length < 1n ? 1n : length > steps ? BigInt(steps) : length)) };
+    const clipped = (length) => BigInt(Math.min(Math.max(Number(length), 1), steps));
+    own.lengths = { ...repeated, data: repeated.data.map(clipped) };
   }
   return [{ ...once(c), seq_len: steps, batch: rows }, own];
 }
