@@ -42,7 +42,7 @@ lint-js:
 # Runs every shipped case against the implementations in JavaScript, with the versions of the lock file.
 js: $(FRAMEWORKS)
 	npm ci --ignore-scripts --prefix $(JS)
-	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' \
+	$(BIN)/conformance run -i 'cmd:node $(JS)/tfjs.mjs' -i 'cmd:node $(JS)/tfjs.mjs wasm' -i 'cmd:node $(JS)/tfjs.mjs stateful' \
 	  -i 'cmd:node $(JS)/onnxruntime-node.mjs' -i 'cmd:node $(JS)/onnxruntime-web.mjs'
 
 # Builds the harness in C++ and runs every shipped case against libtorch.

@@ -46,7 +46,8 @@ class Sampling:
         self, profile: Profile, samples: int, random: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> None:
         self.profile, self.samples, self._random, self.dtype = profile, samples, random, np.dtype(dtype)
-        self.floor = profile.floor * _RMS_UNIFORM if self.dtype.type(profile.floor) ** 2 > 0 else 0.0
+        floor = np.array(profile.floor * _RMS_UNIFORM, self.dtype)
+        self.floor = float(floor) if np.square(floor) > 0 else 0.0
         self._signs_of_bytes = _SIGNS_OF_BYTES.astype(self.dtype)
         self._bits = np.empty(0, np.uint8)
         self._used = 0

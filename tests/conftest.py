@@ -61,6 +61,15 @@ def shipped_cache(_own_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs implementations in this process, as on a system without workers.
+
+    A worker takes 0.3 CPU seconds to start, and 2 if it imports a framework.
+    """
+    monkeypatch.setattr("conformance.system.has_workers", lambda: False)
+
+
+@pytest.fixture
 def unlimited_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
     """Removes the time limits of diagnosis, on which its text may depend, and with them the search for pairs."""
     monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 1e9)
@@ -68,14 +77,11 @@ def unlimited_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.run.runner.UNEXPLAINED_CPU_SECONDS", 0.0)
 
 
-UNLIMITED_DIAGNOSIS = """\
-def pytest_collection(session):
-    from conformance.defects.diagnosis import diagnose, locate
-    from conformance.run import runner
-    diagnose.MAX_CPU_SECONDS = locate.MAX_CPU_SECONDS = 1e9
-    runner.UNEXPLAINED_CPU_SECONDS = 0.0
-"""
-"""A ``conftest.py`` that does the same in a pytest process."""
+@pytest.fixture
+def without_explanations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the experiments that follow a run with failures without a known cause, up to 40 CPU seconds."""
+    monkeypatch.setattr("conformance.run.explaining.explain", lambda *_, **__: [])
+
 
 NO_DIAGNOSIS = """\
 def pytest_collection(session):

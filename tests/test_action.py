@@ -30,7 +30,12 @@ def check(**inputs: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_deviation_fails_the_job_and_annotates_the_case(project: Path) -> None:
     names = f"{FAKES}:Wrong\n{FAKES}:Faithful\n"
-    job = check(IMPLEMENTATION=names, CASES="cases/small.yaml\n", ARGUMENTS="--in-process\n-kplain\n", SHARD="1/1")
+    job = check(
+        IMPLEMENTATION=names,
+        CASES="cases/small.yaml\n",
+        ARGUMENTS="--in-process\n--no-diagnosis\n-kplain\n",
+        SHARD="1/1",
+    )
     assert job.returncode == 1, job.stderr
     assert "\n::error file=cases/small.yaml,line=4,title=plain deviates::wrong: fail: grad.input is off" in job.stdout
     assert (project / "outputs").read_text() == "results=out/results.jsonl\n"

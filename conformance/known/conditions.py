@@ -34,6 +34,11 @@ def has_masked_first_step(case: Case) -> bool:
     return not mask[first_steps].all()
 
 
+def has_call_of_one_step(case: Case) -> bool:
+    """Returns whether the sequence, or a piece of it, has a single time step."""
+    return case.seq_len == 1 or 1 in case.chunks
+
+
 def has_several_steps(case: Case) -> bool:
     """Returns whether there are at least two time steps."""
     return case.seq_len > 1
@@ -42,6 +47,11 @@ def has_several_steps(case: Case) -> bool:
 def has_several_steps_rows_or_directions(case: Case) -> bool:
     """Returns whether there are at least two time steps, two rows or two directions."""
     return case.seq_len > 1 or (case.rows or 1) > 1 or case.model.num_directions > 1
+
+
+def has_as_many_steps_as_rows(case: Case) -> bool:
+    """Returns whether there are as many time steps as rows."""
+    return case.seq_len == case.rows
 
 
 def has_four_units(case: Case) -> bool:
@@ -99,8 +109,10 @@ CONDITIONS: Mapping[str, Callable[[Case], bool]] = {
     "padded row": has_padded_row,
     "empty row": has_empty_row,
     "masked first step": has_masked_first_step,
+    "call of one step": has_call_of_one_step,
     "several steps": has_several_steps,
     "several steps, rows or directions": has_several_steps_rows_or_directions,
+    "as many steps as rows": has_as_many_steps_as_rows,
     "four units": has_four_units,
     "frozen input": has_frozen_input,
     "frozen parameter": has_frozen_parameter,

@@ -114,14 +114,14 @@ class WorkerAdapter(Adapter):
     def supports(self, case: Case) -> str | None:
         """Returns the first feature that the process did not list, or else the process's own answer.
 
-        A process that lists no features is asked about every case, but about features in ``ADDED`` only if it knows
-        all options.
+        A process that lists no features is asked about every case, but about those with features in ``ADDED`` only if
+        it lists them as known.
         """
         started = self.start()
-        required = features(case)
-        if started.features is None:
-            required = [] if started.uses else [feature for feature in required if feature in ADDED]
-        if lacking := [feature for feature in required if feature not in (started.features or [])]:
+        required, listed = features(case), started.features
+        if listed is None:
+            required, listed = [feature for feature in required if feature in ADDED], started.uses
+        if lacking := [feature for feature in required if feature not in listed]:
             return f"{self.name} {lack(lacking[0])}"
         return self._ask_support(case).reason
 

@@ -105,9 +105,9 @@ class Started(_Answer):
     features: list[str] | None = None
     """Supported features, by their names in ``conformance.cases.features``. A case with any other feature is
     unsupported without a request. If null, the worker receives a request for every case, except as ``uses`` says."""
-    uses: bool = False
-    """Whether the worker wants requests for cases with uses, or with a size for each direction, that are not in
-    ``features``. It must know every option of a case then. Otherwise such a case is unsupported."""
+    uses: list[str] = []
+    """Uses that a worker without ``features`` knows, and ``sizes per direction`` if it knows that. A case with any
+    other use is unsupported without a request."""
     repeats_exactly: bool = False
     """Whether the documentation of the implementation promises the same bytes if the same call is repeated."""
     draws_dropout: bool = False

@@ -13,6 +13,7 @@ from conformance import system
 from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
 from conformance.adapters.origin import raised_by_adapter
+from conformance.cases.features import ADDED
 from conformance.errors import UserError, message_of, short_traceback
 from conformance.verdict import declared, tensors
 from conformance.worker import protocol
@@ -169,7 +170,7 @@ def _started(adapter: Adapter) -> Started:
         describe={} if installed.missing(adapter) else dict(adapter.describe()),
         packages=installed.versions(adapter),
         missing=installed.not_installed(adapter) or "",
-        uses=True,
+        uses=list(ADDED),
         repeats_exactly=adapter.repeats_exactly,
         draws_dropout=type(adapter).dropout_masks is not Adapter.dropout_masks,
     )

@@ -1,6 +1,14 @@
 /** ONNX models of cases as protobuf bytes, and the harness of a runtime that reads them. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { ends, hiddenSizes, reordered, state, states } from "./cases.mjs";
 import { bytes, concatenated, unsqueezed } from "./tensors.mjs";
+// prettier-ignore
+import {
+  FEATURES as USES, TENSORS, calledAsync, calls, earlierCalls, isBatchDynamic, isTimeDynamic, mistaken,
+} from "./uses.mjs";
 
 const OPSET = 22; // The newest opset that changed the LSTM operator.
 const IR = 10;
@@ -12,6 +20,7 @@ const INT64 = 7;
 const FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
   "peepholes", "coupled gates", "activations", "activations per direction", "clip", "float32", "float16",
+  ...USES, "wrong dtype", "wrong lengths",
 ];
 /** Names of activations in ONNX, with the alpha and beta of those that have constants. */
 const ACTIVATIONS = {
@@ -49,15 +58,44 @@ export function runtime(name, load) {
     // ONNX defines Y_h as "the last output value", which a row of length 0 lacks; onnxruntime's tests pin 0
     // (microsoft/onnxruntime#28052).
     dialect: () => ({ zero_length: "zero" }),
-    async solve(c, tensors) {
-      const session = await ort.InferenceSession.create(model(c, tensors), { logSeverityLevel: 4 });
+    supports(c) {
+      if (c.chunks.length && c.initial_state === "omitted")
+        return "a model without inputs for both initial states cannot continue a sequence";
+      return null;
+    },
+    async solve(c, given) {
+      const { dtype } = given.input;
+      const session = await create(ort, model(c, given), c.saved);
+      const rowAxis = (name) => (name === "lengths" ? 0 : /^(input|output)$/.test(name) && c.batch_first ? 0 : 1);
+      const runOnce = (one, tensors) =>
+        calledAsync(calls(one, argumentsOf(one, tensors), TENSORS, rowAxis, c.batch_first ? 1 : 0), async (named) =>
+          resultsOf(c, dtype, await session.run(feeds(named, ort))),
+        );
       try {
-        return solution(c, tensors.input.dtype, await session.run(feeds(c, tensors, ort)));
+        for (const [word, one, tensors] of earlierCalls(c, given)) {
+          const call = runOnce(one, tensors);
+          await (word === "error" ? call.catch(() => null) : call);
+        }
+        return solution(c, await runOnce(c, mistaken(given)));
       } finally {
         await session.release();
       }
     },
   };
+}
+
+/** Creates a session, from a file if the case is saved. */
+async function create(ort, bytesOfModel, saved) {
+  const options = { logSeverityLevel: 4 };
+  if (!saved) return ort.InferenceSession.create(bytesOfModel, options);
+  const folder = mkdtempSync(join(tmpdir(), "conformance-"));
+  try {
+    const path = join(folder, "model.onnx");
+    writeFileSync(path, bytesOfModel);
+    return await ort.InferenceSession.create(path, options);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /**
@@ -68,20 +106,21 @@ export function runtime(name, load) {
  */
 export function model(c, tensors) {
   const type = FLOAT_TYPES[tensors.input.dtype];
-  const inputs = [declared("input", type, tensors.input.shape)];
+  const [steps, batch] = [isTimeDynamic(c) ? null : c.seq_len, isBatchDynamic(c) ? null : c.batch];
+  const inputs = [declared("input", type, [...(c.batch_first ? [batch, steps] : [steps, batch]), c.input_size])];
   const outputs = [declared("output", type, [null, null, null])];
   const nodes = [];
-  const initializers = [initializer("merged", INT64, [3], BigInt64Array.of(0n, 0n, -1n))];
+  const initializers = [];
   let sequence = "input";
   if (c.batch_first) nodes.push(node("Transpose", ["input"], [(sequence = "time_major")], { perm: [1, 0, 2] }));
-  if (tensors.lengths) inputs.push(declared("sequence_lens", INT32, tensors.lengths.shape));
+  if (tensors.lengths) inputs.push(declared("sequence_lens", INT32, [batch]));
   hiddenSizes(c).forEach((hidden, layer) => {
     const weights = weightsOf(c, tensors, layer);
     for (const [name, { shape, data }] of Object.entries(weights))
       initializers.push(initializer(`${name}_l${layer}`, type, shape, data));
     const given = ["h_0", "c_0"].map((name) => (tensors.h_0 || tensors.h_0_l0 ? `${name}_l${layer}` : ""));
     const finals = ["h_n", "c_n"].map((name) => `${name}_l${layer}`);
-    const shape = [ends(c, layer).length, c.batch, hidden];
+    const shape = [ends(c, layer).length, batch, hidden];
     inputs.push(...given.filter(Boolean).map((name) => declared(name, type, shape)));
     outputs.push(...finals.map((name) => declared(name, type, shape)));
     const read = [sequence, ...["W", "R", "B"].map((name) => (weights[name] ? `${name}_l${layer}` : ""))];
@@ -90,7 +129,9 @@ export function model(c, tensors) {
     nodes.push(node("LSTM", read, [apart, ...finals], { hidden_size: hidden, ...attributes(c) }));
     nodes.push(node("Transpose", [apart], [`rows_l${layer}`], { perm: [0, 2, 1, 3] }));
     sequence = layer === c.num_layers - 1 && !c.batch_first ? "output" : `stacked_l${layer}`;
-    nodes.push(node("Reshape", [`rows_l${layer}`, "merged"], [sequence]));
+    const width = BigInt(ends(c, layer).length * hidden);
+    initializers.push(initializer(`merged_l${layer}`, INT64, [3], BigInt64Array.of(0n, 0n, width)));
+    nodes.push(node("Reshape", [`rows_l${layer}`, `merged_l${layer}`], [sequence]));
   });
   if (c.batch_first) nodes.push(node("Transpose", [sequence], ["output"], { perm: [1, 0, 2] }));
   const graph = message({ 1: nodes, 2: "lstm", 5: initializers, 11: inputs, 12: outputs });
@@ -125,25 +166,41 @@ function weightsOf(c, tensors, layer) {
   return weights;
 }
 
-/** Returns the inputs of a case's model by name. */
-function feeds(c, tensors, ort) {
-  const tensor = ({ dtype, shape, data }) => new ort.Tensor(dtype === "F16" ? "float16" : "float32", data, shape);
-  const given = { input: tensor(tensors.input) };
-  if (tensors.lengths) given.sequence_lens = new ort.Tensor("int32", Int32Array.from(tensors.lengths.data, Number));
+/** Returns the arguments of a call by name: `input`, `lengths`, and the states of each layer, `h_0_l0`, `c_0_l0` … */
+function argumentsOf(c, tensors) {
+  const given = { input: tensors.input };
+  if (tensors.lengths) given.lengths = tensors.lengths;
   for (let layer = 0; (tensors.h_0 || tensors.h_0_l0) && layer < c.num_layers; layer++)
-    for (const name of ["h_0", "c_0"]) given[`${name}_l${layer}`] = tensor(state(c, tensors, name, layer));
+    for (const name of ["h_0", "c_0"]) given[`${name}_l${layer}`] = state(c, tensors, name, layer);
   return given;
 }
 
-/** Returns a model's outputs under their canonical names and in their canonical shapes. */
-function solution(c, dtype, outputs) {
+/** Returns the inputs of a model for the arguments of a call. */
+function feeds({ lengths, ...given }, ort) {
+  const types = { F64: "float64", F32: "float32", F16: "float16" };
+  const tensor = ({ dtype, shape, data }) => new ort.Tensor(types[dtype], data, shape);
+  const found = Object.fromEntries(Object.entries(given).map(([name, array]) => [name, tensor(array)]));
+  if (lengths) found.sequence_lens = new ort.Tensor("int32", Int32Array.from(lengths.data, Number));
+  return found;
+}
+
+/** Returns a model's outputs as tensors, each final state under the name of the initial state that continues it. */
+function resultsOf(c, dtype, outputs) {
   const tensor = ({ dims, data }) => ({
     dtype,
     shape: dims,
     data: dtype === "F16" ? new Uint16Array(data.buffer) : data,
   });
-  const layers = (name) => hiddenSizes(c).map((_, layer) => tensor(outputs[`${name}_l${layer}`]));
-  return { output: tensor(outputs.output), ...states(c, "h_n", layers("h_n")), ...states(c, "c_n", layers("c_n")) };
+  const found = { output: tensor(outputs.output) };
+  for (let layer = 0; layer < c.num_layers; layer++)
+    for (const name of ["h", "c"]) found[`${name}_0_l${layer}`] = tensor(outputs[`${name}_n_l${layer}`]);
+  return found;
+}
+
+/** Returns results under their canonical names and in their canonical shapes. */
+function solution(c, results) {
+  const layers = (name) => hiddenSizes(c).map((_, layer) => results[`${name}_l${layer}`]);
+  return { output: results.output, ...states(c, "h_n", layers("h_0")), ...states(c, "c_n", layers("c_0")) };
 }
 
 // The part of Protocol Buffers that onnx.proto needs. Fields are keyed by number; a repeated field is a list.

@@ -8,4 +8,10 @@ async function load() {
   return [ort, { device: "wasm", threads: "1" }];
 }
 
-await serve(runtime("onnxruntime-web", load));
+const web = runtime("onnxruntime-web", load);
+
+await serve({
+  ...web,
+  // onnxruntime-node-no-rows: there, the process ends. A module that has aborted cannot be used again.
+  supports: (c) => (c.batch === 0 ? "without rows, ONNX Runtime aborts its WebAssembly module" : web.supports(c)),
+});

@@ -77,5 +77,26 @@ export function concatenated(tensors) {
   return { dtype, shape: [total(tensors.map((tensor) => tensor.shape[0])), ...shape.slice(1)], data: all };
 }
 
+/** Returns the given indices of an axis as a copy. An index of an empty axis stands for zeros. */
+export function taken({ dtype, shape, data }, axis, indices) {
+  const product = (sizes) => sizes.reduce((all, size) => all * size, 1);
+  const outer = product(shape.slice(0, axis));
+  const inner = product(shape.slice(axis + 1));
+  const found = new data.constructor(outer * indices.length * inner);
+  for (let block = 0; block < outer; block++)
+    indices.forEach((index, k) => {
+      const from = (block * shape[axis] + index) * inner;
+      if (index < shape[axis]) found.set(data.subarray(from, from + inner), (block * indices.length + k) * inner);
+    });
+  return { dtype, shape: [...shape.slice(0, axis), indices.length, ...shape.slice(axis + 1)], data: found };
+}
+
+/** Concatenates tensors along an axis into a copy. */
+export function joined(tensors, axis) {
+  if (axis === 0) return concatenated(tensors);
+  if (axis === 1) return swapped(concatenated(tensors.map(swapped)));
+  throw new RangeError(`cannot concatenate along axis ${axis}`);
+}
+
 /** Adds a first axis of size 1. Returns a view. */
 export const unsqueezed = ({ dtype, shape, data }) => ({ dtype, shape: [1, ...shape], data });

@@ -1,27 +1,43 @@
 /**
  * Harness of `tf.layers.lstm` of TensorFlow.js, with gradients. `node tfjs.mjs` runs its CPU backend, which is plain
- * JavaScript; `node tfjs.mjs wasm` runs its WebAssembly backend.
+ * JavaScript; `node tfjs.mjs wasm` runs its WebAssembly backend. `node tfjs.mjs stateful` runs layers with
+ * `stateful: true` on the CPU backend, forward only.
  *
  * One layer feeds the next. In a bidirectional stack each layer is wrapped in `tf.layers.bidirectional`.
  */
 import { ends, hiddenSizes, state, states } from "./cases.mjs";
 import { concatenated, unsqueezed, rows, swapped } from "./tensors.mjs";
+import { FEATURES as USES, called, calls, earlierCalls, mistaken } from "./uses.mjs";
 import { serve } from "./worker.mjs";
 
+const STATEFUL = process.argv[2] === "stateful";
+const WASM = process.argv[2] === "wasm";
+const PACKAGES = ["@tensorflow/tfjs", ...(WASM ? ["@tensorflow/tfjs-backend-wasm"] : [])];
+
 // prettier-ignore
-const FEATURES = [
+const ALL_FEATURES = [
   "layers", "sizes per layer", "bidirectional", "reverse", "lengths", "no bias", "batch first", "state omitted",
   "activations", "left mask", "holed mask", "input dropout", "recurrent dropout", "gradients", "float32",
+  ...USES, "partial loss", "frozen", "after the other mode", "after no-grad", "after other weights", "wrong weight",
 ];
+
+/**
+ * What a stateful layer lacks: it is built for a batch size and carries its state from one call to the next, in tensors
+ * that gradients do not pass through. A sequence split into several calls cannot be read backwards.
+ */
+// prettier-ignore
+const NOT_STATEFUL = [
+  "bidirectional", "reverse", "input dropout", "recurrent dropout", "gradients", "partial loss", "frozen",
+  "after no-grad", "after other batches", "rows alone", "empty batch", "empty sequence", "wrong input", "wrong state",
+  "wrong weight",
+];
+const FEATURES = ALL_FEATURES.filter((name) => !STATEFUL || !NOT_STATEFUL.includes(name));
 
 /** Names of activations in TensorFlow.js. */
 // prettier-ignore
 const ACTIVATIONS = {
   sigmoid: "sigmoid", tanh: "tanh", relu: "relu", elu: "elu", hard_sigmoid: "hardSigmoid", softsign: "softsign",
 };
-
-const WASM = process.argv[2] === "wasm";
-const PACKAGES = ["@tensorflow/tfjs", ...(WASM ? ["@tensorflow/tfjs-backend-wasm"] : [])];
 
 let tf;
 
@@ -34,12 +50,15 @@ async function load() {
     stacked: "one layer after another, each in tf.layers.bidirectional if the stack is bidirectional",
     lengths: "mask",
     "time-major": "input, output and their gradients are transposed: layers take (batch, time, features) only",
+    ...(STATEFUL ? { path: "a call for each piece, or two with half of the steps; the layer carries its state" } : {}),
     "cell dropout": "tf.dropout draws the masks, as in tf.layers; dropoutFunc passes it the seeds",
     gradients: "tf.variableGrads",
   };
 }
 
 function supports(c) {
+  if (STATEFUL && c.seq_len < 2) return "a single time step cannot be split into two calls";
+  if (c.refuses === "input-dtype") return "TensorFlow.js has no float64";
   if (c.direction === "reverse" && c.num_layers > 1)
     return "tf.layers.lstm({goBackwards: true}) returns its output last step first, which the next layer reverses";
   const [gate, candidate, cell] = c.activations;
@@ -51,47 +70,122 @@ function supports(c) {
 /** TensorFlow.js repeats the last valid output at masked steps, and returns reverse-only outputs last step first. */
 const dialect = (c) => ({ padding: "repeat", reverse_output: c.direction === "reverse" ? "processing" : "input" });
 
-/** Runs the stack and, if the case compares gradients, differentiates it. */
-function solve(c, tensors) {
+/** Makes the earlier calls of a case, runs the stack and, if the case compares gradients, differentiates it. */
+async function solve(c, given) {
+  const tensors = mistaken(given);
+  const differentiates = c.check.includes("gradients");
   tf.engine().startScope();
-  const layers = hiddenSizes(c).map((_, layer) => makeLayer(c, tensors, layer));
   try {
-    const x = variable(batchMajor(c, tensors.input));
-    const given = c.initial_state !== "omitted";
-    const names = given ? ["h_0", "c_0"] : [];
-    const initial = layers.map((_, layer) => orderedStates(c, tensors, names, layer).map(variable));
-    const mask = stepMask(c, tensors);
-    const training = c.mode === "train";
-    const run = () => {
-      let sequence = x;
-      const finals = layers.map((layer, k) => {
-        const options = given ? { mask, training, initialState: initial[k] } : { mask, training };
-        const [output, ...final] = layer.apply(sequence, options);
-        sequence = output;
-        return final;
-      });
-      return [sequence, ...finals.flat()].map((tensor) => tf.keep(tensor));
-    };
-    if (!c.check.includes("gradients")) return results(c, run());
-    const cotangents = [batchMajor(c, tensors["cotangent.output"])];
-    layers.forEach((_, k) => cotangents.push(...orderedStates(c, tensors, ["cotangent.h_n", "cotangent.c_n"], k)));
-    const weights = layers.map((layer) => layer.trainableWeights.map((weight) => weight.val));
-    let outputs;
-    const total = () => {
-      outputs = run();
-      return tf.addN(outputs.map((output, k) => tf.sum(tf.mul(output, tensor(cotangents[k])))));
-    };
-    const { grads } = tf.variableGrads(total, [x, ...initial.flat(), ...weights.flat()]);
-    const gradient = (source) => array(grads[source.name]);
-    return { ...results(c, outputs), ...gradients(c, gradient(x), initial, weights, gradient) };
+    const layers = [];
+    for (let layer = 0; layer < c.num_layers; layer++) layers.push(await makeLayer(c, tensors, layer));
+    for (const [word, one, own] of earlierCalls(c, given)) {
+      if (word === "other-weights") setWeights(c, layers, own);
+      try {
+        solveOnce(layers, one, own, differentiates && !["no-grad", "error"].includes(word));
+      } catch (error) {
+        if (word !== "error") throw error;
+      } finally {
+        if (word === "other-weights") setWeights(c, layers, tensors);
+      }
+    }
+    return solveOnce(layers, c, tensors, differentiates);
   } finally {
     tf.engine().endScope();
     tf.disposeVariables();
   }
 }
 
-/** Creates a layer with a problem's weights. */
-function makeLayer(c, tensors, layer) {
+/** Runs a stack as a case says. Returns the results, and the gradients if asked to, by their canonical names. */
+function solveOnce(layers, c, tensors, differentiates) {
+  layers.forEach((layer, k) => seedDropout(c, layer, k));
+  const x = variable(batchMajor(c, tensors.input));
+  const names = c.initial_state === "omitted" ? [] : ["h_0", "c_0"];
+  const initial = layers.map((_, layer) => orderedStates(c, tensors, names, layer).map(variable));
+  const mask = stepMask(c, tensors);
+  const given = { input: x, ...(mask && { mask }), ...numbered(initial.flat()) };
+  const pieces = { ...c, chunks: STATEFUL && !c.chunks.length ? halves(c) : c.chunks };
+  const forward = () => {
+    if (STATEFUL) layers.forEach((layer) => layer.resetStates());
+    const { output, ...finals } = called(calls(pieces, given, ARRAYS, () => 0, 1), stackCall(layers, c));
+    return [output, ...Object.values(finals)].map((tensor) => tf.keep(tensor));
+  };
+  if (!differentiates) return results(c, tf.tidy(forward));
+  const cotangents = cotangentsOf(c, tensors, layers);
+  const weights = layers.map((layer) => layer.trainableWeights.map((weight) => weight.val));
+  const sources = [...(isFrozen(c, "input") ? [] : [x]), ...initial.flat().filter((_, k) => !isFrozen(c, names[k % 2]))];
+  weights.flat().forEach((weight, k) => {
+    if (!isFrozen(c, ...rolesOf(c, k))) sources.push(weight);
+  });
+  let outputs;
+  const total = () => {
+    outputs = forward();
+    return tf.addN(outputs.flatMap((output, k) => (cotangents[k] ? [tf.sum(tf.mul(output, cotangents[k]))] : [])));
+  };
+  const { grads } = tf.variableGrads(total, sources);
+  const gradient = (source) => array(grads[source.name] ?? tf.zerosLike(source));
+  return { ...results(c, outputs), ...gradients(c, gradient(x), initial, weights, gradient) };
+}
+
+/**
+ * Returns a function that calls the stack once. It takes and returns `input`, `output`, `mask`, and the states of all
+ * layers as numbers. A stateful layer that is called without states continues from those that it keeps.
+ */
+function stackCall(layers, c) {
+  let calledBefore = false;
+  return ({ input, mask, ...states }) => {
+    const given = Object.values(states);
+    const each = given.length / layers.length;
+    let sequence = input;
+    const finals = layers.flatMap((layer, k) => {
+      const options = { mask, training: c.mode === "train" };
+      if (given.length && !(STATEFUL && calledBefore)) options.initialState = given.slice(k * each, (k + 1) * each);
+      const [output, ...final] = layer.apply(sequence, options);
+      sequence = output;
+      return final;
+    });
+    calledBefore = true;
+    return { output: sequence, ...numbered(finals) };
+  };
+}
+
+/** Returns an object whose keys are the positions in a list, with a prefix that keeps them in order. */
+const numbered = (list) => Object.fromEntries(list.map((value, k) => [`state ${k}`, value]));
+
+const halves = ({ seq_len: steps }) => [Math.floor(steps / 2), Math.ceil(steps / 2)];
+
+/** TensorFlow.js' functions for `calls`. */
+const ARRAYS = {
+  cut: (x, axis, start, stop) => x.slice([...Array(axis).fill(0), start], [...Array(axis).fill(-1), stop - start]),
+  join: (list, axis) => tf.concat(list, axis),
+};
+
+/**
+ * Returns the cotangents of the output and of all final states, null for those that the loss does not read. In an
+ * earlier call, all are ones.
+ */
+function cotangentsOf(c, tensors, layers) {
+  const isEarlier = !Object.keys(tensors).some((name) => name.startsWith("cotangent."));
+  const ones = (shape) => tf.ones(shape);
+  const read = (name) => c.cotangents.includes(name);
+  if (isEarlier) {
+    const states = layers.flatMap((_, k) => ends(c, k).flatMap(() => [0, 1].map(() => ones([c.batch, hiddenSizes(c)[k]]))));
+    const width = ends(c, 0).length * hiddenSizes(c).at(-1);
+    return [ones([c.batch, c.seq_len, width]), ...states];
+  }
+  const output = read("output") ? tensor(batchMajor(c, tensors["cotangent.output"])) : null;
+  const states = layers.flatMap((_, k) =>
+    ends(c, k).flatMap((_end, direction) =>
+      ["h_n", "c_n"].map((name) => {
+        if (!read(name)) return null;
+        return tensor(first(rows(state(c, tensors, `cotangent.${name}`, k), direction, direction + 1)));
+      }),
+    ),
+  );
+  return [output, ...states];
+}
+
+/** Creates a layer with a problem's weights. If the case is saved, it comes from a model that was saved and loaded. */
+async function makeLayer(c, tensors, layer) {
   const [recurrentActivation, activation] = c.activations.map((name) => ACTIVATIONS[name]);
   const one = tf.layers.lstm({
     units: hiddenSizes(c)[layer],
@@ -105,16 +199,42 @@ function makeLayer(c, tensors, layer) {
     recurrentDropout: c.recurrent_dropout,
     returnSequences: true,
     returnState: true,
+    stateful: STATEFUL,
     goBackwards: c.direction === "reverse",
   });
-  const both = c.direction === "bidirectional";
-  const whole = both ? tf.layers.bidirectional({ layer: one, mergeMode: "concat" }) : one;
-  const weights = ends(c, layer).map((end) => packed(c, tensors, end));
-  whole.apply(tf.input({ shape: [null, weights[0][0].shape[0]] })); // Creates the weights.
-  whole.setWeights(weights.flat().map(tensor));
-  const cells = both ? [whole.forwardLayer.cell, whole.backwardLayer.cell] : [one.cell];
-  ends(c, layer).forEach((end, k) => (cells[k].dropoutFunc = makeDropout(end)));
-  return whole;
+  const whole = c.direction === "bidirectional" ? tf.layers.bidirectional({ layer: one, mergeMode: "concat" }) : one;
+  const width = layer ? ends(c, layer).length * hiddenSizes(c)[layer - 1] : c.input_size;
+  const input = tf.input({ batchShape: [STATEFUL ? c.batch : null, null, width] });
+  const outputs = whole.apply(input); // Creates the weights.
+  whole.setWeights(packedWeights(c, tensors, layer));
+  if (!c.saved) return whole;
+  let saved;
+  const model = tf.model({ inputs: input, outputs });
+  await model.save(tf.io.withSaveHandler((artifacts) => ((saved = artifacts), { modelArtifactsInfo: {} })));
+  const loaded = await tf.loadLayersModel(tf.io.fromMemory(saved));
+  return loaded.layers.at(-1);
+}
+
+/** Replaces the weights of all layers in place. */
+const setWeights = (c, layers, tensors) =>
+  layers.forEach((layer, k) => layer.setWeights(packedWeights(c, tensors, k)));
+
+const packedWeights = (c, tensors, layer) => ends(c, layer).flatMap((end) => packed(c, tensors, end).map(tensor));
+
+/** Returns whether all tensors that a weight consists of are frozen. */
+const isFrozen = (c, ...names) => names.every((name) => c.frozen.includes(name));
+
+/** Returns the canonical names of the tensors in the k-th weight of a stack. */
+function rolesOf(c, k) {
+  const roles = [["weight_ih"], ["weight_hh"], ...(c.bias ? [["bias_ih", "bias_hh"]] : [])];
+  const suffixes = Array.from({ length: c.num_layers }, (_, layer) => ends(c, layer)).flat();
+  return roles[k % roles.length].map((role) => `${role}_${suffixes[Math.floor(k / roles.length)]}`);
+}
+
+/** Gives the cells of a layer new sources of dropout masks. */
+function seedDropout(c, layer, k) {
+  const cells = c.direction === "bidirectional" ? [layer.forwardLayer.cell, layer.backwardLayer.cell] : [layer.cell];
+  ends(c, k).forEach((end, direction) => (cells[direction].dropoutFunc = makeDropout(end)));
 }
 
 /** Returns a seeded `tf.dropout` for one cell. Masks differ between calls and repeat between runs. */
@@ -196,8 +316,15 @@ function stepMask(c, { lengths, mask }) {
   return tf.tensor2d(counts, undefined, "bool");
 }
 
-/** Converts a case's input, output or cotangent to (B, T, ·), or such a tensor to the case's axes. */
-const batchMajor = (c, array) => (c.batch_first ? array : swapped(array));
+/**
+ * Converts a case's input, output or cotangent to (B, T, ·), or such a tensor to the case's axes. A wrong input can have
+ * an additional first axis, of size 1.
+ */
+function batchMajor(c, array) {
+  const { dtype, shape, data } = array;
+  if (c.batch_first) return array;
+  return shape.length > 3 ? unsqueezed(swapped({ dtype, shape: shape.slice(1), data })) : swapped(array);
+}
 
 const first = ({ dtype, shape, data }) => ({ dtype, shape: shape.slice(1), data });
 
@@ -206,10 +333,11 @@ const tensor = ({ dtype, shape, data }) =>
 
 const variable = (array) => tf.variable(tensor(array));
 
-const array = (result) => ({ dtype: "F32", shape: result.shape, data: result.dataSync() });
+// For a tensor without elements, dataSync can return a plain array.
+const array = (result) => ({ dtype: "F32", shape: result.shape, data: Float32Array.from(result.dataSync()) });
 
 await serve({
-  name: WASM ? "tfjs.layers.lstm[wasm]" : "tfjs.layers.lstm",
+  name: `tfjs.layers.lstm${process.argv[2] ? `[${process.argv[2]}]` : ""}`,
   needs: PACKAGES,
   features: FEATURES,
   load,

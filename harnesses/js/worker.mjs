@@ -31,7 +31,9 @@ export async function serve(implementation) {
       [answer, tensors = tensors] = await answerTo(implementation, request, block);
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      answer = { error: { type: error.constructor.name, message: error.message, traceback: error.stack ?? "" } };
+      const traceback = error.stack ?? "";
+      const type = error.constructor.name;
+      answer = { error: { type, message: error.message, traceback, by_adapter: raisedHere(traceback) } };
     }
     const { user, system } = process.cpuUsage(before);
     write(output, Buffer.from(`${JSON.stringify({ ...answer, seconds: (user + system) / 1e6 })}\n`));
@@ -66,6 +68,13 @@ async function started({ name, needs, features, load, masks }) {
     const install = `npm ci --ignore-scripts --prefix ${fileURLToPath(new URL(".", import.meta.url))}`;
     return { ...answer, missing: `${name} needs ${needs.join(" and ")} from npm; install with: ${install}` };
   }
+}
+
+/** Returns whether the harness raised an error, instead of a package in its folder node_modules. */
+export function raisedHere(traceback) {
+  const origin = traceback.match(/^ +at .*?(?:file:\/\/|\()?(\/.*):\d+:\d+\)?$/m)?.[1] ?? "";
+  const folder = fileURLToPath(new URL(".", import.meta.url));
+  return origin.startsWith(folder) && !origin.includes("/node_modules/");
 }
 
 /** Returns the version of a package in the folder node_modules beside this file. */

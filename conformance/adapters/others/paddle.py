@@ -51,8 +51,8 @@ class PaddleLSTM(Adapter):
     def solve(self, problem: Problem) -> Solution:
         """Sets the layer's parameters, makes the earlier calls, runs the layer and differentiates it."""
         case = problem.case
-        layer, cells = _layer(case)
-        _set_parameters(cells, problem)
+        layer, cells = build_layer(case)
+        set_parameters(cells, problem)
         if case.saved:
             layer, cells = _saved(layer, case)
 
@@ -60,7 +60,7 @@ class PaddleLSTM(Adapter):
             if word == "other-mode":
                 layer.eval() if layer.training else layer.train()
             elif word == "other-weights":
-                _set_parameters(cells, earlier)
+                set_parameters(cells, earlier)
             try:
                 # Paddle's kernel computes gradients in training mode only.
                 differentiates = "gradients" in case.check and word not in ("no-grad", "error") and layer.training
@@ -69,7 +69,7 @@ class PaddleLSTM(Adapter):
                 if word == "other-mode":
                     layer.eval() if layer.training else layer.train()
                 elif word == "other-weights":
-                    _set_parameters(cells, problem)
+                    set_parameters(cells, problem)
 
         uses.make_earlier_calls(problem, earlier_call)
         results = _solve(layer, cells, problem, "gradients" in case.check)
@@ -119,7 +119,7 @@ def to_array(tensor: Any) -> Array:
     return np.array(tensor.numpy(), order="C")
 
 
-def _set_parameters(cells: Mapping[str, Any], problem: Problem) -> None:
+def set_parameters(cells: Mapping[str, Any], problem: Problem) -> None:
     """Sets the parameters of cells in place."""
     for end, cell in cells.items():
         for name, array in PADDLE.pack(layer_parameters(uses.parameters(problem), end)).items():
@@ -131,7 +131,7 @@ def _saved(layer: Any, case: Case) -> tuple[Any, dict[str, Any]]:
     paddle = import_paddle()
     with tempfile.TemporaryDirectory() as folder:
         paddle.save(layer.state_dict(), f"{folder}/layer.pdparams")
-        loaded, cells = _layer(case)
+        loaded, cells = build_layer(case)
         loaded.set_state_dict(paddle.load(f"{folder}/layer.pdparams"))
     return loaded, cells
 
@@ -140,7 +140,7 @@ def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiate
     """Runs a layer as a case says. Returns the results, and the gradients if asked to, by their canonical names."""
     paddle = import_paddle()
     case, model = problem.case, problem.case.model
-    given = _arguments(problem)
+    given = to_tensors(problem)
     leaves = {name: tensor for name, tensor in given.items() if name != "lengths"}
     for name, tensor in leaves.items():
         tensor.stop_gradient = name in case.frozen
@@ -182,7 +182,7 @@ def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiate
     return results
 
 
-def _arguments(problem: Problem) -> dict[str, Any]:
+def to_tensors(problem: Problem) -> dict[str, Any]:
     """Returns the arguments of a problem as tensors with the strides that the case requires."""
     paddle, memory = import_paddle(), problem.case.memory
     found: dict[str, Any] = {}
@@ -198,7 +198,7 @@ def _arguments(problem: Problem) -> dict[str, Any]:
     return found
 
 
-def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
+def build_layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
     """Returns a new layer, and its cells, which hold the parameters, by layer and direction: ``l1_reverse``.
 
     Args:
@@ -234,11 +234,11 @@ def _layer(case: Case, **changes: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _run(layer: Any, case: Case, given: uses.Named) -> Any:
-    """Runs a layer. Dropout draws the same masks in every run of a case, because the case determines the seed."""
+    """Runs a layer. The case without its use determines the seed, so dropout draws the same masks in every run."""
     paddle = import_paddle()
     states = (given["h_0"], given["c_0"]) if "h_0" in given else None
     random = paddle.get_rng_state()
-    paddle.seed(int(case.key, 16) >> 32)
+    paddle.seed(int(case.one_call.key, 16) >> 32)
     try:
         return layer(given["input"], states, given.get("lengths"))
     finally:
@@ -255,7 +255,7 @@ def _observed_mask(problem: Problem, boundary: int) -> Array:
     paddle = import_paddle()
     case, model = problem.case, problem.case.model
     hidden, width, top = case.hidden_sizes[0], model.state_size(boundary), boundary + 1
-    layer, cells = _layer(case, num_layers=boundary + 2, bias_ih_attr=None, bias_hh_attr=None)
+    layer, cells = build_layer(case, num_layers=boundary + 2, bias_ih_attr=None, bias_hh_attr=None)
     for end, cell in cells.items():
         position, _, reverse = end[1:].partition("_")
         arrays_of = {name: np.zeros(parameter.shape, case.dtype) for name, parameter in cell.named_parameters()}

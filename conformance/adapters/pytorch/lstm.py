@@ -244,7 +244,7 @@ def build_lstm(options: Options, dtype: str) -> Any:
 def run(module: Callable[..., Any], case: Case, given: uses.Named) -> dict[str, Any]:
     """Calls a module once, with a packed sequence if there are lengths, and returns its results by name.
 
-    Dropout draws the same masks each time a case runs. Torch's global random state is restored.
+    Dropout draws the same masks each time a case runs, whatever its use. Torch's global random state is restored.
 
     Args:
         module: module or function that takes the input and the state.
@@ -257,7 +257,7 @@ def run(module: Callable[..., Any], case: Case, given: uses.Named) -> dict[str, 
     inputs, lengths = given["input"], given.get("lengths")
     state = (given["h_0"], given["c_0"]) if "h_0" in given else None
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(int(case.key, 16) >> 1)
+        torch.random.default_generator.manual_seed(int(case.one_call.key, 16) >> 1)
         if lengths is None:
             output, (h_n, c_n) = module(inputs, state)
             return {"output": output, "h_n": h_n, "c_n": c_n}

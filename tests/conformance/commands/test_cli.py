@@ -58,7 +58,7 @@ def test_exit_codes_and_counts(capfd: pytest.CaptureFixture[str], name: str, cod
     assert Path(summary["results"]).is_file()
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("project", "without_workers")
 def test_deviations_are_shown_with_commands_that_run_them_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("cases", *fake("Wrong"), "-k", "plain", "--no-diagnosis") == 1
     printed = capsys.readouterr().out
@@ -67,6 +67,7 @@ def test_deviations_are_shown_with_commands_that_run_them_again(capsys: pytest.C
     assert f"pytest 'cases/small.yaml::plain[wrong]' --conformance-implementation {FAKES}:Wrong" in printed
 
 
+@pytest.mark.usefixtures("without_workers")
 @pytest.mark.parametrize(
     ("options", "rows"),
     [
@@ -141,6 +142,7 @@ REASON = "cannot be judged: the reference overflows float64"
 REJECTED = f"cases/rejected.yaml:3: overflows {REASON}"
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_case_that_cannot_be_judged_does_not_end_the_run(rejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("cases/rejected.yaml", *fake("Wrong"), *fake("Faithful"), "--no-diagnosis") == 2
     printed = capsys.readouterr().out
@@ -159,6 +161,7 @@ def test_a_case_that_cannot_be_judged_does_not_end_the_run(rejected: Path, capsy
     assert all(row.reason.startswith(REASON) for row in report.results if row.rejected)
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_case_that_cannot_be_judged_under_the_profile_of_an_adapter_is_rejected(
     rejected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,7 +176,7 @@ def test_a_case_that_cannot_be_judged_under_the_profile_of_an_adapter_is_rejecte
     }
 
 
-@pytest.mark.usefixtures("rejected")
+@pytest.mark.usefixtures("rejected", "without_workers")
 def test_the_json_summary_lists_rejected_cases(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("cases/rejected.yaml", *fake("DeclaresFloat16"), "--json") == 2
     printed = capfd.readouterr()
@@ -189,6 +192,7 @@ def test_the_json_summary_lists_rejected_cases(capfd: pytest.CaptureFixture[str]
     assert REJECTED in printed.err
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_run_with_rejected_cases_can_be_resumed(rejected: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("cases/rejected.yaml", *fake("Faithful"), *fake("Wrong"), "--no-diagnosis")
     assert run(*arguments, "-x") == 2
@@ -205,6 +209,7 @@ def test_a_run_with_rejected_cases_can_be_resumed(rejected: Path, capsys: pytest
     assert capsys.readouterr().out.count(REJECTED) == 3
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_run_stops_after_enough_deviations_and_can_be_resumed(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,7 +267,7 @@ cases:
 """
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("project", "without_workers")
 def test_a_case_that_is_too_large_is_not_run_and_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
     Path("cases/large.yaml").write_text(LARGE_CASES)
     assert run("cases/large.yaml", *fake("Faithful"), "--max-memory", "2GB") == 2
@@ -297,6 +302,7 @@ def test_a_limit_of_the_environment_that_is_invalid_is_a_mistake(
     )
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_resuming_with_other_cases_is_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("cases", *fake("Faithful"))
     (project / "cases" / "small.yaml").write_text(
@@ -306,6 +312,7 @@ def test_resuming_with_other_cases_is_an_error(project: Path, capsys: pytest.Cap
     assert "cannot resume this run: `cases` was" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_workers")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_a_full_disk_ends_the_run_with_exit_code_3(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "out").mkdir()
@@ -314,6 +321,7 @@ def test_a_full_disk_ends_the_run_with_exit_code_3(project: Path, capsys: pytest
     assert "results.jsonl: cannot be written: No space left" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_missing_implementation_does_not_stop_the_others(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +419,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cases" in json.loads(capsys.readouterr().out)["properties"]
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_report_renders_a_results_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("cases", *fake("Picky"))
     capsys.readouterr()
@@ -487,6 +496,7 @@ def test_a_time_limit_has_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
     assert "must be at most 1000000 seconds" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_run_prunes_its_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_mistake_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ]
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_float64_in_the_precision_of_float32_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "adapters.py"
     path.write_text(ADAPTERS)
@@ -70,6 +71,7 @@ def test_float64_in_the_precision_of_float32_is_reported(tmp_path: Path, capsys:
     ]
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_json_holds_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dissect", "--json", "-i", f"{FAKES}:BatchFirstStates", "-i", f"{FAKES}:Declares"]) == 1
     wrong, right = json.loads(capsys.readouterr().out)

@@ -73,6 +73,7 @@ def fill(path: Path, lines: tuple[str, ...]) -> str:
     return f"{path}:ToylibLSTMAdapter"
 
 
+@pytest.mark.usefixtures("without_workers")
 @pytest.mark.parametrize("lines", [REFERENCE, TORCH], ids=["reference", "torch"])
 def test_three_lines_complete_the_skeleton(
     skeleton: Path, capsys: pytest.CaptureFixture[str], lines: tuple[str, ...]
@@ -83,7 +84,7 @@ def test_three_lines_complete_the_skeleton(
     assert check_adapter(implementations.load(spec)) == []
 
 
-@pytest.mark.usefixtures("unlimited_diagnosis")
+@pytest.mark.usefixtures("unlimited_diagnosis", "without_workers")
 def test_a_wrong_gate_order_is_diagnosed(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = fill(skeleton, REFERENCE)
     skeleton.write_text(skeleton.read_text(encoding="utf-8").replace('"ifgo"', '"iofg"'), encoding="utf-8")
@@ -105,6 +106,7 @@ def test_the_next_steps_are_printed(
     assert implementations.load("my adapter.py:MineAdapter").name == "mine"
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_the_skeleton_is_short_and_says_what_to_fill_in(skeleton: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = skeleton.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 60

@@ -112,6 +112,7 @@ def test_exit_code_is_two_without_a_case(capsys: pytest.CaptureFixture[str]) -> 
 # --------------------------------------------------------------------------- detected defects in results
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_results_contain_the_detected_defects(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "cases", "-i", f"{FAKES}:Picky"]) == 0
     printed = capsys.readouterr().out
@@ -129,6 +130,7 @@ def test_results_contain_the_detected_defects(project: Path, capsys: pytest.Capt
     assert f"{passed.detects} of {len(REQUIRED)} defects" in (project / "conformance-report" / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_unchecked_gradients_reduce_the_detected_defects(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     case = "input_size: 3, hidden_size: 4, seq_len: 3, batch: 2"
     (project / "cases" / "small.yaml").write_text(
@@ -142,6 +144,7 @@ def test_unchecked_gradients_reduce_the_detected_defects(project: Path, capfd: p
     assert summary["detects"] == {"faithful": union.bit_count()}
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_power_is_measured_on_a_sample_of_many_cases(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     cases = "".join(
         f"  steps-{steps}: {{input_size: 2, hidden_size: 3, seq_len: {steps}, batch: 2, check: [output]}}\n"
@@ -174,6 +177,7 @@ def test_power_is_measured_on_a_sample_of_many_cases(project: Path, capfd: pytes
     assert detected("--resume") == some
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_an_expensive_case_is_measured_at_reduced_sizes(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "cases" / "small.yaml").write_text(
         "cases:\n  long: {input_size: 2, hidden_size: 2, seq_len: 60, batch: 1, check: [output]}\n"

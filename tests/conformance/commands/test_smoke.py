@@ -70,6 +70,7 @@ def test_the_steps_are_ten_small_cases_from_easy_to_hard() -> None:
     assert "omitted" in {case.initial_state for case in cases}
 
 
+@pytest.mark.usefixtures("without_workers")
 @pytest.mark.parametrize("name", ["torch.nn.LSTM", f"{FAKES}:Faithful"])
 def test_all_steps_pass_on_a_conforming_implementation(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert main(["smoke", name]) == 0
@@ -79,6 +80,7 @@ def test_all_steps_pass_on_a_conforming_implementation(capsys: pytest.CaptureFix
     assert f"conformance run -i {name}" in printed
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_smoke_stops_at_the_first_deviation(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", f"{adapters}:BreaksAtTwoLayers"]) == 1
     printed = capsys.readouterr().out
@@ -94,6 +96,7 @@ def test_smoke_stops_at_the_first_deviation(adapters: str, capsys: pytest.Captur
     assert printed.rstrip().endswith(again)
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_only_the_forward_half_runs_without_gradients(adapters: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", f"{adapters}:InferenceOnly"]) == 0
     printed = capsys.readouterr().out
@@ -105,6 +108,7 @@ def test_only_the_forward_half_runs_without_gradients(adapters: str, capsys: pyt
     assert printed.rstrip().endswith(f"conformance smoke {adapters}:InferenceGoesWrong")
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_known_divergence_does_not_stop_smoke(
     adapters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +131,7 @@ def test_a_known_divergence_does_not_stop_smoke(
     assert "6 of 9 supported steps pass (+1 unsupported), 3 known to deviate" in printed
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_cases_that_cannot_be_judged_are_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +142,7 @@ def test_cases_that_cannot_be_judged_are_counted(
     assert "0 of 0 supported steps pass (+0 unsupported), 10 not run" in printed
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_colours_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -168,7 +174,7 @@ def test_the_traceback_of_an_error_is_shown(capsys: pytest.CaptureFixture[str]) 
         ("adapters.py:SupportsNothing", 2, "nothing ran: supports-nothing supports none of the 10 cases"),
     ],
 )
-@pytest.mark.usefixtures("adapters")
+@pytest.mark.usefixtures("adapters", "without_workers")
 def test_mistakes_are_explained(capsys: pytest.CaptureFixture[str], name: str, code: int, message: str) -> None:
     assert main(["smoke", name]) == code
     printed = capsys.readouterr()

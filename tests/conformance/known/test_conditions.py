@@ -52,8 +52,10 @@ DEFINITIONS: dict[str, Callable[[Case], bool]] = {
         for length in lengths(case)
         for suffix in case.model.suffixes
     ),
+    "call of one step": lambda case: 1 in (case.seq_len, *case.chunks),
     "several steps": lambda case: case.seq_len >= 2,
     "several steps, rows or directions": lambda case: case.seq_len * len(lengths(case)) * len(case.model.suffixes) > 1,
+    "as many steps as rows": lambda case: case.rows is not None and case.seq_len == len(lengths(case)),
     "frozen input": lambda case: bool({"input"}.intersection(case.frozen)),
     "frozen parameter": lambda case: any("_l" in name and name[0] in "wbp" for name in case.frozen),
     "dynamic axis": lambda case: has_other_lengths(case) or has_other_batches(case),

@@ -1,13 +1,21 @@
-"""The pytest plug-in, in pytest processes."""
+"""The pytest plug-in, in sessions in this process and, where the process matters, in pytest processes."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+# A session in this process forgets all modules that it imported first. The suite's modules must not exist twice.
+import conformance.adapters.uses
+import conformance.pytest.order
+import conformance.pytest.report
+import conformance.pytest.shipped
+import conformance.reports.explain  # noqa: F401
+from conformance.known import divergences as known
 from conformance.results.merge import merge
 from conformance.results.reader import Report, read
-from tests.conftest import CASES, FAKES, FEW_PLUGINS, NO_DIAGNOSIS, REJECTED_CASES, UNLIMITED_DIAGNOSIS
+from tests.conftest import CASES, FAKES, FEW_PLUGINS, NO_DIAGNOSIS, REJECTED_CASES
+from tests.divergences import make_divergence
 
 INI = f"""\
 [pytest]
@@ -23,8 +31,16 @@ def _cases(pytester: pytest.Pytester) -> None:
 
 
 def run(pytester: pytest.Pytester, *arguments: str, fakes: str = "") -> pytest.RunResult:
-    chosen = [word for name in fakes.split() for word in ("--conformance-implementation", f"{FAKES}:{name}")]
-    return pytester.runpytest_subprocess(*chosen, *arguments)
+    """Runs a session in this process, which takes a second less than a process of its own."""
+    return pytester.runpytest_inprocess(*_chosen(fakes), *arguments)
+
+
+def run_process(pytester: pytest.Pytester, *arguments: str, fakes: str = "") -> pytest.RunResult:
+    return pytester.runpytest_subprocess(*_chosen(fakes), *arguments)
+
+
+def _chosen(fakes: str) -> list[str]:
+    return [word for name in fakes.split() for word in ("--conformance-implementation", f"{FAKES}:{name}")]
 
 
 def report(pytester: pytest.Pytester) -> Report:
@@ -34,7 +50,7 @@ def report(pytester: pytest.Pytester) -> Report:
 def test_each_fault_has_one_status_under_xdist(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(NO_DIAGNOSIS)
     fakes = "Faithful Wrong NotANumber Raises CallsExit Mutates Prints Views Picky OnceBorderline Dies"
-    done = run(pytester, "-n2", "--conformance-report=r.jsonl", fakes=fakes)
+    done = run_process(pytester, "-n2", "--conformance-report=r.jsonl", fakes=fakes)
     found: dict[str, dict[str, str]] = {}
     for result in report(pytester).results:
         name = result.case.split("::")[1]
@@ -74,18 +90,17 @@ def test_cases_on_demand_are_collected_only_if_named(
 
 def test_a_hang_is_a_timeout_under_xdist(pytester: pytest.Pytester) -> None:
     limit = ("-o", "faulthandler_timeout=3", "-o", "faulthandler_exit_on_timeout=true")
-    done = run(pytester, "-n1", "-k", "ragged", *limit, "--conformance-report=r.jsonl", fakes="Hangs")
+    done = run_process(pytester, "-n1", "-k", "ragged", *limit, "--conformance-report=r.jsonl", fakes="Hangs")
     [result] = report(pytester).results
     assert (result.status, result.reason) == ("timeout", "it ran longer than 3 s")
     assert report(pytester).complete
     done.assert_outcomes(failed=1)
 
 
-@pytest.mark.usefixtures("unlimited_diagnosis")
+@pytest.mark.usefixtures("unlimited_diagnosis", "without_explanations")
 def test_rows_are_those_of_the_command_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     from conformance.commands.cli import main
 
-    pytester.makeconftest(UNLIMITED_DIAGNOSIS)
     run(pytester, "--conformance-report=r.jsonl", fakes="Wrong Picky")
     monkeypatch.chdir(pytester.path)
     main(["run", "cases", "-i", f"{FAKES}:Wrong", "-i", f"{FAKES}:Picky"])
@@ -159,7 +174,7 @@ def test_no_framework_is_imported_at_collection(pytester: pytest.Pytester) -> No
         "    assert len(session.items) > 3\n"
         "    assert not {'torch', 'tensorflow', 'keras'} & set(sys.modules)\n"
     )
-    assert run(pytester, "--collect-only", "-q").ret == 0
+    assert run_process(pytester, "--collect-only", "-q").ret == 0
 
 
 @pytest.mark.parametrize(("workers", "folder"), [("-n0", "pytest-main"), ("-n1", "pytest-gw0")])
@@ -172,7 +187,7 @@ def test_each_process_keeps_its_compiled_programs(
         test_folder="import os, pathlib\ndef test_folder():\n"
         f"    assert pathlib.Path(os.environ['JAX_COMPILATION_CACHE_DIR']).name == '{folder}'\n"
     )
-    run(pytester, workers, "test_folder.py").assert_outcomes(passed=1)
+    run_process(pytester, workers, "test_folder.py").assert_outcomes(passed=1)
 
 
 def test_the_plugin_does_not_affect_other_projects(pytester: pytest.Pytester) -> None:
@@ -185,7 +200,7 @@ def test_the_plugin_does_not_affect_other_projects(pytester: pytest.Pytester) ->
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
             patch.delenv(variable, raising=False)
-        run(pytester).assert_outcomes(passed=1)
+        run_process(pytester).assert_outcomes(passed=1)
 
 
 def test_folders_can_be_configured(pytester: pytest.Pytester) -> None:
@@ -209,18 +224,15 @@ def test_an_invalid_case_file_is_one_error_without_a_traceback(pytester: pytest.
     [("no-such", "*no implementation is named 'no-such'*"), (f"{FAKES}:Absent", "*pip install a-framework*")],
 )
 def test_an_unknown_implementation_is_a_usage_error(pytester: pytest.Pytester, name: str, message: str) -> None:
-    done = run(pytester, "-n2", "--conformance-implementation", name)
+    done = run_process(pytester, "-n2", "--conformance-implementation", name)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([message])
 
 
-def test_known_divergences_are_expected_and_fixed_ones_fail(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(
-        "from conformance.known import divergences as known\n"
-        "entry = dict(implementation='*', package='numpy', versions='>=1', cases={'dtype': 'float32'},\n"
-        "    tensors=['*'], what='It errs.', reason='r', upstream='none as of 2026-11', reproduction='x.py')\n"
-        "known.shipped = lambda: (known.Divergence(id='err', **entry),)\n"
-    )
+def test_known_divergences_are_expected_and_fixed_ones_fail(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "shipped", lambda: (make_divergence(id="err", what="It errs.", tensors=["*"]),))
     done = run(pytester, "-rx", "-k", "plain", "--conformance-report=r.jsonl", fakes="Wrong Faithful")
     done.assert_outcomes(xfailed=1, failed=1)
     done.stdout.fnmatch_lines(["*err no longer happens: remove its entry*", "*err: It errs.*"])
@@ -281,32 +293,31 @@ def test_an_unwritable_report_is_a_usage_error(pytester: pytest.Pytester) -> Non
 def test_threads_are_limited_and_shown(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "2")
-    done = run(pytester, "-n1", "-k", "plain", "--conformance-report=r.jsonl", fakes="Faithful")
+    done = run_process(pytester, "-n1", "-k", "plain", "--conformance-report=r.jsonl", fakes="Faithful")
     done.stdout.fnmatch_lines(["conformance threads: OMP_NUM_THREADS=1, MKL_NUM_THREADS=2*"])
     assert report(pytester).header.threads["MKL_NUM_THREADS"] == "2"
 
 
 def test_the_number_of_workers_depends_on_processors_and_memory(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from conformance.pytest import plugin as pytest_plugin
 
-    config = pytester.parseconfigure()
     monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     for gibibytes, workers in ((64, 4), (4, 2), (1, 1)):
         monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gibibytes * 2**18}.__getitem__)
-        assert pytest_plugin.pytest_xdist_auto_num_workers(config) == workers
+        assert pytest_plugin.pytest_xdist_auto_num_workers(pytestconfig) == workers
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
-    assert pytest_plugin.pytest_xdist_auto_num_workers(config) is None
+    assert pytest_plugin.pytest_xdist_auto_num_workers(pytestconfig) is None
 
 
 def test_shards_partition_the_cases_and_can_be_merged(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_ordinary="def test_it(): pass")
     parts = []
-    for index, workers in ((1, "-n0"), (2, "-n2")):
+    for index, workers, run_session in ((1, "-n0", run), (2, "-n2", run_process)):
         arguments = (workers, f"--conformance-shard={index}/2", f"--conformance-report={index}.jsonl")
-        done = run(pytester, *arguments, ".", fakes="Faithful Views")
+        done = run_session(pytester, *arguments, ".", fakes="Faithful Views")
         parts.append(read(pytester.path / f"{index}.jsonl"))
         assert done.parseoutcomes()["passed"] == len(parts[-1].results) + 1
         assert parts[-1].complete

@@ -7,8 +7,9 @@ import pytest
 
 from conformance.commands.cli import main
 from conformance.results.reader import read
-from tests.conftest import FEW_PLUGINS, ROOT, UNLIMITED_DIAGNOSIS
+from tests.conftest import FEW_PLUGINS, ROOT
 
+pytestmark = pytest.mark.usefixtures("project", "unlimited_diagnosis", "without_workers")
 BROKEN = ROOT / "tests" / "broken.py"
 GATES = "behaves exactly like an LSTM whose gates are read i, o, f, g"
 OUTPUT = Path("conformance-report")
@@ -18,7 +19,6 @@ def run(name: str, *arguments: str) -> int:
     return main(["run", "cases", "-i", f"{BROKEN}:{name}", *arguments])
 
 
-@pytest.mark.usefixtures("project", "unlimited_diagnosis")
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -34,11 +34,11 @@ def test_a_failure_is_explained_when_it_occurs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, words: str
 ) -> None:
     monkeypatch.setattr("conformance.run.explaining.MAX_CPU_SECONDS", 0.0)
+    monkeypatch.setattr("conformance.run.explaining.MAX_CONDITION_CPU_SECONDS", 0.0)
     assert run(name, "-k", "plain") == 1
     assert words in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.usefixtures("project", "unlimited_diagnosis")
 def test_failures_with_the_same_cause_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("WrongGatesMappedBack") == 1
     assert f"\nCauses\n  3 cases of broken.WrongGatesMappedBack: {GATES}\n" in capsys.readouterr().out
@@ -52,7 +52,6 @@ def test_failures_with_the_same_cause_are_grouped(capsys: pytest.CaptureFixture[
         assert "diagnosis" in result.seconds
 
 
-@pytest.mark.usefixtures("project", "unlimited_diagnosis")
 def test_no_diagnosis_can_be_requested(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("WrongGates", "--no-diagnosis") == 1
     printed = capsys.readouterr().out
@@ -64,9 +63,8 @@ def test_no_diagnosis_can_be_requested(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_pytest_shows_the_diagnosis(pytester: pytest.Pytester, project: Path) -> None:
     (pytester.mkdir("cases") / "small.yaml").write_text((project / "cases" / "small.yaml").read_text())
-    pytester.makeconftest(UNLIMITED_DIAGNOSIS)
     plugin = ("-p", "conformance.pytest.plugin", *FEW_PLUGINS.split(), "-k", "plain")
-    done = pytester.runpytest_subprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates")
+    done = pytester.runpytest_inprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates")
     done.assert_outcomes(failed=1)
     printed = " ".join(done.stdout.str().split())
     assert f"cause {GATES}, with gradients left as they were read (10 of 10 tensors" in printed

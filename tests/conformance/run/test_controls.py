@@ -35,6 +35,7 @@ def test_a_control_without_its_defect_makes_the_run_invalid() -> None:
     assert controls.DEFECTS[0] in controls_warning(statuses)
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_run_records_its_controls_but_does_not_count_them(project: Path) -> None:
     assert main(RUN) == 0
     report = read(project / "conformance-report" / "results.jsonl")
@@ -43,6 +44,7 @@ def test_a_run_records_its_controls_but_does_not_count_them(project: Path) -> No
     assert report.undetected_controls == []
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_an_invalid_run_is_reported_and_fails(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

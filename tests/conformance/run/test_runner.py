@@ -182,6 +182,11 @@ def test_a_deviation_in_only_one_draw_passes_with_a_note() -> None:
     assert "in the case's own draw, within budget in two others" in result.notes[0]
 
 
+def test_a_known_deviation_in_only_one_draw_needs_no_confirmation() -> None:
+    result = Runner(Oracle(None), (make_divergence(tensors=["*"]),)).check(make_case(), fakes.OnceBorderline())
+    assert (result.status, result.notes) == ("known", ())
+
+
 def test_warnings_are_notes_and_do_not_change_the_status() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Warns())
     assert (result.status, result.notes) == ("pass", ("UserWarning: this kernel is slow",))
@@ -222,12 +227,12 @@ def test_a_case_beyond_the_limits_is_rejected_without_drawing_it(
 
 
 def test_only_long_cases_show_their_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
     shown: list[str] = []
     runner = Runner(Oracle(None), show_phase=shown.append)
     runner.check(make_case(), fakes.Wrong())
     assert shown == []
     monkeypatch.setattr("conformance.run.runner.LONG_SECONDS", 0.0)
-    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
     runner.check(make_case(), fakes.Wrong())
     assert shown == [
         "a-case: 1/4 reference and budget (about 0 CPU s)",

@@ -1,7 +1,6 @@
 """Runs of broken implementations report the options on which their failures depend."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +49,7 @@ class WithDefect(Control):
         return super().solve(problem) if self.defect.applies_to(problem.case) else Faithful().solve(problem)
 
 
+@pytest.mark.usefixtures("shipped_cache")
 @pytest.mark.parametrize(
     ("defect", "terms"),
     [
@@ -60,7 +60,7 @@ class WithDefect(Control):
 )
 def test_the_condition_of_a_defect_is_found_on_the_shipped_cases(defect: str, terms: list[str]) -> None:
     (broken,) = (WithDefect(each) for each in CATALOGUE if each.id == defect)
-    runner = Runner(Oracle(Path(os.environ["CONFORMANCE_CACHE"])), diagnoses=False)
+    runner = Runner(Oracle(), diagnoses=False)
     cases = [case for case in load_all([shipped_cases()]) if case.dtype == "float64" and operations(case) < 2e6]
     results = [runner.check(case, broken) for case in cases]
     failing, passing = ([each for each in results if each.status == status] for status in ("fail", "pass"))
@@ -70,7 +70,7 @@ def test_the_condition_of_a_defect_is_found_on_the_shipped_cases(defect: str, te
     assert (condition.failing, condition.passing, condition.others) == (len(failing), 0, len(passing))
 
 
-@pytest.mark.usefixtures("unlimited_diagnosis")
+@pytest.mark.usefixtures("unlimited_diagnosis", "without_workers")
 def test_a_run_reports_the_condition_of_each_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +86,7 @@ def test_a_run_reports_the_condition_of_each_cause(
     assert (cause["implementation"], cause["cases"], cause["when"]) == ("reverse-without-biases", 3, CONDITION)
 
 
+@pytest.mark.usefixtures("without_workers")
 def test_a_run_without_failures_has_no_causes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -268,21 +268,24 @@ def test_a_worker_whose_memory_grows_is_restarted(start: Any, monkeypatch: pytes
     assert len(dict.fromkeys(processes)) == 2
 
 
+@pytest.fixture(scope="module")
+def torch_worker() -> Iterator[WorkerAdapter]:
+    worker = isolate(implementations.load("torch.nn.LSTM"), "torch.nn.LSTM")
+    yield worker
+    worker.close()
+
+
 @pytest.mark.parametrize(
     "case", [{}, {"dtype": "float64", "lengths": "ragged"}, {"num_layers": 2, "dropout": 0.5, "mode": "train"}]
 )
-def test_torch_returns_identical_bytes_in_its_own_process(case: dict[str, Any]) -> None:
+def test_torch_returns_identical_bytes_in_its_own_process(case: dict[str, Any], torch_worker: WorkerAdapter) -> None:
     adapter, problem = implementations.load("torch.nn.LSTM"), make_problem(make_case(**case))
-    worker = isolate(adapter, "torch.nn.LSTM")
-    try:
-        problem = replace(problem, dropout_masks=adapter.dropout_masks(problem))
-        assert _bytes(worker.dropout_masks(problem)) == _bytes(problem.dropout_masks)
-        assert _bytes(worker.solve(problem)) == _bytes(adapter.solve(problem))
-        assert worker.dialect(problem.case) == adapter.dialect(problem.case)
-        assert worker.profile(problem.case) == adapter.profile(problem.case)
-        assert worker.describe() == adapter.describe()
-    finally:
-        worker.close()
+    problem = replace(problem, dropout_masks=adapter.dropout_masks(problem))
+    assert _bytes(torch_worker.dropout_masks(problem)) == _bytes(problem.dropout_masks)
+    assert _bytes(torch_worker.solve(problem)) == _bytes(adapter.solve(problem))
+    assert torch_worker.dialect(problem.case) == adapter.dialect(problem.case)
+    assert torch_worker.profile(problem.case) == adapter.profile(problem.case)
+    assert torch_worker.describe() == adapter.describe()
 
 
 def _bytes(tensors: Any) -> dict[str, bytes]:
@@ -385,7 +388,12 @@ def test_a_failed_start_is_a_user_error(load: Any, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "asked"),
-    [({}, False), ({"uses": True}, True), ({"features": ["gradients", "float32"]}, False)],
+    [
+        ({}, False),
+        ({"uses": ["twice in a graph"]}, False),
+        ({"uses": ["chunks", "sizes per direction"]}, True),
+        ({"features": ["gradients", "float32"]}, False),
+    ],
 )
 def test_a_program_is_asked_about_added_options_only_if_it_knows_them(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], *, asked: bool

@@ -109,6 +109,17 @@ def test_printed_output_is_no_answer(tmp_path: Path) -> None:
         worker.close()
 
 
+@pytest.mark.parametrize(("place", "here"), [("", True), ("node_modules/a/", False)])
+def test_an_error_is_the_harness_s_own_if_its_first_frame_is(place: str, here: bool) -> None:
+    frames = f"Error: no\n    at f (file://{FOLDER}/{place}b.mjs:1:2)\n    at g (file://{FOLDER}/c.mjs:3:4)"
+    path = f"Error: no\n    at f (/{place}node_modules/b.js:1:2)\n    at g (file://{FOLDER}/c.mjs:3:4)"
+    script = 'import { raisedHere } from "./worker.mjs"; const all = JSON.parse(given);'
+    found = json.loads(
+        node(f"{script} writeSync(1, JSON.stringify(all.map(raisedHere)));", json.dumps([frames, path]).encode())
+    )
+    assert found == [here, False]
+
+
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
     """Yields a function that starts a harness, once for all tests."""
@@ -167,6 +178,17 @@ def test_harnesses_conform(start: Start, name: str, options: dict[str, Any]) -> 
         ("tfjs.mjs", {"direction": "reverse", "num_layers": 2}, "unsupported"),
         ("tfjs.mjs", {"activations": ("sigmoid", "relu", "tanh")}, "unsupported"),
         ("tfjs.mjs", {"activations": ("sigmoid", "affine", "affine")}, "unsupported"),
+        ("tfjs.mjs", {"chunks": (2, 3), "initial_state": "omitted", "cotangents": ("h_n",)}, "pass"),
+        ("tfjs.mjs", {"earlier_calls": ("more-rows", "longer", "error", "other-weights"), "lengths": (5, 2)}, "pass"),
+        ("tfjs.mjs", {"saved": True, "batching": "permuted", "num_layers": 2, "frozen": ("weight_hh_l1",)}, "pass"),
+        ("tfjs.mjs", {"refuses": "weight-transposed", "check": ("output",)}, "pass"),
+        ("tfjs.mjs", {"refuses": "c_0-rows", "check": ("output",)}, "known"),
+        ("tfjs.mjs stateful", {"num_layers": 2, "lengths": (5, 2), "earlier_calls": ("longer",)}, "pass"),
+        ("tfjs.mjs stateful", {"chunks": (1, 3, 1), "initial_state": "omitted"}, "pass"),
+        ("tfjs.mjs stateful", {"bidirectional": True}, "unsupported"),
+        ("onnxruntime-node.mjs", {"earlier_calls": ("fewer-rows", "longer", "error"), "lengths": (5, 2)}, "pass"),
+        ("onnxruntime-node.mjs", {"saved": True, "chunks": (2, 3), "batching": "alone", "batch_first": True}, "pass"),
+        ("onnxruntime-node.mjs", {"refuses": "lengths-above", "lengths": (5, 2), "check": ("output",)}, "pass"),
         ("onnxruntime-node.mjs", {"clip": 0.5}, "known"),
         ("onnxruntime-web.mjs", {"clip": 0.5}, "known"),
         ("onnxruntime-node.mjs", {"peepholes": True, "coupled_gates": True}, "pass"),

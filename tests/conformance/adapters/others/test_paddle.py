@@ -8,7 +8,7 @@ import pytest
 
 from conformance.adapters import Adapter, installed
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.others.paddle import PaddleLSTM, _layer
+from conformance.adapters.others.paddle import PaddleLSTM, build_layer
 from conformance.cases.case import Case
 from conformance.run import implementations
 from conformance.verdict.problem import make_problem
@@ -62,8 +62,8 @@ def test_with_a_projection_the_padding_is_not_zeroed(paddle: Adapter, deviation:
 @pytest.mark.usefixtures("paddle")
 def test_evaluation_runs_in_evaluation_mode(case: Callable[..., Case]) -> None:
     forward = case(check=("output",))
-    assert not _layer(forward)[0].training
-    assert _layer(case())[0].training, "Paddle's kernel computes gradients in training mode only"
+    assert not build_layer(forward)[0].training
+    assert build_layer(case())[0].training, "Paddle's kernel computes gradients in training mode only"
 
 
 def test_masks_keep_the_expected_share_of_elements(paddle: Adapter, case: Callable[..., Case]) -> None:

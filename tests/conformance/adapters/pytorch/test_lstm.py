@@ -148,6 +148,11 @@ def test_passes_the_adapter_check() -> None:
     assert check_adapter(TorchLSTM()) == []
 
 
+def test_the_use_of_a_case_does_not_change_its_masks(case: Callable[..., Case]) -> None:
+    fresh, reloaded = (TorchLSTM().dropout_masks(make_problem(case(**DROPS, saved=saved))) for saved in (False, True))
+    assert all(np.array_equal(fresh[name], reloaded[name]) for name in fresh)
+
+
 @pytest.mark.parametrize("drop", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_recovered_masks_have_the_dropout_probability(case: Callable[..., Case], drop: float, dtype: str) -> None:
