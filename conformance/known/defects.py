@@ -399,6 +399,9 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
         "that takes the steps of a single row for rows of one step each, which start from its initial state",
         exports.read_steps_as_rows,
     ),
+    "only-states-of-last-layer": SpecificDefect(
+        "that returns the final states of its last layer only", exports.return_states_of_last_layer
+    ),
     "empty-output-without-width": SpecificDefect(
         "whose output has one row and one unit if there are no steps", exports.empty_output_without_width
     ),

@@ -87,6 +87,17 @@ def read_steps_as_rows(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     return {"results": results} if case.rows == 1 else {}
 
 
+def return_states_of_last_layer(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Returns the mechanisms of a model that returns the final states of its last layer only."""
+    del problem, dialect
+
+    def results(found: Arrays, case: Case) -> Arrays:
+        count = case.model.num_directions
+        return {name: array if name == "output" else array[-count:] for name, array in found.items()}
+
+    return {"results": results}
+
+
 def empty_output_without_width(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     """Returns the mechanisms of a model whose output has one row and one unit if there are no steps."""
     del problem, dialect

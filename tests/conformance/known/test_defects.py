@@ -161,6 +161,15 @@ def test_steps_of_one_row_are_read_as_rows() -> None:
         np.testing.assert_array_equal(found[name], right[name])
 
 
+def test_only_the_states_of_the_last_layer_are_returned() -> None:
+    problem = draw(num_layers=2, direction="bidirectional")
+    found = solved("only-states-of-last-layer", problem)
+    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    np.testing.assert_array_equal(found["output"], right["output"])
+    for name in ("h_n", "c_n"):
+        np.testing.assert_array_equal(found[name], right[name][2:])
+
+
 def test_an_output_without_steps_has_one_row_and_one_unit() -> None:
     for batch_first, shape in ((False, (0, 1, 1)), (True, (1, 0, 1))):
         problem = draw(seq_len=0, batch_first=batch_first)
