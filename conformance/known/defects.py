@@ -315,7 +315,7 @@ def _input_quantized_with_padding(problem: Problem, dialect: Dialect) -> dict[st
         sequence, mask = np.array(layers.to_time_major(problem, found["input"])), _mask(problem)
         for rows in map(slice, [0, *calls], calls):
             read = sequence[: mask[:, rows].sum(axis=0).max(), rows]
-            low, high = min(0.0, read.min()), max(0.0, read.max())
+            low, high = read.min(initial=0.0), read.max(initial=0.0)
             step = (high - low) / 255 or 1.0
             zero = np.rint(-low / step)
             read[...] = step * (np.clip(np.rint(read / step) + zero, 0, 255) - zero)

@@ -203,6 +203,12 @@ def test_the_input_is_quantized_together_with_its_padding() -> None:
     np.testing.assert_allclose(found["output"], right["output"], atol=1e-6)
 
 
+def test_a_batch_of_empty_rows_has_nothing_to_quantize() -> None:
+    problem = draw(lengths=(0, 0), padding="large")
+    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    np.testing.assert_array_equal(solved("input-quantized-with-padding", problem)["h_n"], right["h_n"])
+
+
 def test_each_call_of_a_graph_quantizes_its_own_rows() -> None:
     problem = draw(batch=3, lengths=(4, 2, 4), padding="large", initial_state="omitted", graph="twice")
     found = solved("input-quantized-with-padding", problem)
