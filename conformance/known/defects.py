@@ -5,7 +5,7 @@ Unlike those of the catalogue, a specific defect may depend on the problem's num
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from reference import Dialect
 from reference.activations import ACTIVATIONS, Activation, between
 from reference.cell import Cell
 from reference.layer import Pass, Time
+from reference.onnx_cell import OnnxCell
 
 _CATALOGUE = {defect.id: defect for defect in CATALOGUE}
 _ACTIVATED = ("input_gate", "forget_gate", "candidate", "output_gate", "cell_state")
@@ -227,6 +228,33 @@ def _exchanged(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([i, g, f, o])
 
 
+class _Matrix(NamedTuple):
+    """Peephole weights (H,) whose product with the cell states of H rows (H, H) is that of matrices."""
+
+    weights: NDArray[np.float64]
+
+    def __mul__(self, state: Any) -> Any:
+        return self.weights @ state
+
+
+class _PeepholesAsMatrices(OnnxCell):
+    def _peepholes(self) -> Any:
+        return [_Matrix(weights) for weights in super()._peepholes()]
+
+
+def _peepholes_as_matrices(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Changes the forward pass, and no network whose numbers of rows and units differ, where the product fails."""
+    del dialect
+    if set(problem.case.hidden_sizes) != {problem.case.rows}:
+        return {}
+
+    def cells(found: Mapping[str, Any], case: Case) -> dict[str, Cell]:
+        del case
+        return {suffix: _PeepholesAsMatrices(**vars(cell)) for suffix, cell in found.items()}
+
+    return {"cells": cells}
+
+
 def _weight_hh_from_h_after_in_last_layers(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     """Changes the last layer, and the first one if its input has another size: a primitive has inputs of one size."""
     model = problem.case.model
@@ -383,6 +411,12 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     "steps-and-rows-joined": SpecificDefect(
         "whose output joins steps and rows in one axis", exports.join_steps_and_rows
     ),
+    "final-states-of-last-layer-only": SpecificDefect(
+        "that returns the final states of its last layer only", exports.keep_last_layer
+    ),
+    "peepholes-as-matrices": SpecificDefect(
+        "whose peepholes are multiplied by the cell states of all rows as matrices", _peepholes_as_matrices
+    ),
     "unbatched-results-repeated": SpecificDefect(
         "that returns the results of an unbatched input once for each feature", exports.repeat_unbatched
     ),
@@ -398,9 +432,6 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     "steps-read-as-rows": SpecificDefect(
         "that takes the steps of a single row for rows of one step each, which start from its initial state",
         exports.read_steps_as_rows,
-    ),
-    "only-states-of-last-layer": SpecificDefect(
-        "that returns the final states of its last layer only", exports.return_states_of_last_layer
     ),
     "empty-output-without-width": SpecificDefect(
         "whose output has one row and one unit if there are no steps", exports.empty_output_without_width

@@ -23,6 +23,17 @@ def join_steps_and_rows(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     return {"results": lambda found, _: found | {"output": found["output"].reshape(1, -1, found["output"].shape[-1])}}
 
 
+def keep_last_layer(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Returns the mechanisms of a model that returns the final states of its last layer only."""
+    del dialect
+    count = problem.case.model.num_directions
+    return {
+        "results": lambda found, _: {
+            name: array if name == "output" else array[-count:] for name, array in found.items()
+        }
+    }
+
+
 def repeat_unbatched(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     """Returns the mechanisms of an LSTM that returns each unbatched result as often as the input has features.
 
@@ -85,17 +96,6 @@ def read_steps_as_rows(problem: Problem, dialect: Dialect) -> dict[str, Any]:
         return {"output": to_time_major(problem, sequence), **states[0], **states[1]}
 
     return {"results": results} if case.rows == 1 else {}
-
-
-def return_states_of_last_layer(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    """Returns the mechanisms of a model that returns the final states of its last layer only."""
-    del problem, dialect
-
-    def results(found: Arrays, case: Case) -> Arrays:
-        count = case.model.num_directions
-        return {name: array if name == "output" else array[-count:] for name, array in found.items()}
-
-    return {"results": results}
 
 
 def empty_output_without_width(problem: Problem, dialect: Dialect) -> dict[str, Any]:

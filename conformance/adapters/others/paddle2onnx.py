@@ -79,7 +79,7 @@ def _export(layer: Any, shapes: Mapping[str, list[int | None]], dtype: str) -> b
     paddle = import_paddle()
     import paddle2onnx
 
-    class Flat(paddle.nn.Layer):  # type: ignore[misc]
+    class Flat(paddle.nn.Layer):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.lstm = layer

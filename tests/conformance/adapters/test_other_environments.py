@@ -8,9 +8,11 @@ import pytest
 from conformance.adapters import Adapter, installed
 from conformance.adapters.check import EXAMPLES, check_adapter
 from conformance.adapters.jax.brainstate import BrainstateLSTMCell
+from conformance.adapters.onnx.onnx2tf import Onnx2Tf
 from conformance.adapters.others.chainer import ChainerNStepLSTM
 from conformance.adapters.others.mindspore import MindsporeLSTM
 from conformance.adapters.others.mxnet import MxnetLSTM
+from conformance.adapters.others.paddle2onnx import Paddle2Onnx
 from conformance.adapters.others.tvm import TvmRelax
 from conformance.adapters.pytorch.converted import ExecuTorchPortable, ExecuTorchXnnpack, LiteRTTorch
 from conformance.adapters.tensorflow.sonnet import SonnetLSTM, SonnetUnrolledLSTM
@@ -41,6 +43,10 @@ BOTH_WAYS = {"num_layers": 2, "direction": "bidirectional"}
         (LiteRTTorch, FORWARD | {"direction": "bidirectional", "proj_size": 2}, 1e-6),
         (TvmRelax, FORWARD | BOTH_WAYS, 1e-6),
         (TvmRelax, FORWARD | {"proj_size": 2, "batch": "unbatched"}, 1e-6),
+        (Onnx2Tf, FORWARD | BOTH_WAYS, 1e-6),
+        (Onnx2Tf, FORWARD | {"direction": "reverse", "seq_len": 3, "batch_first": True, "coupled_gates": True}, 1e-6),
+        (Paddle2Onnx, FORWARD | {"direction": "bidirectional", "batch_first": True, "initial_state": "omitted"}, 1e-6),
+        (Paddle2Onnx, FORWARD | {"chunks": (1, 3), "earlier_calls": ("fewer-rows", "error"), "saved": True}, 1e-6),
     ],
     ids=str,
 )
@@ -71,6 +77,9 @@ def test_equals_the_reference(
         (TvmRelax, FORWARD | {"lengths": "ragged"}, "packed sequences"),
         (TvmRelax, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
         (TvmRelax, FLOAT32, "has no gradients"),
+        (Onnx2Tf, FORWARD | {"chunks": (2, 2)}, "in pieces"),
+        (Paddle2Onnx, FORWARD | {"proj_size": 2}, "the conversion is aborted"),
+        (Paddle2Onnx, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
     ],
 )
 def test_says_what_it_lacks(
@@ -80,7 +89,8 @@ def test_says_what_it_lacks(
 
 
 @pytest.mark.parametrize(
-    "adapter", [BrainstateLSTMCell, ChainerNStepLSTM, MindsporeLSTM, MxnetLSTM, SonnetLSTM, TvmRelax]
+    "adapter",
+    [BrainstateLSTMCell, ChainerNStepLSTM, MindsporeLSTM, MxnetLSTM, Onnx2Tf, Paddle2Onnx, SonnetLSTM, TvmRelax],
 )
 def test_keeps_the_contract(adapter: type[Adapter]) -> None:
     _skip_without(adapter)

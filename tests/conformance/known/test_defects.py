@@ -18,6 +18,7 @@ from reference import Dialect
 
 RESULTS = ("output", "h_n", "c_n")
 T, B, H = 4, 2, 5
+NONE = Defect("none", "without a defect")
 
 
 def draw(**options: Any) -> Problem:
@@ -60,10 +61,32 @@ def test_in_the_gradient_the_forget_gate_and_the_candidate_change_places() -> No
     problem = draw(seq_len=1, batch=1, check=(*RESULTS, "gradients"))
     found = solved("forget-gate-and-candidate-exchanged-in-gradient", problem)
     i, f, g, o = np.split(found["grad.bias_ih_l0"], 4)
-    right = dict(solve(Defect("none", "without a defect"), problem, Dialect()))
+    right = dict(solve(NONE, problem, Dialect()))
     np.testing.assert_array_equal(right["grad.bias_ih_l0"], np.concatenate([i, g, f, o]))
     w_i, w_f, w_g, w_o = np.split(problem.parameters["weight_ih_l0"], 4)
     np.testing.assert_allclose(found["grad.input"][0, 0], i @ w_i + f @ w_f + g @ w_g + o @ w_o)
+
+
+def test_the_last_layer_keeps_its_states() -> None:
+    problem = draw(num_layers=2, direction="bidirectional")
+    found, right = solved("final-states-of-last-layer-only", problem), solve(NONE, problem, Dialect())
+    np.testing.assert_array_equal(found["output"], right["output"])
+    np.testing.assert_array_equal(found["h_n"], right["h_n"][2:])
+
+
+def test_peepholes_as_matrices_add_the_same_to_the_gates_of_all_rows() -> None:
+    problem = draw(peepholes=True, seq_len=1, batch=H)
+    assert problem.initial_state is not None
+    found = solved("peepholes-as-matrices", problem)
+    bias = problem.parameters["bias_ih_l0"].copy()
+    p_i, p_f, p_o = np.split(problem.parameters["peephole_l0"], 3)
+    bias[:H] += p_i @ problem.initial_state["c_0"][0]
+    bias[H : 2 * H] += p_f @ problem.initial_state["c_0"][0]
+    bias[3 * H :] += p_o @ found["c_n"][0]
+    parameters = {**problem.parameters, "bias_ih_l0": bias, "peephole_l0": np.zeros(3 * H)}
+    expected = solve(NONE, replace(problem, parameters=parameters), Dialect())
+    for name in RESULTS:
+        np.testing.assert_allclose(found[name], expected[name])
 
 
 def test_a_model_that_runs_one_step_reads_the_first_step_of_each_direction() -> None:
@@ -92,7 +115,7 @@ def test_an_initial_state_shown_before_the_first_valid_step_is_that_of_the_direc
     problem = draw(
         direction="bidirectional", reverse_hidden_size=3, lengths=(2, 4), mask="left", check=[*RESULTS, "gradients"]
     )
-    found, right = solved("initial-state-shown", problem), solve(Defect("none", "without a defect"), problem, Dialect())
+    found, right = solved("initial-state-shown", problem), solve(NONE, problem, Dialect())
     assert problem.initial_state is not None
     np.testing.assert_array_equal(found["output"][:2, 0, :H], np.tile(problem.initial_state["h_0_l0"][0, 0], (2, 1)))
     np.testing.assert_array_equal(found["output"][..., H:], right["output"][..., H:])
@@ -161,15 +184,6 @@ def test_steps_of_one_row_are_read_as_rows() -> None:
         np.testing.assert_array_equal(found[name], right[name])
 
 
-def test_only_the_states_of_the_last_layer_are_returned() -> None:
-    problem = draw(num_layers=2, direction="bidirectional")
-    found = solved("only-states-of-last-layer", problem)
-    right = solve(Defect("none", "without a defect"), problem, Dialect())
-    np.testing.assert_array_equal(found["output"], right["output"])
-    for name in ("h_n", "c_n"):
-        np.testing.assert_array_equal(found[name], right[name][2:])
-
-
 def test_an_output_without_steps_has_one_row_and_one_unit() -> None:
     for batch_first, shape in ((False, (0, 1, 1)), (True, (1, 0, 1))):
         problem = draw(seq_len=0, batch_first=batch_first)
@@ -180,7 +194,7 @@ def test_an_output_without_steps_has_one_row_and_one_unit() -> None:
 def test_h_t_replaces_h_before_in_the_last_layers_of_primitives(input_size: int, wrong: list[bool]) -> None:
     problem = draw(input_size=input_size, num_layers=3, initial_state="omitted", check=(*RESULTS, "gradients"))
     found = solved("grad-weight_hh-from-h-after-in-last-layers", problem)
-    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    right = solve(NONE, problem, Dialect())
     names = [name for name in right if not np.array_equal(found[name], right[name])]
     assert names == [f"grad.weight_hh_l{layer}" for layer in range(3) if wrong[layer]]
 
@@ -212,7 +226,7 @@ def test_a_batch_of_empty_rows_has_nothing_to_quantize() -> None:
 def test_each_call_of_a_graph_quantizes_its_own_rows() -> None:
     problem = draw(batch=3, lengths=(4, 2, 4), padding="large", initial_state="omitted", graph="twice")
     found = solved("input-quantized-with-padding", problem)
-    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    right = solve(NONE, problem, Dialect())
     assert abs(found["output"][:, 0] - right["output"][:, 0]).max() < 0.01
     assert abs(found["output"][:, 2] - right["output"][:, 2]).max() > 0.1
 
