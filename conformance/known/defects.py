@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import reference
+from conformance.adapters.uses import earlier_problems
 from conformance.cases.case import Case
 from conformance.cases.uses import first_part
 from conformance.defects.catalogue import CATALOGUE
@@ -24,7 +26,7 @@ from conformance.defects.catalogue.tensors import (
 from conformance.defects.defect import NOTHING, Arrays, Defect
 from conformance.defects.solve import solve
 from conformance.known import exports, layers
-from conformance.verdict.problem import Problem
+from conformance.verdict.problem import Problem, cells
 from reference import Dialect
 from reference.activations import ACTIVATIONS, Activation, between
 from reference.cell import Cell
@@ -184,6 +186,27 @@ def _strides_ignored(problem: Problem, dialect: Dialect) -> dict[str, Any]:
         return {name: read(name, numbers[name]) for name in given}
 
     return {"reads": reads}
+
+
+def _continues_earlier_calls(problem: Problem, dialect: Dialect) -> dict[str, Any]:
+    """Starts from the final states of the last earlier call, of which the first one starts from zeros."""
+
+    def shifts(found: Arrays, case: Case) -> Arrays:
+        state: Arrays = {}
+        for _, earlier in earlier_problems(problem):
+            results = reference.forward(
+                case.model,
+                problem.parameters,
+                earlier.input,
+                state or None,
+                mask=earlier.mask,
+                cell=cells(case, dialect),
+                dialect=dialect,
+            ).outputs
+            state = {name.replace("_n", "_0", 1): array for name, array in results.items() if name != "output"}
+        return found | state
+
+    return {"shifts": shifts}
 
 
 # --------------------------------------------------------------------------- steps
@@ -435,6 +458,9 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     ),
     "empty-output-without-width": SpecificDefect(
         "whose output has one row and one unit if there are no steps", exports.empty_output_without_width
+    ),
+    "earlier-calls-continued": SpecificDefect(
+        "that starts from the final states of the call before, and the first call from zeros", _continues_earlier_calls
     ),
     "only-first-step": SpecificDefect(
         "that runs one step: each direction reads the first one in its order", exports.run_first_step

@@ -184,6 +184,14 @@ def test_steps_of_one_row_are_read_as_rows() -> None:
         np.testing.assert_array_equal(found[name], right[name])
 
 
+def test_a_call_continues_the_sequences_of_earlier_calls() -> None:
+    problem = draw(initial_state="omitted", earlier_calls=("same",))
+    right = run(problem, np.concatenate([problem.input, problem.input]))
+    found = solved("earlier-calls-continued", problem)
+    np.testing.assert_allclose(found["output"], right["output"][T:])
+    np.testing.assert_allclose(found["c_n"], right["c_n"])
+
+
 def test_an_output_without_steps_has_one_row_and_one_unit() -> None:
     for batch_first, shape in ((False, (0, 1, 1)), (True, (1, 0, 1))):
         problem = draw(seq_len=0, batch_first=batch_first)
