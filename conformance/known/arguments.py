@@ -65,7 +65,7 @@ def continue_earlier_calls(problem: Problem, dialect: Dialect) -> dict[str, Any]
 
 
 def quantize_input_with_padding(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    """Rounds the input of each call, up to the longest row, to 256 values that range from its minimum to its maximum."""
+    """Rounds the input of each call, up to the longest row, to 256 values between its minimum and its maximum."""
     del dialect
     calls = [problem.case.num_rows]
     if problem.case.graph == "twice":
