@@ -76,7 +76,7 @@ def test_equals_the_reference(
         (LiteRTTorch, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
         (TvmRelax, FORWARD | {"lengths": "ragged"}, "packed sequences"),
         (TvmRelax, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
-        (TvmRelax, FLOAT32, "has no gradients"),
+        (TvmRelax, FLOAT32, "converted for inference"),
         (Onnx2Tf, FORWARD | {"chunks": (2, 2)}, "in pieces"),
         (Paddle2Onnx, FORWARD | {"proj_size": 2}, "the conversion is aborted"),
         (Paddle2Onnx, FORWARD | {"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
