@@ -65,6 +65,7 @@ BUILT_IN = {
     "sonnet.LSTM": "conformance.adapters.tensorflow.sonnet:SonnetLSTM",
     "sonnet.UnrolledLSTM": "conformance.adapters.tensorflow.sonnet:SonnetUnrolledLSTM",
     "ai_edge_litert.Interpreter[keras]": "conformance.adapters.keras.converted:LiteRTKeras",
+    "ai_edge_litert.Interpreter[keras,stateful]": "conformance.adapters.keras.converted:LiteRTKerasStateful",
     "openvino[keras]": "conformance.adapters.keras.converted:OpenVinoKeras",
     "tf2onnx": "conformance.adapters.keras.converted:Tf2OnnxKeras",
     "flax.linen.LSTMCell": "conformance.adapters.jax.flax_linen:FlaxLinenLSTMCell",

@@ -25,42 +25,73 @@ torch::Tensor to_torch(const Tensor &tensor) {
     return torch::from_blob(const_cast<char *>(tensor.bytes.data()), tensor.shape, DTYPES.at(tensor.dtype)).clone();
 }
 
-Named run(const std::string &request, const Named &given) {
-    const bool batch_first = is(request, "batch_first", "true");
-    const auto dtype = dtype_of(request);
+torch::nn::LSTM make_module(const std::string &request) {
     torch::nn::LSTM lstm(torch::nn::LSTMOptions(number(request, "input_size"), number(request, "hidden_size"))
                              .num_layers(number(request, "num_layers"))
                              .bias(is(request, "bias", "true"))
-                             .batch_first(batch_first)
+                             .batch_first(is(request, "batch_first", "true"))
                              .dropout(std::atof(after(request, "dropout").c_str()))
                              .bidirectional(is(request, "direction", "\"bidirectional\""))
                              .proj_size(number(request, "proj_size")));
-    lstm->to(dtype);
+    lstm->to(dtype_of(request));
     lstm->train(is(request, "mode", "\"train\""));
-    Named leaves, results;
-    for (auto &parameter : lstm->named_parameters()) {
-        torch::NoGradGuard guard;
-        parameter.value().copy_(given.at(parameter.key()));
-        leaves[parameter.key()] = parameter.value();
+    return lstm;
+}
+
+// Returns a module with the given parameters. If the case is saved, it is written to an archive and read by a new one.
+torch::nn::LSTM load_module(const std::string &request, const Named &given) {
+    torch::nn::LSTM lstm = make_module(request);
+    torch::NoGradGuard guard;
+    for (auto &parameter : lstm->named_parameters()) parameter.value().copy_(given.at(parameter.key()));
+    if (!is(request, "saved", "true")) return lstm;
+    std::stringstream archive;
+    torch::save(lstm, archive);
+    torch::nn::LSTM loaded = make_module(request);
+    torch::load(loaded, archive);
+    return loaded;
+}
+
+using State = torch::optional<std::tuple<torch::Tensor, torch::Tensor>>;
+
+// Runs a module on the pieces of a sequence. The final states of a piece are the initial states of the next.
+std::tuple<torch::Tensor, State> run_pieces(torch::nn::LSTM lstm, const std::string &request, torch::Tensor input, State state) {
+    const int64_t axis = is(request, "batch_first", "true") ? 1 : 0;
+    const std::string rest = after(request, "chunks").substr(1);
+    std::vector<int64_t> pieces = numbers(rest.substr(0, rest.find(']')));
+    if (pieces.empty()) pieces = {input.size(axis)};
+    std::vector<torch::Tensor> outputs;
+    for (const auto &piece : input.split_with_sizes(pieces, axis)) {
+        const auto [output, final_state] = lstm->forward(piece, state);
+        outputs.push_back(output);
+        state = final_state;
     }
+    return {torch::cat(outputs, axis), state};
+}
+
+Named run_once(torch::nn::LSTM lstm, const std::string &request, const Named &given) {
+    const bool batch_first = is(request, "batch_first", "true");
+    const auto dtype = dtype_of(request);
+    Named leaves, results;
+    for (auto &parameter : lstm->named_parameters()) leaves[parameter.key()] = parameter.value();
+    // An input of a wrong dtype is passed on as it is.
     for (const std::string name : {"input", "h_0", "c_0"})
-        if (given.count(name)) leaves[name] = given.at(name).to(dtype);
+        if (given.count(name))
+            leaves[name] = is(request, "refuses", quote(name + "-dtype")) ? given.at(name) : given.at(name).to(dtype);
     const std::string rest = after(request, "frozen"), frozen = rest.substr(0, rest.find(']'));
     for (auto &[name, leaf] : leaves) leaf.set_requires_grad(frozen.find(quote(name)) == std::string::npos);
-    torch::optional<std::tuple<torch::Tensor, torch::Tensor>> state;
+    State state;
     if (given.count("h_0")) state = std::make_tuple(leaves["h_0"], leaves["c_0"]);
-    std::tuple<torch::Tensor, torch::Tensor> final_state;
     if (given.count("lengths")) {
         namespace rnn = torch::nn::utils::rnn;
         const auto packed = rnn::pack_padded_sequence(leaves["input"], given.at("lengths"), batch_first, false);
         const auto [output, states] = lstm->forward_with_packed_input(packed, state);
-        final_state = states;
+        state = states;
         results["output"] =
             std::get<0>(rnn::pad_packed_sequence(output, batch_first, 0.0, number(request, "seq_len")));
     } else {
-        std::tie(results["output"], final_state) = lstm->forward(leaves["input"], state);
+        std::tie(results["output"], state) = run_pieces(lstm, request, leaves["input"], state);
     }
-    std::tie(results["h_n"], results["c_n"]) = final_state;
+    std::tie(results["h_n"], results["c_n"]) = *state;
     std::vector<torch::Tensor> read, cotangents, inputs;
     std::vector<std::string> names;
     for (const auto &[name, result] : results)
@@ -75,8 +106,17 @@ Named run(const std::string &request, const Named &given) {
     return results;
 }
 
+// Makes the earlier calls of a case, all of which are the same, and the one that counts.
+Named run(const std::string &request, const Named &given) {
+    const torch::nn::LSTM lstm = load_module(request, given);
+    for (int64_t k = earlier_calls(request); k > 0; k--) run_once(lstm, request, given);
+    return run_once(lstm, request, given);
+}
+
 const char *FEATURES = R"(["layers","bidirectional","lengths","projection","dropout","no bias","batch first",)"
-                       R"("state omitted","gradients","partial loss","frozen","float64","float32","float16","bfloat16"])";
+                       R"("state omitted","gradients","partial loss","frozen","float64","float32","float16","bfloat16",)"
+                       R"("chunks","repeated call","saved","other threads","empty batch","wrong input","wrong dtype","wrong state",)"
+                       R"("wrong layers of a state","wrong lengths","wrong weight"])";
 
 std::string refuse(const std::string &request) {
     static const std::regex empty_row(R"re("lengths":\[([\d,]*,)?0[,\]])re");
@@ -89,6 +129,8 @@ std::string refuse(const std::string &request) {
 Tensors solve(const std::string &request, const Tensors &tensors) {
     Named given;
     for (const auto &[name, tensor] : tensors) given[name] = to_torch(tensor);
+    for (const auto &[name, tensor] : tensors) // In a case with `refuses`, one tensor is wrong.
+        if (name.rfind("wrong.", 0) == 0) given[name.substr(6)] = to_torch(tensor);
     const auto results = run(request, given);
     Tensors solution;
     for (const auto &[name, shape] : wanted(request)) solution[name] = from_torch(results.at(name));

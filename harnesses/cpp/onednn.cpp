@@ -276,7 +276,10 @@ Named run(const std::string &request, const Named &given) {
 }
 
 Tensors solve(const std::string &request, const Tensors &tensors) {
-    const Named results = run(request, read(tensors));
+    const Named given = read(tensors);
+    // An earlier call gets the same primitives from oneDNN's cache.
+    for (int64_t k = earlier_calls(request); k > 0; k--) run(request, given);
+    const Named results = run(request, given);
     Tensors solution;
     for (const auto &[name, shape] : wanted(request)) {
         const Floats &values = results.at(name);
@@ -305,7 +308,7 @@ int main() {
         std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
     const std::string features =
         R"(["layers","bidirectional","reverse","batch first","projection","peepholes","no bias",)"
-        R"("state omitted","gradients","partial loss","float32","float16","bfloat16"])";
+        R"("state omitted","gradients","partial loss","repeated call","other threads","float32","float16","bfloat16"])";
     serve({"\"name\":\"dnnl::lstm\",\"features\":" + features + ",\"packages\":{\"onednn\":" + quote(version) +
                "},\"describe\":{\"oneDNN\":" + quote(version) + ",\"compiler\":\"" __VERSION__ "\"}",
            refuse, solve});

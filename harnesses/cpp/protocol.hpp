@@ -1,6 +1,7 @@
 // The worker protocol (docs/worker-protocol.md): requests, tensors, and the loop that answers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +44,12 @@ inline std::vector<int64_t> numbers(const std::string &list) {
     std::istringstream stream(list);
     for (std::string each; std::getline(stream, each, ',');) found.push_back(std::stoll(each));
     return found;
+}
+
+// Returns the number of earlier calls of a case. A harness with the feature "repeated call" gets no others than `same`.
+inline int64_t earlier_calls(const std::string &json) {
+    const std::string rest = after(json, "earlier_calls"), words = rest.substr(0, rest.find(']'));
+    return static_cast<int64_t>(std::count(words.begin(), words.end(), '"')) / 2;
 }
 
 // ---- Tensors in the format of safetensors.
@@ -125,7 +132,10 @@ inline void serve(const Harness &harness) {
             block.clear();
             const std::string text = error.what();
             char *type = abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, nullptr);
-            reply = "\"error\":{\"type\":" + quote(type) + ",\"message\":" + quote(text.substr(0, text.find('\n'))) +
+            // Frameworks throw classes of their own; those of the standard library come from the harness.
+            const std::string origin = std::string(type).rfind("std::", 0) == 0 ? "true" : "false";
+            reply = "\"error\":{\"by_adapter\":" + origin + ",\"type\":" + quote(type) +
+                    ",\"message\":" + quote(text.substr(0, text.find('\n'))) +
                     ",\"traceback\":" + quote(text) + "}";
             std::free(type);
         }

@@ -16,7 +16,7 @@ from conformance.adapters.adapter import Solution
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import loss as _loss
 from conformance.adapters.keras.adapter import DERIVATIVES, USES
-from conformance.adapters.keras.functions import Array, flatten_sources
+from conformance.adapters.keras.functions import Array, Group, flatten_sources
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.openvino import common as _openvino
@@ -73,6 +73,7 @@ class KerasConverted(KerasLSTM):
             return dict(_loss.results(case, [np.array(results[f"result{k}"]) for k in range(len(results))]))
 
         def run(one: Problem) -> dict[str, Array]:
+            self.restart(engine)
             return uses.run(one.case, call, _arguments(one), np.concatenate)
 
         uses.make_earlier_calls(problem, lambda _, earlier: run(earlier))
@@ -104,6 +105,9 @@ class KerasConverted(KerasLSTM):
         with _keras.muted():
             traced = tf.function(model, autograph=False).get_concrete_function(**specifications)
             return self.convert(traced, flatten_sources(([], [], weights))[1:], case.saved)
+
+    def restart(self, engine: Engine) -> None:
+        """Prepares an engine for a new sequence. By default, it keeps nothing of the last one."""
 
     @abstractmethod
     def convert(self, traced: Any, weights: Sequence[Any], saved: bool) -> Engine:
@@ -145,29 +149,87 @@ class LiteRTKeras(KerasConverted):
         # The model has a signature only if a module tracks its weights.
         module = tf.Module()
         module.weights = weights
-        converted = tf.lite.TFLiteConverter.from_concrete_functions([traced], module).convert()
+        return _LiteRTModel(tf.lite.TFLiteConverter.from_concrete_functions([traced], module).convert(), saved)
+
+
+class LiteRTKerasStateful(LiteRTKeras):
+    """Drives models of layers with ``stateful=True``, whose states are variables of the model.
+
+    The model takes the sequence only: a call for each piece of the case, or two with half of the time steps each.
+    """
+
+    name = "ai_edge_litert.Interpreter[keras,stateful]"
+    options: ClassVar[Mapping[str, Any]] = {"stateful": True}
+    path = "stateful=True, SavedModel, tf.lite.TFLiteConverter with resource variables, reset_all_variables"
+    features = LiteRTKeras.features & {
+        "layers", "sizes per layer", "no bias", "batch first", "state omitted", "activations", "float32", "chunks",
+        "repeated call", "after other lengths", "after an error", "saved", "rows permuted",
+    }  # fmt: skip
+    lacks: ClassVar[Mapping[str, str]] = {
+        **LiteRTKeras.lacks,
+        **dict.fromkeys(("bidirectional", "reverse"), "a sequence split into two calls cannot be read backwards"),
+        **dict.fromkeys(graph.USES, "a stateful layer that is called twice continues the first sequence"),
+        "lengths": "is not driven with masks",
+    }
+
+    def supports(self, case: Case) -> str | None:
+        """Refuses initial states, and sequences that cannot be split."""
+        if case.gives_state:
+            return "the states are variables of the model, which has no inputs for them"
+        if case.seq_len < 2:
+            return "a sequence of fewer than two time steps cannot be split"
+        return KerasLSTM.supports(self, case)
+
+    def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
+        """Returns the configuration of a layer. It includes the batch size, which a stateful layer must know."""
+        return replace(super().layer_config(case, group), batch=case.rows)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Calls the model for each piece. It carries its states from one call to the next."""
+        case = problem.case
+        pieces = case.chunks or (case.seq_len // 2, case.seq_len - case.seq_len // 2)
+        return super().solve(replace(problem, case=case.model_copy(update={"chunks": pieces})))
+
+    def convert(self, traced: Any, weights: Sequence[Any], saved: bool) -> Engine:
+        """Converts a SavedModel: the converter freezes the variables of a concrete function."""
+        del weights
+        tf = self.tensorflow()
+        module = tf.Module()
+        module.all_variables = traced.variables
+        with tempfile.TemporaryDirectory() as folder:
+            tf.saved_model.save(module, folder, signatures=traced)
+            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            converter.experimental_enable_resource_variables = True
+            return _LiteRTModel(converter.convert(), saved)
+
+    def restart(self, engine: Engine) -> None:
+        """Resets the states."""
+        assert isinstance(engine, _LiteRTModel)
+        engine.interpreter.reset_all_variables()
+
+
+class _LiteRTModel:
+    """A LiteRT model, in an interpreter that has read it from a file if the case is saved."""
+
+    def __init__(self, model: bytes, saved: bool) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         count = threads.required() or 1
-        if not saved:
-            interpreter = Interpreter(model_content=converted, num_threads=count)
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "model.tflite")
-                path.write_bytes(converted)
-                interpreter = Interpreter(str(path), num_threads=count)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.tflite")
+            path.write_bytes(model)
+            source = {"model_path": str(path)} if saved else {"model_content": model}
+            self.interpreter = Interpreter(**source, num_threads=count)
         # The runner resizes the inputs of the model to those of a call.
-        runner = interpreter.get_signature_runner()
-        details = runner.get_output_details()
+        self._runner = self.interpreter.get_signature_runner()
+        self._details = self._runner.get_output_details()
 
-        def run(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-            results: dict[str, Array] = runner(**arrays)
-            for name, array in results.items():
-                signature = details[name]["shape_signature"]
-                declared.record_shape(name, [None if size < 0 else int(size) for size in signature], array.shape)
-            return results
-
-        return run
+    def __call__(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        results: dict[str, Array] = self._runner(**arrays)
+        for name, array in results.items():
+            signature = self._details[name]["shape_signature"]
+            declared.record_shape(name, [None if size < 0 else int(size) for size in signature], array.shape)
+        return results
 
 
 class OpenVinoKeras(KerasConverted):

@@ -71,7 +71,9 @@ def _saved_and_loaded(problem: Problem) -> Callable[..., Sequence[Any]]:
     given = uses.arguments(built)
     axes = uses.dynamic_axes(case, list(given))
 
-    class Model(paddle.nn.Layer):  # type: ignore[misc, name-defined]
+    base: Any = paddle.nn.Layer
+
+    class Model(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.layers = paddle.nn.LayerList(layers)

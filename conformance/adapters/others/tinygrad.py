@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from conformance.adapters import uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout, layer_parameters
 from conformance.cases.case import Case
@@ -26,7 +27,8 @@ class TinygradLSTMCell(Adapter):
 
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "sizes per layer", "bidirectional", "reverse", "no bias", "batch first", "state omitted",
-         "gradients", "float64", "float32", "float16"}
+         "gradients", "float64", "float32", "float16", "partial loss", "frozen", "chunks", "repeated call",
+         "after other lengths", "after other batches", "after an error", "rows alone", "rows permuted"}
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "tinygrad.nn.LSTMCell processes one time step and has no lengths",
@@ -40,25 +42,10 @@ class TinygradLSTMCell(Adapter):
         return reason or (None if shutil.which("clang") else "tinygrad needs the compiler clang, which is not on PATH")
 
     def solve(self, problem: Problem) -> Solution:
-        """Loops over layers, directions and time, and computes outputs and gradients together."""
-        from tinygrad import Tensor, dtypes
-
-        case = problem.case
-        dtype = getattr(dtypes, case.dtype)
-
-        def tensors(given: Mapping[str, Any]) -> dict[str, Any]:
-            return {name: Tensor(array.copy(), dtype=dtype).realize() for name, array in given.items()}
-
-        leaves = tensors({"input": problem.input, **(problem.initial_state or {}), **problem.parameters})
-        results = _run(case, leaves)
-        if "gradients" in case.check:
-            cotangents = tensors({name: problem.cotangents[name] for name in results})
-            total = sum(((results[name] * cotangents[name]).sum() for name in results), Tensor(0.0, dtype=dtype))
-            gradients = total.gradient(*leaves.values())
-            results |= {f"grad.{name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
-        wanted = {name: results[name] for name in problem.expected_shapes()}
-        Tensor.realize(*wanted.values())
-        return {name: np.array(tensor.numpy(), order="C") for name, tensor in wanted.items()}
+        """Makes the earlier calls, runs the cells as the case says, and computes outputs and gradients together."""
+        uses.make_earlier_calls(problem, lambda _, earlier: _solve(uses.with_cotangents(earlier)))
+        results = _solve(problem)
+        return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
         """Returns the version, device, and how the cell is applied to a sequence."""
@@ -72,6 +59,30 @@ class TinygradLSTMCell(Adapter):
         }
 
 
+def _solve(problem: Problem) -> dict[str, Any]:
+    """Returns the results of a problem, and the gradients if the case compares them, by their canonical names."""
+    from tinygrad import Tensor, dtypes
+
+    case = problem.case
+    dtype = getattr(dtypes, case.dtype)
+
+    def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: Tensor(array.copy(), dtype=dtype).realize() for name, array in arrays.items()}
+
+    given, parameters = tensors(uses.arguments(problem)), tensors(problem.parameters)
+    results = uses.run(
+        case, lambda one: _run(case, parameters, one), given, lambda parts, axis: Tensor.cat(*parts, dim=axis)
+    )
+    if "gradients" in case.check:
+        leaves = {name: tensor for name, tensor in (given | parameters).items() if name not in case.frozen}
+        cotangents = tensors(problem.cotangents)
+        products = ((results[name] * cotangent).sum() for name, cotangent in cotangents.items())
+        gradients = sum(products, Tensor(0.0, dtype=dtype)).gradient(*leaves.values())
+        results |= {f"grad.{name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
+    Tensor.realize(*results.values())
+    return {name: np.array(tensor.numpy(), order="C") for name, tensor in results.items()}
+
+
 @lru_cache(maxsize=64)
 def _cell(input_size: int, hidden_size: int, bias: bool) -> Any:
     from tinygrad.nn import LSTMCell
@@ -79,24 +90,26 @@ def _cell(input_size: int, hidden_size: int, bias: bool) -> Any:
     return LSTMCell(input_size, hidden_size, bias)
 
 
-def _run(case: Case, leaves: Mapping[str, Any]) -> dict[str, Any]:
+def _run(case: Case, parameters: Mapping[str, Any], given: uses.Named) -> dict[str, Any]:
     """Returns output and final states of the stack as lazy tensors."""
     from tinygrad import Tensor
 
     model: Model = case.model
     axis = 1 if case.batch_first else 0
-    steps = [leaves["input"][:, t] if axis else leaves["input"][t] for t in range(case.seq_len)]
+    inputs = given["input"]
+    steps = [inputs[:, t] if axis else inputs[t] for t in range(inputs.shape[axis])]
     finals: list[list[Any]] = []
     for layer, size in enumerate(model.hidden_sizes):
         halves: list[list[Any]] = []
         ends: list[Any] = []
         for direction, suffix in enumerate(model.suffixes):
             cell = _cell(model.layer_input_size(layer), size, model.bias)
-            for role, tensor in layer_parameters(leaves, f"l{layer}{suffix}").items():
+            for role, tensor in layer_parameters(parameters, f"l{layer}{suffix}").items():
                 setattr(cell, role, tensor)
             names = ("h_0", "c_0")
-            given = case.gives_state
-            state: Any = tuple(model.state(leaves, name, layer, direction) for name in names) if given else None
+            # A later piece of a sequence continues from the states of the one before.
+            has_state = case.model.state_shapes("h_0", case.rows).keys() <= given.keys()
+            state: Any = tuple(model.state(given, name, layer, direction) for name in names) if has_state else None
             outputs = []
             for step in reversed(steps) if suffix else steps:
                 state = cell(step, state)

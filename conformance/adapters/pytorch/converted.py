@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import tempfile
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,9 +25,13 @@ from conformance.verdict.problem import Problem
 Engine = Callable[[Sequence[Array]], Sequence[Any]]
 """Function from the input and, if given, h_0 and c_0 to the output, h_n and c_n."""
 
+_DYNAMIC = uses.BUILT | {"chunks", "after other lengths", "after other batches", "rows alone"}
+"""Uses in which calls differ in their sizes."""
+_ARGUMENTS = uses.MODEL_ARGUMENTS - {"empty sequence", "empty batch", "wrong lengths"}
+
 
 class TorchConverted(Adapter):
-    """Base of the converters' adapters: builds a module with the problem's weights, converts it and runs it once."""
+    """Base of the converters' adapters: builds a module with the problem's weights, converts it and runs it."""
 
     install = ELSEWHERE
     default_tag = "core"
@@ -36,33 +42,43 @@ class TorchConverted(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
          "float32"}
-    ) | graph.USES  # fmt: skip
+    ) | graph.USES | (uses.MODEL_USES - _DYNAMIC) | _ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "the converters do not accept packed sequences",
         "gradients": "the module is converted for inference",
+        "one state given": "torch.nn.LSTM takes h_0 and c_0 together",
+        **dict.fromkeys(_DYNAMIC, "the module is converted for fixed sizes: torch.export refuses a dynamic time axis"),
+        **dict.fromkeys(("empty sequence", "empty batch"), "torch.nn.LSTM cannot be converted without steps or rows"),
     }
     layout: ClassVar[Layout] = TORCH
 
     def supports(self, case: Case) -> str | None:
-        """Also refuses active dropout."""
-        return super().supports(case) or (
-            "the module is converted for inference, where dropout is inactive" if case.drops else None
-        )
+        """Also refuses active dropout, and pieces without initial states."""
+        if case.drops:
+            return "the module is converted for inference, where dropout is inactive"
+        return super().supports(case) or uses.refuse_model(case)
 
     def solve(self, problem: Problem) -> Solution:
-        """Converts a module whose outputs are a flat tuple, and runs the result."""
+        """Converts a module whose outputs are a flat tuple, and runs the result as the case says."""
         import torch
 
         case = problem.case
         module = build_module(case, case.dtype).eval()
         load_parameters(module, case, _torch.to_tensors(problem.parameters, case.dtype))
-        given = _torch.to_tensors(uses.arguments(problem), case.dtype)
+        examples = _torch.to_tensors(uses.arguments(uses.built_problem(problem)), case.dtype)
         with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             # Converters use functions that torch deprecates.
             warnings.simplefilter("ignore")
-            outputs = self.convert(module, tuple(given.values()), case)([tensor.numpy() for tensor in given.values()])
-        results = dict(zip(("output", "h_n", "c_n"), map(np.asarray, outputs), strict=True))
-        return {name: np.array(results[name], order="C") for name in problem.expected_shapes()}
+            engine = self.convert(module, tuple(examples.values()), case)
+
+            def call(given: uses.Named) -> uses.Named:
+                outputs = engine(list(given.values()))
+                return {
+                    name: np.array(array, order="C")
+                    for name, array in zip(("output", "h_n", "c_n"), outputs, strict=True)
+                }
+
+            return uses.run_model(problem, call)
 
     @abstractmethod
     def convert(self, module: Any, inputs: tuple[Any, ...], case: Case) -> Engine:
@@ -87,10 +103,11 @@ class OpenVinoTorch(TorchConverted):
     requires = ("openvino", "torch")
     install = "pip install 'lstm-conformance[openvino,torch]'"
     path = "openvino.convert_model(module, example_input=…), which traces it, and the CPU plug-in"
-    features = TorchConverted.features - {"projection"} | {"float64", "float16"}
+    features = (TorchConverted.features - {"projection", "wrong dtype"}) | {"float64", "float16"} | _DYNAMIC
     lacks: ClassVar[Mapping[str, str]] = {
         **TorchConverted.lacks,
         "projection": "openvino.convert_model raises OpConversionFailure for a traced LSTM with projections",
+        "wrong dtype": 'OpenVINO casts inputs: "up- or down-casting according to data type"',
         "bfloat16": "a converted bfloat16 module takes bfloat16 inputs, which NumPy lacks",
     }
 
@@ -99,7 +116,7 @@ class OpenVinoTorch(TorchConverted):
         import openvino
 
         model = openvino.convert_model(self.prepare(module, inputs), example_input=inputs)
-        return _openvino.load(model, case.dtype)
+        return _openvino.load(_openvino.save_and_read(model) if case.saved else model, case.dtype)
 
     def prepare(self, module: Any, inputs: tuple[Any, ...]) -> Any:
         """Returns what ``convert_model`` reads: the module itself, which takes the states as a tuple."""
@@ -113,7 +130,7 @@ class OpenVinoTorchExport(OpenVinoTorch):
     name = "openvino[torch.export]"
     default_tag = ONLY_IF_NAMED
     path = "openvino.convert_model(torch.export.export(module, …)), and the CPU plug-in"
-    features = OpenVinoTorch.features | {"projection"}
+    features = (OpenVinoTorch.features - _DYNAMIC) | {"projection"}
 
     def prepare(self, module: Any, inputs: tuple[Any, ...]) -> Any:
         """Returns the exported program."""
@@ -133,14 +150,19 @@ class ExecuTorchPortable(TorchConverted):
         from executorch.exir import to_edge_transform_and_lower
         from executorch.runtime import Runtime
 
-        del case
         edge = to_edge_transform_and_lower(_exported(module, inputs), partitioner=self.partitioners())
         lowered = edge.to_executorch()
-        program = Runtime.get().load_program(lowered.buffer)
+        source: bytes | Path = lowered.buffer
+        folder = tempfile.TemporaryDirectory() if case.saved else None
+        if folder:
+            source = Path(folder.name, "model.pte")
+            source.write_bytes(lowered.buffer)
+        program = Runtime.get().load_program(source)
 
         def run(arrays: Sequence[Array]) -> Sequence[Any]:
-            # The method reads the buffer and the program, which must outlive it.
+            # The method reads the buffer or the file, which must outlive it.
             assert lowered is not None
+            assert folder or not case.saved
             method = program.load_method("forward")
             outputs = method.execute([torch.from_numpy(array.copy()) for array in arrays])
             return [output.numpy().copy() for output in outputs]
@@ -176,8 +198,11 @@ class LiteRTTorch(TorchConverted):
         """Converts the module to a LiteRT model."""
         import litert_torch
 
-        del case
         model = litert_torch.convert(_flat(module), inputs)
+        if case.saved:
+            with tempfile.TemporaryDirectory() as folder:
+                model.export(f"{folder}/model.tflite")
+                model = litert_torch.load(f"{folder}/model.tflite")
         return lambda arrays: model(*arrays)
 
 

@@ -21,9 +21,9 @@ from tests.conftest import ROOT
 JAVASCRIPT = ROOT / "harnesses" / "js"
 PACKAGES = {"@tensorflow/tfjs", "onnxruntime-node", "onnxruntime-web"}
 FRAMEWORKS = {
-    "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "mindspore", "mlx", "MNN", "mxnet", "ncnn",
-    "onnx", "onnx2tf", "onnxruntime", "openvino", "paddle", "paddle2onnx", "sonnet", "tensorflow", "tf2onnx",
-    "tf_keras", "torch", "tract", "tvm", "_tools",
+    "_tools", "ai_edge_litert", "cv2", "flax", "haiku", "iree", "jax", "keras", "litert_torch", "mindspore", "mlx",
+    "MNN", "mxnet", "ncnn", "onnx", "onnx2tf", "onnxruntime", "openvino", "paddle", "paddle2onnx", "sonnet",
+    "tensorflow", "tf2onnx", "tf_keras", "torch", "tract", "tvm",
 }  # fmt: skip
 HELPERS = {"importlib", "os", "pathlib", "signal", "sys", "tempfile", "unittest", "numpy"}
 

@@ -1,8 +1,9 @@
-"""Campaigns under pytest, in pytest processes."""
+"""Campaigns under pytest."""
 
 import pytest
 
 from conformance.pytest.campaign import parse_seconds
+from tests import sessions
 from tests.conftest import FAKES, FEW_PLUGINS
 
 INI = f"[pytest]\naddopts = {FEW_PLUGINS} -p conformance.pytest.plugin\nfilterwarnings = error\n"
@@ -11,7 +12,7 @@ INI = f"[pytest]\naddopts = {FEW_PLUGINS} -p conformance.pytest.plugin\nfilterwa
 def test_a_campaign_fails_if_a_random_case_deviates(pytester: pytest.Pytester) -> None:
     pytester.makefile(".ini", pytest=INI)
     names = [word for name in ("Declares", "CallsExit") for word in ("--conformance-implementation", f"{FAKES}:{name}")]
-    done = pytester.runpytest_subprocess("--conformance-campaign", "0.1s", *names)
+    done = sessions.run(pytester, "--conformance-campaign", "0.1s", *names)
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(
         ["*campaign[[]calls-exit[]]*", "* × error: SystemExit: 3", f"  conformance run * -i {FAKES}:CallsExit"]
@@ -21,7 +22,7 @@ def test_a_campaign_fails_if_a_random_case_deviates(pytester: pytest.Pytester) -
 
 def test_an_invalid_time_is_a_usage_error(pytester: pytest.Pytester) -> None:
     pytester.makefile(".ini", pytest=INI)
-    done = pytester.runpytest_subprocess("--conformance-campaign", "60")
+    done = sessions.run(pytester, "--conformance-campaign", "60")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(["*must be a time such as 60s, 10m or 2h, not '60'"])
 

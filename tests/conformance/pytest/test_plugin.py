@@ -5,15 +5,10 @@ from pathlib import Path
 
 import pytest
 
-# A session in this process forgets all modules that it imported first. The suite's modules must not exist twice.
-import conformance.adapters.uses
-import conformance.pytest.order
-import conformance.pytest.report
-import conformance.pytest.shipped
-import conformance.reports.explain  # noqa: F401
 from conformance.known import divergences as known
 from conformance.results.merge import merge
 from conformance.results.reader import Report, read
+from tests import sessions
 from tests.conftest import CASES, FAKES, FEW_PLUGINS, NO_DIAGNOSIS, REJECTED_CASES
 from tests.divergences import make_divergence
 
@@ -31,8 +26,7 @@ def _cases(pytester: pytest.Pytester) -> None:
 
 
 def run(pytester: pytest.Pytester, *arguments: str, fakes: str = "") -> pytest.RunResult:
-    """Runs a session in this process, which takes a second less than a process of its own."""
-    return pytester.runpytest_inprocess(*_chosen(fakes), *arguments)
+    return sessions.run(pytester, *_chosen(fakes), *arguments)
 
 
 def run_process(pytester: pytest.Pytester, *arguments: str, fakes: str = "") -> pytest.RunResult:

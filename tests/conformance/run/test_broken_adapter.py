@@ -7,7 +7,10 @@ import pytest
 
 from conformance.commands.cli import main
 from conformance.results.reader import read
+from tests import sessions
 from tests.conftest import FEW_PLUGINS, ROOT
+
+pytest.importorskip("torch")  # Before a session in this process imports it.
 
 pytestmark = pytest.mark.usefixtures("project", "unlimited_diagnosis", "without_workers")
 BROKEN = ROOT / "tests" / "broken.py"
@@ -64,7 +67,7 @@ def test_no_diagnosis_can_be_requested(capsys: pytest.CaptureFixture[str]) -> No
 def test_pytest_shows_the_diagnosis(pytester: pytest.Pytester, project: Path) -> None:
     (pytester.mkdir("cases") / "small.yaml").write_text((project / "cases" / "small.yaml").read_text())
     plugin = ("-p", "conformance.pytest.plugin", *FEW_PLUGINS.split(), "-k", "plain")
-    done = pytester.runpytest_inprocess(*plugin, "--conformance-implementation", f"{BROKEN}:WrongGates")
+    done = sessions.run(pytester, *plugin, "--conformance-implementation", f"{BROKEN}:WrongGates")
     done.assert_outcomes(failed=1)
     printed = " ".join(done.stdout.str().split())
     assert f"cause {GATES}, with gradients left as they were read (10 of 10 tensors" in printed

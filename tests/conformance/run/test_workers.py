@@ -25,6 +25,7 @@ from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import Problem, make_problem
 from conformance.worker.client import Limits, WorkerAdapter
+from tests import sessions
 from tests.conformance.worker.hostile import FAULTS
 from tests.conftest import FAKES, FEW_PLUGINS, ROOT
 from tests.fakes import Faithful
@@ -75,7 +76,7 @@ def test_an_interrupt_does_not_wait_for_a_thread_that_computes(monkeypatch: pyte
 def test_each_fault_affects_one_case_of_a_long_run() -> None:
     faults = [name for name in FAULTS if name not in SLOW_FAULTS]
     cases = make_cases(300, faults)
-    plan = [(adapter, cases) for adapter in adapters("Hostile", limits=Limits(request=600, memory=700))]
+    plan = [(adapter, cases) for adapter in adapters("Hostile", limits=Limits(request=600, memory=300))]
     found = list(pool.run(Runner(Oracle(), diagnoses=False), plan))
     assert Counter(result.case for result in found) == Counter(case.name for case in cases)
     assert {result.case for result in found if result.status == "crash"} == set(faults)
@@ -291,7 +292,7 @@ def test_an_interrupt_kills_the_processes(project: Path, implementation: str, jo
     ("arguments", "status"),
     [
         (["--timeout", "1", "-k", "loops"], "timeout"),
-        (["--timeout", "600", "--memory-limit", "700", "-k", "allocates"], "crash"),
+        (["--timeout", "600", "--memory-limit", "300", "-k", "allocates"], "crash"),
     ],
 )
 def test_limits_are_set_on_the_command_line(
@@ -322,8 +323,8 @@ def test_pytest_isolates_implementations(pytester: pytest.Pytester, monkeypatch:
     text = f"defaults: {json.dumps(PLAIN)}\ncases: {json.dumps(cases)}\n"
     (pytester.mkdir("cases") / "some.yaml").write_text(text)
     plugin = ["-p", "conformance.pytest.plugin", *FEW_PLUGINS.split(), "--isolate"]
-    done = pytester.runpytest_subprocess(
-        *plugin, "--conformance-implementation", f"{HOSTILE}:Hostile", "--conformance-report=r.jsonl"
+    done = sessions.run(
+        pytester, *plugin, "--conformance-implementation", f"{HOSTILE}:Hostile", "--conformance-report=r.jsonl"
     )
     done.assert_outcomes(passed=1, failed=2)
     done.stdout.fnmatch_lines(["*its process exited with code 3*"])

@@ -27,8 +27,8 @@ def _loop_in_c() -> None:
 
 
 def _allocate() -> None:
-    """Exceeds a memory limit of 700 MiB, but not the memory of the machine."""
-    kept = [np.ones(2**22) for _ in range(32)]
+    """Exceeds a memory limit of 300 MiB, but not the memory of the machine."""
+    kept = [np.ones(2**22) for _ in range(12)]
     threading.Event().wait()
     del kept
 

@@ -107,8 +107,8 @@ def test_closing_the_output_is_distinguished_from_exiting(start: Any, monkeypatc
 def test_exceeding_the_memory_limit_is_a_crash_and_the_next_request_succeeds(start: Any) -> None:
     worker = start("Hostile")
     worker.describe()
-    worker.limits = replace(LIMITS, memory=700)
-    with pytest.raises(WorkerCrash, match=r"^its process used \d+ MiB of memory and was killed; the limit is 700 MiB$"):
+    worker.limits = replace(LIMITS, memory=300)
+    with pytest.raises(WorkerCrash, match=r"^its process used \d+ MiB of memory and was killed; the limit is 300 MiB$"):
         worker.solve(make_problem(make_case("allocates")))
     assert worker.solve(make_problem(make_case()))
 

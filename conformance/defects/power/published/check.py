@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
+from conformance.defects.defect import Arrays, Defect
+from conformance.defects.solve import solve
 from conformance.verdict.problem import Problem, make_problem
 from reference import Dialect
 from reference.cell import Cell
@@ -34,6 +37,14 @@ class Check:
     dialect: Dialect = field(default_factory=Dialect)
     cell: Cell | None = None
     within: Tolerance | None = None
+
+    @cached_property
+    def solution(self) -> Arrays:
+        """The solution of an LSTM without a defect."""
+        cell = self.cell
+        right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)
+        with np.errstate(all="ignore"):
+            return solve(right, self.problem, self.dialect)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from conformance.defects.power.published.check import Check, Suite, Tolerance
 from conformance.defects.power.published.suites import SUITES
 from conformance.defects.solve import solve
 from conformance.verdict.problem import make_problem
-from reference import Dialect
 from reference.cell import Cell
 
 Kind = Literal["gates", "forward", "gradients"]
@@ -85,11 +84,9 @@ def detects(check: Check, within: Tolerance, defect: Defect) -> bool:
     """
     if not defect.applies_to(check.problem.case):
         return False
-    cell, within = check.cell, check.within or within
-    right = Defect(id="none", what="without a defect", cell=(lambda _: cell) if cell else None)
+    cell, within, expected = check.cell, check.within or within, check.solution
     wrong = replace(defect, cell=_with_activations_of(cell, defect)) if cell else defect
     with np.errstate(all="ignore"):
-        expected = solve(right, check.problem, check.dialect)
         got = solve(wrong, check.problem, check.dialect)
     return any(
         not (np.abs(got[name] - expected[name]) <= within(expected[name])).all()
@@ -143,12 +140,18 @@ def kinds() -> dict[str, Kind]:
 
 
 def _changes_forward_pass(defect: Defect, cases: Sequence[Case]) -> bool:
-    right = Defect(id="none", what="without a defect")
     for case in cases:
-        problem = make_problem(case)
-        forward = replace(problem, case=case.model_copy(update={"check": ("output", "h_n", "c_n")}))
+        forward = _forward_check(case)
+        expected = forward.solution
         with np.errstate(all="ignore"):
-            expected, got = solve(right, forward, Dialect()), solve(defect, forward, Dialect())
+            got = solve(defect, forward.problem, forward.dialect)
         if any(not np.array_equal(got[name], expected[name]) for name in expected):
             return True
     return False
+
+
+@cache
+def _forward_check(case: Case) -> Check:
+    """Returns a check of the forward pass of a case."""
+    compared = ("output", "h_n", "c_n")
+    return Check(replace(make_problem(case), case=case.model_copy(update={"check": compared})), compared)

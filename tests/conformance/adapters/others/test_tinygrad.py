@@ -17,7 +17,20 @@ TINY = {"seq_len": 2, "batch": 2, "input_size": 2, "hidden_size": 3}
 
 # A kernel takes a second to compile, so there are few cases, with few steps.
 @compiles
-@pytest.mark.parametrize("options", [{"direction": "bidirectional", "batch_first": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"direction": "bidirectional", "batch_first": True},
+        {
+            "chunks": (1, 1),
+            "batching": "permuted",
+            "earlier_calls": ("error",),
+            "frozen": ("h_0",),
+            "check": ("gradients",),
+        },
+    ],
+    ids=str,
+)
 def test_equals_the_reference(deviation: Callable[..., float], options: dict[str, Any]) -> None:
     assert deviation(TinygradLSTMCell(), TINY | options) < 1e-12
 

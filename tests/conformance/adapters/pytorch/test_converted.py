@@ -16,6 +16,8 @@ FORWARD = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
     ("adapter", "options"),
     [
         (OpenVinoTorch(), {"num_layers": 2, "direction": "bidirectional", "batch_first": True}),
+        (OpenVinoTorch(), {"built_seq_len": 1, "built_batch": 1, "initial_state": "omitted"}),
+        (OpenVinoTorch(), {"chunks": (1, 3), "earlier_calls": ("more-rows", "longer", "error"), "saved": True}),
         (OpenVinoTorchExport(), {"proj_size": 2, "initial_state": "omitted", "batch": "unbatched"}),
     ],
     ids=str,
@@ -32,6 +34,7 @@ def test_equals_the_reference(deviation: Callable[..., float], adapter: Adapter,
     [
         ({"proj_size": 2}, "OpConversionFailure"),
         ({"lengths": "ragged"}, "packed sequences"),
+        ({"chunks": (1, 3), "initial_state": "omitted"}, "cannot continue a sequence"),
         ({"num_layers": 2, "dropout": 0.5, "mode": "train"}, "dropout is inactive"),
     ],
 )

@@ -25,6 +25,8 @@ from reference.cell import Cell
 BY_ID = {defect.id: defect for defect in CATALOGUE}
 IOFG = BY_ID["gates-read-iofg"]
 NO_GRADIENT_OF_H_N = BY_ID["grad-ignores-h_n"]
+ORACLE = Oracle(None)
+"""Keeps the last expectation, so that it is not computed for each defect of a problem."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,7 @@ def make_case(**options: Any) -> Case:
 
 
 def expect(problem: Problem) -> Expectation:
-    return Oracle(None).expect(problem, PROFILES[problem.case.dtype], Dialect())
+    return ORACLE.expect(problem, PROFILES[problem.case.dtype], Dialect())
 
 
 def observed(defect: Defect, problem: Problem) -> dict[str, Any]:
