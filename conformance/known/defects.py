@@ -11,19 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.cases.uses import first_part
 from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.catalogue.tensors import (
     Directions,
     last_state,
     move_in_directions,
-    move_in_parameters,
     move_in_steps,
     output_by_direction,
 )
 from conformance.defects.defect import NOTHING, Arrays, Defect
 from conformance.defects.solve import solve
-from conformance.known import exports, layers
+from conformance.known import arguments, exports, layers
 from conformance.verdict.problem import Problem
 from reference import Dialect
 from reference.activations import ACTIVATIONS, Activation, between
@@ -153,37 +151,6 @@ def _h_0_missing_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, An
         return one._replace(h=np.where(initial, 0.0, one.h)) if one.time.suffix == "_reverse" else one
 
     return {"saved": saved}
-
-
-# --------------------------------------------------------------------------- memory
-
-
-def _strides_ignored(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    """Reads each row of the input, and of each layer's states, from its first element on, in the order of memory."""
-    del dialect
-    case = problem.case
-    rows: list[tuple[Any, ...]] = [()] if case.rows is None else [(row,) for row in range(case.rows)]
-    count = case.model.num_directions
-    layers_of_state = [slice(first, first + count) for first in range(0, count * case.num_layers, count)]
-
-    def read(name: str, numbers: Any) -> Any:
-        memory, found = numbers.T.ravel(), np.empty_like(numbers)
-        position = np.arange(numbers.size).reshape(numbers.T.shape).T
-        if name == "input":
-            before: list[Any] = [()] if case.batch_first or case.rows is None else [(slice(None),)]
-        else:
-            before = [(part,) for part in (layers_of_state if case.model.is_uniform else [slice(None)])]
-        for index in ((*axis, *row) for axis in before for row in rows):
-            start, part = position[index].flat[0], numbers[index]
-            found[index] = memory[start : start + part.size].reshape(part.shape)
-        return found
-
-    def reads(numbers: Arrays, case: Case) -> Arrays:
-        given = ("input", *(problem.initial_state or {}))
-        del case
-        return {name: read(name, numbers[name]) for name in given}
-
-    return {"reads": reads}
 
 
 # --------------------------------------------------------------------------- steps
@@ -332,39 +299,6 @@ def _with_activations(change: Callable[[Activation], Activation], places: Sequen
     return {"cells": cells}
 
 
-def _input_quantized_with_padding(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    del dialect
-    calls = [problem.case.num_rows]
-    if problem.case.graph == "twice":
-        calls = [first_part(problem.case), problem.case.num_rows]
-
-    def shifts(found: Arrays, case: Case) -> Arrays:
-        del case
-        sequence, mask = np.array(layers.to_time_major(problem, found["input"])), _mask(problem)
-        for rows in map(slice, [0, *calls], calls):
-            read = sequence[: mask[:, rows].sum(axis=0).max(), rows]
-            low, high = min(0.0, read.min()), max(0.0, read.max())
-            step = (high - low) / 255 or 1.0
-            zero = np.rint(-low / step)
-            read[...] = step * (np.clip(np.rint(read / step) + zero, 0, 255) - zero)
-        return found | {"input": layers.to_time_major(problem, sequence)}
-
-    return {"shifts": shifts}
-
-
-def _weights_transposed_twice(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    del problem, dialect
-
-    def move(array: Any, case: Case) -> Any:
-        del case
-        i, f, g, o = np.split(array, 4)
-        of_onnx = np.concatenate([i, o, f, g])
-        i, o, f, g = np.split(of_onnx.T.reshape(of_onnx.shape), 4)
-        return np.concatenate([i, f, g, o])
-
-    return {"reads": move_in_parameters("weight_ih", "weight_hh", move=move)}
-
-
 def _all_others_as_relu(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     del problem, dialect
     return _with_activations(lambda found: found if found.name in ("sigmoid", "tanh") else ACTIVATIONS["relu"])
@@ -427,7 +361,7 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     ),
     "strides-of-rows-ignored": SpecificDefect(
         "that reads each row of its input and initial states in the order of memory, whatever its strides",
-        _strides_ignored,
+        arguments.ignore_strides_of_rows,
     ),
     "steps-read-as-rows": SpecificDefect(
         "that takes the steps of a single row for rows of one step each, which start from its initial state",
@@ -435,6 +369,10 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     ),
     "empty-output-without-width": SpecificDefect(
         "whose output has one row and one unit if there are no steps", exports.empty_output_without_width
+    ),
+    "earlier-calls-continued": SpecificDefect(
+        "that starts from the final states of the call before, and the first call from zeros",
+        arguments.continue_earlier_calls,
     ),
     "only-first-step": SpecificDefect(
         "that runs one step: each direction reads the first one in its order", exports.run_first_step
@@ -473,11 +411,11 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
     ),
     "input-quantized-with-padding": SpecificDefect(
         "that rounds its input to 256 values between the smallest and the largest element, of which some are padding",
-        _input_quantized_with_padding,
+        arguments.quantize_input_with_padding,
     ),
     "weights-transposed-twice": SpecificDefect(
         "whose weight matrices are transposed, and the result transposed again as if it still had the original shape",
-        _weights_transposed_twice,
+        arguments.transpose_weights_twice,
     ),
     "all-in-float32": SpecificDefect("that computes in float32", _all_in_float32),
 }

@@ -116,7 +116,7 @@ def read_batch_as_time(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     def results(found: Arrays, case: Case) -> Arrays:
         del found
         first, last = calls[0], calls[-1]
-        one = other = _BatchAsTime.run(first, dialect)
+        one = _BatchAsTime.run(first, dialect)
         match case.graph:
             case "twice":
                 other = _BatchAsTime.run(last, dialect)

@@ -184,6 +184,14 @@ def test_steps_of_one_row_are_read_as_rows() -> None:
         np.testing.assert_array_equal(found[name], right[name])
 
 
+def test_a_call_continues_the_sequences_of_earlier_calls() -> None:
+    problem = draw(initial_state="omitted", earlier_calls=("same",))
+    right = run(problem, np.concatenate([problem.input, problem.input]))
+    found = solved("earlier-calls-continued", problem)
+    np.testing.assert_allclose(found["output"], right["output"][T:])
+    np.testing.assert_allclose(found["c_n"], right["c_n"])
+
+
 def test_an_output_without_steps_has_one_row_and_one_unit() -> None:
     for batch_first, shape in ((False, (0, 1, 1)), (True, (1, 0, 1))):
         problem = draw(seq_len=0, batch_first=batch_first)
@@ -215,6 +223,12 @@ def test_the_input_is_quantized_together_with_its_padding() -> None:
     rounded = replace(problem, input=np.concatenate([np.rint(read / step) * step, problem.input[3:]]))
     right = solve(Defect("none", "without a defect"), rounded, Dialect())
     np.testing.assert_allclose(found["output"], right["output"], atol=1e-6)
+
+
+def test_a_batch_of_empty_rows_has_nothing_to_quantize() -> None:
+    problem = draw(lengths=(0, 0), padding="large")
+    right = solve(Defect("none", "without a defect"), problem, Dialect())
+    np.testing.assert_array_equal(solved("input-quantized-with-padding", problem)["h_n"], right["h_n"])
 
 
 def test_each_call_of_a_graph_quantizes_its_own_rows() -> None:
