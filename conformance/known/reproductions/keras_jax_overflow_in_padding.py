@@ -15,8 +15,11 @@ layer.build(x.shape)
 kernel, *others = (variable.value for variable in layer.trainable_variables)
 
 
-def gradient(kernel):
-    return jax.grad(lambda kernel: layer.stateless_call([kernel, *others], [], x, mask=mask)[0].sum())(kernel)
+def total(kernel):
+    return layer.stateless_call([kernel, *others], layer.non_trainable_variables, x, mask=mask)[0].sum()
+
+
+gradient = jax.grad(total)
 
 
 # The direction times the padding, 9e4, exceeds the largest float16, 65504.
