@@ -25,7 +25,6 @@ inputs = [x.copy(), x.copy()]
 for array, padding in zip(inputs, (0, np.nan), strict=True):
     array[1, 0] = padding
 h, of_nan = (session.run(None, {"x": array, "lengths": lengths})[0].ravel() for array in inputs)
-
 print("h of rows with 1 and 2 steps, padded with 0:", h, "with NaN:", of_nan)
 print("padding changes nothing:", np.array_equal(h, of_nan))
 raise SystemExit(0 if np.array_equal(h, of_nan) else 1)  # 1: it still happens
