@@ -28,7 +28,7 @@ FLAX = "flax.linen.LSTMCell"
 OLD_FLAX = "flax.linen.LSTMCell needs flax>=0.12, found 0.10.2"
 WITHOUT_EXTRA = {
     "brainstate", "chainer", "executorch", "iree", "litert_torch", "mindspore", "mxnet", "onnx2tf", "paddle2onnx",
-    "scipy", "sonnet", "tf_keras", "tvm",
+    "scipy", "sonnet", "tf_keras", "tvm", "tvm_ffi",
 }  # fmt: skip
 OTHER_NAMES = {"opencv": "cv2", "tf": "tensorflow"}
 """Modules whose name differs from the first part of an implementation's name."""
