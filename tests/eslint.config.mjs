@@ -1,7 +1,7 @@
 // make lint-js: the page's scripts know the browser and each other, the harnesses and reproductions know Node.js.
 const browser = `document window location history navigator addEventListener dispatchEvent scrollTo setTimeout clearTimeout
-  Node Blob Response DecompressionStream URLSearchParams HashChangeEvent CSS atob`;
-const node = "process Buffer URL console";
+  Node Blob Response DecompressionStream URLSearchParams HashChangeEvent CSS atob fetch`;
+const node = "process Buffer Blob URL TextDecoder TextEncoder console";
 
 const names = [
   "no-undef", "no-unused-vars", "no-shadow", "no-redeclare", "no-use-before-define", "no-unreachable", "no-dupe-keys", "no-dupe-else-if",

@@ -41,8 +41,8 @@ the suite can run here. *Or earlier* means that no earlier release was tested. [
 search. `upstream` is a report of this deviation, or the month in which none was found. Threads about its cause are
 `related`. `recorded` is the day on which the entry was added.
 
-Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. Those
-in C++ start with the command that compiles them.
+Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. That
+on WebGL also needs Chromium. Those in C++ start with the command that compiles them.
 
 `conformance list --divergences --markdown` writes this page.
 """

@@ -1,10 +1,6 @@
 /** ONNX models of cases as protobuf bytes, and the harness of a runtime that reads them. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
 import { ends, hiddenSizes, reordered, state, states } from "./cases.mjs";
-import { bytes, concatenated, unsqueezed } from "./tensors.mjs";
+import { bytes, concatenated, joinedBytes, unsqueezed, utf8 } from "./tensors.mjs";
 // prettier-ignore
 import {
   FEATURES as USES, TENSORS, calledAsync, calls, earlierCalls, isBatchDynamic, isTimeDynamic, mistaken,
@@ -41,8 +37,9 @@ const ACTIVATIONS = {
  *
  * @param name name of the npm package and of the implementation
  * @param load function that imports the runtime and returns it with its description
+ * @param stored async function that stores bytes, calls a function with their path or URL, and returns its result
  */
-export function runtime(name, load) {
+export function runtime(name, load, stored) {
   let ort;
   return {
     name,
@@ -65,7 +62,8 @@ export function runtime(name, load) {
     },
     async solve(c, given) {
       const { dtype } = given.input;
-      const session = await create(ort, model(c, given), c.saved);
+      const create = (source) => ort.InferenceSession.create(source, { logSeverityLevel: 4 });
+      const session = await (c.saved ? stored(model(c, given), create) : create(model(c, given)));
       const rowAxis = (key) => (key === "lengths" || (/^(input|output)$/.test(key) && c.batch_first) ? 0 : 1);
       const runOnce = (one, tensors) =>
         calledAsync(calls(one, argumentsOf(one, tensors), TENSORS, rowAxis, c.batch_first ? 1 : 0), async (named) =>
@@ -82,20 +80,6 @@ export function runtime(name, load) {
       }
     },
   };
-}
-
-/** Creates a session, from a file if the case is saved. */
-async function create(ort, bytesOfModel, saved) {
-  const options = { logSeverityLevel: 4 };
-  if (!saved) return ort.InferenceSession.create(bytesOfModel, options);
-  const folder = mkdtempSync(join(tmpdir(), "conformance-"));
-  try {
-    const path = join(folder, "model.onnx");
-    writeFileSync(path, bytesOfModel);
-    return await ort.InferenceSession.create(path, options);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 /**
@@ -206,21 +190,21 @@ function solution(c, results) {
 // The part of Protocol Buffers that onnx.proto needs. Fields are keyed by number; a repeated field is a list.
 
 const message = (fields) =>
-  Buffer.concat(
+  joinedBytes(
     Object.entries(fields).flatMap(([number, value]) => [value].flat().flatMap((each) => field(number, each))),
   );
 
 function field(number, value) {
   if (value instanceof Float32Array) return [varint(number * 8 + 5), bytes(value)];
   if (Number.isInteger(value)) return [varint(number * 8), varint(value)];
-  const content = Buffer.from(value);
+  const content = typeof value === "string" ? utf8(value) : bytes(value);
   return [varint(number * 8 + 2), varint(content.length), content];
 }
 
 function varint(value) {
   const digits = [];
   for (; value > 127; value = Math.floor(value / 128)) digits.push((value % 128) + 128);
-  return Buffer.from([...digits, value]);
+  return Uint8Array.of(...digits, value);
 }
 
 const node = (type, inputs, outputs, options = {}) =>

@@ -1,4 +1,5 @@
 /** Harness of `onnxruntime-node`, ONNX Runtime's native library for Node.js. Forward only. */
+import { inFile } from "./files.mjs";
 import { runtime } from "./onnx.mjs";
 import { serve } from "./worker.mjs";
 
@@ -7,4 +8,4 @@ async function load() {
   return [ort, { device: "cpu", threads: "onnxruntime's default: one per core" }];
 }
 
-await serve(runtime("onnxruntime-node", load));
+await serve(runtime("onnxruntime-node", load, inFile));

@@ -17,8 +17,8 @@ const ARRAYS = {
 
 /** Parses bytes into tensors by name. */
 export function loads(block) {
-  const size = 8 + Number(block.readBigUInt64LE(0));
-  const header = JSON.parse(block.toString("utf8", 8, size));
+  const size = 8 + Number(new DataView(block.buffer, block.byteOffset).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(block.subarray(8, size)));
   delete header.__metadata__;
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
@@ -39,12 +39,26 @@ export function dumps(tensors) {
     header[name] = { dtype, shape, data_offsets: [offset, (offset += data.byteLength)] };
     blocks.push(bytes(data));
   }
-  const text = Buffer.from(JSON.stringify(header));
-  return Buffer.concat([bytes(BigUint64Array.of(BigInt(text.length))), text, ...blocks]);
+  const text = utf8(JSON.stringify(header));
+  return joinedBytes([bytes(BigUint64Array.of(BigInt(text.length))), text, ...blocks]);
 }
 
 /** Returns the bytes of a typed array as a view. */
-export const bytes = (data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+export const bytes = (data) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/** Returns the bytes of a string. */
+export const utf8 = (text) => new TextEncoder().encode(text);
+
+/** Concatenates lists of bytes. */
+export function joinedBytes(blocks) {
+  const all = new Uint8Array(blocks.reduce((sum, block) => sum + block.length, 0));
+  let offset = 0;
+  for (const block of blocks) {
+    all.set(block, offset);
+    offset += block.length;
+  }
+  return all;
+}
 
 /** Swaps the first two axes: copies (M, N, …) to (N, M, …). */
 export function swapped({ dtype, shape: [height, width, ...rest], data }) {

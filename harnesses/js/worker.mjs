@@ -6,6 +6,9 @@ import { dumps, loads } from "./tensors.mjs";
 
 const CHUNK = 2 ** 16;
 
+/** Says what `load` needs besides the packages, and how to install it. */
+export class Missing extends Error {}
+
 /**
  * Answers requests until `stop` or the end of standard input.
  *
@@ -18,6 +21,7 @@ const CHUNK = 2 ** 16;
  * - `supports(case)`, optional: returns the reason why a case is unsupported, or null
  * - `dialect(case)`, optional: returns the conventions that differ from the defaults
  * - `masks(case, tensors)`, optional: returns the dropout masks that `solve` will draw, by name
+ * - `close()`, optional: ends the processes that `load` started
  */
 export async function serve(implementation) {
   const output = reserveOutput();
@@ -39,6 +43,7 @@ export async function serve(implementation) {
     write(output, Buffer.from(`${JSON.stringify({ ...answer, seconds: (user + system) / 1e6 })}\n`));
     write(output, tensors);
   }
+  await implementation.close?.();
   process.exit(0); // The framework may have running threads.
 }
 
@@ -64,6 +69,7 @@ async function started({ name, needs, features, load, masks }) {
     const packages = Object.fromEntries(needs.map((each) => [each, version(each)]));
     return { ...answer, packages, describe: { node: process.version, ...packages, ...(await load()) } };
   } catch (error) {
+    if (error instanceof Missing) return { ...answer, missing: error.message };
     if (error.code !== "ENOENT") throw error;
     const install = `npm ci --ignore-scripts --prefix ${fileURLToPath(new URL(".", import.meta.url))}`;
     return { ...answer, missing: `${name} needs ${needs.join(" and ")} from npm; install with: ${install}` };

@@ -165,7 +165,7 @@ def _solve(layer: Any, problem: Problem, differentiates: bool) -> dict[str, Arra
         gradients = [*(inputs if isinstance(inputs, tuple) else (inputs,)), *own]
     else:
         (_, *outputs), gradients = run(*arguments), []
-    results = {name: _array(output) for name, output in zip(RESULTS, outputs, strict=True)}
+    results: dict[str, Array] = {name: _array(output) for name, output in zip(RESULTS, outputs, strict=True)}
     names = [*(leaves[position] for position in positions), *(weight.name for weight in weights)]
     results |= {f"grad.{name}": _array(gradient) for name, gradient in zip(names, gradients, strict=differentiates)}
     uses.check_unchanged({name: _array(tensor) for name, tensor in given.items()}, problem)

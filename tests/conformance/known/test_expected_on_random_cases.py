@@ -188,7 +188,7 @@ def _implementations() -> tuple[str, ...]:
     """Returns the names of all implementations that have divergences."""
     registered = [name for name in registry.registered() if _entries(name)]
     others = {entry.implementation for entry in shipped() if "*" not in entry.implementation} - set(registered)
-    return (*registered, *sorted(others), "tfjs.layers.lstm")
+    return (*registered, *sorted(others), "tfjs.layers.lstm", "onnxruntime-web")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from conformance.cases.case import Case
+from conformance.errors import UserError
 from conformance.known import divergences as known
 from conformance.results.record import Result
 from conformance.run.runner import Runner
@@ -22,6 +23,7 @@ from conformance.worker.client import WorkerAdapter, start_program
 from tests.conftest import ROOT
 
 HARNESSES = ("tfjs.mjs", "tfjs.mjs wasm", "onnxruntime-node.mjs", "onnxruntime-web.mjs")
+BROWSER = ("browser.mjs webgl", "browser.mjs wasm")
 Start = Callable[[str], WorkerAdapter]
 FOLDER = ROOT / "harnesses" / "js"
 
@@ -128,6 +130,8 @@ def start() -> Iterator[Start]:
     started: dict[str, WorkerAdapter] = {}
 
     def start(name: str) -> WorkerAdapter:
+        if name.startswith("browser.mjs") and not shutil.which("chromium"):
+            pytest.skip("Chromium is not installed")
         started[name] = started.get(name) or start_program(f"node {FOLDER / name}")
         return started[name]
 
@@ -141,13 +145,28 @@ def check(worker: WorkerAdapter, options: dict[str, Any]) -> Result:
     return Runner(Oracle(cache=None), divergences=known.shipped(), diagnoses=False).check(case, worker)
 
 
-@pytest.mark.parametrize("name", HARNESSES)
+@pytest.mark.parametrize("name", [*HARNESSES, *BROWSER])
 def test_reported_versions_are_those_of_the_lock_file(start: Start, name: str) -> None:
     locked = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
     packages = start(name).packages
     assert packages
     for package, version in packages.items():
         assert locked[f"node_modules/{package}"]["version"] == version
+
+
+def test_a_page_computes_in_chromium(start: Start) -> None:
+    described = start("browser.mjs webgl").describe()
+    assert "HeadlessChrome" in described["browser"]
+    assert (described["device"], described["textures"]) == ("webgl", "float32")
+
+
+@pytest.mark.skipif(not (FOLDER / "node_modules").is_dir(), reason="npm ci has not been run in harnesses/js")
+def test_missing_chromium_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(UserError, match=r"cannot start Chromium: .* ENOENT\. Install it, or set CHROMIUM"):
+        start_program(f"node {FOLDER / 'browser.mjs'} wasm")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", HARNESSES)
@@ -196,6 +215,12 @@ def test_harnesses_conform(start: Start, name: str, options: dict[str, Any]) -> 
         ("onnxruntime-node.mjs", {"dtype": "float16"}, "pass"),
         ("onnxruntime-node.mjs", {"dtype": "float64"}, "unsupported"),
         ("onnxruntime-web.mjs", {"lengths": (0, 5)}, "pass"),
+        ("browser.mjs webgl", {}, "pass"),
+        ("browser.mjs webgl", {"batch": 0}, "known"),
+        ("browser.mjs webgl", {"input_dropout": 0.5, "mode": "train", "check": ("output",)}, "pass"),
+        ("browser.mjs wasm", {"saved": True, "lengths": (5, 2)}, "pass"),
+        ("browser.mjs wasm", {"clip": 0.5}, "known"),
+        ("browser.mjs wasm", {"batch": 0}, "unsupported"),
     ],
 )
 def test_special_cases_have_the_expected_status(start: Start, name: str, options: dict[str, Any], status: str) -> None:
