@@ -363,6 +363,9 @@ SPECIFIC: Mapping[str, SpecificDefect] = {
         "that reads each row of its input and initial states in the order of memory, whatever its strides",
         arguments.ignore_strides_of_rows,
     ),
+    "gradients-of-states-added": SpecificDefect(
+        "whose gradients of h_0 and c_0 are both the sum of the two", arguments.add_gradients_of_states
+    ),
     "steps-read-as-rows": SpecificDefect(
         "that takes the steps of a single row for rows of one step each, which start from its initial state",
         exports.read_steps_as_rows,

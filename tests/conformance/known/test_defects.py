@@ -246,6 +246,14 @@ def test_weights_of_one_feature_or_unit_survive_being_transposed_twice() -> None
     assert not np.allclose(found["output"][1], right["output"][1])
 
 
+def test_both_states_get_the_sum_of_their_gradients() -> None:
+    problem = draw(check=(*RESULTS, "gradients"), memory="aliased", num_layers=2)
+    found, right = solved("gradients-of-states-added", problem), solve(NONE, problem, Dialect())
+    for name in ("grad.h_0", "grad.c_0"):
+        np.testing.assert_array_equal(found[name], right["grad.h_0"] + right["grad.c_0"])
+    np.testing.assert_array_equal(found["grad.input"], right["grad.input"])
+
+
 def test_no_specific_defect_has_the_name_of_one_in_the_catalogue() -> None:
     assert SPECIFIC.keys().isdisjoint(defect.id for defect in CATALOGUE)
 
