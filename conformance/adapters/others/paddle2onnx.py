@@ -79,7 +79,9 @@ def _export(layer: Any, shapes: Mapping[str, list[int | None]], dtype: str) -> b
     paddle = import_paddle()
     import paddle2onnx
 
-    class Flat(paddle.nn.Layer):  # type: ignore[misc, name-defined]
+    base: Any = paddle.nn.Layer
+
+    class Flat(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.lstm = layer
