@@ -1,4 +1,4 @@
-"""Defects in arguments: strides, padding that is quantized, garbled weights, states left behind or not told apart."""
+"""Defects in how arguments are read: strides, quantization, memory order of weights, and initial states."""
 
 from typing import Any
 

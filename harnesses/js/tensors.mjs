@@ -91,7 +91,7 @@ export function concatenated(tensors) {
   return { dtype, shape: [total(tensors.map((tensor) => tensor.shape[0])), ...shape.slice(1)], data: all };
 }
 
-/** Returns the given indices of an axis as a copy. An index of an empty axis stands for zeros. */
+/** Returns the elements at some indices of an axis as a copy. If the axis is empty, they are zeros. */
 export function taken({ dtype, shape, data }, axis, indices) {
   const product = (sizes) => sizes.reduce((all, size) => all * size, 1);
   const outer = product(shape.slice(0, axis));

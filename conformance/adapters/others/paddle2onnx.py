@@ -14,11 +14,11 @@ from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
 from conformance.adapters.layout import PADDLE, Layout
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.others.paddle import PaddleLSTM, build_layer, import_paddle, set_parameters
+from conformance.adapters.others.paddle_jit import input_specifications
 from conformance.cases.case import Case
+from conformance.cases.uses import RESULTS
 from conformance.verdict.problem import Problem
 from reference import Dialect
-
-_RESULTS = ("output", "h_n", "c_n")
 
 
 class Paddle2Onnx(Adapter):
@@ -54,14 +54,10 @@ class Paddle2Onnx(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Saves the layer as a program, converts it, and runs the ONNX model."""
-        case = problem.case
-        layer, cells = build_layer(case)
+        layer, cells = build_layer(problem.case)
         set_parameters(cells, problem)
-        built = uses.arguments(uses.built_problem(problem))
-        axes = uses.dynamic_axes(case, list(built))
-        shapes = {name: [None if k in axes[name] else n for k, n in enumerate(a.shape)] for name, a in built.items()}
-        run = _onnxruntime.load(_export(layer.eval(), shapes, case.dtype), case.saved)
-        return uses.run_model(problem, lambda named: dict(zip(_RESULTS, run(named).values(), strict=True)))
+        run = _onnxruntime.load(_export(layer.eval(), input_specifications(problem)), problem.case.saved)
+        return uses.run_model(problem, lambda named: dict(zip(RESULTS, run(named).values(), strict=True)))
 
     def describe(self) -> dict[str, str]:
         """Returns versions, and how the layer is converted."""
@@ -74,8 +70,8 @@ class Paddle2Onnx(Adapter):
         return PaddleLSTM().dialect(case)
 
 
-def _export(layer: Any, shapes: Mapping[str, list[int | None]], dtype: str) -> bytes:
-    """Converts a layer to a serialized ONNX model. A size of None is unknown, an input without a shape is omitted."""
+def _export(layer: Any, specifications: Mapping[str, Any]) -> bytes:
+    """Converts a layer to a serialized ONNX model that has the specified inputs."""
     paddle = import_paddle()
     import paddle2onnx
 
@@ -90,13 +86,10 @@ def _export(layer: Any, shapes: Mapping[str, list[int | None]], dtype: str) -> b
             output, (h_n, c_n) = self.lstm(sequence, None if h_0 is None else (h_0, c_0), lengths)
             return output, h_n, c_n
 
-    specifications = [
-        paddle.static.InputSpec(shapes[name], "int64" if name == "lengths" else dtype, name) if name in shapes else None
-        for name in ("input", "h_0", "c_0", "lengths")
-    ]
+    inputs = [specifications.get(name) for name in ("input", "h_0", "c_0", "lengths")]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        static = paddle.jit.to_static(Flat().eval(), input_spec=specifications, full_graph=True)
+        static = paddle.jit.to_static(Flat().eval(), input_spec=inputs, full_graph=True)
         paddle.jit.save(static, f"{folder}/model")
         paddle2onnx.export(f"{folder}/model.json", f"{folder}/model.pdiparams", f"{folder}/model.onnx")
         return Path(folder, "model.onnx").read_bytes()

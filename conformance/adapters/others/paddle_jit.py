@@ -11,6 +11,7 @@ from conformance.adapters import graph, uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.others.paddle import PaddleLSTM, build_layer, import_paddle, set_parameters, to_tensors
 from conformance.cases.case import Case
+from conformance.cases.uses import RESULTS
 from conformance.verdict.problem import Problem
 
 
@@ -40,7 +41,7 @@ class PaddleJit(PaddleLSTM):
         loaded = _saved_and_loaded(problem)
 
         def call(given: uses.Named) -> uses.Named:
-            return dict(zip(("output", "h_n", "c_n"), loaded(*given.values()), strict=True))
+            return dict(zip(RESULTS, loaded(*given.values()), strict=True))
 
         with paddle.no_grad():
             uses.make_earlier_calls(problem, lambda _, earlier: call(to_tensors(earlier)))
@@ -67,9 +68,7 @@ def _saved_and_loaded(problem: Problem) -> Callable[..., Sequence[Any]]:
         layer, cells = build_layer(one.case)
         set_parameters(cells, one)
         layers.append(layer)
-    built = uses.built_problem(problem)
-    given = uses.arguments(built)
-    axes = uses.dynamic_axes(case, list(given))
+    specifications = input_specifications(problem)
 
     base: Any = paddle.nn.Layer
 
@@ -80,19 +79,26 @@ def _saved_and_loaded(problem: Problem) -> Callable[..., Sequence[Any]]:
 
         def forward(self, arguments: Any) -> Any:
             # Paddle translates the code that it traces, and cannot translate zip(…, strict=True).
-            return _run(case, self.layers, {name: arguments[k] for k, name in enumerate(given)})
+            return _run(case, self.layers, {name: arguments[k] for k, name in enumerate(specifications)})
 
     model = Model()
     model.eval()
-    specifications = [
-        paddle.static.InputSpec(
+    with tempfile.TemporaryDirectory() as folder:
+        paddle.jit.save(model, f"{folder}/model", input_spec=[list(specifications.values())])
+        return paddle.jit.load(f"{folder}/model")  # type: ignore[no-any-return]
+
+
+def input_specifications(problem: Problem) -> dict[str, Any]:
+    """Returns an ``InputSpec`` for each argument, by name. Axes in which calls differ have unknown sizes."""
+    paddle = import_paddle()
+    given = uses.arguments(uses.built_problem(problem))
+    axes = uses.dynamic_axes(problem.case, list(given))
+    return {
+        name: paddle.static.InputSpec(
             [None if axis in axes[name] else size for axis, size in enumerate(array.shape)], str(array.dtype), name
         )
         for name, array in given.items()
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        paddle.jit.save(model, f"{folder}/model", input_spec=[specifications])
-        return paddle.jit.load(f"{folder}/model")  # type: ignore[no-any-return]
+    }
 
 
 def _run(case: Case, layers: Sequence[Any], given: uses.Named) -> tuple[Any, Any, Any]:
