@@ -12,16 +12,9 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.catalogue.tensors import (
-    Directions,
-    last_state,
-    move_in_directions,
-    move_in_steps,
-    output_by_direction,
-)
-from conformance.defects.defect import NOTHING, Arrays, Defect
+from conformance.defects.defect import Arrays, Defect
 from conformance.defects.solve import solve
-from conformance.known import arguments, exports, layers
+from conformance.known import arguments, exports, layers, padding
 from conformance.verdict.problem import Problem
 from reference import Dialect
 from reference.activations import ACTIVATIONS, Activation, between
@@ -64,93 +57,6 @@ def descriptions() -> dict[str, str]:
     """Returns the clause that describes each defect, by name."""
     what = {name: defect.what for name, defect in _CATALOGUE.items()}
     return what | {name: defect.what for name, defect in SPECIFIC.items()}
-
-
-# --------------------------------------------------------------------------- padding
-
-
-def _initial_state_shown(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    mask, direction = _mask(problem), problem.case.direction
-    forward, reverse = np.maximum.accumulate(mask), np.maximum.accumulate(mask[::-1])[::-1]
-    started = {"forward": [forward], "reverse": [reverse], "bidirectional": [forward, reverse]}[direction]
-    before = [~of_direction[..., None] for of_direction in started]  # (T, B, 1): steps before the first valid one.
-    if direction == "reverse" and dialect.reverse_output == "processing":
-        before = [before[0][::-1]]
-    cotangent = np.asarray(problem.complete_cotangents()["output"], np.float64)
-    cotangents = output_by_direction({"output": cotangent}, problem.case)
-
-    def results(found: Arrays, case: Case) -> Arrays:
-        if problem.initial_state is None:
-            return found
-        state = dict(problem.complete_state())
-
-        def show(directions: Directions, case: Case) -> Directions:
-            h_0 = [np.asarray(last_state(state, "h_0", k, case), np.float64) for k in range(len(directions))]
-            return [np.where(*each) for each in zip(before, h_0, directions, strict=True)]
-
-        return found | move_in_directions(show)(found, case)
-
-    def gradients(found: Arrays, case: Case) -> Arrays:
-        changed = {name: array.copy() for name, array in found.items()}
-        for direction, (steps, cotangent) in enumerate(zip(before, cotangents, strict=True)):
-            h_0 = last_state(changed, "h_0", direction, case)
-            h_0 += np.where(steps, cotangent, 0.0).sum(axis=0)
-        return changed
-
-    return {"results": results, "gradients": gradients}
-
-
-def _output_masked_back_to_front(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    mask = _mask(problem)[..., None]
-
-    def masks(found: Arrays, case: Case) -> Arrays:
-        sizes = [[case.model.state_size(layer, direction) for direction in (0, 1)] for layer in range(case.num_layers)]
-        shown = {
-            f"l{layer}": np.concatenate([mask * np.ones(forward), mask[::-1] * np.ones(reverse)], axis=-1)
-            for layer, (forward, reverse) in enumerate(sizes)
-        }
-        return found | {name: found.get(name, 1.0) * array for name, array in shown.items()}
-
-    return _padding_repeated(problem, dialect) | {"dropout_masks": masks}
-
-
-def _padding_repeated(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    del problem, dialect
-    return {"dialect": lambda followed: replace(followed, padding="repeat")}
-
-
-def _empty_rows_run_on(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    del dialect
-    valid = _mask(problem)[..., None]
-    return {
-        "lengths": _CATALOGUE["zero-length-read-as-full"].lengths,
-        "writes": move_in_steps("output", lambda numbers, _: np.where(valid, numbers, NOTHING)),
-    }
-
-
-def _empty_rows_run_on_with_zero_output(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    del dialect
-    valid = _mask(problem)
-    nonempty = np.broadcast_to(valid.any(axis=0), valid.shape)[..., None] * 1.0
-
-    def masks(found: Arrays, case: Case) -> Arrays:
-        shown = {f"l{layer}": nonempty * np.ones(case.model.output_size(layer)) for layer in range(case.num_layers)}
-        return found | {name: found.get(name, 1.0) * array for name, array in shown.items()}
-
-    return {"lengths": _CATALOGUE["zero-length-read-as-full"].lengths, "dropout_masks": masks}
-
-
-def _h_0_missing_in_gradient(problem: Problem, dialect: Dialect) -> dict[str, Any]:
-    del dialect
-    padded = ~_mask(problem)
-    # The reverse direction's states are (T + 1, B, ·). Those after the last valid step are the initial state.
-    initial = np.concatenate([padded, padded[-1:]])[..., None]
-
-    def saved(one: Pass, case: Case) -> Pass:
-        del case
-        return one._replace(h=np.where(initial, 0.0, one.h)) if one.time.suffix == "_reverse" else one
-
-    return {"saved": saved}
 
 
 # --------------------------------------------------------------------------- steps
@@ -309,33 +215,26 @@ def _all_in_float32(problem: Problem, dialect: Dialect) -> dict[str, Any]:
     return {"lift": lambda array: np.asarray(array, np.float32)}
 
 
-def _mask(problem: Problem) -> NDArray[np.bool_]:
-    """Returns which steps of each row are valid (T, B)."""
-    if problem.mask is not None:
-        return problem.mask
-    return np.ones((problem.case.seq_len, problem.case.rows or 1), dtype=bool)
-
-
 SPECIFIC: Mapping[str, SpecificDefect] = {
     "initial-state-shown": SpecificDefect(
-        "whose output is h_0 at masked steps before the first valid one", _initial_state_shown
+        "whose output is h_0 at masked steps before the first valid one", padding.show_initial_state
     ),
     "output-masked-back-to-front": SpecificDefect(
         "whose output repeats at masked steps, and is then set to 0 by the mask, which the reverse direction reads "
         "last step first",
-        _output_masked_back_to_front,
+        padding.mask_output_back_to_front,
     ),
-    "padding-repeated": SpecificDefect("whose output repeats in the padding", _padding_repeated),
+    "padding-repeated": SpecificDefect("whose output repeats in the padding", padding.repeat_in_padding),
     "empty-rows-run-on": SpecificDefect(
-        "whose rows of length 0 run over all of their padding, in every layer", _empty_rows_run_on
+        "whose rows of length 0 run over all of their padding, in every layer", padding.run_empty_rows
     ),
     "empty-rows-run-on-with-zero-output": SpecificDefect(
         "whose rows of length 0 run over all of their padding, while every layer's output is 0 there",
-        _empty_rows_run_on_with_zero_output,
+        padding.run_empty_rows_with_zero_output,
     ),
     "h_0-missing-in-gradient-of-padded-rows": SpecificDefect(
         "whose gradient of the reverse recurrent weights lacks the contribution of h_0 in padded rows",
-        _h_0_missing_in_gradient,
+        padding.omit_h_0_in_gradient,
     ),
     "forget-gate-and-candidate-exchanged-in-gradient": SpecificDefect(
         "whose gradient exchanges the forget gate and the candidate: it reads the weights of the one for those of the "
