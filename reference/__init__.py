@@ -11,8 +11,9 @@ from reference.model import Model
 from reference.network import backward, float64, forward
 from reference.profile import PROFILES, Profile
 from reference.quantization import quantize_weights
-from reference.rounding import Budget, budget
+from reference.rounding import Budget, budget, choose_sides
 
 __all__ = [
-    "PROFILES", "Budget", "Dialect", "Model", "Profile", "backward", "budget", "float64", "forward", "quantize_weights",
+    "PROFILES", "Budget", "Dialect", "Model", "Profile",
+    "backward", "budget", "choose_sides", "float64", "forward", "quantize_weights",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ class Activation:
         max_difference: upper bound of |f(z_1) - f(z_2)|.
         built_on: function that f scales, ``sigmoid`` or ``tanh``; empty for none. The error analysis assumes that
             approximations of this function err with one sign.
+        kinks: arguments at which f' or f'' jumps.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Activation:
     max_slope: float | None = None
     max_difference: float = 2.0
     built_on: str = ""
+    kinks: tuple[float, ...] = ()
 
     def __call__(self, z: Any) -> Any:
         """Returns f(z) for a NumPy array, or an array of ``reference.arithmetic`` or ``reference.dual``."""
@@ -64,7 +66,14 @@ tanh = Activation("tanh", np.tanh, lambda y: 1.0 - np.square(y), built_on="tanh"
 
 def _relu() -> Activation:
     """Returns the activation max(z, 0)."""
-    return Activation("relu", lambda z: np.where(z.real > 0, z, 0.0), between, max_slope=1.0, max_difference=np.inf)
+    return Activation(
+        "relu",
+        lambda z: np.where(z.real > 0, z, 0.0),
+        between,
+        max_slope=1.0,
+        max_difference=np.inf,
+        kinks=(0.0,),
+    )
 
 
 def _leaky_relu(alpha: float) -> Activation:
@@ -76,6 +85,7 @@ def _leaky_relu(alpha: float) -> Activation:
         (alpha,),
         max_slope=1.0,
         max_difference=np.inf,
+        kinks=(0.0,),
     )
 
 
@@ -88,6 +98,7 @@ def _elu(alpha: float) -> Activation:
         (alpha,),
         max_slope=max(1.0, alpha),
         max_difference=np.inf,
+        kinks=(0.0,),
     )
 
 
@@ -111,6 +122,7 @@ def _hard_sigmoid(name: str, alpha: float, beta: float) -> Activation:
         lambda y: between(y, 0.0, 1.0) * alpha,
         (alpha, beta),
         max_slope=alpha,
+        kinks=(-beta / alpha, (1.0 - beta) / alpha),
     )
 
 
@@ -132,6 +144,7 @@ def _softsign() -> Activation:
         "softsign",
         lambda z: z / (1.0 + np.where(z.real > 0, z, -z)),
         lambda y: np.square(1.0 - y * (2.0 * between(y) - 1.0)),
+        kinks=(0.0,),
     )
 
 

@@ -40,7 +40,7 @@ def mark_over_time(total: Any) -> Any:
 def clip_with_slope(array: Any, bound: float) -> tuple[Any, Any]:
     """Returns an array clipped to ±bound, and the derivative of the clip: 1 where |x| < bound, else 0."""
     if not isinstance(array, np.ndarray):
-        return array.clip(bound), array.between(-bound, bound)
+        return array.clip_with_slope(bound)  # type: ignore[no-any-return]
     unclipped = np.abs(array.real) < bound
     return np.where(unclipped, array, np.copysign(bound, array.real)), unclipped * 1.0
 
@@ -117,6 +117,10 @@ class Rounded(Generic[Context]):
         """Returns 1 where low < value < high, else 0."""
         closed = self.close_sum()
         return closed.new(((closed.value > low) & (closed.value < high)).astype(closed.value.dtype))
+
+    def clip_with_slope(self, bound: float) -> tuple[Self, Self]:
+        """Returns this array clipped to ±bound, and the derivative of the clip."""
+        return self.clip(bound), self.between(-bound, bound)
 
     def clip(self, bound: float) -> Self:
         """Returns this array clipped to ±bound. Clipped elements are exact."""

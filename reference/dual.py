@@ -58,10 +58,10 @@ class Dual(NDArrayOperatorsMixin):
         """Returns 1 where low < value < high, else 0. Its derivative is 0."""
         return Dual(between(self.value, low, high))
 
-    def clip(self, bound: float) -> "Dual":
-        """Returns this array clipped to ±bound."""
+    def clip_with_slope(self, bound: float) -> tuple["Dual", "Dual"]:
+        """Returns this array clipped to ±bound, and the derivative of the clip, which is constant."""
         clipped, unclipped = clip_with_slope(self.value, bound)
-        return Dual(clipped, None if self.tangent is None else unclipped * self.tangent)
+        return Dual(clipped, None if self.tangent is None else unclipped * self.tangent), Dual(unclipped)
 
     def sum(self, axis: int) -> "Dual":
         """Returns the sum over an axis."""

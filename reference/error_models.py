@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 
 from reference.activations import Activation
 from reference.arithmetic import Array, Rounded, add_errors
+from reference.kinks import Kinks
 from reference.profile import Profile
 
 _BITS_AT_ONCE = 1 << 16
@@ -40,14 +41,23 @@ class Sampling:
         samples: number of random errors of each value, K.
         dtype: dtype of the errors.
         floor: standard deviation of the error of a result that underflows; 0 if its square underflows in ``dtype``.
+        unit: unit of the errors, if the profile's constants are relative to it.
+        kinks: what to do with arguments near kinks; None to leave them as they are.
     """
 
     def __init__(
-        self, profile: Profile, samples: int, random: np.random.Generator, dtype: DTypeLike = np.float64
+        self,
+        profile: Profile,
+        samples: int,
+        random: np.random.Generator,
+        dtype: DTypeLike = np.float64,
+        unit: float = 1.0,
+        kinks: Kinks | None = None,
     ) -> None:
         self.profile, self.samples, self._random, self.dtype = profile, samples, random, np.dtype(dtype)
         floor = np.array(profile.floor * _RMS_UNIFORM, self.dtype)
         self.floor = float(floor) if np.square(floor) > 0 else 0.0
+        self.unit, self.kinks = unit, kinks
         self._signs_of_bytes = _SIGNS_OF_BYTES.astype(self.dtype)
         self._bits = np.empty(0, np.uint8)
         self._used = 0
@@ -185,7 +195,7 @@ class FirstOrder(Rounded[Sampling]):
         return self.new(value, error, weight, self.value.shape[-1])
 
     def activate(self, activation: Activation) -> Self:
-        closed, p = self.close_sum(), self.context.profile
+        closed, p = self.close_sum()._placed(activation.name, activation.kinks), self.context.profile
         y = activation(closed.value)
         slope = activation.slope(y)
         inexact = _inexact(activation, slope)
@@ -195,6 +205,19 @@ class FirstOrder(Rounded[Sampling]):
         if activation.built_on and number.error is not None:
             number.error[1 + self.context.samples + SKEWED.index(activation.built_on)] += p.k_r * p.u * y
         return number._add_noise(variance, bound * _RMS_UNIFORM)
+
+    def clip_with_slope(self, bound: float) -> tuple[Self, Self]:
+        placed = self.close_sum()._placed("clip", (-bound, bound))
+        return placed.clip(bound), placed.between(-bound, bound)
+
+    def _placed(self, function: str, kinks: tuple[float, ...]) -> Self:
+        """Returns these arguments of a piecewise function on the sides of its kinks that ``Sampling.kinks`` chooses."""
+        context = self.context
+        if context.kinks is None or self.error is None or not kinks:
+            return self
+        skewed = np.abs(self.error[1 + context.samples :]).sum(0)
+        reach = context.unit * (context.profile.z * np.sqrt(self.error[0]) + skewed)
+        return self.new(context.kinks.place(function, self.value, reach, kinks), self.error)
 
 
 class Ball(Rounded[Profile]):

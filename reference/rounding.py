@@ -9,7 +9,7 @@ bound that no allowed evaluation exceeds, and comes from running it on ``Ball`` 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from reference.arithmetic import Rounded
 from reference.error_models import Ball, FirstOrder, Sampling
+from reference.kinks import Kinks, NearKink
 from reference.network import Lift
 from reference.profile import Profile
 
@@ -63,7 +64,13 @@ class Budget:
     condition: float
 
 
-def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, coarse: bool = False) -> Budget:
+def budget(
+    evaluate: Evaluate,
+    values: Mapping[str, Array],
+    profile: Profile,
+    coarse: bool = False,
+    sides: Collection[NearKink] = (),
+) -> Budget:
     """Returns the budget of a correct run.
 
     Args:
@@ -72,17 +79,17 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
         profile: rounding constants of the implementation under test.
         coarse: whether the computation is large. Then the analysis runs in float32 if the tensors allow it, with fewer
             random errors, and without R, which is larger than the rest there. Otherwise only errors are in float32.
+        sides: arguments near a kink, each on the side on which to put it. The analysis then omits R, which covers both
+            sides.
     """
     samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
     # To first order, errors scale with the unit roundoff. They are analysed in units of it.
-    unit = profile.unit
-    constants = ("u", "u_acc", "u_op", "u_accw", "u_data", "floor")
-    scaled = replace(profile, **{name: getattr(profile, name) / unit for name in constants})
+    unit, scaled = profile.unit, _in_units(profile)
 
     def analyse(dtype: str) -> dict[str, NDArray[np.floating]]:
         """Returns the errors of the first-order analysis, which has errors of a dtype."""
         # The fixed seed makes the budget a pure function of the problem.
-        sampling = Sampling(scaled, samples, np.random.default_rng(0), dtype)
+        sampling = Sampling(scaled, samples, np.random.default_rng(0), dtype, unit, Kinks(sides) if sides else None)
         return _errors(evaluate(FirstOrder(sampling, np.zeros(1, dtype if coarse else "float64")).exact))
 
     analysis: dict[str, NDArray[np.floating]] = {}
@@ -94,7 +101,7 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
         analysis = analyse("float64")
     # An exploding radius overflows to infinity or NaN, which means no bound.
     with np.errstate(over="ignore", invalid="ignore"):
-        radii = {} if coarse else _errors(evaluate(Ball(profile, np.zeros(1)).exact))
+        radii = {} if coarse or sides else _errors(evaluate(Ball(profile, np.zeros(1)).exact))
     bounds = {
         name: np.where(np.isnan(radii[name]), np.inf, radii[name]) if radii else np.full(value.shape, np.inf)
         for name, value in values.items()
@@ -116,6 +123,31 @@ def budget(evaluate: Evaluate, values: Mapping[str, Array], profile: Profile, co
         inexact = (variance > 0) | ((value != 0) & (np.abs(value) < _TINY))
         budgets[name] = np.where(inexact, np.minimum(bounds[name], allowed), 0.0)
     return Budget(budgets, bounds, condition)
+
+
+def choose_sides(
+    evaluate: Evaluate, profile: Profile, sides: Collection[NearKink] = ()
+) -> tuple[dict[str, Array], list[NearKink]]:
+    """Runs the reference with arguments on given sides of their kinks.
+
+    Args:
+        evaluate: computation to run.
+        profile: rounding constants of the implementation under test.
+        sides: arguments near a kink, each on the side on which to put it.
+
+    Returns:
+        Results in float64, by tensor name, and the arguments that rounding can move across a kink.
+    """
+    kinks = Kinks(sides)
+    sampling = Sampling(_in_units(profile), 0, np.random.default_rng(0), unit=profile.unit, kinks=kinks)
+    results = evaluate(FirstOrder(sampling, np.zeros(1)).exact)
+    return {name: number.close_sum().value for name, number in results.items()}, kinks.near
+
+
+def _in_units(profile: Profile) -> Profile:
+    """Returns a profile with constants in units of its unit roundoff."""
+    constants = ("u", "u_acc", "u_op", "u_accw", "u_data", "floor")
+    return replace(profile, **{name: getattr(profile, name) / profile.unit for name in constants})
 
 
 def _errors(results: Mapping[str, Rounded[Any]]) -> dict[str, NDArray[np.floating]]:

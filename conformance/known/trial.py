@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 import reference
-from conformance.cases.size import count
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.compose import compose
 from conformance.defects.diagnosis.diagnose import misfits
@@ -19,7 +18,7 @@ from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
-from conformance.verdict.oracle import COARSE_FROM, Oracle, RejectedCaseError
+from conformance.verdict.oracle import Oracle, RejectedCaseError, is_coarse
 from conformance.verdict.problem import step_mask
 from conformance.verdict.range import LARGEST_VALUE
 from reference import PROFILES
@@ -216,7 +215,7 @@ def _with_budget_of_cells(judged: JudgedSolution, defect: Defect) -> JudgedSolut
         return {name: tensors[name] for name in problem.expected_shapes()}
 
     values = {name: np.asarray(array) for name, array in evaluate(reference.float64).items()}
-    coarse = count(problem.case).multiplications >= COARSE_FROM
+    coarse = is_coarse(problem.case)
     own = reference.budget(evaluate, values, PROFILES[problem.case.dtype], coarse).budget
     scale = 2.0 if problem.case.dtype == "float64" else 1.0  # As for the reference, which is itself a float64 run.
     budget = {name: np.maximum(array, scale * own[name]) for name, array in expectation.budget.items()}

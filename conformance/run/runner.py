@@ -29,6 +29,7 @@ from conformance.run.failures import Failure
 from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
+from conformance.verdict.kinks import judge_across_kinks
 from conformance.verdict.mistakes import DESCRIPTIONS
 from conformance.verdict.oracle import Oracle, RejectedCaseError, UnquantizableCaseError
 from conformance.verdict.problem import make_problem
@@ -184,13 +185,18 @@ class Runner:
         profile = attempt.call(adapter.profile, case)
         verdict, judged = self._verdict(case, adapter, profile, attempt, draw=0)
         blank_result = replace(blank_result, profile=profile.name)
-        variant = None
-        if not verdict.conforms and (self.diagnoses or not verdict.proven):
-            variant = smaller.find(case, verdict, adapter, partial(self._check, adapter), attempt)
         result = self._judged(blank_result, case, verdict, judged)
+        if result.status == "fail" and (crossing := judge_across_kinks(judged, verdict, profile)):
+            verdict, judged = crossing.verdict, crossing.judged
+            blank_result = replace(blank_result, notes=(crossing.note,))
+            result = self._judged(blank_result, case, verdict, judged, crossed=True)
+        attempt.charge("judging")
+        variant = None
+        if result.status == "fail" and (self.diagnoses or not verdict.proven):
+            variant = smaller.find(case, verdict, adapter, partial(self._check, adapter), attempt)
         # The values of a smaller variant are drawn independently, so that its failure confirms this one.
         if result.status == "fail" and not (verdict.proven or variant):
-            draws = (self._verdict(case, adapter, profile, attempt, draw) for draw in CONFIRMING_DRAWS)
+            draws = (self._verdict_across_kinks(case, adapter, profile, attempt, draw) for draw in CONFIRMING_DRAWS)
             others = list(takewhile(lambda other: other[0].conforms, draws))
             if len(others) == len(CONFIRMING_DRAWS):
                 note = f"error ratio {verdict.error_ratio:.3g} in the case's own draw, within budget in two others"
@@ -231,7 +237,7 @@ class Runner:
         return _as_known(replace(result, status="fail", reason=accepted), expected.for_acceptance(entries))
 
     def _check(self, adapter: Adapter, case: Case, attempt: Attempt) -> tuple[Verdict, JudgedSolution]:
-        return self._verdict(case, adapter, attempt.call(adapter.profile, case), attempt, draw=0)
+        return self._verdict_across_kinks(case, adapter, attempt.call(adapter.profile, case), attempt, draw=0)
 
     def _describe(self, adapter: Adapter, attempt: Attempt) -> None:
         """Asks the implementation once to describe itself, which imports its framework."""
@@ -262,18 +268,32 @@ class Runner:
         attempt.charge("judging")
         return verdict, JudgedSolution(problem, solution, expectation, dialect)
 
+    def _verdict_across_kinks(
+        self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
+    ) -> tuple[Verdict, JudgedSolution]:
+        verdict, judged = self._verdict(case, adapter, profile, attempt, draw)
+        crossing = judge_across_kinks(judged, verdict, profile)
+        attempt.charge("judging")
+        return (crossing.verdict, crossing.judged) if crossing else (verdict, judged)
+
     def _show(self, case: Case, phase: int) -> None:
         """Shows the phase of a case that takes long."""
         if self.show_phase and (seconds := estimate(case).seconds) > LONG_SECONDS:
             cost = f" (about {seconds:,.0f} CPU s)" if phase == 1 else ""
             self.show_phase(f"{case.name}: {phase}/{len(PHASES)} {PHASES[phase - 1]}{cost}")
 
-    def _judged(self, result: Result, case: Case, verdict: Verdict, judged: JudgedSolution) -> Result:
+    def _judged(
+        self, result: Result, case: Case, verdict: Verdict, judged: JudgedSolution, crossed: bool = False
+    ) -> Result:
+        """Returns the result of a verdict: ``known`` or ``fixed`` if known divergences account for it.
+
+        Divergences are predicted without crossed kinks, so that none is ``fixed`` if arguments have ``crossed``.
+        """
         ratios = {tensor.name: tensor.error_ratio for tensor in verdict.tensors}
         result = replace(result, status="pass", error_ratio=verdict.error_ratio, tensors=ratios)
         entries = self._expected(case, result.implementation)
         if verdict.conforms:
-            return _as_known(result, expected.for_conformance(entries, judged))
+            return result if crossed else _as_known(result, expected.for_conformance(entries, judged))
         failing = sorted((tensor for tensor in verdict.tensors if tensor.reason), key=lambda each: -each.error_ratio)
         details = {tensor.name: {"reason": tensor.reason, **tensor.detail} for tensor in failing}
         for tensor in failing[_MAX_EVIDENCE:]:

@@ -163,7 +163,7 @@ def _report_deviation(case: Case, name: str, compared: Comparison, error_ratio: 
 
 def _summarize(case: Case, name: str, compared: Comparison) -> dict[str, Any]:
     """Returns the evidence of a deviation."""
-    return evidence(compared, _axes(case, name), lambda index: describe_element(case, name, index))
+    return evidence(compared, axes_of(case, name), lambda index: describe_element(case, name, index))
 
 
 def _tolerances_to_pass(deviation: Floats, expected: Floats) -> dict[str, float]:
@@ -177,7 +177,7 @@ def _tolerances_to_pass(deviation: Floats, expected: Floats) -> dict[str, float]
 # --------------------------------------------------------------------------- descriptions of shapes and positions
 
 
-def _axes(case: Case, name: str) -> tuple[str, ...]:
+def axes_of(case: Case, name: str) -> tuple[str, ...]:
     """Returns the names of a tensor's axes."""
     name = source_of(name)
     rows = () if case.rows is None else ("row",)
@@ -211,7 +211,7 @@ def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:
         layer = bare.split("_l")[1].split("_")[0]
         words += [f"layer {layer}", "reverse" if bare.endswith("_reverse") else "forward"]
         hidden = model.hidden_size_of(bare)
-    for axis, i in zip(_axes(case, name), index, strict=True):
+    for axis, i in zip(axes_of(case, name), index, strict=True):
         if axis == "gate·unit":
             words.append(f"{gates[i // hidden]} gate, unit {i % hidden}")
         elif axis in ("layer·direction", "direction"):
@@ -228,7 +228,7 @@ def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:
 
 def _explain_shape(case: Case, name: str, got: Shape, expected: Shape) -> str:
     """Describes a wrong shape, and explains it if axes are swapped, merged, missing or of size 1."""
-    axes = _axes(case, name)
+    axes = axes_of(case, name)
     description = f"has shape {got}, expected {expected}"
     if sorted(got) == sorted(expected):
         orders = [order for order in permutations(range(len(got))) if tuple(expected[i] for i in order) == got]

@@ -123,7 +123,7 @@ class Oracle:
         finite = replace(rounded, input=np.nan_to_num(problem.input)) if problem.case.input_nan else rounded
         start = time.process_time()
         with np.errstate(over="ignore", invalid="ignore"):
-            values = _solve_compared(finite, dialect, reference.float64)
+            values = solve_compared(finite, dialect, reference.float64)
             _check_finite(values)
             self.seconds["reference"] += time.process_time() - start
             start = time.process_time()
@@ -131,21 +131,21 @@ class Oracle:
                 exact = {name: np.zeros_like(array) for name, array in values.items()}
                 found = reference.Budget(exact, exact, condition=0.0)
             else:
-                coarse = count(problem.case).multiplications >= COARSE_FROM
-                found = reference.budget(lambda lift: _solve_compared(finite, dialect, lift), values, profile, coarse)
+                found = reference.budget(
+                    lambda lift: solve_compared(finite, dialect, lift), values, profile, is_coarse(problem.case)
+                )
             largest = rough_reach(finite, values)
             if largest >= LARGEST_VALUE[narrowest_format(problem.case.dtype, profile)]:
                 meter = Meter()
-                _solve_compared(finite, dialect, meter.lift)
+                solve_compared(finite, dialect, meter.lift)
                 largest = meter.largest
-        # The reference is itself a float64 run. A float64 solution can deviate from it by the errors of both.
-        scale = 2.0 if profile.name == "float64" else 1.0
+        scale = scale_of(profile)
         budget = {name: scale * array for name, array in found.budget.items()}
         bound = {name: scale * array for name, array in found.bound.items()}
         reached = [tensor_reach(values[name], budget[name]) for name in values]
         reached.append(intermediate_reach(largest, found.condition, profile))
         if finite is not rounded:
-            values = _solve_compared(rounded, dialect, reference.float64)
+            values = solve_compared(rounded, dialect, reference.float64)
         specified = problem.specified_steps(dialect)
         if specified is not None:
             for name in [name for name in values if name.endswith("output")]:
@@ -193,6 +193,19 @@ class Oracle:
         self.seconds["cache"] += time.process_time() - start
 
 
+def is_coarse(case: Case) -> bool:
+    """Returns whether a coarse analysis determines the budget of a case, see ``reference.budget``."""
+    return count(case).multiplications >= COARSE_FROM
+
+
+def scale_of(profile: Profile) -> float:
+    """Returns the factor of a profile's budgets.
+
+    The reference is itself a float64 run. A float64 solution can deviate from it by the errors of both.
+    """
+    return 2.0 if profile.name == "float64" else 1.0
+
+
 def solve(problem: Problem, dialect: Dialect, lift: Lift = reference.float64) -> dict[str, Any]:
     """Returns the reference's solution of a problem, including outputs that the case does not compare.
 
@@ -237,7 +250,7 @@ def prune(cache: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _solve_compared(problem: Problem, dialect: Dialect, lift: Lift) -> dict[str, Any]:
+def solve_compared(problem: Problem, dialect: Dialect, lift: Lift) -> dict[str, Any]:
     """Returns the tensors of the reference's solution that the case compares."""
     results = solve(problem, dialect, lift)
     return {name: results[name] for name in problem.expected_shapes()}
