@@ -114,7 +114,9 @@ def _satisfies(found: str, requirement: str) -> bool:
         return True
 
 
+@cache
 def _is_installed(module: str) -> bool:
+    """Returns whether a module can be imported. Each result of a run depends on it, and a search takes 0.2 ms."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):

@@ -139,8 +139,7 @@ class Divergence(BaseModel):
 
     def is_of(self, implementation: str) -> bool:
         """Returns whether an implementation is one of those that show this divergence."""
-        shows, excluded = (_escape_brackets(glob) for glob in (self.implementation, self.excluding))
-        return fnmatchcase(implementation, shows) and not fnmatchcase(implementation, excluded)
+        return _is_named(implementation, self.implementation) and not _is_named(implementation, self.excluding)
 
     def matches(self, case: Case, implementation: str, version_of: Callable[[str], str]) -> bool:
         """Returns whether a case is expected to show this divergence on an implementation."""
@@ -210,9 +209,13 @@ def load(path: Path) -> list[Divergence]:
         raise UserError(f"{path}: {mistakes}") from error
 
 
-def _escape_brackets(name: str) -> str:
-    """Escapes ``[``, which opens a character class in fnmatch and a back end in an implementation's name."""
-    return name.replace("[", "[[]")
+@cache
+def _is_named(implementation: str, glob: str) -> bool:
+    """Returns whether a glob matches the name of an implementation. In a glob, ``[`` stands for itself.
+
+    Each result of a run asks this for all divergences.
+    """
+    return fnmatchcase(implementation, glob.replace("[", "[[]"))
 
 
 def _matches(value: Any, wanted: Any) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -106,7 +106,7 @@ class Result:
         Raises:
             InvalidRowError: ``from_row`` would reject the row.
         """
-        values = plain(asdict(self))
+        values = plain({field.name: getattr(self, field.name) for field in fields(self)})
         try:
             _ROW.validate_python(values)
         except ValidationError as error:

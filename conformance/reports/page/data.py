@@ -52,7 +52,7 @@ def overview(report: Report) -> dict[str, Any]:
         "planned": sum(report.planned.values()),
         "invalid": report.undetected_controls,
         "absent": report.header.absent,
-        "own_files": sorted({file for result in report.results if (file := user_file(result.case))}),
+        "own_files": sorted({file for case in {result.case for result in report.results} if (file := user_file(case))}),
         "statuses": STATUSES,
         "deviations": sorted(DEVIATIONS),
         "not_run": sorted(NOT_RUN),

@@ -1,6 +1,7 @@
 """Implementations that crash, hang or corrupt their process, as released ones have done."""
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -180,6 +181,16 @@ class PrintsEverywhere(Zeros):
         os.write(1, b"x" * 2**21)
         os.system("echo from a child")
         return super().solve(problem)
+
+
+class ShowsCollector(Faithful):
+    """Refuses a case with the settings of the garbage collector."""
+
+    name = "shows-collector"
+
+    def supports(self, case: Case) -> str | None:
+        del case
+        return f"{gc.get_threshold()[0]} new objects, present objects ignored: {gc.get_freeze_count() > 0}"
 
 
 class ShowsEnvironment(Zeros):

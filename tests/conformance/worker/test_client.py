@@ -168,6 +168,10 @@ def test_the_environment_is_set_before_imports(start: Any, monkeypatch: pytest.M
     assert start("ShowsEnvironment").describe() == {"threads": "1", "backend": "jax"}
 
 
+def test_the_objects_of_a_framework_are_not_searched_for_garbage_after_its_import(start: Any) -> None:
+    assert start("ShowsCollector").supports(make_case()) == "10000 new objects, present objects ignored: True"
+
+
 def test_a_case_gets_a_process_with_its_number_of_threads(start: Any) -> None:
     worker = start("ShowsEnvironment")
     worker.solve(make_problem(make_case(threads=3)))
