@@ -239,7 +239,7 @@ DISSECT = """\
 Find out by experiment what an implementation reads and returns wrongly. Small probes with few options each are solved
 again and again, with one change at a time. No catalogue of mistakes is needed.
 
-  repeat    Each probe is solved again, at once and after other problems. If a result differs, nothing else is claimed.
+  repeat    Each probe is solved again, at once and after other problems. If a result differs, nothing else is reported.
   inputs    One block at a time is changed: a gate of a parameter; a layer, direction and row of h_0 or c_0; a step and
             row of the input; a cotangent. The results that respond are compared with those of the reference.
   outputs   Wrong blocks are looked for among the correct values: copied, permuted, in another memory order, multiplied,
