@@ -46,6 +46,25 @@ examples:
   conformance run --shard 2/5                              the second of five parts, for conformance merge
 """
 
+CHECK = """\
+Validate case files, and report all mistakes at once as file:line:column with a suggestion. Cases that cannot be judged
+are reported, too. No implementation runs.
+
+examples:
+  conformance check mine.yaml
+  conformance check --certify mine.yaml             warn about weights that a case hardly checks
+"""
+
+LIST = """\
+List cases with their features, registered implementations, or known divergences of released versions.
+
+examples:
+  conformance list                                  the shipped cases
+  conformance list mine.yaml --tag mine             some cases of your own
+  conformance list --implementations
+  conformance list --divergences
+"""
+
 VERSIONS = """\
 Run cases on several releases of a package, each in an environment that is created for it, and print a table of features
 by release and the cases that changed. All results are in one results file, so that `conformance report`, `compare` and

@@ -183,7 +183,7 @@ class Cluster:
             return batch, done.result()
         except KilledWorker as error:
             raise UserError(
-                f"--dask: workers died again and again while they ran {batch.implementation}: {error}. Give them more "
+                f"--dask: several workers died while they ran {batch.implementation}: {error}. Give them more "
                 "memory or fewer threads, and continue with --resume.",
                 MISSING,
             ) from error
