@@ -25,9 +25,9 @@ from reference.kinks import NearKink
 from reference.network import Lift
 
 _MAX_TRIES = 8
-"""Largest number of arguments to move in a row, and afterwards in all rows."""
+"""Largest number of arguments that are moved across a kink within a row, and then in all rows together."""
 _LARGEST_RATIO = 100.0
-"""Error ratio as which larger ones count, so that one element does not hide that others improve."""
+"""Error ratios are capped at this number, so that one element does not hide that others improve."""
 _ROWS_IN_NOTE = 5
 
 

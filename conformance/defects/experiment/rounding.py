@@ -112,7 +112,7 @@ _WORDS: dict[Phase | None, str] = {
 
 @dataclass
 class _Products:
-    """Where the arithmetic of a run rounds. Shared by all its arrays.
+    """Describes where the arithmetic of a run rounds. All arrays of the run share this object.
 
     Attributes:
         rounds: rounding.
