@@ -54,7 +54,7 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Size:
-    """What the reference and the budget of a case need.
+    """Resources that the reference and the budget of a case need.
 
     Attributes:
         bytes: peak memory of the process.

@@ -76,7 +76,7 @@ def judge_across_kinks(judged: JudgedSolution, verdict: Verdict, profile: Profil
 
 
 class _Deviation(NamedTuple):
-    """How much a solution deviates: sums of error ratios above 1.
+    """Size of the deviations of a solution: sums of error ratios above 1.
 
     Attributes:
         rows: of each row, in the tensors with an axis of rows (B,). A single row has all tensors.

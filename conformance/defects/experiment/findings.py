@@ -28,7 +28,7 @@ class Finding:
 
 @dataclass
 class Dissection:
-    """What an implementation reads and returns wrongly, and what was probed.
+    """Mistakes in what an implementation reads and returns, and the probes that were run.
 
     Attributes:
         implementation: name of the implementation.

@@ -133,7 +133,7 @@ class _Products:
 
 @dataclass(frozen=True)
 class _Context:
-    """What an array belongs to: the arithmetic of the run, and the name of the parameter that it holds, if any."""
+    """Owner of an array: the arithmetic of the run, and the name of the parameter that the array holds, if any."""
 
     products: _Products
     parameter: str = ""
