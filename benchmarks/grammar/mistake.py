@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import valid_steps
+from conformance.verdict.values import valid_steps
 
 Role = Literal["reads", "returns", "cotangents", "gradients", "lengths", "activation", "rounding", "history"]
 

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.uses import EarlierCall, is_batch_dynamic, is_time_dynamic
-from conformance.verdict.problem import Array, Problem, Tensors, step_mask
+from conformance.verdict.problem import Problem, Tensors
+from conformance.verdict.random_arrays import Array
+from conformance.verdict.values import step_mask
 
 Named = Mapping[str, Any]
 """Arrays of any framework by name: ``input``, ``h_0``, ``c_0`` and ``lengths``, or ``output``, ``h_n`` and ``c_n``. If

@@ -19,8 +19,8 @@ from conformance.known.divergences import Divergence
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle, RejectedCaseError, is_coarse
-from conformance.verdict.problem import step_mask
 from conformance.verdict.range import LARGEST_VALUE
+from conformance.verdict.values import step_mask
 from reference import PROFILES
 from reference.network import Lift
 

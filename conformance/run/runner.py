@@ -249,9 +249,9 @@ class Runner:
         self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
     ) -> tuple[Verdict, JudgedSolution]:
         self._show(case, 1)
-        # Only processes of their own cannot change a problem that others solve.
-        kept = isinstance(adapter, WorkerAdapter) and operations(case) <= _KEPT_OPERATIONS
-        problem = (self._make_problem if kept else make_problem)(case, draw)
+        problem = (self._make_problem if operations(case) <= _KEPT_OPERATIONS else make_problem)(case, draw)
+        if not isinstance(adapter, WorkerAdapter):
+            problem = problem.copied()  # The implementation may change arrays that others solve.
         attempt.charge("problem")
         dialect = attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))

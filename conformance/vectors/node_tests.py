@@ -15,7 +15,8 @@ from conformance.errors import MISSING, UserError
 from conformance.results import atomic
 from conformance.vectors.sets import VectorSet
 from conformance.verdict.oracle import Expectation, Oracle
-from conformance.verdict.problem import make_problem, valid_steps
+from conformance.verdict.problem import make_problem
+from conformance.verdict.values import valid_steps
 from reference import PROFILES, Dialect
 
 FOLDER = "lstm"

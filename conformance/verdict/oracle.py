@@ -20,6 +20,7 @@ from conformance.cases.size import count
 from conformance.verdict import problem as problem_module
 from conformance.verdict import random_arrays, tensors
 from conformance.verdict import range as range_module
+from conformance.verdict import values as values_module
 from conformance.verdict.problem import Problem, cells, normalize_dialect
 from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, rough_reach, tensor_reach
 from reference import Dialect, Profile
@@ -315,7 +316,7 @@ def _key(problem: Problem, profile: Profile, dialect: Dialect) -> str:
 def _code() -> bytes:
     """Returns a hash of the code that computes expectations, and of NumPy's version."""
     digest = hashlib.sha256(np.__version__.encode())
-    modules = [problem_module.__file__, random_arrays.__file__, range_module.__file__, __file__]
+    modules = [problem_module.__file__, values_module.__file__, random_arrays.__file__, range_module.__file__, __file__]
     for path in [*map(Path, modules), *sorted(Path(reference.__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.digest()
