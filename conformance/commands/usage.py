@@ -102,7 +102,7 @@ Run random cases on implementations, and shrink each deviation to a minimal case
 The cases combine all options that an implementation supports; every pair of option values occurs. A deviation is run
 again in a fresh process before it is reported, and then shrunk: fewest options, smallest sizes, simplest values.
 Deviations with the same explanation form a group. For each group, a case file is written to the folder cases of the
-output folder. Known divergences are no deviations.
+output folder. Known divergences do not count as deviations.
 
 results.jsonl has the same format as that of `conformance run`. Ctrl-C ends the campaign; --resume continues it. The
 exit code is 1 if a case deviates.
