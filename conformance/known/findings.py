@@ -31,8 +31,8 @@ the month of the last search.
 _EXPLANATION = """
 ## How to read the entries
 
-A run reports a recorded divergence as `known`. Any other deviation fails. If a divergence no longer occurs, it
-is reported as `fixed`, which also fails until the entry is removed. An entry predicts the deviating tensors, and a run
+A run reports a recorded divergence as `known`. Any other deviation fails. If a divergence no longer occurs, it is
+reported as `fixed`, which also fails until the entry is removed. An entry predicts the deviating tensors, and a run
 compares them with the prediction, within the rounding budget. If values *cannot be predicted*, only these tensors may
 have any value.
 
@@ -41,8 +41,8 @@ the suite can run here. *Or earlier* means that no earlier release was tested. [
 search. `upstream` is a report of this deviation, or the month in which none was found. Threads about its cause are
 `related`. `recorded` is the day on which the entry was added.
 
-Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. The one
-on WebGL also needs Chromium. Those in C++ start with the command that compiles them.
+Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. The
+one on WebGL also needs Chromium. Those in C++ start with the command that compiles them.
 
 `conformance list --divergences --markdown` writes this page.
 """
