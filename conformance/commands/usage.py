@@ -254,7 +254,7 @@ examples:
   conformance smoke mylib_lstm_adapter.py:MylibLSTMAdapter
 """
 
-DISSECT = """\
+DISSECT = f"""\
 Find out by experiment what an implementation reads and returns wrongly. Small probes with few options each are solved
 again and again, with one change at a time. No catalogue of mistakes is needed.
 
@@ -264,16 +264,16 @@ again and again, with one change at a time. No catalogue of mistakes is needed.
   outputs   Wrong blocks are looked for among the correct values: copied, permuted, in another memory order, multiplied,
             zero, or a sum.
 
-A finding is `verified` if the reference with this change reproduces every tensor within the rounding budget, on three
-draws of each failing probe to which the finding applies. Anything else is printed as `seen`: it was observed, but does
-not explain the failure. A correct implementation reads and returns everything as documented.
+An explanation is `verified` if the reference with this change reproduces every tensor within the rounding budget, on
+three draws of each failing probe to which the change applies. Anything else is printed as `seen`: it was observed, but
+does not explain the failure. A correct implementation reads and returns everything as documented.
 
 With -k, --tag, --dtype or case files, the selected cases run instead of the probes, and their failures are explained:
 what is wrong, where, and on which options and sizes it depends. New cases on both sides of the boundary confirm this
 condition.
 
-At most 12 lines are printed for each implementation; --json prints everything. The exit code is 1 if anything wrong is
-found, and 0 otherwise.
+At most 12 lines are printed for each implementation; --json prints everything. {page("experiments.md")} explains the
+output. The exit code is 1 if anything wrong is found, and 0 otherwise.
 
 examples:
   conformance dissect -i mylib.py:MyLSTM
