@@ -15,10 +15,10 @@ import numpy as np
 import reference
 from conformance.cases.case import Case
 from conformance.verdict.comparison import Comparison, Floats
-from conformance.verdict.judge import TensorVerdict, Verdict, axes_of, judge
+from conformance.verdict.judge import TensorVerdict, Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, is_coarse, scale_of, solve_compared
-from conformance.verdict.problem import normalize_dialect
+from conformance.verdict.problem import axes_of, normalize_dialect
 from reference import Profile
 from reference.activations import ACTIVATIONS
 from reference.kinks import NearKink
