@@ -274,7 +274,7 @@ def solve_compared(problem: Problem, dialect: Dialect, lift: Lift, blocks: Seque
 def _join(blocks: Sequence[dict[str, Any]], case: Case) -> dict[str, Any]:
     """Joins the results of blocks of rows: concatenates those that have rows, and adds those of parameters."""
     joined = {}
-    for name in blocks[0]:
+    for name in list(blocks[0]):
         parts = [block.pop(name) for block in blocks]
         axes = axes_of(case, name)
         joined[name] = np.concatenate(parts, axis=axes.index("row")) if "row" in axes else sum(parts[1:], parts[0])
