@@ -180,13 +180,12 @@ class _Search:
     def _measure(self, sided: Sided) -> _Deviation:
         """Returns how much the solution deviates from a run of the reference.
 
-        The budgets are those of the own sides, which takes less time, except for elements that are exact in one of the
-        two runs.
+        To save time, the budgets are those of the reference, except for elements that are exact in one of the two runs.
         """
         case, own = self._judged.problem.case, self._judged.expectation
         rows, others = np.zeros(case.num_rows), 0.0
         for name, expected in sided.values.items():
-            exact = (own.budget[name] == 0) | (sided.reach[name] == 0)
+            exact = (own.budget[name] == 0) | ((sided.reach[name] == 0) & np.isfinite(own.budget[name]))
             budget = np.where(exact, sided.reach[name], own.budget[name])
             got = np.asarray(self._judged.solution[name], np.float64)
             ratios = Comparison(got, expected, budget, own.bound[name]).error_ratios
