@@ -15,10 +15,10 @@ import numpy as np
 import reference
 from conformance.cases.case import Case
 from conformance.verdict.comparison import Comparison, Floats
-from conformance.verdict.judge import TensorVerdict, Verdict, axes_of, judge
+from conformance.verdict.judge import TensorVerdict, Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, is_coarse, scale_of, solve_compared
-from conformance.verdict.problem import normalize_dialect
+from conformance.verdict.problem import axes_of, normalize_dialect
 from reference import Profile
 from reference.activations import ACTIVATIONS
 from reference.kinks import NearKink
@@ -180,13 +180,12 @@ class _Search:
     def _measure(self, sided: Sided) -> _Deviation:
         """Returns how much the solution deviates from a run of the reference.
 
-        The budgets are those of the own sides, which takes less time, except for elements that are exact in one of the
-        two runs.
+        To save time, the budgets are those of the reference, except for elements that are exact in one of the two runs.
         """
         case, own = self._judged.problem.case, self._judged.expectation
         rows, others = np.zeros(case.num_rows), 0.0
         for name, expected in sided.values.items():
-            exact = (own.budget[name] == 0) | (sided.reach[name] == 0)
+            exact = (own.budget[name] == 0) | ((sided.reach[name] == 0) & np.isfinite(own.budget[name]))
             budget = np.where(exact, sided.reach[name], own.budget[name])
             got = np.asarray(self._judged.solution[name], np.float64)
             ratios = Comparison(got, expected, budget, own.bound[name]).error_ratios
