@@ -26,7 +26,7 @@ from reference.network import Lift
 from reference.rounding import Sided
 
 _MAX_TRIES, _MAX_TRIES_IN_TURN = 8, 32
-"""Largest number of arguments to try in a row, and afterwards of arguments of any row, one by one."""
+"""Largest numbers of arguments to try: in each row, and afterwards one by one, in any row."""
 _MAX_PAIRED = 4
 """Largest number of arguments of a row of which to try all pairs."""
 _LARGEST_RATIO = 100.0
