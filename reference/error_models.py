@@ -34,7 +34,7 @@ SKEWED = ("sigmoid", "tanh")
 
 
 class Sampling:
-    """What the arrays of a first-order analysis share.
+    """Settings that the arrays of a first-order analysis share.
 
     Attributes:
         profile: rounding constants.

@@ -74,7 +74,7 @@ def budget(
     """Returns the budget of a correct run.
 
     Args:
-        evaluate: computation to analyse. Called with different lifts.
+        evaluate: computation to analyze. Called with different lifts.
         values: results of the computation in float64, by tensor name.
         profile: rounding constants of the implementation under test.
         coarse: whether the computation is large. Then the analysis runs in float32 if the tensors allow it, with fewer
@@ -83,7 +83,7 @@ def budget(
             sides.
     """
     samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
-    # To first order, errors scale with the unit roundoff. They are analysed in units of it.
+    # To first order, errors scale with the unit roundoff. They are analyzed in units of it.
     unit, scaled = profile.unit, _in_units(profile)
 
     def analyse(dtype: str) -> dict[str, NDArray[np.floating]]:

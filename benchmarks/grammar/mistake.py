@@ -118,7 +118,7 @@ class Term:
     value: Any
 
     def __str__(self) -> str:
-        words = {"is": "is", "from": "≥", "not-multiple": "is no multiple of"}
+        words = {"is": "is", "from": "≥", "not-multiple": "is not a multiple of"}
         return f"{self.name} {words[self.rule]} {self.value}"
 
     def holds(self, case: Case) -> bool:

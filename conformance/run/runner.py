@@ -197,7 +197,7 @@ class Runner:
     def _refused(self, result: Result, case: Case, attempt: Attempt) -> Result:
         """Returns the result of a case with a mistake that the implementation must refuse.
 
-        An error that correct arguments raise, too, is no refusal.
+        An error that correct arguments raise, too, is not a refusal.
 
         Raises:
             RaisedError: the adapter raised an error, or the process died.

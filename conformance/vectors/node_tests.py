@@ -49,7 +49,8 @@ def write(folder: Path, cases: Sequence[Case], oracle: Oracle) -> None:
     try:
         from onnx import numpy_helper
     except ImportError as error:
-        raise UserError("--format onnx requires onnx: pip install 'lstm-conformance[onnx]'", MISSING) from error
+        hint = "install with: pip install 'lstm-conformance[onnx]'"
+        raise UserError(f"--format onnx needs onnx, which is not installed; {hint}", MISSING) from error
     for case in cases:
         problem = make_problem(case.model_copy(update={"check": ("output", "h_n", "c_n")}))
         expectation = oracle.expect(problem, PROFILES[case.dtype], Dialect())

@@ -15,10 +15,10 @@ import numpy as np
 import reference
 from conformance.cases.case import Case
 from conformance.verdict.comparison import Comparison, Floats
-from conformance.verdict.judge import TensorVerdict, Verdict, axes_of, judge
+from conformance.verdict.judge import TensorVerdict, Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, is_coarse, scale_of, solve_compared
-from conformance.verdict.problem import normalize_dialect
+from conformance.verdict.problem import axes_of, normalize_dialect
 from reference import Profile
 from reference.activations import ACTIVATIONS
 from reference.kinks import NearKink
@@ -26,11 +26,11 @@ from reference.network import Lift
 from reference.rounding import Sided
 
 _MAX_TRIES, _MAX_TRIES_IN_TURN = 8, 32
-"""Largest number of arguments to try in a row, and afterwards of arguments of any row, one by one."""
+"""Largest numbers of arguments to try: in each row, and afterwards one by one, in any row."""
 _MAX_PAIRED = 4
 """Largest number of arguments of a row of which to try all pairs."""
 _LARGEST_RATIO = 100.0
-"""Error ratio as which larger ones count, so that one element does not hide that others improve."""
+"""Error ratios are capped at this number, so that one element does not hide that others improve."""
 _ROWS_IN_NOTE = 5
 
 
@@ -82,7 +82,7 @@ def judge_across_kinks(judged: JudgedSolution, verdict: Verdict, profile: Profil
 
 
 class _Deviation(NamedTuple):
-    """How much a solution deviates: sums of error ratios above 1.
+    """Size of the deviations of a solution: sums of error ratios above 1.
 
     Attributes:
         rows: of each row, in the tensors with an axis of rows (B,). A single row has all tensors.
@@ -180,13 +180,12 @@ class _Search:
     def _measure(self, sided: Sided) -> _Deviation:
         """Returns how much the solution deviates from a run of the reference.
 
-        The budgets are those of the own sides, which takes less time, except for elements that are exact in one of the
-        two runs.
+        To save time, the budgets are those of the reference, except for elements that are exact in one of the two runs.
         """
         case, own = self._judged.problem.case, self._judged.expectation
         rows, others = np.zeros(case.num_rows), 0.0
         for name, expected in sided.values.items():
-            exact = (own.budget[name] == 0) | (sided.reach[name] == 0)
+            exact = (own.budget[name] == 0) | ((sided.reach[name] == 0) & np.isfinite(own.budget[name]))
             budget = np.where(exact, sided.reach[name], own.budget[name])
             got = np.asarray(self._judged.solution[name], np.float64)
             ratios = Comparison(got, expected, budget, own.bound[name]).error_ratios

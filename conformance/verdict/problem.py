@@ -90,6 +90,31 @@ class Problem:
 
         return replace(self, **{each.name: copied(getattr(self, each.name)) for each in fields(self)})
 
+    def take_rows(self, rows: slice) -> "Problem":
+        """Returns the problem with some of its rows."""
+        case = self.case.model_copy(update={"batch": len(range(self.case.num_rows)[rows])})
+
+        def taken(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+            axes = {name: axes_of(case, name) for name in arrays}
+            return {
+                name: array[(*[slice(None)] * axes[name].index("row"), rows)] if "row" in axes[name] else array
+                for name, array in arrays.items()
+            }
+
+        return replace(
+            self,
+            case=case,
+            input=taken({"input": self.input})["input"],
+            initial_state=self.initial_state and taken(self.initial_state),
+            mask=None if self.mask is None else self.mask[:, rows],
+            lengths=None if self.lengths is None else self.lengths[rows],
+            dropout_masks={
+                name: mask[:, rows] if mask.ndim == 3 else mask[rows] for name, mask in self.dropout_masks.items()
+            },
+            cotangents=taken(self.cotangents),
+            tangents=taken(self.tangents),
+        )
+
     def complete_state(self) -> Tensors:
         """Returns h_0 and c_0, with zeros in place of those that are not given."""
         return self._complete_state(self.initial_state or {})
@@ -164,6 +189,26 @@ def kind_of(name: str) -> str:
 def source_of(name: str) -> str:
     """Returns a tensor's name without its prefix: ``input`` for ``grad.input``, ``output`` for ``jvp.output``."""
     return name.rpartition(".")[2]
+
+
+def axes_of(case: Case, name: str) -> tuple[str, ...]:
+    """Returns the names of a tensor's axes."""
+    name = source_of(name)
+    rows = () if case.rows is None else ("row",)
+    if name in ("output", "input"):
+        return (
+            *(("row", "step") if case.batch_first and rows else ("step", *rows)),
+            "unit" if name == "output" else "feature",
+        )
+    if name[:3] in ("h_n", "c_n", "h_0", "c_0"):
+        return ("layer·direction" if case.model.is_uniform else "direction", *rows, "unit")
+    if name.startswith(("bias", "peephole")):
+        return ("gate·unit",)
+    if name.startswith("weight_hr"):
+        return ("projected unit", "unit")
+    if name.startswith("weight_hh"):
+        return ("gate·unit", "previous unit")
+    return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "input unit")
 
 
 def make_problem(case: Case, draw: int = 0) -> Problem:

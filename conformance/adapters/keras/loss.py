@@ -1,4 +1,4 @@
-"""What Keras layers differentiate: the results that a loss reads, the tensors that need a gradient, and their names."""
+"""Differentiation of Keras layers: the results that a loss reads, the tensors that need a gradient, and their names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Loss:
-    """What to differentiate.
+    """Tensors to differentiate, and with respect to which.
 
     Attributes:
         cotangents: cotangent of each result; None if the loss does not read it.

@@ -38,7 +38,7 @@ class KerasImplementation1(KerasLSTM):
     }
 
     def dropout_masks(self, problem: Problem) -> NamedArrays:
-        """Returns the problem's masks. With dropout, this implementation draws a mask for each gate and raises."""
+        """Returns the problem's masks, which are never used: with dropout, this implementation raises."""
         return problem.dropout_masks
 
 

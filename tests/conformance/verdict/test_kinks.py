@@ -18,6 +18,8 @@ from tests.reference.variants import Half
 
 FLOAT16: dict[str, Any] = {"dtype": "float16", "seq_len": 4, "batch": 20}
 
+PLAIN = Dialect()
+
 MOVED: dict[str, dict[str, Any]] = {
     "a clip": {"input_size": 1, "hidden_size": 7, "clip": 1.0, "seq_len": 1, "batch": 200, "seed": 162890403},
     "a cell clip": {"input_size": 1, "hidden_size": 7, "cell_clip": 1.0, "batch": 3, "seed": 85382286},
@@ -47,7 +49,9 @@ MOVED: dict[str, dict[str, Any]] = {
 """Problems in which a correct LSTM in float16 has an argument on the other side of a kink than the reference."""
 
 
-def attempt(solution: Any = None, **options: Any) -> tuple[JudgedSolution, Verdict, Crossing | None]:
+def attempt(
+    solution: Any = None, dialect: Dialect = PLAIN, **options: Any
+) -> tuple[JudgedSolution, Verdict, Crossing | None]:
     """Judges a solution, by default that of an LSTM in float16, and judges it again across kinks."""
     problem = make_problem(Case(**({"input_size": 3, "hidden_size": 2} | FLOAT16 | options)))
     profile = PROFILES[problem.case.dtype]
@@ -55,7 +59,7 @@ def attempt(solution: Any = None, **options: Any) -> tuple[JudgedSolution, Verdi
         solution = {name: part.close_sum().value.astype(np.float64) for name, part in run(problem, Half.lift).items()}
     elif callable(solution):
         solution = solution(problem)
-    judged = JudgedSolution(problem, solution, Oracle(None).expect(problem, profile, Dialect()), Dialect())
+    judged = JudgedSolution(problem, solution, Oracle(None).expect(problem, profile, dialect), dialect)
     verdict = judge(*judged[:3])
     return judged, verdict, judge_across_kinks(judged, verdict, profile)
 
@@ -67,6 +71,18 @@ def test_a_correct_solution_conforms_on_the_side_to_which_rounding_moves_an_argu
     assert crossing is not None
     assert crossing.verdict.conforms
     assert crossing.verdict.error_ratio < 0.9
+
+
+def test_elements_that_a_dialect_leaves_unspecified_do_not_count() -> None:
+    def solve_with_garbage(problem: Any) -> dict[str, Any]:
+        solution = {name: part.close_sum().value.astype(float) for name, part in run(problem, Half.lift).items()}
+        return solution | {"output": np.where(problem.mask[..., None], solution["output"], 7.0)}
+
+    options = MOVED["a clip"] | {"seq_len": 2, "lengths": "ragged", "cotangents": ["h_n", "c_n"]}
+    _, verdict, crossing = attempt(solve_with_garbage, Dialect(padding="unspecified"), **options)
+    assert not verdict.conforms
+    assert crossing is not None
+    assert crossing.verdict.conforms
 
 
 def test_the_note_names_the_function_the_rows_and_the_tensors() -> None:
