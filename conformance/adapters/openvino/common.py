@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ PRECISIONS = {"float64": "f32", "float32": "f32", "float16": "f32", "bfloat16": 
 no float64."""
 
 
+@cache
+def core() -> Any:
+    """Returns the ``openvino.Core`` of this process. Creating one takes 3 ms, as it loads the CPU plug-in."""
+    import openvino
+
+    return openvino.Core()
+
+
 def load(model: Any, dtype: str = "") -> Callable[[Sequence[Array]], list[Array]]:
     """Compiles a model. Returns a function from its inputs to copies of its outputs, both in the model's order.
 
@@ -21,12 +30,10 @@ def load(model: Any, dtype: str = "") -> Callable[[Sequence[Array]], list[Array]
         model: OpenVINO model.
         dtype: dtype whose precision is requested; empty for the plug-in's default precision.
     """
-    import openvino
-
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISIONS[dtype]} if dtype else {}
     if count := threads.required():
         hints["INFERENCE_NUM_THREADS"] = count
-    compiled = openvino.Core().compile_model(model, "CPU", hints)
+    compiled = core().compile_model(model, "CPU", hints)
     shapes = [port.get_partial_shape() for port in compiled.outputs]
 
     def run(inputs: Sequence[Array]) -> list[Array]:
@@ -48,24 +55,21 @@ def save_and_read(model: Any) -> Any:
         file = Path(folder, "model.xml")
         openvino.save_model(model, file, compress_to_fp16=False)
         # The weights of a model that is read from a path are mapped from its file.
-        return openvino.Core().read_model(file.read_bytes(), file.with_suffix(".bin").read_bytes())
+        return core().read_model(file.read_bytes(), file.with_suffix(".bin").read_bytes())
 
 
 def default_precision() -> str:
     """Returns the CPU plug-in's default precision: ``bf16`` if the processor supports it, else ``f32``."""
-    import openvino
-
-    return openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()  # type: ignore[no-any-return]
+    return core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()  # type: ignore[no-any-return]
 
 
 def describe() -> dict[str, str]:
     """Returns the version of OpenVINO, device, threads and precision."""
     import openvino
 
-    core = openvino.Core()
     return {
         "openvino": openvino.__version__,
-        "device": core.get_property("CPU", "FULL_DEVICE_NAME"),
-        "threads": str(core.get_property("CPU", "INFERENCE_NUM_THREADS") or "default"),
+        "device": core().get_property("CPU", "FULL_DEVICE_NAME"),
+        "threads": str(core().get_property("CPU", "INFERENCE_NUM_THREADS") or "default"),
         "precision": f"INFERENCE_PRECISION_HINT bf16 for bfloat16, else f32; the default here is {default_precision()}",
     }

@@ -26,9 +26,7 @@ class OpenVinoOnnx(ZeroStateOnnxAdapter):
 
     def load(self, model: Any, case: Case) -> Run:
         """Imports and compiles a model, which is saved and read before that if the case says so."""
-        import openvino
-
-        read = openvino.Core().read_model(model.SerializeToString())
+        read = _openvino.core().read_model(model.SerializeToString())
         if case.saved:
             read = _openvino.save_and_read(read)
         compiled = _openvino.load(read, self.precision(case))
