@@ -128,16 +128,18 @@ class JaxAdapter(Adapter):
         complete = problem.complete_cotangents()
         cotangents = _read(complete["output"], pairs(complete, ("h_n", "c_n")), case.cotangents)
         lengths = None if problem.lengths is None else problem.lengths.astype(np.int32)
-        tensors = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), [packed, arguments["input"], initial])
+        # Converts in NumPy. jax.numpy.array would compile a program for each shape.
+        convert = partial(jax.numpy.asarray, dtype=case.dtype)
+        tensors = jax.tree.map(convert, [packed, arguments["input"], initial])
         if case.saved:
             tensors[0] = self.save_and_load(tensors[0])
-        weights = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), cotangents)
+        weights = jax.tree.map(convert, cotangents)
         tangents: Any = None
         if not derivatives.isdisjoint(("jvp", "hvp")):
             own = [arrays.packed_tangents(problem, layout, layer) for layer in layers]
             states = None if initial is None else pairs(problem.tangents, ("h_0", "c_0"))
             along = [own, problem.tangents["input"], states]
-            tangents = jax.tree.map(lambda array: jax.numpy.array(array, case.dtype), along)
+            tangents = jax.tree.map(convert, along)
         function = compile_run(self.run, options, derivatives)
         found = jax.tree.map(_to_array, function(*tensors, lengths, weights, tangents))
         results: dict[str, Array] = {}
