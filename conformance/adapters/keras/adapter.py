@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import HALF, Adapter, Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import dropout
 from conformance.adapters.keras import loss as _loss
@@ -85,15 +86,8 @@ class KerasAdapter(NetworkBuilder, Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Makes the earlier calls, then runs all layers and, if the case compares gradients, differentiates them."""
-        differentiates = "gradients" in problem.case.check
-        uses.make_earlier_calls(
-            problem,
-            lambda word, earlier: self._run(
-                uses.in_mode_of(word, uses.with_cotangents(earlier)),
-                differentiates and word not in ("no-grad", "error"),
-            ),
-        )
-        results = self._run(problem, differentiates)
+        make_earlier_calls(problem, self._run)
+        results = self._run(problem, "gradients" in problem.case.check)
         if problem.case.has_direction:
             results |= self._differentiate_along_direction(problem)
         return {name: results[name] for name in problem.expected_shapes()}

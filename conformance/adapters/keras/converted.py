@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import arrays, graph, uses
+from conformance.adapters import arrays, graph, models, uses
 from conformance.adapters.adapter import Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras import loss as _loss
 from conformance.adapters.keras.adapter import DERIVATIVES, USES
@@ -38,13 +39,13 @@ class KerasConverted(KerasLSTM):
     default_tag = "core"
     own_process = True
     features = (KerasLSTM.features - {"input dropout", "gradients"} - USES - DERIVATIVES) | (
-        uses.MODEL_USES - uses.BUILT - _MEMORY | {"wrong dtype"} | graph.USES
+        models.USES - models.BUILT - _MEMORY | {"wrong dtype"} | graph.USES
     )
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasLSTM.lacks,
         "input dropout": _INFERENCE,
         "gradients": _INFERENCE,
-        **dict.fromkeys(uses.BUILT, "a function that is traced with unknown sizes is not built for a size"),
+        **dict.fromkeys(models.BUILT, "a function that is traced with unknown sizes is not built for a size"),
         **dict.fromkeys(_MEMORY, "the adapter copies the arrays to the axes that Keras has"),
     }
 
@@ -52,7 +53,7 @@ class KerasConverted(KerasLSTM):
         """Also refuses pieces without initial states, and a size of 0 that Keras would trace."""
         if (case.seq_len == 0 and not is_time_dynamic(case)) or (case.rows == 0 and not is_batch_dynamic(case)):
             return "Keras cannot trace a layer without steps or rows"
-        return super().supports(case) or uses.refuse_model(case)
+        return super().supports(case) or models.refuse(case)
 
     def describe(self) -> dict[str, str]:
         """Adds the version of the converter."""
@@ -72,7 +73,7 @@ class KerasConverted(KerasLSTM):
             self.restart(engine)
             return uses.run(one.case, call, _arguments(one), np.concatenate)
 
-        uses.make_earlier_calls(problem, lambda _, earlier: run(earlier))
+        make_earlier_calls(problem, lambda earlier, _: run(earlier))
         results = run(problem)
         return {name: results[name] for name in problem.expected_shapes()}
 

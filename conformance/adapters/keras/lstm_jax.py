@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
+from conformance.adapters import models
 from conformance.adapters.adapter import Solution
 from conformance.adapters.keras.adapter import ARGUMENTS, DERIVATIVES, KerasAdapter
 from conformance.adapters.keras.calls import stateless
@@ -29,10 +29,10 @@ class KerasLSTMJax(KerasCompiled):
     backend: ClassVar[Jax] = Jax()
     path = "jax.jit around the layer's stateless_call; float64 cases under jax.enable_x64"
     saves_weights_only = True
-    features = (KerasAdapter.features - uses.BUILT) | ARGUMENTS | DERIVATIVES
+    features = (KerasAdapter.features - models.BUILT) | ARGUMENTS | DERIVATIVES
     lacks: ClassVar[Mapping[str, str]] = {
         **KerasAdapter.lacks,
-        **dict.fromkeys(uses.BUILT, "jax.jit compiles a layer for each shape"),
+        **dict.fromkeys(models.BUILT, "jax.jit compiles a layer for each shape"),
     }
 
     def solve(self, problem: Problem) -> Solution:
@@ -74,7 +74,7 @@ class KerasStackedCellsJax(StackedCells, KerasLSTMJax):
     """Drives one ``keras.layers.RNN`` with a cell per layer."""
 
     name = "keras.layers.RNN[jax,StackedRNNCells]"
-    features = StackedCells.features - uses.BUILT
+    features = StackedCells.features - models.BUILT
 
 
 @lru_cache(maxsize=32)

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
-from conformance.adapters import arrays, graph, uses
+from conformance.adapters import arrays, graph, models
 from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.functions import PerLayer, StackFunction, Tensors, flatten_sources
 from conformance.adapters.keras.lstm_torch import KerasLSTMTorch
@@ -26,7 +26,7 @@ class KerasOnnxExport(KerasLSTMTorch):
     requires = ("keras", "torch", "onnx", "onnxruntime")
     install = "pip install keras torch onnx onnxruntime"
     default_tag = "core"
-    features = uses.BUILT | graph.USES | {
+    features = models.BUILT | graph.USES | {
         "layers", "bidirectional", "sizes per direction", "no bias", "batch first", "state omitted", "float32"
     }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
@@ -65,7 +65,7 @@ def _export(problem: Problem, stack: Any) -> bytes:
     """
     keras = _keras.import_keras("torch")
     case, model = problem.case, problem.case.model
-    built = uses.built_problem(problem)
+    built = models.built_problem(problem)
     rows = None if is_batch_dynamic(case) else case.rows
     steps = None if is_time_dynamic(case) else case.seq_len
     examples: list[list[Array]] = [
