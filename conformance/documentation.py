@@ -1,4 +1,4 @@
-"""Where the pages of the documentation are. A wheel does not contain them."""
+"""Paths or addresses of the pages of the documentation, which a wheel does not contain."""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata

@@ -1,4 +1,4 @@
-"""What differs between Linux, macOS and Windows: processors, memory, processes, signals and file locks."""
+"""Differences between Linux, macOS and Windows: processors, memory, processes, signals and file locks."""
 
 import os
 import platform

@@ -160,7 +160,9 @@ class Rounded(Generic[Context]):
         if self.weight is None and other.weight is None:
             return self.new(value, error).rounded()
         weights = [part._term_weight() if part.weight is None else part.weight for part in (self, other)]
-        return self.new(value, error, weights[0] + weights[1], max(self.terms, 1) + max(other.terms, 1))
+        total = self.new(value, error, weights[0] + weights[1], max(self.terms, 1) + max(other.terms, 1))
+        total.over_time = self.over_time or other.over_time
+        return total
 
     def sum(self, axis: int) -> Self:
         """Returns the open sum over an axis."""

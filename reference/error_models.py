@@ -34,7 +34,7 @@ SKEWED = ("sigmoid", "tanh")
 
 
 class Sampling:
-    """What the arrays of a first-order analysis share.
+    """Settings that the arrays of a first-order analysis share.
 
     Attributes:
         profile: rounding constants.
@@ -212,12 +212,19 @@ class FirstOrder(Rounded[Sampling]):
 
     def _placed(self, function: str, kinks: tuple[float, ...]) -> Self:
         """Returns these arguments of a piecewise function on the sides of its kinks that ``Sampling.kinks`` chooses."""
-        context = self.context
-        if context.kinks is None or self.error is None or not kinks:
+        chosen = self.context.kinks
+        if chosen is None or self.error is None or not kinks:
             return self
+        return self.new(chosen.place(function, self.value, self.reach(), kinks), self.error)
+
+    def reach(self) -> Array:
+        """Returns z standard deviations of the error of each value, plus its skewed errors."""
+        if self.error is None:
+            return np.zeros(self.shape)
+        context = self.context
         skewed = np.abs(self.error[1 + context.samples :]).sum(0)
-        reach = context.unit * (context.profile.z * np.sqrt(self.error[0]) + skewed)
-        return self.new(context.kinks.place(function, self.value, reach, kinks), self.error)
+        reach: Array = context.unit * (context.profile.z * np.sqrt(self.error[0]) + skewed)
+        return reach
 
 
 class Ball(Rounded[Profile]):

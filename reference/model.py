@@ -11,7 +11,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise, product, starmap
 from math import prod
@@ -52,6 +52,10 @@ class Model:
     batch_first: bool = False
     peepholes: bool = False
     reverse_hidden_size: int = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the options alone to pickle: cached shapes are read-only views, which cannot be pickled."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def num_layers(self) -> int:

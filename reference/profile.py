@@ -42,7 +42,7 @@ class Profile:
 
     @property
     def unit(self) -> float:
-        """Largest relative error of an operation or operand. Errors are analysed in units of it."""
+        """Largest relative error of an operation or operand. Errors are analyzed in units of it."""
         return max(self.u, self.u_op, self.u_data)
 
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def budget(
     """Returns the budget of a correct run.
 
     Args:
-        evaluate: computation to analyse. Called with different lifts.
+        evaluate: computation to analyze. Called with different lifts.
         values: results of the computation in float64, by tensor name.
         profile: rounding constants of the implementation under test.
         coarse: whether the computation is large. Then the analysis runs in float32 if the tensors allow it, with fewer
@@ -83,7 +83,7 @@ def budget(
             sides.
     """
     samples = _random_errors(values, _COARSELY_AVERAGED_ERRORS if coarse else _AVERAGED_ERRORS)
-    # To first order, errors scale with the unit roundoff. They are analysed in units of it.
+    # To first order, errors scale with the unit roundoff. They are analyzed in units of it.
     unit, scaled = profile.unit, _in_units(profile)
 
     def analyse(dtype: str) -> dict[str, NDArray[np.floating]]:
@@ -125,23 +125,33 @@ def budget(
     return Budget(budgets, bounds, condition)
 
 
-def choose_sides(
-    evaluate: Evaluate, profile: Profile, sides: Collection[NearKink] = ()
-) -> tuple[dict[str, Array], list[NearKink]]:
+class Sided(NamedTuple):
+    """Results of a run with arguments on given sides of their kinks.
+
+    Attributes:
+        values: results in float64, by tensor name.
+        reach: z standard deviations of the rounding error of each result, if all rounding errors were independent.
+        near: arguments that rounding can move across a kink, in the order of computation.
+    """
+
+    values: dict[str, Array]
+    reach: dict[str, Array]
+    near: list[NearKink]
+
+
+def choose_sides(evaluate: Evaluate, profile: Profile, sides: Collection[NearKink] = ()) -> Sided:
     """Runs the reference with arguments on given sides of their kinks.
 
     Args:
         evaluate: computation to run.
         profile: rounding constants of the implementation under test.
         sides: arguments near a kink, each on the side on which to put it.
-
-    Returns:
-        Results in float64, by tensor name, and the arguments that rounding can move across a kink.
     """
     kinks = Kinks(sides)
     sampling = Sampling(_in_units(profile), 0, np.random.default_rng(0), unit=profile.unit, kinks=kinks)
-    results = evaluate(FirstOrder(sampling, np.zeros(1)).exact)
-    return {name: number.close_sum().value for name, number in results.items()}, kinks.near
+    results = {name: number.close_sum() for name, number in evaluate(FirstOrder(sampling, np.zeros(1)).exact).items()}
+    reach = {name: np.broadcast_to(number.reach(), number.shape) for name, number in results.items()}
+    return Sided({name: number.value for name, number in results.items()}, reach, kinks.near)
 
 
 def _in_units(profile: Profile) -> Profile:

@@ -6,7 +6,8 @@ import numpy as np
 
 from conformance.adapters import Solution
 from conformance.adapters.pytorch.lstm import TorchLSTM
-from conformance.verdict.problem import Array, Problem, Tensors
+from conformance.verdict.problem import Problem, Tensors
+from conformance.verdict.random_arrays import Array
 
 
 class WrongGates(TorchLSTM):

@@ -74,7 +74,7 @@ def unlimited_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
     """Removes the time limits of diagnosis, on which its text may depend, and with them the search for pairs."""
     monkeypatch.setattr("conformance.defects.diagnosis.diagnose.MAX_CPU_SECONDS", 1e9)
     monkeypatch.setattr("conformance.defects.diagnosis.locate.MAX_CPU_SECONDS", 1e9)
-    monkeypatch.setattr("conformance.run.runner.UNEXPLAINED_CPU_SECONDS", 0.0)
+    monkeypatch.setattr("conformance.run.diagnoser.UNEXPLAINED_CPU_SECONDS", 0.0)
 
 
 @pytest.fixture

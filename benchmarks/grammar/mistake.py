@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import valid_steps
+from conformance.verdict.values import valid_steps
 
 Role = Literal["reads", "returns", "cotangents", "gradients", "lengths", "activation", "rounding", "history"]
 
@@ -118,7 +118,7 @@ class Term:
     value: Any
 
     def __str__(self) -> str:
-        words = {"is": "is", "from": "≥", "not-multiple": "is no multiple of"}
+        words = {"is": "is", "from": "≥", "not-multiple": "is not a multiple of"}
         return f"{self.name} {words[self.rule]} {self.value}"
 
     def holds(self, case: Case) -> bool:

@@ -34,7 +34,7 @@ HALF = frozenset({"float16", "bfloat16"})
 
 
 ELSEWHERE = f"see {page('other-environments.md')}"
-"""What ``Adapter.install`` says about packages that need an environment of their own."""
+"""Value of ``Adapter.install`` for packages that need an environment of their own."""
 
 
 ONLY_IF_NAMED = "named"

@@ -1,4 +1,4 @@
-"""Calls that a case makes of an object before the one that counts."""
+"""Calls that a case makes of an object before the one that is checked."""
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from conformance.adapters.uses import row_axis, time_axis
 from conformance.cases.uses import EarlierCall
-from conformance.verdict.problem import Array, Problem, step_mask
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
+from conformance.verdict.values import step_mask
 
 _MORE_STEPS, _MORE_ROWS = 3, 2
 """Numbers of steps and rows by which a longer or a larger earlier call exceeds the case."""

@@ -140,16 +140,20 @@ def load(name: str) -> Adapter:
     module = _load_file(where) if where.endswith(".py") else _load_module(where)
     if not hasattr(module, attribute):
         classes = [key for key, value in vars(module).items() if inspect.isclass(value) and value is not Adapter]
-        raise UserError(f"{where} has no class {attribute!r}{_did_you_mean(attribute, classes)}")
+        adapters = [key for key in classes if issubclass(vars(module)[key], Adapter)]
+        hint = _did_you_mean(attribute, classes) or (f". Its adapters are: {', '.join(adapters)}" if adapters else "")
+        raise UserError(f"{where} has no class {attribute!r}{hint}")
     return _instantiate(place, getattr(module, attribute))
 
 
 def _unknown(name: str, names: dict[str, str]) -> str:
     return (
         f"no implementation is named {name!r}{_did_you_mean(name, list(names))}\n"
-        f"Registered names: {', '.join(names)}\nA class: path/file.py:Class or package.module:Class\n"
-        "A process: cmd:./program or python:/path/to/python:NAME\n"
-        "A registered name or class with other versions: NAME@package==version"
+        "`conformance list --implementations` lists the registered names. Other names are:\n"
+        "  path/file.py:Class, package.module:Class    an adapter of your own\n"
+        "  cmd:./program                               a program that speaks the worker protocol\n"
+        "  python:/path/to/python:NAME                 an adapter in another environment\n"
+        "  NAME@package==version                       another release, in an environment created for it"
     )
 
 

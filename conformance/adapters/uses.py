@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.verdict.problem import Array, Problem, Tensors
+from conformance.verdict.problem import Problem, Tensors
+from conformance.verdict.random_arrays import Array
 
 Named = Mapping[str, Any]
 """Arrays of any framework by name: ``input``, ``h_0``, ``c_0`` and ``lengths``, or ``output``, ``h_n`` and ``c_n``. If

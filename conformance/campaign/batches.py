@@ -37,7 +37,7 @@ _HISTORIES: WeakKeyDictionary[Adapter, deque[Case]] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class Done:
-    """What a batch has found.
+    """Results of a batch.
 
     Attributes:
         outcomes: the outcomes.
@@ -58,7 +58,7 @@ class Done:
 
 @dataclass(frozen=True)
 class NumberedBatch:
-    """The cases with some numbers.
+    """Cases with the given numbers.
 
     Attributes:
         implementation: name of the implementation.

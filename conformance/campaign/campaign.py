@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a drawn case.
+    """Outcome of a drawn case.
 
     Attributes:
         number: number of the case in the implementation's sequence.

@@ -279,7 +279,7 @@ class Case(Documented, BaseModel):
         options = ("peepholes", "coupled_gates", "activations", "clip", "cell_clip", "forget_bias")
         return all(getattr(self, name) == type(self).model_fields[name].default for name in options)
 
-    @property
+    @cached_property
     def model(self) -> Model:
         """Architecture of the LSTM."""
         return Model(

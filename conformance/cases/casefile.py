@@ -134,7 +134,7 @@ def _make_printable(line: str) -> str:
 
 
 def _note_missing(rows: Rows) -> list[Row]:
-    """Records missing required options, once if every row lacks an option. Returns the incomplete rows."""
+    """Records missing required options, but only once if every row lacks the same one. Returns the incomplete rows."""
     incomplete: list[Row] = []
     for name in (name for name, option in Case.model_fields.items() if option.is_required()):
         lacking = [row for row in rows.rows if name not in rows.defaults and name not in row.options]

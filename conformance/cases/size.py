@@ -30,6 +30,11 @@ SECONDS_PER_VALUE = 2e-6
 SECONDS_PER_PARAMETER = 3e-7
 SECONDS_PER_STEP = 1.3e-3
 
+MAX_BLOCK_VALUES = 2**24
+"""Number of values above which the reference and the budget are computed for a part of the rows at a time.
+
+Smaller parts would make the matrix products of wide layers slower.
+"""
 STEP_OPERATIONS = 2**14
 """Multiplications that NumPy computes in the time of one step of one direction of one layer without arithmetic."""
 LONG_SECONDS = 5.0
@@ -54,7 +59,7 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Size:
-    """What the reference and the budget of a case need.
+    """Resources that the reference and the budget of a case need.
 
     Attributes:
         bytes: peak memory of the process.
@@ -103,12 +108,21 @@ def operations(case: "Case") -> int:
     return counts.multiplications + STEP_OPERATIONS * counts.steps
 
 
+def row_blocks(case: "Case") -> list[slice]:
+    """Returns the rows to compute at a time, in as few blocks as ``MAX_BLOCK_VALUES`` allows."""
+    rows = case.num_rows
+    number = min(rows, -(-count(case).values // MAX_BLOCK_VALUES)) or 1
+    return [slice(block * rows // number, (block + 1) * rows // number) for block in range(number)]
+
+
 def estimate(case: "Case") -> Size:
     """Estimates what the reference and the budget of a case need."""
-    counts = count(case)
+    counts, blocks = count(case), len(row_blocks(case))
+    outputs = case.seq_len * case.num_rows * case.model.output_size()
     return Size(
         BYTES_OF_PROCESS
-        + BYTES_PER_VALUE * counts.values
+        + BYTES_PER_VALUE * counts.values // blocks
+        + (BYTES_PER_INPUT * outputs if blocks > 1 else 0)
         + BYTES_PER_INPUT * counts.inputs
         + BYTES_PER_PARAMETER * counts.parameters,
         SECONDS_PER_MULTIPLICATION * counts.multiplications

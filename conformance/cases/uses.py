@@ -70,7 +70,7 @@ def check_consistency(case: "Case") -> None:
             raise ValueError(f"{name} requires 'gradients' in check")
     if case.has_direction and (case.frozen or case.input_nan):
         name, option = "jvp" if "jvp" in case.check else "hvp", "frozen" if case.frozen else "input_nan"
-        raise ValueError(f"'{name}' in check, whose direction has an element for each value, excludes {option}")
+        raise ValueError(f"'{name}' in check cannot be combined with {option}")
     _check_frozen(case)
     _check_pieces(case)
     _check_memory(case)
@@ -93,7 +93,7 @@ def _check_frozen(case: "Case") -> None:
     tensors = ["input", *states, *case.model.parameter_shapes()]
     for name in case.frozen:
         if name not in tensors:
-            raise ValueError(f"frozen contains '{name}', which is no tensor of this case. Use {', '.join(tensors)}")
+            raise ValueError(f"frozen contains '{name}', which is not a tensor of this case. Use {', '.join(tensors)}")
     if len(case.frozen) == len(tensors):
         raise ValueError("frozen contains every tensor, so that there is no gradient to compare")
 

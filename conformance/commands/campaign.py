@@ -159,7 +159,7 @@ class _Command:
         self._seconds[name].update(result.seconds)
         if description := campaign.quick.descriptions.get(name):
             file.describe(name, description)
-        # Cases that cannot be judged are chosen by chance: they are no mistake of the user.
+        # Cases that cannot be judged are drawn by chance: they are not a mistake of the user.
         kept = result.deviates or (self._args.keep == "all" and not result.rejected)
         if kept and file.add(result):
             self._statuses[result.status] += 1

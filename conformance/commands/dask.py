@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # distributed is an extra.
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command runs its cases.
+    """Place in which a command runs its cases.
 
     Attributes:
         adapters: the implementations that can run there.

@@ -94,7 +94,7 @@ def _headline(result: Dissection) -> str:
         but = ", but float64 is only as precise as float32" if result.imprecise else ""
         return f"{result.implementation}: reads and returns everything as documented{but}"
     if not result.repeats:
-        return f"{result.implementation}: results do not repeat, so nothing else is claimed"
+        return f"{result.implementation}: results do not repeat, so nothing else is reported"
     if result.history and not result.failing:
         conform = f"alone in a fresh process, all {len(result.probed)} probes conform"
         return f"{result.implementation}: results depend on earlier calls; {conform}"
@@ -115,7 +115,8 @@ def _lines(finding: Finding, result: Dissection) -> Iterator[str]:
         yield labelled("seen", f"{finding.what}{where}")
         return
     yield labelled("what", finding.what)
-    conforming = f"; not in {finding.conforming} others to which it would apply" if finding.conforming else ""
+    others = "1 other" if finding.conforming == 1 else f"{finding.conforming} others"
+    conforming = f"; not in {others} to which it would apply" if finding.conforming else ""
     yield labelled("when", f"{_names(finding.probes)}{conforming}")
     changes = "these changes" if sum(each.verified for each in result.findings) > 1 else "this change"
     reproduced = f"the reference with {changes} reproduces every tensor of {finding.solutions} solutions"

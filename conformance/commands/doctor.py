@@ -139,7 +139,7 @@ def _show(content: Mapping[str, Any], checkups: Sequence[Checkup], deep: bool) -
     if content["complete"]:
         console.print(Text(f"all {usable} implementations can run", style="bold green"))
     else:
-        line = f"{usable} of {len(checkups)} implementations can run. A run would not include the others"
+        line = f"{usable} of {len(checkups)} implementations can run. A run leaves out the others"
         console.print(Text(line, style="bold red"))
     if not deep:
         console.print(

@@ -22,5 +22,6 @@ def execute(args: argparse.Namespace) -> int:
     for conflict in conflicts:
         print(f"allowed: {conflict.kind}: {conflict.what}")
     warning = "" if merged.complete else " (INCOMPLETE)"
-    print(f"results: {args.output}: {len(merged.results)} rows from {len(args.results)} files{warning}")
+    files = "1 file" if len(args.results) == 1 else f"{len(args.results)} files"
+    print(f"results: {args.output}: {len(merged.results)} rows from {files}{warning}")
     return 0

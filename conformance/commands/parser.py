@@ -15,9 +15,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, about: str, text: str = "") -> argparse.ArgumentParser:
+    def command(name: str, about: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(
-            name, help=about, description=text or about, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=about, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
         )
 
     run = command("run", "run cases on implementations", usage.RUN)
@@ -34,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     campaign = command("campaign", "run random cases, and shrink each deviation", usage.CAMPAIGN)
     _add_campaign(campaign)
 
-    check = command("check", "validate case files", "Validate case files and report every mistake with its position.")
+    check = command("check", "validate case files", usage.CHECK)
     options.add_files(check)
     check.add_argument("--no-cache", action="store_true", help="compute every reference and budget again")
     options.add_limits(check)
@@ -50,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     options.add_limits(power)
     _add_power(power)
 
-    listing = command("list", "list cases, implementations or known divergences")
+    listing = command("list", "list cases, implementations or known divergences", usage.LIST)
     options.add_files(listing)
     options.add_selection(listing)
     listing.add_argument("--implementations", action="store_true", help="list the registered implementations instead")

@@ -23,7 +23,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.id not in entries:
         close = difflib.get_close_matches(args.id, entries, 1, 0.5)
         hint = f", did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"no divergence is named {args.id!r}{hint}\nuse `conformance list --divergences` to list them")
+        raise UserError(f"no divergence has the id {args.id!r}{hint}\n`conformance list --divergences` lists the ids")
     entry = entries[args.id]
     if not args.issue:
         print((known.REPRODUCTIONS / entry.reproduction).read_text(encoding="utf-8"), end="")

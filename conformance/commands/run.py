@@ -130,7 +130,7 @@ def make_request(args: argparse.Namespace, place: Place, stream: IO[str]) -> Req
 
 @dataclass(frozen=True)
 class Written:
-    """What a run has written.
+    """Output of a run.
 
     Attributes:
         report: content of the results file.

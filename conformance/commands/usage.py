@@ -46,6 +46,25 @@ examples:
   conformance run --shard 2/5                              the second of five parts, for conformance merge
 """
 
+CHECK = """\
+Validate case files, and report all mistakes at once as file:line:column with a suggestion. Cases that cannot be judged
+are reported, too. No implementation runs.
+
+examples:
+  conformance check mine.yaml
+  conformance check --certify mine.yaml             warn about weights that a case hardly checks
+"""
+
+LIST = """\
+List cases with their features, registered implementations, or known divergences of released versions.
+
+examples:
+  conformance list                                  the shipped cases
+  conformance list mine.yaml --tag mine             some cases of your own
+  conformance list --implementations
+  conformance list --divergences
+"""
+
 VERSIONS = """\
 Run cases on several releases of a package, each in an environment that is created for it, and print a table of features
 by release and the cases that changed. All results are in one results file, so that `conformance report`, `compare` and
@@ -83,7 +102,7 @@ Run random cases on implementations, and shrink each deviation to a minimal case
 The cases combine all options that an implementation supports; every pair of option values occurs. A deviation is run
 again in a fresh process before it is reported, and then shrunk: fewest options, smallest sizes, simplest values.
 Deviations with the same explanation form a group. For each group, a case file is written to the folder cases of the
-output folder. Known divergences are no deviations.
+output folder. Known divergences do not count as deviations.
 
 results.jsonl has the same format as that of `conformance run`. Ctrl-C ends the campaign; --resume continues it. The
 exit code is 1 if a case deviates.
@@ -235,26 +254,26 @@ examples:
   conformance smoke mylib_lstm_adapter.py:MylibLSTMAdapter
 """
 
-DISSECT = """\
+DISSECT = f"""\
 Find out by experiment what an implementation reads and returns wrongly. Small probes with few options each are solved
 again and again, with one change at a time. No catalogue of mistakes is needed.
 
-  repeat    Each probe is solved again, at once and after other problems. If a result differs, nothing else is claimed.
+  repeat    Each probe is solved again, at once and after other problems. If a result differs, nothing else is reported.
   inputs    One block at a time is changed: a gate of a parameter; a layer, direction and row of h_0 or c_0; a step and
             row of the input; a cotangent. The results that respond are compared with those of the reference.
   outputs   Wrong blocks are looked for among the correct values: copied, permuted, in another memory order, multiplied,
             zero, or a sum.
 
-A finding is `verified` if the reference with this change reproduces every tensor within the rounding budget, on three
-draws of each failing probe to which the finding applies. Anything else is printed as `seen`: it was observed, but does
-not explain the failure. A correct implementation reads and returns everything as documented.
+An explanation is `verified` if the reference with this change reproduces every tensor within the rounding budget, on
+three draws of each failing probe to which the change applies. Anything else is printed as `seen`: it was observed, but
+does not explain the failure. A correct implementation reads and returns everything as documented.
 
 With -k, --tag, --dtype or case files, the selected cases run instead of the probes, and their failures are explained:
 what is wrong, where, and on which options and sizes it depends. New cases on both sides of the boundary confirm this
 condition.
 
-At most 12 lines are printed for each implementation; --json prints everything. The exit code is 1 if anything wrong is
-found, and 0 otherwise.
+At most 12 lines are printed for each implementation; --json prints everything. {page("experiments.md")} explains the
+output. The exit code is 1 if anything wrong is found, and 0 otherwise.
 
 examples:
   conformance dissect -i mylib.py:MyLSTM

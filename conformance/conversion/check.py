@@ -21,7 +21,7 @@ from conformance.worker.failures import WorkerError
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one framework computed with the weights of an LSTM.
+    """Result of running one framework with the weights of an LSTM.
 
     Attributes:
         implementation: name of the implementation.

@@ -1,4 +1,4 @@
-"""What an LSTM has that a target cannot store or compute in the same way."""
+"""Properties of an LSTM that a target cannot store or compute in the same way."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How a framework names and stores the weights of LSTMs in a dictionary of arrays."""
+"""Names and layouts of the weights of LSTMs in a framework's dictionary of arrays."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

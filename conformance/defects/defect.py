@@ -103,7 +103,7 @@ class Defect:
 
     @property
     def changes_forward(self) -> bool:
-        """Whether the defect changes the forward pass before ``writes`` and ``results``."""
+        """Whether the defect changes the forward pass itself, not only its results (``writes``, ``results``)."""
         changes = (self.reads, self.scales, self.shifts, self.lengths, self.mask, self.dropout_masks, self.dialect)
         replaced = self.clock is not Time or self.lift is not reference.float64
         return replaced or any(change is not None for change in (*changes, self.cell, self.cells))
@@ -118,7 +118,7 @@ class Defect:
 
     @property
     def changes_backward(self) -> bool:
-        """Whether the defect changes the backward pass before ``gradients``."""
+        """Whether the defect changes the backward pass itself, not only its results (``gradients``)."""
         changes = (self.writes, self.cotangents, self.backward_masks, self.saved)
         return self.changes_forward or any(change is not None for change in changes)
 

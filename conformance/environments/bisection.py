@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Boundaries:
-    """Where a deviation begins and ends in a list of releases, as indices.
+    """Indices of the releases at which a deviation begins and ends.
 
     Attributes:
         oldest: oldest release that can be tested.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
-from conformance.verdict.problem import step_mask
+from conformance.verdict.values import step_mask
 
 
 def has_padding(case: Case) -> bool:

@@ -63,10 +63,10 @@ class Divergence(BaseModel):
     versions: Annotated[str, AfterValidator(_specifier)]
     """Range of affected versions, such as `>=3.0,<3.16`."""
     since: Literal["first affected", "oldest tested"] | None = None
-    """What the lower end of `versions` is: the first affected release, or the oldest one that runs here and is affected
-    already. Unset if no earlier release was tested."""
+    """Meaning of the lower end of `versions`: the first affected release, or the oldest one that runs here, if it is
+    already affected. Unset if no earlier release was tested."""
     history: str = ""
-    """What other releases do, such as a regression that was fixed in between."""
+    """Behavior of other releases, such as a regression that was fixed in between."""
     cases: dict[str, Any] = Field(default_factory=dict)
     """Required options of the case. A list matches any of its values. A case with `refuses`, or with a size of 0,
     matches only if this option is named."""
@@ -98,7 +98,7 @@ class Divergence(BaseModel):
     """Defects that deviate in the same problems, with other values. A case is expected to show the deviation only if it
     detects one of them."""
     what: str
-    """What the implementation does, in a sentence."""
+    """Description of the wrong behavior, in a sentence."""
     reason: str
     """Cause of the deviation, as far as it is known."""
     upstream: Annotated[str, AfterValidator(_upstream)]

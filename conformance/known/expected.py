@@ -80,21 +80,29 @@ def for_deviation(
     """
     trial = Trial(judged, oracle)
     exact, loose = _by_kind(expected)
-    chosen = next((chosen for chosen in subsets(exact) if trial.unpredicted(chosen, loose) is not None), None)
-    if chosen is None:
+    declared = [name for name in failing if is_declaration(name)]
+    deviating = [name for name in failing if not is_declaration(name)]
+
+    def account(some_exact: Entries, some_loose: Entries) -> bool:
+        """Returns whether some entries predict the solution and concern each tensor that deviates."""
+        some = [*some_exact, *some_loose]
+        concerned = all(any(entry.concerns(name) for entry in some) for name in deviating)
+        return concerned and trial.unpredicted(some_exact, some_loose) is not None
+
+    chosen = next((chosen for chosen in subsets(exact) if account(chosen, loose)), None)
+    if chosen is None or not all(any(entry.concerns(name) for entry in expected) for name in declared):
         return None
-    needed = _without_unneeded(loose, lambda rest: trial.unpredicted(chosen, rest) is not None)
+    needed = _without_unneeded(loose, lambda rest: account(chosen, rest))
     if fixed := _fixed(_missing(expected, chosen, needed, trial)):
         return fixed
-    shown = _without_unneeded(chosen, lambda rest: trial.unpredicted(rest, needed) is not None)
-    declared = [name for name in failing if is_declaration(name)]
-    found = [
-        entry
-        for entry in expected
-        if entry in shown or entry in needed or any(entry.concerns(name) for name in declared)
-    ]
-    explained = all(any(entry.concerns(name) for entry in found) for name in failing)
-    return _known(found) if explained else None
+    shown = _without_unneeded(chosen, lambda rest: account(rest, needed))
+    return _known(
+        [
+            entry
+            for entry in expected
+            if entry in shown or entry in needed or any(entry.concerns(name) for name in declared)
+        ]
+    )
 
 
 def _by_kind(expected: Entries) -> tuple[list[Divergence], list[Divergence]]:

@@ -173,7 +173,7 @@ class _BatchAsTime:
         return _BatchAsTime(np.concatenate([self.output, other.output], axis=of_output), finals)
 
     def stacked(self, name: str, case: Case) -> Arrays:
-        """Returns the final states as the adapter does."""
+        """Returns the final states in the layout of the canonical tensor ``name``."""
         return dict(stacked(case.model, name, [list(layer) for layer in self.finals[name]]))
 
 

@@ -21,28 +21,28 @@ severity. Each has a reproduction, a script that needs only the framework and Nu
 actual result, and exits with 1 if the deviation occurs, else with 0:
 
     conformance repro {example} | python -
-    conformance repro {example} --issue                    a report that is ready to file
-    conformance bisect {example}                           since when
+    conformance repro {example} --issue        # a report that is ready to file
+    conformance bisect {example}               # the first and the last affected release
 
-{reported} of them are reported upstream. For the others, the issue trackers were searched by symptom, the last time in
-the month that the entry names.
+{reported} of them are reported upstream. For the others, the issue trackers were searched by symptom. Each entry names
+the month of the last search.
 """
 
 _EXPLANATION = """
 ## How to read the entries
 
-A run reports a recorded divergence as `known`. Any other deviation fails. An entry whose divergence no longer happens
-is reported as `fixed`, which fails too until the entry is removed. An entry predicts the deviating tensors, and a run
-compares them with the prediction, within the rounding budget. If values *cannot be predicted*, these tensors, and no
-others, may have any value.
+A run reports a recorded divergence as `known`. Any other deviation fails. If a divergence no longer occurs, it is
+reported as `fixed`, which also fails until the entry is removed. An entry predicts the deviating tensors, and a run
+compares them with the prediction, within the rounding budget. If values *cannot be predicted*, only these tensors may
+have any value.
 
 `affected` is the range of versions in which the deviation was found. *The oldest release tested* is the oldest one that
 the suite can run here. *Or earlier* means that no earlier release was tested. [Releases](releases.md) describes the
 search. `upstream` is a report of this deviation, or the month in which none was found. Threads about its cause are
 `related`. `recorded` is the day on which the entry was added.
 
-Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. That
-on WebGL also needs Chromium. Those in C++ start with the command that compiles them.
+Run the JavaScript reproductions with `node --input-type=module` in a folder where npm has installed the package. The
+one on WebGL also needs Chromium. Those in C++ start with the command that compiles them.
 
 `conformance list --divergences --markdown` writes this page.
 """

@@ -165,7 +165,7 @@ def reverse_output_of_second_direction(layer: Layer, sequence: Array) -> tuple[A
 
 
 def show_padded_steps(layer: Layer, sequence: Array) -> tuple[Arrays, Backward]:
-    """Returns as output of a padded step what the cell computes there from the state that the row keeps.
+    """Replaces the output at padded steps by the output that the cell computes there from the state of its row.
 
     Padding comes after the valid steps. The reverse direction begins with it: its rows keep their initial state.
     """

@@ -1,4 +1,4 @@
-"""How much a divergence harms a user who does not know of it."""
+"""Severity of a divergence: how much it harms a user who does not know it."""
 
 from typing import Literal, get_args
 

@@ -19,8 +19,8 @@ from conformance.known.divergences import Divergence
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Oracle, RejectedCaseError, is_coarse
-from conformance.verdict.problem import step_mask
 from conformance.verdict.range import LARGEST_VALUE
+from conformance.verdict.values import step_mask
 from reference import PROFILES
 from reference.network import Lift
 
@@ -112,18 +112,20 @@ class Trial:
         """Returns the misfit of each tensor from a defect's prediction.
 
         Elements without a finite prediction are not compared, and neither are the non-finite ones that some entries
-        allow, or infinite ones where the prediction exceeds the range of the dtype. If the input contains NaN, all
-        elements are compared.
+        allow, or infinite ones where the prediction exceeds the range of the dtype. Gradients that follow from such an
+        overflow have no value, so that all of them may be non-finite. If the input contains NaN, all elements are
+        compared.
         """
         solution, largest = dict(judged.solution), LARGEST_VALUE[judged.problem.case.dtype]
         if not judged.problem.case.input_nan:
             prediction = judged.expectation.values if defect is _CORRECT else self._solve(defect)
+            overflows = any((np.abs(array) > largest).any() for array in prediction.values())
             for name in self._names:
                 ignored = ~np.isfinite(prediction[name])
                 got = np.asarray(solution.get(name))
                 if got.shape == ignored.shape and got.dtype.kind == "f":
                     ignored |= np.isinf(got) & (prediction[name] * np.sign(got) > largest)
-                    if any(entry.concerns(name) for entry in nan):
+                    if (overflows and "." in name) or any(entry.concerns(name) for entry in nan):
                         ignored |= ~np.isfinite(got)
                     solution[name] = np.where(ignored, prediction[name], got)
         judged = judged._replace(solution=solution)

@@ -161,7 +161,7 @@ def load_adapters(config: pytest.Config) -> dict[str, "Adapter"]:
 
 
 def _check_alone(runner: "Runner", case: "Case", adapter: "Adapter") -> "Result":
-    """Runs a case in a new process, whose end does not end this process, and whose number of threads can be set."""
+    """Runs a case in a new process with the case's number of threads. If that process dies, this one continues."""
     from conformance.adapters import registry
     from conformance.run import implementations
     from conformance.worker.client import WorkerAdapter

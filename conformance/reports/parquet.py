@@ -24,7 +24,7 @@ def write(path: Path, report: Report) -> None:
         from pyarrow import parquet
     except ImportError as error:
         raise UserError(
-            "--parquet needs pyarrow, which is not installed. Run: pip install 'lstm-conformance[parquet]'",
+            "--parquet needs pyarrow, which is not installed; install with: pip install 'lstm-conformance[parquet]'",
             MISSING,
         ) from error
     rows = [{name: _cell(value) for name, value in row.items()} for row in records(report)]

@@ -1,4 +1,4 @@
-"""What experiments found out about failures without a known cause, and its row in the results file."""
+"""Explanations that experiments find for failures without a known cause, and their rows in the results file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

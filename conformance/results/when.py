@@ -220,8 +220,8 @@ def size_terms(name: str, low: int | None, high: int | None) -> Iterator[Term]:
 
 
 def multiple_term(name: str, divisor: int, is_multiple: bool) -> Term:
-    """Returns the term that a size is a multiple of a number, or is none."""
-    text = f"{name} is {'a' if is_multiple else 'no'} multiple of {divisor}"
+    """Returns the term that a size is, or is not, a multiple of a number."""
+    text = f"{name} is {'' if is_multiple else 'not '}a multiple of {divisor}"
     return Term(name, text, lambda size: size is not None and (size % divisor == 0) == is_multiple, 2)
 
 

@@ -19,7 +19,7 @@ MAX_CASES = 500
 
 @dataclass(frozen=True)
 class Done:
-    """What a batch has found.
+    """Results of a batch.
 
     Attributes:
         results: the results.

@@ -43,7 +43,7 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What workers need to drive the implementations.
+    """Settings that workers need to drive the implementations.
 
     Attributes:
         specs: names of the implementations on the command line, by their names.
@@ -78,7 +78,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a worker can run.
+    """Implementations that a worker can run.
 
     Attributes:
         suite: version of the suite.
@@ -183,7 +183,7 @@ class Cluster:
             return batch, done.result()
         except KilledWorker as error:
             raise UserError(
-                f"--dask: workers died again and again while they ran {batch.implementation}: {error}. Give them more "
+                f"--dask: several workers died while they ran {batch.implementation}: {error}. Give them more "
                 "memory or fewer threads, and continue with --resume.",
                 MISSING,
             ) from error

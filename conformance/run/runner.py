@@ -1,6 +1,5 @@
 """Runs cases on implementations and returns results. The command line and the pytest plug-in share this runner."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -12,11 +11,6 @@ from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.cases.features import features
 from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate, operations
-from conformance.defects.catalogue import CATALOGUE
-from conformance.defects.defect import Defect
-from conformance.defects.diagnosis.diagnose import diagnose, rounds_only_as
-from conformance.defects.diagnosis.locate import locate
-from conformance.defects.diagnosis.shrink import MAX_OPERATIONS
 from conformance.defects.power.bitmasks import Detector
 from conformance.errors import abridge, first_line, short_traceback
 from conformance.known import divergences as known
@@ -25,7 +19,7 @@ from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
 from conformance.run import explaining, rejection, smaller, solving
 from conformance.run.attempt import Attempt, RaisedError
-from conformance.run.failures import Failure
+from conformance.run.diagnoser import Diagnoser
 from conformance.run.plan import Plan, by_shape
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
@@ -39,9 +33,6 @@ from reference import Profile
 
 CONFIRMING_DRAWS = (1, 2)
 """Additional draws of a case that confirm or refute a deviation beyond the budget but within the rigorous bound."""
-
-UNEXPLAINED_CPU_SECONDS = 20.0
-"""CPU time to spend on failures without a diagnosis, per implementation. Pairs of defects are not tried after that."""
 
 PHASES = ("reference and budget", "solve", "judging", "diagnosis")
 """Phases of a case, as shown while it runs."""
@@ -91,9 +82,7 @@ class Runner:
         self._make_problem = lru_cache(KEPT_PROBLEMS)(make_problem)
         self._ending = [entry for entry in self.divergences if entry.ends_process]
         self._packages: dict[str, dict[str, str]] = {}
-        self._suspects: dict[str, list[Defect]] = {}
-        self._unexplained_seconds: dict[str, float] = {}
-        self._unexplained: dict[str, list[Failure]] = {}
+        self._diagnoser = Diagnoser(self.explains_all)
         self._explanations: SimpleQueue[Explanation] = SimpleQueue()
 
     def check(self, case: Case, adapter: Adapter) -> Result:
@@ -122,7 +111,7 @@ class Runner:
             # Diagnosis changes the warning filters, which all threads share.
             self._show(case, 4)
             with adapter.exclusive() if isinstance(adapter, WorkerAdapter) else nullcontext():
-                result = self._diagnosed(result, adapter, judged, variant)
+                result = self._diagnoser.diagnose(result, adapter, judged, variant)
             attempt.charge("diagnosis")
         if result.status == "pass" and self.detector and judged:
             if power := self.detector.measure(judged.problem.case, adapter, case.key):
@@ -146,7 +135,7 @@ class Runner:
                 if result.status == "pass" and not (case.refuses or case.is_empty):
                     passing.append((result.unchecked and case.forward_only()) or case)
                 yield result
-            if failures := self._unexplained.pop(adapter.name, None):
+            if failures := self._diagnoser.take_unexplained(adapter.name):
                 self.add_explanations(explaining.explain(adapter, failures, self.oracle, passing=passing))
 
     def add_explanations(self, explanations: Iterable[Explanation]) -> None:
@@ -208,7 +197,7 @@ class Runner:
     def _refused(self, result: Result, case: Case, attempt: Attempt) -> Result:
         """Returns the result of a case with a mistake that the implementation must refuse.
 
-        An error that correct arguments raise, too, is no refusal.
+        An error that correct arguments raise, too, is not a refusal.
 
         Raises:
             RaisedError: the adapter raised an error, or the process died.
@@ -249,9 +238,9 @@ class Runner:
         self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
     ) -> tuple[Verdict, JudgedSolution]:
         self._show(case, 1)
-        # Only processes of their own cannot change a problem that others solve.
-        kept = isinstance(adapter, WorkerAdapter) and operations(case) <= _KEPT_OPERATIONS
-        problem = (self._make_problem if kept else make_problem)(case, draw)
+        problem = (self._make_problem if operations(case) <= _KEPT_OPERATIONS else make_problem)(case, draw)
+        if not isinstance(adapter, WorkerAdapter):
+            problem = problem.copied()  # The implementation may change arrays that others solve.
         attempt.charge("problem")
         dialect = attempt.call(adapter.dialect, case)
         problem = replace(problem.under(dialect), dropout_masks=attempt.call(adapter.dropout_masks, problem))
@@ -301,35 +290,6 @@ class Runner:
         result = replace(result, status="fail", reason=failing[0].reason, details=details)
         names = [tensor.name for tensor in failing]
         return _as_known(result, expected.for_deviation(entries, names, judged, self.oracle))
-
-    def _diagnosed(
-        self, result: Result, adapter: Adapter, judged: JudgedSolution, variant: smaller.SmallerFailure | None
-    ) -> Result:
-        """Diagnoses a failure, at the sizes of a smaller variant if there is one."""
-        if variant is None and operations(judged.problem.case) > MAX_OPERATIONS:
-            where = locate(adapter, judged)
-            return replace(result, diagnosis=f"unexplained: {smaller.TOO_LARGE}" + (f"; {where}" if where else ""))
-        exact = rounds_only_as(adapter.profile(judged.problem.case), judged.problem.case.dtype)
-        judged = variant.judged if variant else judged
-        name = result.implementation
-        suspects = self._suspects.setdefault(name, [])
-        spent = self._unexplained_seconds.get(name, 0.0)
-        start = time.process_time()
-        diagnosis = diagnose(judged, CATALOGUE, suspects, pairs=spent < UNEXPLAINED_CPU_SECONDS, exact=exact)
-        if diagnosis is None:
-            return result
-        found = [cause.defect for cause in diagnosis.causes]
-        suspects += [defect for defect in found if defect.id not in {suspect.id for suspect in suspects}]
-        text = f"{variant.shrunk}: {diagnosis}" if variant else str(diagnosis)
-        if not found:
-            where = locate(adapter, judged)
-            text += f"; {where}" if where else ""
-            self._unexplained_seconds[name] = spent + time.process_time() - start
-        case = judged.problem.case
-        explains = operations(case) <= explaining.MAX_OPERATIONS
-        if (self.explains_all or not found) and explains:
-            self._unexplained.setdefault(name, []).append(Failure(result.key, judged))
-        return replace(result, diagnosis=text, causes={defect.id: defect.what for defect in found})
 
     def _raised(self, result: Result, case: Case, raised: RaisedError) -> Result:
         error, message = raised.error, raised.message

@@ -24,7 +24,7 @@ MAX_CASES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """What a release does on some cases.
+    """Results of a release on some cases.
 
     Attributes:
         deviates: whether it has the deviation; None if it cannot be tested.

@@ -15,7 +15,8 @@ from conformance.errors import MISSING, UserError
 from conformance.results import atomic
 from conformance.vectors.sets import VectorSet
 from conformance.verdict.oracle import Expectation, Oracle
-from conformance.verdict.problem import make_problem, valid_steps
+from conformance.verdict.problem import make_problem
+from conformance.verdict.values import valid_steps
 from reference import PROFILES, Dialect
 
 FOLDER = "lstm"
@@ -48,7 +49,8 @@ def write(folder: Path, cases: Sequence[Case], oracle: Oracle) -> None:
     try:
         from onnx import numpy_helper
     except ImportError as error:
-        raise UserError("--format onnx requires onnx: pip install 'lstm-conformance[onnx]'", MISSING) from error
+        hint = "install with: pip install 'lstm-conformance[onnx]'"
+        raise UserError(f"--format onnx needs onnx, which is not installed; {hint}", MISSING) from error
     for case in cases:
         problem = make_problem(case.model_copy(update={"check": ("output", "h_n", "c_n")}))
         expectation = oracle.expect(problem, PROFILES[case.dtype], Dialect())

@@ -13,7 +13,7 @@ from conformance.cases.case import Case
 from conformance.verdict.comparison import Comparison, Floats
 from conformance.verdict.evidence import evidence
 from conformance.verdict.oracle import Expectation
-from conformance.verdict.problem import Problem, source_of
+from conformance.verdict.problem import Problem, axes_of, source_of
 from reference.model import Shape
 
 DECLARED, REPEATED = "declared.", "repeated."
@@ -175,26 +175,6 @@ def _tolerances_to_pass(deviation: Floats, expected: Floats) -> dict[str, float]
 
 
 # --------------------------------------------------------------------------- descriptions of shapes and positions
-
-
-def axes_of(case: Case, name: str) -> tuple[str, ...]:
-    """Returns the names of a tensor's axes."""
-    name = source_of(name)
-    rows = () if case.rows is None else ("row",)
-    if name in ("output", "input"):
-        return (
-            *(("row", "step") if case.batch_first and rows else ("step", *rows)),
-            "unit" if name == "output" else "feature",
-        )
-    if name[:3] in ("h_n", "c_n", "h_0", "c_0"):
-        return ("layer·direction" if case.model.is_uniform else "direction", *rows, "unit")
-    if name.startswith(("bias", "peephole")):
-        return ("gate·unit",)
-    if name.startswith("weight_hr"):
-        return ("projected unit", "unit")
-    if name.startswith("weight_hh"):
-        return ("gate·unit", "previous unit")
-    return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "input unit")
 
 
 def describe_element(case: Case, name: str, index: tuple[int, ...]) -> str:

@@ -5,29 +5,32 @@ sides, and the solution is judged with the reference's results for them.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 import reference
 from conformance.cases.case import Case
-from conformance.verdict.comparison import Comparison
-from conformance.verdict.judge import TensorVerdict, Verdict, axes_of, judge
+from conformance.verdict.comparison import Comparison, Floats
+from conformance.verdict.judge import TensorVerdict, Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.oracle import Expectation, is_coarse, scale_of, solve_compared
-from conformance.verdict.problem import normalize_dialect
+from conformance.verdict.problem import axes_of, normalize_dialect
 from reference import Profile
 from reference.activations import ACTIVATIONS
 from reference.kinks import NearKink
 from reference.network import Lift
+from reference.rounding import Sided
 
-_MAX_TRIES = 8
-"""Largest number of arguments to move in a row, and afterwards in all rows."""
+_MAX_TRIES, _MAX_TRIES_IN_TURN = 8, 32
+"""Largest number of arguments to try in a row, and afterwards of arguments of any row, one by one."""
+_MAX_PAIRED = 4
+"""Largest number of arguments of a row of which to try all pairs."""
 _LARGEST_RATIO = 100.0
-"""Error ratio as which larger ones count, so that one element does not hide that others improve."""
+"""Error ratios are capped at this number, so that one element does not hide that others improve."""
 _ROWS_IN_NOTE = 5
 
 
@@ -63,27 +66,30 @@ def judge_across_kinks(judged: JudgedSolution, verdict: Verdict, profile: Profil
     if is_coarse(case) or not _is_piecewise(case):
         return None
     search = _Search(judged, profile)
-    search.cross_in_rows()
     if not search.sides:
         return None
+    search.cross_in_rows()
     search.cross_in_turn()
-    found = judge(judged.problem, judged.solution, search.expectation)
+    if not search.crossed:
+        return None
+    expectation = search.expectation()
+    found = judge(judged.problem, judged.solution, expectation)
     settled = {tensor.name for tensor in failing} - {tensor.name for tensor in _failing(found)}
     if not settled:
         return None
     note = _note(search.crossed, [tensor for tensor in failing if tensor.name in settled])
-    return Crossing(found, judged._replace(expectation=search.expectation), note)
+    return Crossing(found, judged._replace(expectation=expectation), note)
 
 
 class _Deviation(NamedTuple):
-    """How much a solution deviates: sums of error ratios above 1.
+    """Size of the deviations of a solution: sums of error ratios above 1.
 
     Attributes:
         rows: of each row, in the tensors with an axis of rows (B,). A single row has all tensors.
         others: in all other tensors, the gradients of the parameters.
     """
 
-    rows: NDArray[np.float64]
+    rows: Floats
     others: float
 
 
@@ -92,15 +98,15 @@ class _Search:
 
     Attributes:
         sides: these arguments, closest first, each on the side found so far.
-        expectation: expectation for these sides.
     """
 
     def __init__(self, judged: JudgedSolution, profile: Profile) -> None:
         self._judged, self._profile = judged, profile
         self._dialect = normalize_dialect(judged.problem.case, judged.dialect)
-        self._near = sorted(reference.choose_sides(self._evaluate, profile)[1], key=lambda near: near.distance)
-        self.sides, self.expectation = list(self._near), judged.expectation
-        self._deviation = self._measure(self.expectation)
+        own = self._choose_sides(())
+        self._near = sorted(own.near, key=lambda near: near.distance)
+        self.sides = list(self._near)
+        self._deviation = self._measure(own)
 
     @property
     def crossed(self) -> list[NearKink]:
@@ -108,48 +114,48 @@ class _Search:
         return [side for side, own in zip(self.sides, self._near, strict=True) if side.above != own.above]
 
     def cross_in_rows(self) -> None:
-        """Crosses arguments of each row that deviates, the last one first, and keeps those that make it deviate less.
+        """Crosses arguments of each row that deviates, and keeps those that make it deviate less.
 
-        Rows do not affect each other, so that one argument of each row crosses at a time. Each of them is tried twice,
-        because it may help only after another one has crossed.
+        Single arguments come first, from the last one on, then pairs. Rows do not affect each other, so that one
+        argument or pair of each row crosses at a time. If one has helped, all of its row are tried again, because
+        another one may help only now.
         """
         places: defaultdict[int, list[int]] = defaultdict(list)
         for place, argument in enumerate(self._near):
-            if len(places[argument.position[0]]) < _MAX_TRIES:
-                places[argument.position[0]].append(place)
-        queues = {row: 2 * sorted(found, key=self._near.__getitem__, reverse=True) for row, found in places.items()}
+            places[argument.position[0]].append(place)
+        queues = {row: self._steps(found) for row, found in places.items()}
         rows = self._deviation.rows
-        while trial := {row: queue.pop(0) for row, queue in queues.items() if queue and rows[row]}:
-            tried = self._measure(self._expect(self._cross(trial.values())))
-            better = [row for row in trial if tried.rows[row] < rows[row]]
-            rows[better] = tried.rows[better]
-            self.sides = self._cross([trial[row] for row in better])
+        while queues := {row: queue for row, queue in queues.items() if rows[row]}:
+            improved = set()
+            for turn in range(max(map(len, queues.values()))):
+                trial = {row: queue[turn] for row, queue in queues.items() if turn < len(queue) and rows[row]}
+                tried = self._try([*chain(*trial.values())]).rows if trial else rows
+                better = [row for row in trial if tried[row] < rows[row]]
+                rows[better] = tried[better]
+                self.sides = self._cross([*chain(*(trial[row] for row in better))])
+                improved.update(better)
+            queues = {row: queues[row] for row in improved}
+
+    def _steps(self, places: Sequence[int]) -> list[tuple[int, ...]]:
+        """Returns the arguments and pairs of arguments of a row to cross, from its places, closest first."""
+        last_first = sorted(places[:_MAX_TRIES], key=self._near.__getitem__, reverse=True)
+        return [*combinations(last_first, 1), *combinations(places[:_MAX_PAIRED], 2)]
 
     def cross_in_turn(self) -> None:
         """Crosses arguments one by one and keeps those that make the gradients of the parameters deviate less."""
-        self.expectation = self._expect(self.sides)
-        self._deviation = self._measure(self.expectation)
-        for place in range(min(_MAX_TRIES, len(self.sides))):
+        self._deviation = self._try(())
+        for place in range(min(_MAX_TRIES_IN_TURN, len(self.sides))):
             if not self._deviation.others:
                 return
-            sides = self._cross([place])
-            expectation = self._expect(sides)
-            tried = self._measure(expectation)
+            tried = self._try([place])
             if tried.others < self._deviation.others and tried.rows.sum() <= self._deviation.rows.sum():
-                self.sides, self.expectation, self._deviation = sides, expectation, tried
+                self.sides, self._deviation = self._cross([place]), tried
 
-    def _cross(self, places: Collection[int]) -> list[NearKink]:
-        """Returns the sides, with those at some places changed."""
-        sides = list(self.sides)
-        for place in places:
-            sides[place] = sides[place]._replace(above=not sides[place].above)
-        return sides
-
-    def _expect(self, sides: Collection[NearKink]) -> Expectation:
-        """Returns the expectation for arguments on given sides of their kinks."""
+    def expectation(self) -> Expectation:
+        """Returns the expectation for the sides found."""
         own = self._judged.expectation
-        values, _ = reference.choose_sides(self._evaluate, self._profile, sides)
-        found = reference.budget(self._evaluate, values, self._profile, sides=sides)
+        values = self._choose_sides(self.sides).values
+        found = reference.budget(self._evaluate, values, self._profile, sides=self.sides)
         # R bounds deviations from values on their own side.
         bound = {name: own.bound[name] + np.abs(value - own.values[name]) for name, value in values.items()}
         budget = {
@@ -160,15 +166,29 @@ class _Search:
         }
         return replace(own, values=values, budget=budget, bound=bound)
 
-    def _evaluate(self, lift: Lift) -> dict[str, Any]:
-        return solve_compared(self._judged.problem, self._dialect, lift)
+    def _cross(self, places: Collection[int]) -> list[NearKink]:
+        """Returns the sides, with those at some places changed."""
+        sides = list(self.sides)
+        for place in places:
+            sides[place] = sides[place]._replace(above=not sides[place].above)
+        return sides
 
-    def _measure(self, expectation: Expectation) -> _Deviation:
-        case = self._judged.problem.case
+    def _try(self, places: Collection[int]) -> _Deviation:
+        """Returns how much the solution deviates if arguments at some places change sides."""
+        return self._measure(self._choose_sides(self._cross(places)))
+
+    def _measure(self, sided: Sided) -> _Deviation:
+        """Returns how much the solution deviates from a run of the reference.
+
+        To save time, the budgets are those of the reference, except for elements that are exact in one of the two runs.
+        """
+        case, own = self._judged.problem.case, self._judged.expectation
         rows, others = np.zeros(case.num_rows), 0.0
-        for name, expected in expectation.values.items():
+        for name, expected in sided.values.items():
+            exact = (own.budget[name] == 0) | ((sided.reach[name] == 0) & np.isfinite(own.budget[name]))
+            budget = np.where(exact, sided.reach[name], own.budget[name])
             got = np.asarray(self._judged.solution[name], np.float64)
-            ratios = Comparison(got, expected, expectation.budget[name], expectation.bound[name]).error_ratios
+            ratios = Comparison(got, expected, budget, own.bound[name]).error_ratios
             excess = np.where(ratios > 1, np.minimum(ratios, _LARGEST_RATIO), 0.0)
             names = axes_of(case, name)
             if len(rows) == 1:
@@ -179,11 +199,17 @@ class _Search:
                 others += float(excess.sum())
         return _Deviation(rows, others)
 
+    def _choose_sides(self, sides: Collection[NearKink]) -> Sided:
+        return reference.choose_sides(self._evaluate, self._profile, sides)
+
+    def _evaluate(self, lift: Lift) -> dict[str, Any]:
+        return solve_compared(self._judged.problem, self._dialect, lift)
+
 
 def _is_piecewise(case: Case) -> bool:
-    """Returns whether a case has kinks. A case with NaN is left out: it is not compared element by element."""
-    kinked = any(ACTIVATIONS[name].kinks for name in case.activations)
-    return (kinked or case.clip is not None or case.cell_clip is not None) and not case.input_nan
+    """Returns whether a case has a clip or an activation with kinks."""
+    clips = case.clip is not None or case.cell_clip is not None
+    return clips or any(ACTIVATIONS[name].kinks for name in case.activations)
 
 
 def _failing(verdict: Verdict) -> list[TensorVerdict]:

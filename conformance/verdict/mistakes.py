@@ -25,7 +25,7 @@ DESCRIPTIONS: Mapping[Mistake, str] = {
     "lengths-negative": "a negative length",
     "weight-transposed": "a transposed recurrent weight",
 }
-"""What each mistake passes, as a noun phrase."""
+"""Descriptions of the wrong arguments, as noun phrases."""
 
 
 def make_mistake(case: Case, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from functools import cache
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 import reference
 from conformance.cache import default_cache
 from conformance.cases.case import Case
-from conformance.cases.size import count
+from conformance.cases.size import count, row_blocks
 from conformance.verdict import problem as problem_module
 from conformance.verdict import random_arrays, tensors
 from conformance.verdict import range as range_module
-from conformance.verdict.problem import Problem, cells, normalize_dialect
+from conformance.verdict import values as values_module
+from conformance.verdict.problem import Problem, axes_of, cells, normalize_dialect
 from conformance.verdict.range import LARGEST_VALUE, intermediate_reach, narrowest_format, rough_reach, tensor_reach
 from reference import Dialect, Profile
 from reference.activations import ACTIVATIONS
@@ -121,9 +122,16 @@ class Oracle:
         # NaN has no budget. Elements that do not depend on it have the budget of the same problem with 0 in its place.
         rounded = replace(problem, parameters=reference.quantize_weights(problem.parameters, profile))
         finite = replace(rounded, input=np.nan_to_num(problem.input)) if problem.case.input_nan else rounded
+        coarse = is_coarse(problem.case)
+        # The step of quantized data depends on all rows.
+        blocks = row_blocks(problem.case) if coarse and not profile.u_data else ()
+
+        def evaluate(lift: Lift) -> dict[str, Any]:
+            return solve_compared(finite, dialect, lift, blocks)
+
         start = time.process_time()
         with np.errstate(over="ignore", invalid="ignore"):
-            values = solve_compared(finite, dialect, reference.float64)
+            values = evaluate(reference.float64)
             _check_finite(values)
             self.seconds["reference"] += time.process_time() - start
             start = time.process_time()
@@ -131,13 +139,11 @@ class Oracle:
                 exact = {name: np.zeros_like(array) for name, array in values.items()}
                 found = reference.Budget(exact, exact, condition=0.0)
             else:
-                found = reference.budget(
-                    lambda lift: solve_compared(finite, dialect, lift), values, profile, is_coarse(problem.case)
-                )
+                found = reference.budget(evaluate, values, profile, coarse)
             largest = rough_reach(finite, values)
             if largest >= LARGEST_VALUE[narrowest_format(problem.case.dtype, profile)]:
                 meter = Meter()
-                solve_compared(finite, dialect, meter.lift)
+                evaluate(meter.lift)
                 largest = meter.largest
         scale = scale_of(profile)
         budget = {name: scale * array for name, array in found.budget.items()}
@@ -250,10 +256,29 @@ def prune(cache: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def solve_compared(problem: Problem, dialect: Dialect, lift: Lift) -> dict[str, Any]:
-    """Returns the tensors of the reference's solution that the case compares."""
+def solve_compared(problem: Problem, dialect: Dialect, lift: Lift, blocks: Sequence[slice] = ()) -> dict[str, Any]:
+    """Returns the tensors of the reference's solution that the case compares.
+
+    Args:
+        problem: problem to solve.
+        dialect: conventions to follow.
+        lift: conversion of arrays to the numbers to compute with.
+        blocks: rows to solve at a time, to save memory; none to solve all at once.
+    """
+    if len(blocks) > 1:
+        return _join([solve_compared(problem.take_rows(rows), dialect, lift) for rows in blocks], problem.case)
     results = solve(problem, dialect, lift)
     return {name: results[name] for name in problem.expected_shapes()}
+
+
+def _join(blocks: Sequence[dict[str, Any]], case: Case) -> dict[str, Any]:
+    """Joins the results of blocks of rows: concatenates those that have rows, and adds those of parameters."""
+    joined = {}
+    for name in list(blocks[0]):
+        parts = [block.pop(name) for block in blocks]
+        axes = axes_of(case, name)
+        joined[name] = np.concatenate(parts, axis=axes.index("row")) if "row" in axes else sum(parts[1:], parts[0])
+    return joined
 
 
 def _check_finite(values: Mapping[str, NDArray[np.float64]]) -> None:
@@ -315,7 +340,7 @@ def _key(problem: Problem, profile: Profile, dialect: Dialect) -> str:
 def _code() -> bytes:
     """Returns a hash of the code that computes expectations, and of NumPy's version."""
     digest = hashlib.sha256(np.__version__.encode())
-    modules = [problem_module.__file__, random_arrays.__file__, range_module.__file__, __file__]
+    modules = [problem_module.__file__, values_module.__file__, random_arrays.__file__, range_module.__file__, __file__]
     for path in [*map(Path, modules), *sorted(Path(reference.__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.digest()

@@ -1,7 +1,7 @@
 """Problems: the arrays of a case. The same case and draw give the same bytes on every machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,24 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.verdict.mistakes import make_mistake
-from conformance.verdict.random_arrays import RandomArrays, round_to
+from conformance.verdict.random_arrays import Array, RandomArrays, round_to
+from conformance.verdict.values import (
+    draw_dropout_masks,
+    draw_initial_state,
+    draw_input,
+    draw_parameter,
+    draw_tangents,
+    frozen,
+    leading_axes,
+    step_mask,
+    valid_steps,
+)
 from reference import Dialect
 from reference.activations import ACTIVATIONS
 from reference.cell import Cell
 from reference.model import Shape
 from reference.onnx_cell import OnnxCell
 
-Array = NDArray[np.floating]
 Tensors = Mapping[str, Array]
 
 
@@ -69,6 +79,41 @@ class Problem:
             return self
         output = self.cotangents["output"] * specified[..., None].astype(self.cotangents["output"].dtype)
         return replace(self, cotangents={**self.cotangents, "output": output})
+
+    def copied(self) -> "Problem":
+        """Returns the problem with copies of all its arrays."""
+
+        def copied(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {name: copied(array) for name, array in value.items()}
+            return frozen(value.copy()) if isinstance(value, np.ndarray) else value
+
+        return replace(self, **{each.name: copied(getattr(self, each.name)) for each in fields(self)})
+
+    def take_rows(self, rows: slice) -> "Problem":
+        """Returns the problem with some of its rows."""
+        case = self.case.model_copy(update={"batch": len(range(self.case.num_rows)[rows])})
+
+        def taken(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+            axes = {name: axes_of(case, name) for name in arrays}
+            return {
+                name: array[(*[slice(None)] * axes[name].index("row"), rows)] if "row" in axes[name] else array
+                for name, array in arrays.items()
+            }
+
+        return replace(
+            self,
+            case=case,
+            input=taken({"input": self.input})["input"],
+            initial_state=self.initial_state and taken(self.initial_state),
+            mask=None if self.mask is None else self.mask[:, rows],
+            lengths=None if self.lengths is None else self.lengths[rows],
+            dropout_masks={
+                name: mask[:, rows] if mask.ndim == 3 else mask[rows] for name, mask in self.dropout_masks.items()
+            },
+            cotangents=taken(self.cotangents),
+            tangents=taken(self.tangents),
+        )
 
     def complete_state(self) -> Tensors:
         """Returns h_0 and c_0, with zeros in place of those that are not given."""
@@ -146,6 +191,26 @@ def source_of(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def axes_of(case: Case, name: str) -> tuple[str, ...]:
+    """Returns the names of a tensor's axes."""
+    name = source_of(name)
+    rows = () if case.rows is None else ("row",)
+    if name in ("output", "input"):
+        return (
+            *(("row", "step") if case.batch_first and rows else ("step", *rows)),
+            "unit" if name == "output" else "feature",
+        )
+    if name[:3] in ("h_n", "c_n", "h_0", "c_0"):
+        return ("layer·direction" if case.model.is_uniform else "direction", *rows, "unit")
+    if name.startswith(("bias", "peephole")):
+        return ("gate·unit",)
+    if name.startswith("weight_hr"):
+        return ("projected unit", "unit")
+    if name.startswith("weight_hh"):
+        return ("gate·unit", "previous unit")
+    return ("gate·unit", "feature" if name.startswith("weight_ih_l0") else "input unit")
+
+
 def make_problem(case: Case, draw: int = 0) -> Problem:
     """Draws the values of a case.
 
@@ -155,91 +220,31 @@ def make_problem(case: Case, draw: int = 0) -> Problem:
     """
     random = RandomArrays(f"{case.drawn_from}#{draw}", case.dtype)
     model = case.model
-    weights = {name: _draw_parameter(random, case, name, shape) for name, shape in model.parameter_shapes().items()}
+    weights = {name: draw_parameter(random, case, name, shape) for name, shape in model.parameter_shapes().items()}
     mask = step_mask(case)
     steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
     result_shapes = {
-        "output": (*_leading_axes(case, steps), model.output_size()),
+        "output": (*leading_axes(case, steps), model.output_size()),
         **model.state_shapes("h_n", case.rows),
         **model.state_shapes("c_n", case.rows),
     }
     problem = Problem(
         case=case,
         parameters=weights,
-        input=_draw_input(random, case, mask, (*steps, model.input_size)),
-        initial_state=_draw_initial_state(random, case),
+        input=draw_input(random, case, mask, (*steps, model.input_size)),
+        initial_state=draw_initial_state(random, case),
         mask=mask,
         lengths=valid_steps(case) if case.mask == "right" else None,
-        dropout_masks=_draw_dropout_masks(random, case),
+        dropout_masks=draw_dropout_masks(random, case),
         cotangents={
             name: random.normal(f"cotangent.{name}", shape)
             for name, shape in result_shapes.items()
             if kind_of(name) in case.cotangents
         },
         draw=draw,
-        tangents=_draw_tangents(random, case),
+        tangents=draw_tangents(random, case),
     )
     return replace(problem, wrong=make_mistake(case, problem.arrays())) if case.refuses else problem
-
-
-def _draw_parameter(random: RandomArrays, case: Case, name: str, shape: Shape) -> Array:
-    """Draws a parameter. All gates, layers, directions, rows and both biases get distinct values."""
-    if case.values == "uniform":
-        return random.uniform(name, shape, 1 / np.sqrt(case.model.hidden_size_of(name)))
-    scale = {"scale-1": 1.0, "scale-2": 2.0}[case.values]
-    if name.startswith(("bias", "peephole")):
-        return random.normal(name, shape, variance=scale / 2)
-    return random.normal(name, shape, variance=scale**2 / shape[1])
-
-
-def _draw_tangents(random: RandomArrays, case: Case) -> Tensors:
-    """Draws a direction from N(0, 1), and from N(0, 1/fan_in) for weights. Each of its arrays has a similar effect."""
-    if not case.has_direction:
-        return {}
-    model = case.model
-    states = [shapes for state in case.given_states for shapes in model.state_shapes(state, case.rows).items()]
-    steps = (case.seq_len,) if case.rows is None else (case.seq_len, case.rows)
-    shapes = {"input": (*_leading_axes(case, steps), model.input_size), **dict(states), **model.parameter_shapes()}
-    return {
-        name: random.normal(f"tangent.{name}", shape, variance=1 / shape[1] if name.startswith("weight") else 1.0)
-        for name, shape in shapes.items()
-    }
-
-
-def valid_steps(case: Case) -> NDArray[np.int64] | None:
-    """Returns the number of valid steps of each row (B,); None without lengths.
-
-    From three rows on, ``ragged`` lengths include 1 and T and are not sorted.
-    """
-    if case.lengths is None:
-        return None
-    written = case.lengths
-    if written == "ragged":
-        rows, steps = case.rows or 1, case.seq_len
-        between = [1 + (7 * row + steps // 2) % steps for row in range(rows)]
-        written = (between[0], steps, 1, *between[1:])[:rows]
-    lengths = np.array(written, dtype=np.int64)
-    lengths.flags.writeable = False
-    return lengths
-
-
-def step_mask(case: Case) -> NDArray[np.bool_] | None:
-    """Returns the valid steps (T, B); None without lengths.
-
-    The mask ``holed`` spreads the valid steps over the row. The first step is valid and the last one is not, unless all
-    or none are.
-    """
-    lengths = valid_steps(case)
-    if lengths is None:
-        return None
-    steps = np.arange(case.seq_len)[:, None]
-    if case.mask == "holed":
-        before, after = (-(-count * lengths // case.seq_len) for count in (steps, steps + 1))
-        mask = after > before
-    else:
-        mask = steps < lengths if case.mask == "right" else steps >= case.seq_len - lengths
-    mask.flags.writeable = False
-    return mask
 
 
 def normalize_dialect(case: Case, dialect: Dialect) -> Dialect:
@@ -283,77 +288,3 @@ def cells(case: Case, dialect: Dialect) -> dict[str, Cell]:
             forget_bias=case.forget_bias,
         )
     return found
-
-
-def _draw_input(random: RandomArrays, case: Case, mask: NDArray[np.bool_] | None, shape: Shape) -> Array:
-    """Draws the input from N(0, 1), in time-major order, and fills the padding."""
-    values = random.normal("input", shape)
-    if mask is not None and case.padding != "random":
-        garbage = np.nan if case.padding == "nan" else 1e4 if case.dtype == "float16" else 1e6
-        values = round_to(case.dtype, np.where(mask[..., None], values, garbage))
-    if case.input_nan:
-        values = values.copy()
-        values[case.seq_len // 2].flat[0] = np.nan
-    moves = case.batch_first and case.rows is not None
-    array = np.ascontiguousarray(np.moveaxis(values, 0, 1) if moves else values)
-    array.flags.writeable = False
-    return array
-
-
-def _draw_initial_state(random: RandomArrays, case: Case) -> Tensors | None:
-    """Draws h_0 from U(-1, 1), the range of hidden states, and c_0 from N(0, 1), or N(0, 9) in every other row.
-
-    States that share memory share their values.
-    """
-    if not case.gives_state:
-        return None
-    states: dict[str, Array] = {}
-    for name in case.given_states:
-        zero = case.initial_state not in ("random", f"{name}-only", f"{name}-given")
-        for tensor, shape in case.model.state_shapes(name, case.rows).items():
-            if zero:
-                states[tensor] = random.uniform(tensor, shape, 0.0)
-            elif name == "h_0":
-                states[tensor] = random.uniform(tensor, shape)
-            else:
-                wide = None if case.rows is None else 1.0 + 2.0 * (np.arange(case.rows) % 2)[:, None]
-                states[tensor] = random.normal(tensor, shape, rows=wide)
-    if case.memory == "expanded":
-        states = {name: _frozen(np.repeat(state[:, :1], state.shape[1], axis=1)) for name, state in states.items()}
-    elif case.memory == "aliased":
-        states = {name: states[f"h_0{name[3:]}"] for name in states}
-    return states
-
-
-def _frozen(array: Array) -> Array:
-    """Makes an array read-only."""
-    array.flags.writeable = False
-    return array
-
-
-def _draw_dropout_masks(random: RandomArrays, case: Case) -> Tensors:
-    """Draws the dropout masks, see ``Problem``."""
-    if case.mode == "eval":
-        return {}
-    model = case.model
-    rows = case.num_rows
-    masks: dict[str, Array] = {}
-
-    def draw(name: str, shape: Shape, drop: float) -> None:
-        if drop:
-            scale = 0.0 if drop == 1.0 else 1.0 / (1.0 - drop)
-            masks[name] = scale * random.kept(f"dropout.{name}", shape, drop)
-            masks[name].flags.writeable = False
-
-    for layer in range(case.num_layers):
-        if layer < case.num_layers - 1:
-            draw(f"l{layer}", (case.seq_len, rows, model.output_size(layer)), case.dropout)
-        for direction, suffix in enumerate(model.suffixes):
-            draw(f"input_l{layer}{suffix}", (rows, model.layer_input_size(layer)), case.input_dropout)
-            draw(f"recurrent_l{layer}{suffix}", (rows, model.state_size(layer, direction)), case.recurrent_dropout)
-    return masks
-
-
-def _leading_axes(case: Case, steps: Shape) -> Shape:
-    """Returns (T, B), or (B, T) with ``batch_first``."""
-    return steps[::-1] if case.batch_first else steps

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from conformance.cases.case import Case
 from conformance.cases.documented import Documented
-from conformance.verdict.problem import Problem, kind_of, step_mask
+from conformance.verdict.problem import Problem, kind_of
+from conformance.verdict.values import step_mask
 from reference import Dialect, Profile
 
 MAX_LINE_BYTES = 2**20

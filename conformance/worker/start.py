@@ -47,7 +47,7 @@ def start_in_environment(python: str, name: str) -> WorkerAdapter:
     """Starts an adapter of this package with the interpreter of another environment.
 
     The name of the returned adapter ends with the version of its first package, which defines the implementation:
-    ``torch.nn.LSTM@2.9``. A package of the wrong version is no error here: ``installed.missing`` reports it.
+    ``torch.nn.LSTM@2.9``. A package of the wrong version is not an error here: ``installed.missing`` reports it.
 
     Raises:
         UserError: the process cannot be started, or a package that the adapter requires is not installed there.

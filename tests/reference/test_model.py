@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -57,3 +59,11 @@ def test_a_size_per_direction_determines_shapes_and_the_parts_of_an_output() -> 
 )
 def test_state_shapes(sizes, proj_size, name, batch, expected) -> None:  # type: ignore[no-untyped-def]
     assert Model(3, sizes, "bidirectional", proj_size=proj_size).state_shapes(name, batch) == expected
+
+
+def test_a_model_can_be_pickled_after_its_shapes_were_computed() -> None:
+    model = Model(input_size=3, hidden_sizes=(4, 5))
+    shapes = model.parameter_shapes()
+    copied = pickle.loads(pickle.dumps(model))
+    assert copied == model
+    assert copied.parameter_shapes() == shapes

@@ -16,7 +16,8 @@ from conformance.adapters.keras.functions import StackFunction, StackInputs
 from conformance.adapters.keras.network import NetworkBuilder
 from conformance.adapters.layout import KERAS, Layout
 from conformance.cases.case import Case
-from conformance.verdict.problem import Array, Problem, Tensors, make_problem
+from conformance.verdict.problem import Problem, Tensors, make_problem
+from conformance.verdict.random_arrays import Array
 from reference import Dialect
 
 USES = frozenset(

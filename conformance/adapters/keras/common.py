@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.verdict.problem import Array
+from conformance.verdict.random_arrays import Array
 
 
 def import_keras(backend: str) -> Any:

@@ -8,7 +8,7 @@ from conformance.adapters.keras.adapter import KerasAdapter
 from conformance.adapters.keras.functions import LayerFunction, StackFunction, Tensors
 from conformance.adapters.keras.layer import LayerConfig, weights_of
 from conformance.cases.case import Case
-from conformance.verdict.problem import Array
+from conformance.verdict.random_arrays import Array
 
 
 class KerasCompiled(KerasAdapter):

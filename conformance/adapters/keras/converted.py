@@ -20,7 +20,8 @@ from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.openvino import common as _openvino
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 Engine = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """Function from the inputs of a converted model to its outputs, both by name."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from conformance.adapters.keras.backend import Backend
 from conformance.adapters.keras.layer import restart_dropout
 from conformance.adapters.keras.network import NetworkBuilder
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 
 def draw_masks(builder: NetworkBuilder, problem: Problem) -> dict[str, Array]:

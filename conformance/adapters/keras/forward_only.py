@@ -11,7 +11,7 @@ from conformance.adapters.keras.adapter import ARGUMENTS, GRADIENT_USES, KerasAd
 from conformance.adapters.keras.backend import Backend
 from conformance.adapters.keras.functions import StackFunction, StackInputs
 from conformance.adapters.keras.loss import Loss
-from conformance.verdict.problem import Array
+from conformance.verdict.random_arrays import Array
 
 
 class NumPy(Backend):

@@ -10,7 +10,7 @@ from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.backend import Backend
 from conformance.adapters.keras.functions import StackFunction, StackInputs, Tensors
 from conformance.adapters.keras.loss import Loss
-from conformance.verdict.problem import Array
+from conformance.verdict.random_arrays import Array
 
 
 class Jax(Backend):

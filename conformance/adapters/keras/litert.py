@@ -15,7 +15,8 @@ from conformance.adapters.keras.layer import LayerConfig
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.cases.case import Case
 from conformance.verdict import declared
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 _STATIC_BATCH = "tf.lite.TFLiteConverter: \"'tf.TensorListReserve' op requires element_shape to be static\""
 

@@ -1,4 +1,4 @@
-"""What Keras layers differentiate: the results that a loss reads, the tensors that need a gradient, and their names."""
+"""Differentiation of Keras layers: the results that a loss reads, the tensors that need a gradient, and their names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from conformance.adapters import arrays
 from conformance.adapters.keras.layer import WEIGHTS
 from conformance.adapters.layout import KERAS
 from conformance.cases.case import Case
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What to differentiate.
+    """Tensors to differentiate, and with respect to which.
 
     Attributes:
         cotangents: cotangent of each result; None if the loss does not read it.

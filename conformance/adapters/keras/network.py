@@ -12,7 +12,8 @@ from conformance.adapters.keras.calls import call_layer
 from conformance.adapters.keras.functions import Group, LayerFunction, PerLayer, StackFunction, Tensors
 from conformance.adapters.keras.layer import LayerConfig
 from conformance.cases.case import Case
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 
 class NetworkBuilder:

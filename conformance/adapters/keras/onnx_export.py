@@ -13,7 +13,8 @@ from conformance.adapters.keras.functions import PerLayer, StackFunction, Tensor
 from conformance.adapters.keras.lstm_torch import KerasLSTMTorch
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 
 class KerasOnnxExport(KerasLSTMTorch):

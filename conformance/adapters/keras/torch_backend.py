@@ -10,7 +10,7 @@ from conformance.adapters.keras.backend import Backend
 from conformance.adapters.keras.functions import StackFunction, StackInputs, Tensors, flatten_sources
 from conformance.adapters.keras.loss import Loss
 from conformance.adapters.pytorch import common as _torch
-from conformance.verdict.problem import Array
+from conformance.verdict.random_arrays import Array
 
 
 class Torch(Backend):

@@ -12,7 +12,8 @@ from conformance.adapters.keras.layer import LayerConfig
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.cases.case import Case
-from conformance.verdict.problem import Array, Problem
+from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 from reference import Dialect
 
 
@@ -37,7 +38,7 @@ class KerasImplementation1(KerasLSTM):
     }
 
     def dropout_masks(self, problem: Problem) -> Mapping[str, Array]:
-        """Returns the problem's masks. With dropout, this implementation draws a mask for each gate and raises."""
+        """Returns the problem's masks, which are never used: with dropout, this implementation raises."""
         return problem.dropout_masks
 
 

@@ -16,7 +16,8 @@ from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.lstm_jax import KerasLSTMJax
 from conformance.adapters.keras.lstm_torch import KerasLSTMTorch
 from conformance.cases.case import Case
-from conformance.verdict.problem import Problem, step_mask
+from conformance.verdict.problem import Problem
+from conformance.verdict.values import step_mask
 
 _NO_MASK = "this back end of Keras does not use cuDNN for a layer with a mask"
 _TEXTBOOK = "Keras uses cuDNN only for tanh and sigmoid with biases"

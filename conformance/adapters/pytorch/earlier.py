@@ -1,4 +1,4 @@
-"""Earlier calls of a torch module, before the one that counts."""
+"""Earlier calls of a torch module, before the one that is checked."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

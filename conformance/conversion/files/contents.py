@@ -1,4 +1,4 @@
-"""What readers of checkpoints share: the contents of a file, errors, and dtypes that NumPy lacks."""
+"""Common parts of the readers of checkpoints: the contents of a file, errors, and dtypes that NumPy lacks."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -19,7 +19,7 @@ _ALLOWED = {
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
     *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
 }
-"""What pickles of NumPy arrays refer to."""
+"""Objects to which pickles of NumPy arrays refer."""
 
 
 class _Unpickler(pickle.Unpickler):

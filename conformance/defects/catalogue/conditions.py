@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.defect import Defect
-from conformance.verdict.problem import valid_steps
+from conformance.verdict.values import valid_steps
 
 Condition = Callable[[Case], bool]
 

@@ -31,7 +31,7 @@ def every_step(lengths: Lengths, case: Case) -> Lengths:
 
 
 def longest_for_all(lengths: Lengths, case: Case) -> Lengths:
-    """Returns the longest length for every row."""
+    """Returns lengths in which every row has the length of the longest one."""
     del case
     return np.full_like(lengths, lengths.max())
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from conformance.cases.case import Case
 from conformance.defects.catalogue.padding import other_padding
 from conformance.defects.defect import Defect
-from conformance.verdict.problem import step_mask
+from conformance.verdict.values import step_mask
 
 Mask = NDArray[np.bool_]
 

@@ -1,4 +1,4 @@
-"""Where a solution is wrong: a condition on layer, direction, gate, unit, row and step that the wrong elements meet.
+"""Place of the wrong elements of a solution: the layer, direction, gate, unit, row and step that they have in common.
 
 An error spreads: from the step in which it occurs to all later steps, and from a layer to all layers above it. The
 condition on an output is therefore that of the first wrong steps, in the order of processing, and the condition on a

@@ -20,7 +20,7 @@ from conformance.verdict.problem import Problem
 from conformance.verdict.random_arrays import round_to
 
 ACTIVATIONS = ("input gate", "forget gate", "candidate", "output gate", "activation of the cell state")
-"""What each of the five units reads off."""
+"""Activations that the five units read off, one each."""
 OPTIONS: dict[str, Any] = {"input_size": 2, "hidden_size": 5, "seq_len": 1, "batch": 256}
 LARGEST = 12.0
 """Largest argument of an activation. With larger ones, correct implementations would disagree in float32."""

@@ -97,7 +97,7 @@ def computed(trial: Trial) -> Rules | None:
 
 
 def _by_results(rules: Iterable[Rule]) -> dict[str, Rules]:
-    """Groups rules about computations that differ only in the gradients."""
+    """Groups rules whose forward results are the same and that differ only in the gradients."""
     groups: dict[str, Rules] = {}
     for rule in rules:
         words = rule.move.words.partition(";")[0]

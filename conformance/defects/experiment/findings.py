@@ -28,7 +28,7 @@ class Finding:
 
 @dataclass
 class Dissection:
-    """What an implementation reads and returns wrongly, and what was probed.
+    """Mistakes in what an implementation reads and returns, and the probes that were run.
 
     Attributes:
         implementation: name of the implementation.
@@ -36,7 +36,7 @@ class Dissection:
         forward_only: probes of which the implementation computes no gradients.
         failing: names of the probes that do not conform.
         unsupported: reasons why probes did not run.
-        repeats: whether the same problem always gives the same results. If not, nothing else is claimed.
+        repeats: whether the same problem always gives the same results. If not, nothing else is reported.
         comes_and_goes: whether failures come and go in fresh processes, too.
         history: how results depend on earlier calls. If there is any, everything else describes results of problems
             that are each solved alone, in a fresh process.

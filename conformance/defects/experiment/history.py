@@ -76,7 +76,7 @@ def _with_other_lengths(subject: Subject, trial: Trial) -> Problem:
 
 
 def dependence(subject: Subject, trial: Trial, other: Problem | None) -> list[str]:
-    """Returns on which earlier calls a failure depends.
+    """Returns the kinds of earlier calls on which a failure depends.
 
     There are none if a fresh process has the same results, or cannot be started.
 
@@ -133,7 +133,7 @@ def kept(subject: Subject, trial: Trial, rules: Sequence[Rule] = ()) -> str:
 
 
 def _memories(trial: Trial, before: Problem, first: Arrays, rules: Sequence[Rule]) -> Iterator[tuple[str, Arrays]]:
-    """Yields what may be kept of a call, with the results of the next one."""
+    """Yields data that an implementation may keep of a call, in words, with the results of the next call if it does."""
     problem, old = trial.problem, tensors_read(before)
 
     def solved(changed: Problem) -> Arrays:

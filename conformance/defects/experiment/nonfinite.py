@@ -143,7 +143,7 @@ def _moments(places: Sequence[str]) -> str:
 
 
 def _scaled(problem: Problem) -> Iterator[tuple[str, Problem]]:
-    """Yields each kind of tensors that is read, and the problem in which only these are small."""
+    """Yields each kind of input tensor, with the problem in which only the tensors of this kind are made small."""
     read = tensors_read(problem)
     for kind in dict.fromkeys(name.partition("_l")[0] for name in read):
         own = {name: array for name, array in read.items() if name.partition("_l")[0] == kind}

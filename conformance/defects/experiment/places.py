@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.defects.experiment.blocks import DIRECTIONS, GATES, Block, axes, values
-from conformance.verdict.problem import valid_steps
+from conformance.verdict.values import valid_steps
 
 UNIT = "unit"
 """Axis of the units within a block."""

@@ -20,7 +20,7 @@ _THREADS = (1, 4)
 
 
 class Repetition(Enum):
-    """How the failures of a problem repeat in new processes that solve nothing else."""
+    """Repeatability of a problem's failures in new processes that solve nothing else."""
 
     REPEATS = "every run fails alike"
     DEPENDS = "the same runs of each process fail, or none"

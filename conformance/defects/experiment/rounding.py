@@ -112,7 +112,7 @@ _WORDS: dict[Phase | None, str] = {
 
 @dataclass
 class _Products:
-    """Where the arithmetic of a run rounds. Shared by all its arrays.
+    """Describes where the arithmetic of a run rounds. All arrays of the run share this object.
 
     Attributes:
         rounds: rounding.
@@ -133,7 +133,7 @@ class _Products:
 
 @dataclass(frozen=True)
 class _Context:
-    """What an array belongs to: the arithmetic of the run, and the name of the parameter that it holds, if any."""
+    """Owner of an array: the arithmetic of the run, and the name of the parameter that the array holds, if any."""
 
     products: _Products
     parameter: str = ""

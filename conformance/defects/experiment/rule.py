@@ -154,7 +154,7 @@ def _join(kinds: Sequence[str]) -> str:
 
 
 class _KnownBlocks:
-    """Which blocks a case has, and their shapes."""
+    """Blocks of a case and their shapes."""
 
     def __init__(self, case: Case) -> None:
         self._case = case

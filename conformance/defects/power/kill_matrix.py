@@ -21,6 +21,7 @@ import conformance.verdict.error_ratio
 import conformance.verdict.oracle
 import conformance.verdict.problem
 import conformance.verdict.random_arrays
+import conformance.verdict.values
 import reference
 from conformance.adapters import Adapter
 from conformance.cases.case import Case
@@ -211,6 +212,7 @@ def code_hash() -> str:
     modules = (
         conformance.cases.case,
         conformance.verdict.problem,
+        conformance.verdict.values,
         conformance.verdict.random_arrays,
         conformance.verdict.oracle,
         conformance.verdict.error_ratio,

@@ -25,7 +25,7 @@ _Pair = tuple[str, tuple[str, ...], int]
 """Dtype, compared results, and the number of a condition."""
 
 _CONDITIONS = tuple(dict.fromkeys((defect.requires, defect.cell is None) for defect in REQUIRED))
-"""The distinct conditions under which defects apply: ``requires``, and whether the case need not be plain."""
+"""Distinct conditions under which defects apply: ``requires``, and whether cases that are not plain are included."""
 
 
 def choose(cases: Sequence[Case], supports: Callable[[Case], bool]) -> frozenset[str]:
@@ -68,7 +68,7 @@ def _pairs(case: Case) -> frozenset[_Pair]:
 def _by_gain(
     left: Iterable[int], pairs: Sequence[frozenset[_Pair]], costs: Sequence[int], missing: set[_Pair]
 ) -> Iterator[int]:  # fmt: skip
-    """Yields the case that has most of the missing pairs, the cheapest first, until no case has any.
+    """Yields the case that has the most missing pairs, or the cheapest of these, until no case has a missing pair.
 
     The caller removes pairs from ``missing`` between two cases. A gain only shrinks, so it is computed again only for
     the case that was best before.

@@ -1,4 +1,4 @@
-"""Which defects a case detects, without their exact error ratios. This is several times cheaper than the kill matrix.
+"""Defects that a case detects, without their exact error ratios. This is several times cheaper than the kill matrix.
 
 A defect whose outputs already deviate needs no backward pass, and defects that change only the end of the computation
 share the rest of it. The results are cached on disk by content.

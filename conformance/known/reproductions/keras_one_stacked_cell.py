@@ -1,4 +1,4 @@
-"""keras.layers.RNN around a StackedRNNCells of one cell: raises with a mask. Two cells run."""
+"""keras.layers.RNN around StackedRNNCells of one cell raises with a mask. With two cells, it runs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""keras.layers.Bidirectional declares twice the units of its forward layer, also if its backward layer has others."""
+"""keras.layers.Bidirectional declares twice the units of its forward layer, even if its backward layer has fewer."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Earlier calls differ from the one that counts, and leave an object with its own mode and parameters."""
+"""Earlier calls differ from the one that is checked, and leave an object with its own mode and parameters."""
 
 from typing import Any, get_args
 

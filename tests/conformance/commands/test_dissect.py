@@ -90,7 +90,7 @@ def test_at_most_twelve_lines_are_printed(capsys: pytest.CaptureFixture[str]) ->
     _show(Console(soft_wrap=True), result)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 12
-    assert lines[2] == "  when      one layer; not in 1 others to which it would apply"
+    assert lines[2] == "  when      one layer; not in 1 other to which it would apply"
     assert lines[3].endswith("reproduces every tensor of 3 solutions within budget")
     assert lines[-2:] == ["  more      25 further findings: --json", "  not run   reverse: it cannot"]
 
@@ -99,7 +99,7 @@ def test_results_that_do_not_repeat_are_the_headline(capsys: pytest.CaptureFixtu
     result = Dissection("odd", {"one layer": "float32"}, findings=[Finding("does not repeat: h_n changes", ())])
     result.repeats = False
     _show(Console(soft_wrap=True), result)
-    assert capsys.readouterr().out.startswith("odd: results do not repeat, so nothing else is claimed\n")
+    assert capsys.readouterr().out.startswith("odd: results do not repeat, so nothing else is reported\n")
 
 
 def test_findings_in_a_fresh_process_follow_those_about_earlier_calls(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,7 @@ def test_a_missing_package_is_reported_with_the_command_that_installs_it(capsys:
     printed = capsys.readouterr().out
     assert "not installed" in printed
     assert "install with: pip install a-framework" in printed
-    assert "0 of 1 implementations can run. A run would not include the others" in printed
+    assert "0 of 1 implementations can run. A run leaves out the others" in printed
 
 
 def test_one_usable_implementation_suffices(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.known.conditions import CONDITIONS, describe
-from conformance.verdict.problem import valid_steps
+from conformance.verdict.values import valid_steps
 from tests.conformance.known.random_cases import random_cases
 
 CASES = list(islice(random_cases(0), 2000))

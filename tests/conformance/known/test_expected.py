@@ -397,3 +397,29 @@ def test_a_prediction_beyond_the_range_of_the_dtype_is_infinite() -> None:
     assert outcome(found, no_clip) == "known no-clip"
     everywhere = {"output": np.where(found.solution["output"] > 0, np.inf, found.solution["output"])}
     assert outcome(found._replace(solution={**found.solution, **everywhere}), no_clip) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "seq_len", "expected"),
+    [("grad.input", 107, "known through-clip"), ("output", 107, ""), ("grad.input", 9, "")],
+    ids=["a gradient", "a result before the overflow", "no overflow"],
+)
+def test_gradients_may_be_nan_after_an_overflow_that_is_predicted(name: str, seq_len: int, expected: str) -> None:
+    through_clip = entry("through-clip", features=["float16"], defects=["grad-through-clip"], tensors=["*"])
+    options: dict[str, Any] = {"input_size": 7, "hidden_size": 6, "batch": 1, "cell_clip": 0.5, "seed": 632032463}
+    with np.errstate(over="ignore"):
+        found = judged("grad-through-clip", dtype="float16", seq_len=seq_len, initial_state="zero", **options)
+    wrong = found.solution[name].copy()
+    wrong.flat[0] = np.nan
+    assert outcome(found._replace(solution={**found.solution, name: wrong}), through_clip) == expected
+
+
+def test_a_loose_divergence_is_named_with_an_exact_one_if_only_it_concerns_a_tensor() -> None:
+    through_clip = entry("through-clip", defects=["grad-through-clip"], tensors=["grad.*"])
+    imprecise = entry("imprecise", tensors=["*"], error_ratio=6.0, always=False)
+    found = judged("grad-through-clip", cell_clip=0.2, batch=3)
+    output, budget = found.solution["output"].copy(), found.expectation.budget["output"]
+    output.flat[budget.argmin()] += 1.5 * budget.min()
+    found = found._replace(solution={**found.solution, "output": output})
+    assert outcome(found, through_clip, imprecise) == "known through-clip and imprecise"
+    assert outcome(found, through_clip) == ""

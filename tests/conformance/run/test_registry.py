@@ -53,9 +53,10 @@ def test_a_class_is_loaded_by_its_place(place: str) -> None:
     ("name", "message", "code"),
     [
         ("torch.nn.lstm", "did you mean 'torch.nn.LSTM'", 2),
-        ("nothing-like-it", "Registered names: torch.nn.LSTM, ", 2),
+        ("nothing-like-it", "`conformance list --implementations` lists the registered names", 2),
         ("no/such.py:Class", "no/such.py: no such file", 2),
         (f"{FAKES}:Pickey", "has no class 'Pickey', did you mean 'Picky'", 2),
+        (f"{FAKES}:Nothing-like-it", "has no class 'Nothing-like-it'. Its adapters are: ", 2),
         (f"{FAKES}:unfinished", r"is not an adapter: .*\(missing: name, supports, solve\)", 2),
         (f"{FAKES}:Unfinished", "is not a complete adapter: missing solve, name", 2),
         ("tests.no_such_module:Class", "cannot be imported: ModuleNotFoundError", 3),

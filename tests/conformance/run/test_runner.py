@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+import reference
 from conformance.adapters import Adapter, Solution
 from conformance.cases.case import Case
 from conformance.cases.size import SizeLimits
@@ -12,7 +14,9 @@ from conformance.defects.catalogue import CATALOGUE
 from conformance.defects.defect import Defect
 from conformance.defects.diagnosis.diagnose import Diagnosis
 from conformance.defects.diagnosis.search import Cause
+from conformance.defects.forward import Forward
 from conformance.defects.power.bitmasks import Detector, Measured
+from conformance.known.defects import make_defect
 from conformance.results.explanation import Explanation
 from conformance.results.record import Result, Status
 from conformance.run.failures import Failure
@@ -20,11 +24,12 @@ from conformance.run.plan import by_shape
 from conformance.run.runner import Runner
 from conformance.verdict.declared import recording
 from conformance.verdict.judged import JudgedSolution
-from conformance.verdict.oracle import Oracle
+from conformance.verdict.oracle import Oracle, solve
 from conformance.verdict.problem import Problem
-from reference import PROFILES, Profile
+from reference import PROFILES, Dialect, Profile
 from tests import fakes
 from tests.divergences import make_divergence
+from tests.reference.variants import Half
 
 
 def make_case(**options: object) -> Case:
@@ -187,6 +192,47 @@ def test_a_known_deviation_in_only_one_draw_needs_no_confirmation() -> None:
     assert (result.status, result.notes) == ("known", ())
 
 
+class RoundsToFloat16(fakes.Faithful):
+    """Rounds every result to float16, as a correct implementation does."""
+
+    name = "rounds-to-float16"
+
+    def solve(self, problem: Problem) -> Solution:
+        results = solve(problem, Dialect(), Half.lift)
+        return {name: results[name].close_sum().value for name in problem.expected_shapes()}
+
+
+class DifferentiatesThroughClips(RoundsToFloat16):
+    """Rounds every result to float16. Gradients flow through clipped values."""
+
+    name = "differentiates-through-clips"
+
+    def solve(self, problem: Problem) -> Solution:
+        defect = make_defect("grad-through-clip", problem, Dialect())
+        trace = Forward.run(replace(defect, lift=Half.lift), problem, Dialect()).trace
+        results = trace.outputs | reference.backward(trace, problem.cotangents)
+        return {name: results[name].close_sum().value for name in problem.expected_shapes()}
+
+
+MOVED = make_case(input_size=1, hidden_size=1, cell_clip=0.1, seq_len=1, batch=100, dtype="float16", seed=0)
+"""Case in which float16 moves the cell state of a row across the clip."""
+
+
+def test_an_argument_that_rounding_moves_across_a_kink_needs_no_other_draw() -> None:
+    result = Runner(Oracle(None)).check(MOVED, RoundsToFloat16())
+    assert result.status == "pass"
+    [note] = result.notes
+    assert note.startswith("rounding can move 1 argument of clip across a kink (row ")
+
+
+@pytest.mark.parametrize(("adapter", "status"), [(DifferentiatesThroughClips, "known"), (RoundsToFloat16, "pass")])
+def test_a_divergence_is_recognized_although_rounding_moves_an_argument(adapter: type[Adapter], status: Status) -> None:
+    entry = make_divergence(cases={"cell_clip": 0.1}, tensors=["grad.*"], defects=["grad-through-clip"])
+    result = Runner(Oracle(None), (entry,)).check(MOVED, adapter())
+    assert result.status == status, result.reason
+    assert "across a kink" in result.notes[0]
+
+
 def test_warnings_are_notes_and_do_not_change_the_status() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Warns())
     assert (result.status, result.notes) == ("pass", ("UserWarning: this kernel is slow",))
@@ -227,7 +273,7 @@ def test_a_case_beyond_the_limits_is_rejected_without_drawing_it(
 
 
 def test_only_long_cases_show_their_phases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
+    monkeypatch.setattr("conformance.run.diagnoser.CATALOGUE", ())
     shown: list[str] = []
     runner = Runner(Oracle(None), show_phase=shown.append)
     runner.check(make_case(), fakes.Wrong())
@@ -284,7 +330,7 @@ PHASES = {"import", "problem", "solve", "cache", "reference", "budget", "judging
 def test_cpu_time_is_recorded_by_phase(
     monkeypatch: pytest.MonkeyPatch, adapter: type[Adapter], phases: set[str]
 ) -> None:
-    monkeypatch.setattr("conformance.run.runner.CATALOGUE", ())
+    monkeypatch.setattr("conformance.run.diagnoser.CATALOGUE", ())
     detector = Power(None) if adapter is fakes.ForwardOnly else None
     seconds = Runner(Oracle(None), detector=detector).check(make_case(), adapter()).seconds
     assert set(seconds) == phases
@@ -312,7 +358,7 @@ def test_the_cause_of_a_failure_is_tried_first_on_the_next_ones(monkeypatch: pyt
         suspected.append([each.id for each in suspects])
         return known_as(CATALOGUE[judged.problem.case.seq_len])
 
-    monkeypatch.setattr("conformance.run.runner.diagnose", diagnose)
+    monkeypatch.setattr("conformance.run.diagnoser.diagnose", diagnose)
     runner = Runner(Oracle(None))
     for steps in (3, 3, 4, 5):
         runner.check(make_case(seq_len=steps), fakes.Wrong())
@@ -330,7 +376,7 @@ def test_a_diagnosis_depends_on_the_declared_rounding(
             return PROFILES[profile]
 
     asked: list[object] = []
-    monkeypatch.setattr("conformance.run.runner.diagnose", lambda *_, **options: asked.append(options["exact"]))
+    monkeypatch.setattr("conformance.run.diagnoser.diagnose", lambda *_, **options: asked.append(options["exact"]))
     result = Runner(Oracle(None)).check(make_case(), Rounds())
     assert asked == [exact]
     assert result.profile == profile
@@ -354,9 +400,9 @@ def test_experiments_get_the_failures_and_what_passes(
 
     causes = {3: (), 4: (CATALOGUE[0],)}
     monkeypatch.setattr(
-        "conformance.run.runner.diagnose", lambda judged, *_, **__: known_as(*causes[judged.problem.case.seq_len])
+        "conformance.run.diagnoser.diagnose", lambda judged, *_, **__: known_as(*causes[judged.problem.case.seq_len])
     )
-    monkeypatch.setattr("conformance.run.runner.locate", lambda *_: "")
+    monkeypatch.setattr("conformance.run.diagnoser.locate", lambda *_: "")
     monkeypatch.setattr("conformance.run.explaining.explain", explain)
     cases = [make_case(seq_len=steps) for steps in (3, 4, 5)]
     runner = Runner(Oracle(None), explains_all=explains_all)

@@ -106,7 +106,7 @@ def test_a_large_failure_is_diagnosed_where_it_is_small(
 
 
 def test_a_failure_without_a_cause_is_located_in_the_smaller_variant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.run.runner.CATALOGUE", (IOFG,))
+    monkeypatch.setattr("conformance.run.diagnoser.CATALOGUE", (IOFG,))
     result = Runner(Oracle(None)).check(make_case(), WrongWhere(UNKNOWN, everywhere))
     assert result.diagnosis.startswith("also fails at I = H = 4, T = 4, B = 3: unexplained: ")
     assert "output first deviates at step 0" in result.diagnosis
@@ -123,7 +123,7 @@ def test_a_failure_at_no_smaller_size_is_diagnosed_at_its_own() -> None:
 def test_a_failure_that_is_too_large_to_diagnose_is_located(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("conformance.defects.diagnosis.shrink", "conformance.defects.diagnosis.locate"):
         monkeypatch.setattr(f"{module}.MAX_OPERATIONS", 1_000)
-    monkeypatch.setattr("conformance.run.runner.MAX_OPERATIONS", 1_000)
+    monkeypatch.setattr("conformance.run.diagnoser.MAX_OPERATIONS", 1_000)
     result = Runner(Oracle(None)).check(make_case(), WrongWhere(IOFG, everywhere))
     assert result.diagnosis.startswith("unexplained: the case is too large to try defects")
     assert result.diagnosis.endswith("; output first deviates at step 0 (forward)")

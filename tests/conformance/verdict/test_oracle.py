@@ -1,4 +1,5 @@
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from conformance.verdict.oracle import (
     OverflowingCaseError,
     prune,
     solve,
+    solve_compared,
 )
-from conformance.verdict.problem import make_problem
-from reference import PROFILES, Dialect
+from conformance.verdict.problem import Problem, make_problem
+from reference import PROFILES, Dialect, choose_sides
+from reference.rounding import Sided
+from tests.reference.problems import CASES, small_problem
 
 OPTIONS: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 5, "batch": 3}
 CASE = Case(**OPTIONS)
@@ -262,3 +266,39 @@ def test_an_absent_state_is_zero(given: str) -> None:
     expected = solve(complete, Dialect())
     for name, array in solve(absent, Dialect()).items():
         np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize("name", [name for name, options in CASES.items() if options.get("batch") != "unbatched"])
+def test_blocks_of_rows_have_the_results_and_the_rounding_errors_of_all_rows(name: str) -> None:
+    problem = small_problem(name, check=["output", "h_n", "c_n", "gradients", "jvp", "hvp"], dtype="float32")
+    blocks = [slice(0, 2), slice(2, 3)]
+
+    def solved(blocks: Sequence[slice]) -> Sided:
+        return choose_sides(lambda lift: solve_compared(problem, Dialect(), lift, blocks), PROFILES["float32"])
+
+    every, joined = solved(()), solved(blocks)
+    assert list(joined.values) == list(every.values)
+    for found in every.values:
+        np.testing.assert_allclose(joined.values[found], every.values[found], rtol=1e-12, atol=1e-15)
+        # The sums of peephole gradients end with each block.
+        np.testing.assert_allclose(joined.reach[found], every.reach[found], rtol=1e-2 if "peephole" in found else 1e-6)
+
+
+def test_a_large_case_is_computed_in_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.verdict.oracle.COARSE_FROM", 0)
+    problem = make_problem(CASE)
+    every = Oracle(None).expect(problem, *PLAIN)
+    monkeypatch.setattr("conformance.cases.size.MAX_BLOCK_VALUES", 25)
+    taken, take = [], Problem.take_rows
+
+    def record(problem: Problem, rows: slice) -> Problem:
+        taken.append(rows)
+        return take(problem, rows)
+
+    monkeypatch.setattr(Problem, "take_rows", record)
+    found = Oracle(None).expect(problem, *PLAIN)
+    assert taken == 2 * [slice(0, 1), slice(1, 2), slice(2, 3)]
+    for name, value in every.values.items():
+        np.testing.assert_allclose(found.values[name], value, rtol=1e-12, atol=1e-15)
+        # Blocks draw other random errors.
+        np.testing.assert_allclose(found.budget[name], every.budget[name], rtol=0.3)

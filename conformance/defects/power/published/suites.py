@@ -170,7 +170,7 @@ def _steps(shape: tuple[int, int, int]) -> Any:
 def _port_checks() -> Sequence[Check]:
     """Builds the checks that ports between frameworks usually run.
 
-    They use freshly initialised weights, zero states, and the gradients of ``output.sum()``.
+    They use freshly initialized weights, zero states, and the gradients of ``output.sum()``.
     """
     checks = []
     for layers, direction in ((1, "forward"), (2, "bidirectional")):

@@ -9,7 +9,8 @@ import pytest
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.defects.defect import Defect
 from conformance.verdict import oracle
-from conformance.verdict.problem import Problem, cells, make_problem, step_mask
+from conformance.verdict.problem import Problem, cells, make_problem
+from conformance.verdict.values import step_mask
 from reference import Dialect
 from reference.activations import tanh
 from tests.conformance.defects.problems import (
