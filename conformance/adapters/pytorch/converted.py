@@ -18,7 +18,7 @@ from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx.common import Array
 from conformance.adapters.openvino import common as _openvino
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import build_module, load_parameters
+from conformance.adapters.pytorch.module import build_module, load_parameters
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 

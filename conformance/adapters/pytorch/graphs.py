@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from conformance.adapters import models, uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import TorchLSTM, load_parameters, run
+from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.adapters.pytorch.module import load_parameters, run
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict import declared

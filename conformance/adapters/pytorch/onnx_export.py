@@ -11,7 +11,8 @@ from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, build_module, load_parameters, refuse_graph
+from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, refuse_graph
+from conformance.adapters.pytorch.module import build_module, load_parameters
 from conformance.cases.case import Case
 from conformance.cases.uses import is_time_dynamic
 from conformance.verdict.problem import Problem
