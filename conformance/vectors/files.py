@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from conformance.errors import MISSING, UserError
+from conformance.errors import UserError
 from conformance.vectors.document import Tensor, VectorFile
 from conformance.verdict import tensors
 from conformance.verdict.random_arrays import round_to
@@ -53,7 +53,7 @@ def read(path: Path) -> VectorFile:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", MISSING) from error
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         return VectorFile.model_validate_json(_document(data) if path.suffix == ".safetensors" else data)
     except ValidationError as error:

@@ -24,7 +24,7 @@ from conformance.conversion.files.contents import Contents
 from conformance.conversion.framework import Tensors
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Lstm
-from conformance.errors import MISSING, UserError
+from conformance.errors import UserError
 from conformance.results import atomic
 
 _ALL = tuple(FRAMEWORKS)
@@ -114,7 +114,7 @@ def read(path: Path) -> Contents:
     except OSError as error:
         index = path.with_name(f"{path.name}.index")
         hint = f". To read the checkpoint of TensorFlow, give {index}" if index.exists() else ""
-        raise UserError(f"{path}: cannot be read: {error.strerror}{hint}", MISSING) from error
+        raise UserError(f"{path}: cannot be read: {error.strerror}{hint}") from error
     try:
         if not data:
             raise UserError("the file is empty")

@@ -15,7 +15,7 @@ from conformance.conversion.files import formats, keras
 from conformance.conversion.find import with_options
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Lstm
-from conformance.errors import MISSING, UserError
+from conformance.errors import WRONG_USE, UserError
 from reference import Model
 from reference.model import Direction
 from tests.conformance.conversion.samples import FOLDER, draw, load
@@ -254,7 +254,7 @@ def test_onnx_nodes_within_branches_are_found(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_missing_library_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no\.onnx: cannot be read: No such file") as raised:
         formats.read(tmp_path / "no.onnx")
-    assert raised.value.exit_code == MISSING
+    assert raised.value.exit_code == WRONG_USE
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(UserError, match=r"needs h5py, which is not installed; install with: pip install"):
         formats.read(FOLDER / "keras.weights.h5")

@@ -10,7 +10,7 @@ from conformance.commands.cli import main
 from conformance.conversion.files import formats, several
 from conformance.conversion.frameworks import FRAMEWORKS
 from conformance.conversion.lstm import Array
-from conformance.errors import MISSING, WRONG_USE, UserError
+from conformance.errors import WRONG_USE, UserError
 from reference import Model
 from tests.conformance.conversion.samples import FOLDER, assert_computes, draw
 
@@ -111,7 +111,7 @@ def test_the_index_of_a_tensorflow_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.ckpt.index").touch()
     with pytest.raises(UserError, match=r"give .*model\.ckpt\.index") as raised:
         formats.read(tmp_path / "model.ckpt")
-    assert raised.value.exit_code == MISSING
+    assert raised.value.exit_code == WRONG_USE
 
 
 def test_an_incomplete_checkpoint_of_tensorflow_is_rejected(tmp_path: Path) -> None:

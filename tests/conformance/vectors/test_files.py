@@ -182,4 +182,4 @@ def test_invalid_safetensors_are_rejected(data: bytes, tmp_path: Path) -> None:
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read: No such file") as raised:
         files.read(tmp_path / "none.json")
-    assert raised.value.exit_code == 3
+    assert raised.value.exit_code == 2
