@@ -17,8 +17,8 @@ from benchmarks.arguments import make_parser
 from conformance.adapters import Adapter, registry
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.verdict.problem import Problem, make_problem
-from conformance.worker.client import isolate
 from conformance.worker.protocol import to_tensors
+from conformance.worker.start import isolate
 
 MAX_TENSOR_BYTES = 64_000
 """Only cases with tensors of fewer bytes in total are measured."""

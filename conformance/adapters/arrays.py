@@ -3,8 +3,8 @@
 These functions move axes, stack states and assign names. They compute nothing that the implementation should compute.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from conformance.verdict.problem import Problem
 from reference import Model
 
 Array = NDArray[np.floating]
+_T = TypeVar("_T")
 
 
 def packed(problem: Problem, layout: Layout, layer: int) -> list[dict[str, Array]]:
@@ -54,21 +55,24 @@ def states(
     return [model.state(given, name, layer, direction) for direction in range(model.num_directions) for name in names]
 
 
-def stacked(model: Model, name: str, layers: Sequence[Sequence[Array]]) -> dict[str, Array]:
+def stacked(
+    model: Model, name: str, layers: Sequence[Sequence[Any]], stack: Callable[[Sequence[Any]], Any] = np.stack
+) -> dict[str, Any]:
     """Stacks the states of layers and directions into tensors with canonical names and shapes.
 
     Args:
         model: the architecture.
         name: name of the state: ``h_n``, ``grad.c_0`` and so on.
         layers: one array (B, ·) for each direction, for each layer.
+        stack: function that stacks arrays of the framework along a new first axis.
     """
     if model.reverse_hidden_size:
         places = model.state_places.items()
         return {f"{name}{end}": layers[layer][direction][None] for end, ((layer, direction),) in places}
     # All that were returned, so that a wrong number of layers or directions shows.
     if model.is_uniform:
-        return {name: np.stack([state for layer in layers for state in layer])}
-    return {f"{name}_l{k}": np.stack(layer) for k, layer in enumerate(layers)}
+        return {name: stack([state for layer in layers for state in layer])}
+    return {f"{name}_l{k}": stack(layer) for k, layer in enumerate(layers)}
 
 
 def weight_gradients(
@@ -86,6 +90,36 @@ def weight_gradients(
     for end, arrays in zip(_name_endings(model, layer), gradients, strict=True):
         own = layout.unpack_gradients(arrays, model.layer_input_size(layer))
         results |= {f"grad.{role}_{end}": array for role, array in own.items()}
+    return results
+
+
+def by_name(model: Model, of_layer: Callable[[int], Sequence[Mapping[str, _T]]]) -> dict[str, _T]:
+    """Returns what belongs to the arrays of all layers, by names such as ``weight_ih_l1_reverse``.
+
+    Args:
+        model: the architecture.
+        of_layer: function that returns what belongs to one layer's arrays, one dictionary for each direction.
+    """
+    return {
+        f"{name}_{end}": value
+        for layer in range(model.num_layers)
+        for end, own in zip(_name_endings(model, layer), of_layer(layer), strict=True)
+        for name, value in own.items()
+    }
+
+
+def gradients_by_name(problem: Problem, layout: Layout, gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns the weight gradients of all layers by their canonical names, from gradients named as by ``by_name``.
+
+    A frozen array has no gradient. A zero takes its place in the layer.
+    """
+    model, results = problem.case.model, dict[str, Array]()
+    for layer in range(model.num_layers):
+        own = [
+            {name: gradients.get(f"{name}_{end}", np.zeros_like(array)) for name, array in one.items()}
+            for end, one in zip(_name_endings(model, layer), packed(problem, layout, layer), strict=True)
+        ]
+        results |= weight_gradients(model, layout, layer, own)
     return results
 
 

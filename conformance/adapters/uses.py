@@ -1,11 +1,9 @@
-"""Uses of an object that adapters share: pieces of a sequence, rows, earlier calls, and memory.
+"""Uses of an object that adapters share: pieces of a sequence, rows, and memory.
 
 The functions slice, join and lay out arrays, as users do. They compute nothing that the implementation should compute.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -13,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.cases.uses import EarlierCall, is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import Problem, Tensors
 from conformance.verdict.random_arrays import Array
-from conformance.verdict.values import step_mask
 
 Named = Mapping[str, Any]
 """Arrays of any framework by name: ``input``, ``h_0``, ``c_0`` and ``lengths``, or ``output``, ``h_n`` and ``c_n``. If
@@ -27,22 +23,6 @@ Join = Callable[[Sequence[Any], int], Any]
 """Function that concatenates arrays along an axis."""
 AxisOf = Callable[[Case, str], int]
 """Function that returns the axis of the rows of the array with a name."""
-
-BUILT = frozenset({"built for another length", "built for another batch"})
-"""Uses of a model that is built for a shape."""
-MODEL_USES = BUILT | frozenset(
-    {"chunks", "repeated call", "after other lengths", "after other batches", "after an error", "saved",
-     "strided memory", "expanded states", "aliased states", "read-only memory", "rows alone", "rows permuted"}
-)  # fmt: skip
-"""Uses of a converted model: a file with fixed weights that takes NumPy arrays, for inference only."""
-MODEL_ARGUMENTS = frozenset(
-    {"empty sequence", "empty batch", "wrong input", "wrong dtype", "wrong state", "wrong layers of a state",
-     "wrong lengths"}
-)  # fmt: skip
-"""Empty and wrong arguments that a converted model can be given."""
-
-_MORE_STEPS, _MORE_ROWS = 3, 2
-"""Numbers of steps and rows by which a longer or a larger earlier call exceeds the case."""
 
 
 def arguments(problem: Problem) -> dict[str, NDArray[Any]]:
@@ -137,17 +117,6 @@ def cut(array: Any, axis: int, start: int, stop: int) -> Any:
     return array[(*(slice(None),) * axis, slice(start, stop))]
 
 
-def dynamic_axes(case: Case, names: Sequence[str]) -> dict[str, dict[int, str]]:
-    """Returns the axes in which calls of one object differ, as ``steps`` or ``rows``, by the names of arrays."""
-    found: dict[str, dict[int, str]] = {}
-    for name in names:
-        axes = {row_axis(case, name): "rows"} if is_batch_dynamic(case) else {}
-        if name in ("input", "output") and is_time_dynamic(case):
-            axes[time_axis(case)] = "steps"
-        found[name] = axes
-    return found
-
-
 def name_states(time: str, layers: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Names the states of each layer ``h_0_l0_0``, ``c_0_l0_0``, ``h_0_l0_1`` …: state, time, layer and direction.
 
@@ -168,129 +137,6 @@ def states_by_layer(time: str, arrays: Named, num_layers: int) -> list[list[Any]
         [array for name, array in arrays.items() if name[1:].startswith(f"_{time}_l{layer}_")]
         for layer in range(num_layers)
     ]
-
-
-# --------------------------------------------------------------------------- earlier calls
-
-
-def refuse_model(case: Case) -> str | None:
-    """Returns the reason why no model with fixed inputs can run a case; None if it can."""
-    if case.chunks and len(case.given_states) < 2:
-        return "a model without inputs for both initial states cannot continue a sequence"
-    return None
-
-
-def run_model(problem: Problem, call: Call) -> dict[str, Any]:
-    """Uses a model that takes NumPy arrays as a case says, and returns its results.
-
-    Args:
-        problem: the problem.
-        call: function that runs the model once.
-
-    Raises:
-        RuntimeError: the model wrote into its arguments.
-    """
-    make_earlier_calls(problem, lambda _, earlier: call(laid_out(earlier.case, arguments(earlier))))
-    given = laid_out(problem.case, arguments(problem))
-    results = run(problem.case, call, given, np.concatenate)
-    check_unchanged(given, problem)
-    return {name: results[name] for name in problem.expected_shapes()}
-
-
-def make_earlier_calls(problem: Problem, call: Callable[[EarlierCall, Problem], object]) -> None:
-    """Makes the earlier calls of a case. The exception of ``error`` is ignored."""
-    for word, earlier in earlier_problems(problem):
-        with suppress(Exception) if word == "error" else nullcontext():
-            call(word, earlier)
-
-
-def earlier_problems(problem: Problem) -> Iterator[tuple[EarlierCall, Problem]]:
-    """Yields the earlier calls of a case, each as its word and a problem with the arrays to pass.
-
-    All but ``same`` have other inputs and states. The input of ``error`` has one feature too many, so that the call
-    must raise. The parameters of ``other-weights`` are to be replaced, in place, by those of the case.
-    """
-    case = problem.case
-    rows = case.rows
-    for word in case.earlier_calls:
-        match word:
-            case "same":
-                yield word, problem
-            case "longer":
-                yield word, _resized(problem, case.seq_len + _MORE_STEPS, rows)
-            case "shorter":
-                yield word, _resized(problem, max(1, case.seq_len // 2), rows)
-            case "more-rows":
-                yield word, _resized(problem, case.seq_len, (rows or 0) + _MORE_ROWS)
-            case "fewer-rows":
-                yield word, _resized(problem, case.seq_len, max(1, (rows or 0) // 2))
-            case "error":
-                wider = np.concatenate([problem.input, problem.input[..., :1]], axis=-1)
-                yield word, replace(_resized(problem, case.seq_len, rows), input=wider)
-            case "other-weights":
-                other = {name: -array for name, array in problem.parameters.items()}
-                yield word, replace(_resized(problem, case.seq_len, rows), parameters=other)
-            case _:
-                yield word, _resized(problem, case.seq_len, rows)
-
-
-def with_cotangents(problem: Problem) -> Problem:
-    """Returns an earlier call's problem with cotangents of ones for every result."""
-    return replace(problem, cotangents={name: np.ones(shape) for name, shape in problem.result_shapes().items()})
-
-
-def in_mode_of(word: EarlierCall, problem: Problem) -> Problem:
-    """Returns an earlier call's problem, in the other mode if the word is ``other-mode``."""
-    if word != "other-mode":
-        return problem
-    mode = "eval" if problem.case.mode == "train" else "train"
-    return replace(problem, case=problem.case.model_copy(update={"mode": mode}))
-
-
-def built_problem(problem: Problem) -> Problem:
-    """Returns a problem of the shape for which the implementation is built, with other inputs and states."""
-    case = problem.case
-    return _resized(problem, case.built_seq_len or case.seq_len, (case.built_batch or case.rows) if case.rows else None)
-
-
-def _resized(problem: Problem, steps: int, rows: int | None) -> Problem:
-    """Returns a problem with another number of steps and rows, which repeat the original ones, negated.
-
-    Steps and rows of an empty problem are zeros.
-    """
-    case = problem.case
-    of_steps = time_axis(case)
-
-    def repeat(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
-        if not array.shape[axis]:
-            return np.zeros((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
-        repeated: NDArray[Any] = np.take(array, np.arange(size) % array.shape[axis], axis)
-        return repeated
-
-    def resize(name: str, array: Array) -> Array:
-        array = repeat(array, of_steps, steps) if name == "input" else array
-        return np.negative(array if rows is None else repeat(array, row_axis(case, name), rows))
-
-    changes: dict[str, Any] = {"seq_len": steps, "batch": "unbatched" if rows is None else rows, "refuses": None}
-    changes["graph"] = case.graph
-    if problem.mask is not None and rows is not None:
-        changes["lengths"] = tuple(int(n) for n in np.clip(repeat(problem.mask.sum(0), 0, rows), 1, steps))
-    resized = case.one_call.model_copy(update=changes)
-    mask = step_mask(resized)
-    return replace(
-        problem,
-        case=resized,
-        input=resize("input", problem.input),
-        initial_state=problem.initial_state and {name: resize(name, a) for name, a in problem.initial_state.items()},
-        mask=mask,
-        lengths=None if problem.lengths is None or mask is None else mask.sum(0),
-        dropout_masks=problem.dropout_masks if (steps, rows) == (case.seq_len, case.rows) else {},
-        cotangents={},
-        wrong={},
-    )
-
-
-# --------------------------------------------------------------------------- memory
 
 
 def laid_out(case: Case, arrays: Tensors, axis_of: AxisOf = row_axis) -> dict[str, Array]:

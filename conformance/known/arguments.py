@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import reference
-from conformance.adapters.uses import earlier_problems
+from conformance.adapters.earlier_calls import earlier_problems
 from conformance.cases.case import Case
 from conformance.cases.uses import first_part
 from conformance.defects.catalogue.tensors import move_in_parameters

@@ -14,7 +14,8 @@ from conformance.adapters.installed import missing
 from conformance.environments import requirements
 from conformance.errors import UserError
 from conformance.run import compiled, on_demand
-from conformance.worker.client import Limits, WorkerAdapter, isolate, start_in_environment, start_program
+from conformance.worker.client import Limits, WorkerAdapter
+from conformance.worker.start import isolate, start_in_environment, start_program
 
 
 def load(name: str) -> Adapter:

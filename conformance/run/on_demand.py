@@ -7,7 +7,8 @@ from conformance.environments import environment, releases, requirements
 from conformance.environments.environment import Environment
 from conformance.environments.requirements import Spec
 from conformance.errors import UserError
-from conformance.worker.client import WorkerAdapter, start_in_environment
+from conformance.worker.client import WorkerAdapter
+from conformance.worker.start import start_in_environment
 
 _DATE = "use-releases-of"
 """File in an environment that does not start. It holds the day whose releases do."""

@@ -14,6 +14,7 @@ import numpy as np
 
 import reference
 from conformance.cases.case import Case
+from conformance.cases.size import count
 from conformance.verdict.comparison import Comparison, Floats
 from conformance.verdict.judge import TensorVerdict, Verdict, judge
 from conformance.verdict.judged import JudgedSolution
@@ -25,6 +26,8 @@ from reference.kinks import NearKink
 from reference.network import Lift
 from reference.rounding import Sided
 
+MAX_MULTIPLICATIONS = 1 << 26
+"""Size above which a search would take minutes."""
 _MAX_TRIES, _MAX_TRIES_IN_TURN = 8, 32
 """Largest numbers of arguments to try: in each row, and afterwards one by one, in any row."""
 _MAX_PAIRED = 4
@@ -58,12 +61,12 @@ def judge_across_kinks(judged: JudgedSolution, verdict: Verdict, profile: Profil
 
     Returns:
         None if no further tensor conforms. Also None if all deviations are proven wrong, if a tensor has a wrong shape
-        or is not finite, and for a case with a coarse analysis, see ``reference.budget``.
+        or is not finite, and for a case with more than ``MAX_MULTIPLICATIONS`` in the forward pass.
     """
     case, failing = judged.problem.case, _failing(verdict)
     if all(tensor.proven for tensor in failing) or not all("budget" in tensor.detail for tensor in failing):
         return None
-    if is_coarse(case) or not _is_piecewise(case):
+    if count(case).multiplications > MAX_MULTIPLICATIONS or not _is_piecewise(case):
         return None
     search = _Search(judged, profile)
     if not search.sides:
@@ -155,7 +158,8 @@ class _Search:
         """Returns the expectation for the sides found."""
         own = self._judged.expectation
         values = self._choose_sides(self.sides).values
-        found = reference.budget(self._evaluate, values, self._profile, sides=self.sides)
+        coarse = is_coarse(self._judged.problem.case)
+        found = reference.budget(self._evaluate, values, self._profile, coarse, sides=self.sides)
         # R bounds deviations from values on their own side.
         bound = {name: own.bound[name] + np.abs(value - own.values[name]) for name, value in values.items()}
         budget = {

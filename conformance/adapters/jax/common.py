@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters import arrays, graph, uses
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.layout import Layout
 from conformance.cases.case import Case
 from conformance.cases.uses import RESULTS
@@ -94,17 +95,16 @@ class JaxAdapter(Adapter):
         import jax
 
         case = problem.case
-        gradients = {"gradients"}.intersection(case.check)
         # Without x64, JAX converts float64 arrays to float32. With x64, float32 cases would not run as users run them.
         with (
             jax.enable_x64(case.dtype == "float64"),
             jax.default_device(jax.devices("cpu")[0]),
             _full_tracebacks() if case.refuses else nullcontext(),
         ):
-            uses.make_earlier_calls(
+            make_earlier_calls(
                 problem,
-                lambda word, earlier: self._call(
-                    uses.with_cotangents(earlier), frozenset() if word in ("no-grad", "error") else frozenset(gradients)
+                lambda earlier, differentiates: self._call(
+                    earlier, frozenset({"gradients"}) if differentiates else frozenset()
                 ),
             )
             results = self._call(problem, frozenset({"gradients", "jvp", "hvp"}.intersection(case.check)))

@@ -3,13 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from conformance.adapters import graph, uses
 from conformance.cases.case import Case
 
-Array = NDArray[np.floating]
 Tensors = list[Any]
 PerLayer = Sequence[Sequence[Any]]
 """Tensors of each layer."""

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from conformance.adapters import arrays
-from conformance.adapters.keras import common as _keras
+from conformance.adapters.keras.layer import WEIGHTS
 from conformance.adapters.layout import KERAS
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
-
-Array = NDArray[np.floating]
+from conformance.verdict.random_arrays import Array
 
 
 @dataclass(frozen=True)
@@ -40,17 +38,13 @@ class Loss:
 
 def layer_weights(problem: Problem, layer: int) -> list[Array]:
     """Returns one layer's weights in Keras' order: kernel, recurrent kernel and bias of each direction."""
-    return [one[name] for one in arrays.packed(problem, KERAS, layer) for name in _keras.WEIGHTS if name in one]
+    return [one[name] for one in arrays.packed(problem, KERAS, layer) for name in WEIGHTS if name in one]
 
 
 def trained_weights(case: Case, group: Sequence[int]) -> tuple[bool, ...]:
     """Returns whether each weight of a Keras layer needs a gradient, in Keras' order."""
     return tuple(
-        one[name]
-        for layer in group
-        for one in arrays.trained(case, KERAS, layer)
-        for name in _keras.WEIGHTS
-        if name in one
+        one[name] for layer in group for one in arrays.trained(case, KERAS, layer) for name in WEIGHTS if name in one
     )
 
 
@@ -92,7 +86,7 @@ def tangents(problem: Problem) -> list[Array]:
     return [
         arrays.batch_major(along["input"], case),
         *(state for layer in layers for state in arrays.states(given, model, layer)),
-        *(one[name] for one in packed for name in _keras.WEIGHTS if name in one),
+        *(one[name] for one in packed for name in WEIGHTS if name in one),
     ]
 
 
@@ -134,6 +128,6 @@ def gradients(problem: Problem, gradients: list[Array], trained: Sequence[bool])
     first = [next(rest) for _ in range(len(weights) // copies(case))]
     rest = iter([gradient + next(rest) for gradient in first] if copies(case) > 1 else first)
     for layer in range(model.num_layers):
-        own = [{name: next(rest) for name in _keras.WEIGHTS[: 3 if model.bias else 2]} for _ in model.suffixes]
+        own = [{name: next(rest) for name in WEIGHTS[: 3 if model.bias else 2]} for _ in model.suffixes]
         results |= arrays.weight_gradients(model, KERAS, layer, own)
     return results

@@ -3,16 +3,18 @@
 import tempfile
 import warnings
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
-from conformance.adapters import arrays, graph, uses
+from conformance.adapters import arrays, graph, models
 from conformance.adapters.keras import common as _keras
-from conformance.adapters.keras.functions import Array, PerLayer, StackFunction, Tensors
-from conformance.adapters.keras.torch_backend import KerasLSTMTorch
+from conformance.adapters.keras.functions import PerLayer, StackFunction, Tensors, flatten_sources
+from conformance.adapters.keras.lstm_torch import KerasLSTMTorch
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict.problem import Problem
+from conformance.verdict.random_arrays import Array
 
 
 class KerasOnnxExport(KerasLSTMTorch):
@@ -25,7 +27,7 @@ class KerasOnnxExport(KerasLSTMTorch):
     requires = ("keras", "torch", "onnx", "onnxruntime")
     install = "pip install keras torch onnx onnxruntime"
     default_tag = "core"
-    features = uses.BUILT | graph.USES | {
+    features = models.BUILT | graph.USES | {
         "layers", "bidirectional", "sizes per direction", "no bias", "batch first", "state omitted", "float32"
     }  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
@@ -47,7 +49,7 @@ class KerasOnnxExport(KerasLSTMTorch):
         stack, weights = super().build_stack(problem)
 
         def run(x: Any, states: PerLayer, weights: PerLayer, masks: Tensors) -> Tensors:
-            flat = [self.to_array(tensor) for tensor in (x, *(state for layer in states for state in layer))]
+            flat = [self.backend.to_array(tensor) for tensor in flatten_sources((x, states, []))]
             model = _onnxruntime.load(_export(problem, lambda x, states: stack(x, states, weights, masks)))
             results = model({f"input{number}": array for number, array in enumerate(flat)})
             return [torch.from_numpy(array) for array in results.values()]
@@ -64,23 +66,20 @@ def _export(problem: Problem, stack: Any) -> bytes:
     """
     keras = _keras.import_keras("torch")
     case, model = problem.case, problem.case.model
-    built = uses.built_problem(problem)
+    built = models.built_problem(problem)
     rows = None if is_batch_dynamic(case) else case.rows
     steps = None if is_time_dynamic(case) else case.seq_len
     examples: list[list[Array]] = [
         arrays.states(built.initial_state, model, layer) for layer in range(model.num_layers)
     ]
     x = keras.Input((steps, case.input_size), batch_size=rows, dtype=case.dtype, name="input0")
-    states: list[list[Any]] = []
-    number = 0
-    for layer in examples:
-        states.append([])
-        for state in layer:
-            number += 1
-            states[-1].append(keras.Input(state.shape[1:], batch_size=rows, dtype=case.dtype, name=f"input{number}"))
-    inputs = [x, *(state for layer in states for state in layer)]
-    exported = keras.Model(inputs, stack(x, states))
-    exported([arrays.batch_major(built.input, built.case), *(state for layer in examples for state in layer)])
+    names = (f"input{number}" for number in count(1))
+    states = [
+        [keras.Input(state.shape[1:], batch_size=rows, dtype=case.dtype, name=next(names)) for state in layer]
+        for layer in examples
+    ]
+    exported = keras.Model(flatten_sources((x, states, [])), stack(x, states))
+    exported(flatten_sources((arrays.batch_major(built.input, built.case), examples, [])))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _keras.muted():
         # torch warns about each Python number in the trace.
         warnings.simplefilter("ignore")

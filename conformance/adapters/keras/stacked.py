@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
-from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import KerasAdapter
 from conformance.adapters.keras.functions import Group
+from conformance.adapters.keras.layer import LayerConfig
 from conformance.cases.case import Case
 
 
@@ -28,6 +28,6 @@ class StackedCells(KerasAdapter):
         """Returns a single group with all layers."""
         return [tuple(range(case.num_layers))]
 
-    def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
+    def layer_config(self, case: Case, group: Group) -> LayerConfig:
         """Returns the configuration of the ``keras.layers.RNN``, with a cell for each layer."""
         return replace(super().layer_config(case, group), units=case.hidden_sizes)

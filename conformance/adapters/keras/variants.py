@@ -6,14 +6,14 @@ from itertools import accumulate
 from typing import Any, ClassVar
 
 from conformance.adapters import graph
-from conformance.adapters.keras import common as _keras
 from conformance.adapters.keras.adapter import ARGUMENTS, GRADIENT_USES
-from conformance.adapters.keras.functions import Array, Group, LayerFunction, PerLayer, StackFunction, Tensors
+from conformance.adapters.keras.functions import Group, LayerFunction, PerLayer, StackFunction, Tensors
+from conformance.adapters.keras.layer import LayerConfig
 from conformance.adapters.keras.lstm import KerasLSTM
 from conformance.adapters.keras.stacked import StackedCells
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
-from conformance.verdict.problem import Tensors as NamedArrays
+from conformance.verdict.random_arrays import Array
 from reference import Dialect
 
 
@@ -37,7 +37,7 @@ class KerasImplementation1(KerasLSTM):
         "bidirectional": "Bidirectional builds its layers from a config that omits `implementation`",
     }
 
-    def dropout_masks(self, problem: Problem) -> NamedArrays:
+    def dropout_masks(self, problem: Problem) -> Mapping[str, Array]:
         """Returns the problem's masks, which are never used: with dropout, this implementation raises."""
         return problem.dropout_masks
 
@@ -85,13 +85,11 @@ class KerasLSTMStateful(KerasLSTM):
         del case
         return Dialect(padding="unspecified")
 
-    def layer_config(self, case: Case, group: Group) -> _keras.LayerConfig:
+    def layer_config(self, case: Case, group: Group) -> LayerConfig:
         """Returns the configuration of a layer. It includes the batch size, which a stateful layer must know."""
         return replace(super().layer_config(case, group), batch=case.rows)
 
-    def bind_layer(
-        self, config: _keras.LayerConfig, position: int, weights: Sequence[Array]
-    ) -> tuple[LayerFunction, Tensors]:
+    def bind_layer(self, config: LayerConfig, position: int, weights: Sequence[Array]) -> tuple[LayerFunction, Tensors]:
         """Resets the state that the layer keeps from an earlier call or problem."""
         run, variables = super().bind_layer(config, position, weights)
         self.get_layer(config, position).reset_state()
@@ -108,6 +106,6 @@ class KerasLSTMStateful(KerasLSTM):
                 output, *finals = stack(x[:, part], states, weights, [mask[:, part] for mask in masks])
                 outputs.append(output)
                 states = [[] for _ in states]
-            return [self.concatenate(outputs, 1), *finals]
+            return [self.backend.concatenate(outputs, 1), *finals]
 
         return run

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from conformance.adapters.adapter import ONLY_IF_NAMED, Solution
 from conformance.adapters.keras.adapter import ARGUMENTS, DERIVATIVES, KerasAdapter
-from conformance.adapters.keras.jax_backend import KerasLSTMJax
 from conformance.adapters.keras.lstm import KerasLSTM
-from conformance.adapters.keras.torch_backend import KerasLSTMTorch
+from conformance.adapters.keras.lstm_jax import KerasLSTMJax
+from conformance.adapters.keras.lstm_torch import KerasLSTMTorch
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 from conformance.verdict.values import step_mask
@@ -30,14 +30,13 @@ class Wired(KerasAdapter):
 
     own_process = True
     default_tag = ONLY_IF_NAMED
-    backend: ClassVar[str]
     kernel: ClassVar[str]
     """Name of the function that replaces the kernel."""
 
     def solve(self, problem: Problem) -> Solution:
         """Replaces the kernel for the rest of the process, then solves the problem."""
-        super().describe()  # Imports Keras on this back end.
-        rnn: Any = importlib.import_module(f"keras.src.backend.{self.backend}.rnn")
+        self.backend.keras()
+        rnn: Any = importlib.import_module(f"keras.src.backend.{self.backend.name}.rnn")
         if not hasattr(rnn, "wired"):
             self.wire(rnn)
             rnn.wired = True
@@ -60,7 +59,6 @@ class KerasWiredJax(Wired, KerasLSTMJax):
     """Drives Keras on JAX, with ``lstm_ref`` instead of ``jax.experimental.rnn.lstm``."""
 
     name = "keras.layers.LSTM[jax,wired-cudnn]"
-    backend = "jax"
     kernel = "jax.experimental.rnn.lstm_ref"
     features = KerasLSTMJax.features - set(_LACKS_MASKS) - ARGUMENTS
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTMJax.lacks, **_LACKS_MASKS}
@@ -82,7 +80,6 @@ class KerasWiredTensorFlow(Wired, KerasLSTM):
     """Drives Keras on TensorFlow, with ``BlockLSTM`` instead of ``CudnnRNNV3``, which has no float64."""
 
     name = "keras.layers.LSTM[tensorflow,wired-cudnn]"
-    backend = "tensorflow"
     kernel = "tf.raw_ops.BlockLSTM"
     features = (
         KerasLSTM.features - {*_LACKS, "left mask", "holed mask", "float64", "bfloat16"} - ARGUMENTS - DERIVATIVES
@@ -107,7 +104,7 @@ class KerasWiredTensorFlow(Wired, KerasLSTM):
 
     def wire(self, rnn: Any) -> None:
         """Calls ``BlockLSTM`` on unpacked weights. It reads them in the order i, c, f, o."""
-        tf = self.tensorflow()
+        tf = self.backend.tensorflow()
 
         def cudnn(**given: Any) -> tuple[Any, Any, Any, None, None]:
             x, lengths = tf.transpose(given["input"], (1, 0, 2)), given["sequence_lengths"]
@@ -138,7 +135,6 @@ class KerasWiredTorch(Wired, KerasLSTMTorch):
     """Drives Keras on PyTorch, whose cuDNN branch calls ``torch._VF.lstm``. That function also runs on the CPU."""
 
     name = "keras.layers.LSTM[torch,wired-cudnn]"
-    backend = "torch"
     kernel = "torch._VF.lstm"
     features = KerasLSTMTorch.features - set(_LACKS_MASKS) - ARGUMENTS
     lacks: ClassVar[Mapping[str, str]] = {**KerasLSTMTorch.lacks, **_LACKS_MASKS}

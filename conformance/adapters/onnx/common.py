@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays, graph, uses
+from conformance.adapters import arrays, graph, models, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import ONNX, Layout
 from conformance.adapters.onnx import two_calls
@@ -41,7 +41,7 @@ OPSET = 22
 """Newest opset that changed the LSTM operator. It only added bfloat16 to opset 14."""
 
 
-USES = (uses.MODEL_USES | uses.MODEL_ARGUMENTS) - uses.BUILT
+USES = (models.USES | models.ARGUMENTS) - models.BUILT
 """Uses of an ONNX model, whose symbolic axes have any size."""
 
 
@@ -60,7 +60,7 @@ class OnnxAdapter(Adapter):
         "forget bias": "ONNX's LSTM has no forget bias besides B",
         "left mask": "ONNX's LSTM has only sequence_lens, which allows padding at the end only",
         "holed mask": "ONNX's LSTM has only sequence_lens, which allows padding at the end only",
-        **dict.fromkeys(uses.BUILT, "an ONNX model with symbolic axes is not built for a size"),
+        **dict.fromkeys(models.BUILT, "an ONNX model with symbolic axes is not built for a size"),
     }
     layout: ClassVar[Layout] = ONNX
     batchwise: ClassVar[bool] = False
@@ -68,7 +68,7 @@ class OnnxAdapter(Adapter):
 
     def supports(self, case: Case) -> str | None:
         """Refuses options that the operator lacks, pieces without states, and activations that the runtime rejects."""
-        return super().supports(case) or uses.refuse_model(case) or try_activations(self, case)
+        return super().supports(case) or models.refuse(case) or try_activations(self, case)
 
     def solve(self, problem: Problem) -> Solution:
         """Builds the problem's model and runs it."""
@@ -78,7 +78,7 @@ class OnnxAdapter(Adapter):
         def call(given: uses.Named) -> dict[str, Array]:
             return read_results(case, run(build_feeds(case, given, self.batchwise)), self.batchwise)
 
-        return uses.run_model(problem, call)
+        return models.run(problem, call)
 
     @abstractmethod
     def load(self, model: Any, case: Case) -> Run:
@@ -161,7 +161,7 @@ def _build_graph(problem: Problem, batchwise: bool) -> Any:
     kind = helper.np_dtype_to_tensor_dtype(problem.input.dtype)
     directions = lstm.num_directions
 
-    dynamic = uses.dynamic_axes(case, ["input", "output", "h_0", "c_0", "h_n", "c_n", "lengths"])
+    dynamic = models.dynamic_axes(case, ["input", "output", "h_0", "c_0", "h_n", "c_n", "lengths"])
 
     def declared(name: str, *shape: int, dtype: int = kind) -> Any:
         axes = dynamic["lengths" if name == "sequence_lens" else name.partition("_l")[0]]

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Set
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from conformance.adapters import uses
 from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.layout import TORCH, Layout
 from conformance.cases.case import Case
-from conformance.cases.uses import RESULTS, EarlierCall
+from conformance.cases.uses import RESULTS
 from conformance.verdict.problem import Problem
 
 Array = NDArray[np.floating]
@@ -50,22 +52,12 @@ class MindsporeLSTM(Adapter):
         if case.saved:
             layer = _saved(layer, case)
 
-        def earlier_call(word: EarlierCall, earlier: Problem) -> None:
-            if word == "other-mode":
-                layer.set_train(not layer.training)
-            elif word == "other-weights":
-                _set_parameters(layer, earlier)
-            try:
-                # An error during differentiation can break the indexing of tensors in the rest of the process.
-                differentiates = "gradients" in case.check and word not in ("no-grad", "error")
-                _solve(layer, uses.with_cotangents(earlier), differentiates)
-            finally:
-                if word == "other-mode":
-                    layer.set_train(not layer.training)
-                elif word == "other-weights":
-                    _set_parameters(layer, problem)
-
-        uses.make_earlier_calls(problem, earlier_call)
+        make_earlier_calls(
+            problem,
+            partial(_solve, layer),
+            switch_mode=lambda: layer.set_train(not layer.training),
+            load=partial(_set_parameters, layer),
+        )
         results = _solve(layer, problem, "gradients" in case.check)
         return {name: results[name] for name in problem.expected_shapes()}
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.layout import MLX, Layout
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
@@ -48,17 +49,13 @@ class MlxLSTM(Adapter):
         """Makes the earlier calls, then runs one layer after another and differentiates them."""
         import mlx.core as mx
 
-        layers, check = _layers(problem.case.model), frozenset(problem.case.check)
+        layers = _layers(problem.case.model)
         with mx.stream(mx.cpu):
-            uses.make_earlier_calls(
+            make_earlier_calls(
                 problem,
-                lambda word, earlier: _call(
-                    layers,
-                    uses.with_cotangents(earlier),
-                    () if word in ("no-grad", "error") else check & {"gradients"},
-                ),
+                lambda earlier, differentiates: _call(layers, earlier, {"gradients"} if differentiates else ()),
             )
-            results = _call(layers, problem, check)
+            results = _call(layers, problem, problem.case.check)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
@@ -117,8 +114,7 @@ def _call(layers: Sequence[Any], problem: Problem, derivatives: Collection[str])
     arguments = _tensors(case, uses.laid_out(case, uses.arguments(problem)))
     weights = {f"{name}_l{k}": array for k, layer in enumerate(layers) for name, array in layer.items()}
     needed = {name: name not in case.frozen for name in arguments}
-    for k in range(model.num_layers):
-        needed |= {f"{name}_l{k}": trained for name, trained in arrays.trained(case, MLX, k)[0].items()}
+    needed |= arrays.by_name(model, partial(arrays.trained, case, MLX))
     sources = {name: array for name, array in (arguments | weights).items() if needed[name]}
 
     def run(changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,8 +141,7 @@ def _call(layers: Sequence[Any], problem: Problem, derivatives: Collection[str])
         found |= _named_gradients(problem, "grad", dict(zip(sources, gradients, strict=True)))
     if not {"jvp", "hvp"}.isdisjoint(derivatives):
         along = {name: problem.tangents[name] for name in arguments}
-        for k in range(model.num_layers):
-            along |= {f"{name}_l{k}": array for name, array in arrays.packed_tangents(problem, MLX, k)[0].items()}
+        along |= arrays.by_name(model, partial(arrays.packed_tangents, problem, MLX))
         direction = list(_tensors(case, {name: along[name] for name in sources}).values())
     if "jvp" in derivatives:
         names = [name for name in found if not name.startswith("grad.")]
@@ -176,26 +171,15 @@ def _run(layers: Sequence[Any], case: Case, given: uses.Named) -> dict[str, Any]
         finals["c_n"].append(cells[..., -1, :])
     results = {"output": mx.swapaxes(x, -3, -2) if transposes else x}
     for name, states_n in finals.items():
-        if case.model.is_uniform:
-            results[name] = mx.stack(states_n)
-        else:
-            results |= {f"{name}_l{k}": state[None] for k, state in enumerate(states_n)}
+        results |= arrays.stacked(case.model, name, [[state] for state in states_n], mx.stack)
     return results
 
 
 def _named_gradients(problem: Problem, prefix: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """Returns gradients of the sources under their canonical names."""
     named = {f"{prefix}.{name}": found[name] for name in uses.arguments(problem) if name in found}
-    for k in range(problem.case.num_layers):
-        packed = arrays.packed(problem, MLX, k)[0]
-        # A frozen array has no gradient. A zero takes its place in the layer.
-        own = {
-            name: _to_array(found[f"{name}_l{k}"]) if f"{name}_l{k}" in found else np.zeros_like(array)
-            for name, array in packed.items()
-        }
-        gradients = arrays.weight_gradients(problem.case.model, MLX, k, [own])
-        named |= {name.replace("grad", prefix, 1): array for name, array in gradients.items()}
-    return named
+    gradients = arrays.gradients_by_name(problem, MLX, {name: _to_array(tensor) for name, tensor in found.items()})
+    return named | {name.replace("grad", prefix, 1): array for name, array in gradients.items()}
 
 
 def _tensors(case: Case, given: Mapping[str, arrays.Array]) -> dict[str, Any]:

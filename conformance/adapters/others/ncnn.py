@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.adapters import arrays, uses
+from conformance.adapters import arrays, models, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import NCNN, Layout
 from conformance.adapters.origin import ReportedError
@@ -49,12 +49,12 @@ class NcnnLSTM(Adapter):
         """Also refuses pieces without initial states, and a state with a wrong number of rows."""
         if case.refuses in ("h_0-rows", "c_0-rows", "input-axes"):
             return _NO_BATCH
-        return super().supports(case) or uses.refuse_model(case)
+        return super().supports(case) or models.refuse(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Loads the net and runs it on each row."""
         net = _net(problem)
-        return uses.run_model(problem, lambda given: _run(net, problem.case, given))
+        return models.run(problem, lambda given: _run(net, problem.case, given))
 
     def describe(self) -> dict[str, str]:
         """Returns versions, device, threads, precision, and how layers and rows are run."""

@@ -4,6 +4,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Set
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.layout import PADDLE, Layout, layer_parameters
 from conformance.cases.case import Case
-from conformance.cases.uses import EarlierCall
 from conformance.verdict.problem import Problem, Tensors
 from reference import Dialect
 
@@ -56,22 +57,13 @@ class PaddleLSTM(Adapter):
         if case.saved:
             layer, cells = _saved(layer, case)
 
-        def earlier_call(word: EarlierCall, earlier: Problem) -> None:
-            if word == "other-mode":
-                layer.eval() if layer.training else layer.train()
-            elif word == "other-weights":
-                set_parameters(cells, earlier)
-            try:
-                # Paddle's kernel computes gradients in training mode only.
-                differentiates = "gradients" in case.check and word not in ("no-grad", "error") and layer.training
-                _solve(layer, cells, uses.with_cotangents(earlier), differentiates)
-            finally:
-                if word == "other-mode":
-                    layer.eval() if layer.training else layer.train()
-                elif word == "other-weights":
-                    set_parameters(cells, problem)
-
-        uses.make_earlier_calls(problem, earlier_call)
+        make_earlier_calls(
+            problem,
+            # Paddle's kernel computes gradients in training mode only.
+            lambda earlier, differentiates: _solve(layer, cells, earlier, differentiates and layer.training),
+            switch_mode=lambda: layer.eval() if layer.training else layer.train(),
+            load=partial(set_parameters, cells),
+        )
         results = _solve(layer, cells, problem, "gradients" in case.check)
         return {name: results[name] for name in problem.expected_shapes()}
 
@@ -139,19 +131,14 @@ def _saved(layer: Any, case: Case) -> tuple[Any, dict[str, Any]]:
 def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiates: bool) -> dict[str, Array]:
     """Runs a layer as a case says. Returns the results, and the gradients if asked to, by their canonical names."""
     paddle = import_paddle()
-    case, model = problem.case, problem.case.model
+    case = problem.case
     given = to_tensors(problem)
     leaves = {name: tensor for name, tensor in given.items() if name != "lengths"}
     for name, tensor in leaves.items():
         tensor.stop_gradient = name in case.frozen
     names = list(PADDLE.pack(layer_parameters(problem.parameters, "l0")))
     weights = {f"{name}_{end}": getattr(cell, name) for end, cell in cells.items() for name in names}
-    trained = {
-        f"{name}_l{position}{suffix}": is_trained
-        for position in range(model.num_layers)
-        for suffix, own in zip(model.suffixes, arrays.trained(case, PADDLE, position), strict=True)
-        for name, is_trained in own.items()
-    }
+    trained = arrays.by_name(case.model, partial(arrays.trained, case, PADDLE))
     for name, weight in weights.items():
         weight.stop_gradient = not trained[name]
 
@@ -168,17 +155,7 @@ def _solve(layer: Any, cells: Mapping[str, Any], problem: Problem, differentiate
         found = paddle.grad([outputs[name] for name in cotangents], list(sources.values()), list(cotangents.values()))
         gradients = {name: to_array(gradient) for name, gradient in zip(sources, found, strict=True)}
         results |= {f"grad.{name}": gradients[name] for name in leaves if name in gradients}
-        for position in range(model.num_layers):
-            # A frozen array has no gradient. A zero takes its place in the layer.
-            own = [
-                {name: gradients.get(f"{name}_{end}", np.zeros_like(array)) for name, array in packed.items()}
-                for end, packed in zip(
-                    [f"l{position}{suffix}" for suffix in model.suffixes],
-                    arrays.packed(problem, PADDLE, position),
-                    strict=True,
-                )
-            ]
-            results |= arrays.weight_gradients(model, PADDLE, position, own)
+        results |= arrays.gradients_by_name(problem, PADDLE, gradients)
     return results
 
 

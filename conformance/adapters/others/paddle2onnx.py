@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
+from conformance.adapters import models
 from conformance.adapters.adapter import ELSEWHERE, Adapter, Solution
 from conformance.adapters.layout import PADDLE, Layout
 from conformance.adapters.onnx import session as _onnxruntime
@@ -34,8 +34,8 @@ class Paddle2Onnx(Adapter):
         frozenset(
             {"layers", "bidirectional", "lengths", "dropout", "no bias", "batch first", "state omitted", "float32"}
         )
-        | uses.MODEL_USES
-        | uses.MODEL_ARGUMENTS - {"empty sequence", "empty batch"}
+        | models.USES
+        | models.ARGUMENTS - {"empty sequence", "empty batch"}
     )
     lacks: ClassVar[Mapping[str, str]] = {
         **PaddleLSTM.lacks,
@@ -50,14 +50,14 @@ class Paddle2Onnx(Adapter):
         """Also refuses active dropout, and pieces without initial states."""
         if case.drops:
             return "the layer is converted for inference, where dropout is inactive"
-        return super().supports(case) or uses.refuse_model(case)
+        return super().supports(case) or models.refuse(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Saves the layer as a program, converts it, and runs the ONNX model."""
         layer, cells = build_layer(problem.case)
         set_parameters(cells, problem)
         run = _onnxruntime.load(_export(layer.eval(), input_specifications(problem)), problem.case.saved)
-        return uses.run_model(problem, lambda named: dict(zip(RESULTS, run(named).values(), strict=True)))
+        return models.run(problem, lambda named: dict(zip(RESULTS, run(named).values(), strict=True)))
 
     def describe(self) -> dict[str, str]:
         """Returns versions, and how the layer is converted."""

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import graph, uses
+from conformance.adapters import graph, models, uses
 from conformance.adapters.adapter import Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.others.paddle import PaddleLSTM, build_layer, import_paddle, set_parameters, to_tensors
 from conformance.cases.case import Case
 from conformance.cases.uses import RESULTS
@@ -20,9 +21,9 @@ class PaddleJit(PaddleLSTM):
 
     name = "paddle.nn.LSTM[jit.save]"
     features: ClassVar[Set[str]] = (
-        (PaddleLSTM.features & (uses.MODEL_USES | uses.MODEL_ARGUMENTS))
+        (PaddleLSTM.features & (models.USES | models.ARGUMENTS))
         | {"layers", "bidirectional", "lengths", "projection", "dropout", "no bias", "batch first", "state omitted"}
-        | {"float64", "float32"} | uses.BUILT | graph.USES
+        | {"float64", "float32"} | models.BUILT | graph.USES
     )  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         **PaddleLSTM.lacks,
@@ -31,7 +32,7 @@ class PaddleJit(PaddleLSTM):
 
     def supports(self, case: Case) -> str | None:
         """Also refuses active dropout, and pieces without initial states."""
-        reason = "the layer is saved for inference" if case.drops else uses.refuse_model(case)
+        reason = "the layer is saved for inference" if case.drops else models.refuse(case)
         return super().supports(case) or reason
 
     def solve(self, problem: Problem) -> Solution:
@@ -44,7 +45,7 @@ class PaddleJit(PaddleLSTM):
             return dict(zip(RESULTS, loaded(*given.values()), strict=True))
 
         with paddle.no_grad():
-            uses.make_earlier_calls(problem, lambda _, earlier: call(to_tensors(earlier)))
+            make_earlier_calls(problem, lambda earlier, _: call(to_tensors(earlier)))
             results = uses.run(case, call, to_tensors(problem), paddle.concat)
         return {name: np.array(results[name].numpy(), order="C") for name in problem.expected_shapes()}
 
@@ -91,8 +92,8 @@ def _saved_and_loaded(problem: Problem) -> Callable[..., Sequence[Any]]:
 def input_specifications(problem: Problem) -> dict[str, Any]:
     """Returns an ``InputSpec`` for each argument, by name. Axes in which calls differ have unknown sizes."""
     paddle = import_paddle()
-    given = uses.arguments(uses.built_problem(problem))
-    axes = uses.dynamic_axes(problem.case, list(given))
+    given = uses.arguments(models.built_problem(problem))
+    axes = models.dynamic_axes(problem.case, list(given))
     return {
         name: paddle.static.InputSpec(
             [None if axis in axes[name] else size for axis, size in enumerate(array.shape)], str(array.dtype), name

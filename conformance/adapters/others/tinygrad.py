@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import uses
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.layout import TORCH, Layout, layer_parameters
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
@@ -43,8 +44,8 @@ class TinygradLSTMCell(Adapter):
 
     def solve(self, problem: Problem) -> Solution:
         """Makes the earlier calls, runs the cells as the case says, and computes outputs and gradients together."""
-        uses.make_earlier_calls(problem, lambda _, earlier: _solve(uses.with_cotangents(earlier)))
-        results = _solve(problem)
+        make_earlier_calls(problem, _solve)
+        results = _solve(problem, "gradients" in problem.case.check)
         return {name: results[name] for name in problem.expected_shapes()}
 
     def describe(self) -> dict[str, str]:
@@ -59,21 +60,21 @@ class TinygradLSTMCell(Adapter):
         }
 
 
-def _solve(problem: Problem) -> dict[str, Any]:
-    """Returns the results of a problem, and the gradients if the case compares them, by their canonical names."""
+def _solve(problem: Problem, differentiates: bool) -> dict[str, Any]:
+    """Returns the results of a problem, and the gradients if asked to, by their canonical names."""
     from tinygrad import Tensor, dtypes
 
     case = problem.case
     dtype = getattr(dtypes, case.dtype)
 
-    def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: Tensor(array.copy(), dtype=dtype).realize() for name, array in arrays.items()}
+    def tensors(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: Tensor(array.copy(), dtype=dtype).realize() for name, array in given.items()}
 
     given, parameters = tensors(uses.arguments(problem)), tensors(problem.parameters)
     results = uses.run(
         case, lambda one: _run(case, parameters, one), given, lambda parts, axis: Tensor.cat(*parts, dim=axis)
     )
-    if "gradients" in case.check:
+    if differentiates:
         leaves = {name: tensor for name, tensor in (given | parameters).items() if name not in case.frozen}
         cotangents = tensors(problem.cotangents)
         products = ((results[name] * cotangent).sum() for name, cotangent in cotangents.items())
@@ -120,9 +121,6 @@ def _run(case: Case, parameters: Mapping[str, Any], given: uses.Named) -> dict[s
         finals.append(ends)
     results = {"output": Tensor.stack(*steps, dim=axis)}
     for position, name in enumerate(("h_n", "c_n")):
-        if model.is_uniform:
-            results[name] = Tensor.stack(*(end[position] for ends in finals for end in ends))
-        else:
-            for layer, ends in enumerate(finals):
-                results[f"{name}_l{layer}"] = Tensor.stack(*(end[position] for end in ends))
+        of_layers = [[end[position] for end in ends] for ends in finals]
+        results |= arrays.stacked(model, name, of_layers, lambda states: Tensor.stack(*states))
     return results

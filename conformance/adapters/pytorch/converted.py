@@ -12,22 +12,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.adapters import graph, uses
+from conformance.adapters import graph, models, uses
 from conformance.adapters.adapter import ELSEWHERE, ONLY_IF_NAMED, Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx.common import Array
 from conformance.adapters.openvino import common as _openvino
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import build_module, load_parameters
+from conformance.adapters.pytorch.module import build_module, load_parameters
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 
 Engine = Callable[[Sequence[Array]], Sequence[Any]]
 """Function from the input and, if given, h_0 and c_0 to the output, h_n and c_n."""
 
-_DYNAMIC = uses.BUILT | {"chunks", "after other lengths", "after other batches", "rows alone"}
+_DYNAMIC = models.BUILT | {"chunks", "after other lengths", "after other batches", "rows alone"}
 """Uses in which calls differ in their sizes."""
-_ARGUMENTS = uses.MODEL_ARGUMENTS - {"empty sequence", "empty batch", "wrong lengths"}
+_ARGUMENTS = models.ARGUMENTS - {"empty sequence", "empty batch", "wrong lengths"}
 
 
 class TorchConverted(Adapter):
@@ -42,7 +42,7 @@ class TorchConverted(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "projection", "dropout", "no bias", "unbatched", "batch first", "state omitted",
          "float32"}
-    ) | graph.USES | (uses.MODEL_USES - _DYNAMIC) | _ARGUMENTS  # fmt: skip
+    ) | graph.USES | (models.USES - _DYNAMIC) | _ARGUMENTS  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "lengths": "the converters do not accept packed sequences",
         "gradients": "the module is converted for inference",
@@ -56,7 +56,7 @@ class TorchConverted(Adapter):
         """Also refuses active dropout, and pieces without initial states."""
         if case.drops:
             return "the module is converted for inference, where dropout is inactive"
-        return super().supports(case) or uses.refuse_model(case)
+        return super().supports(case) or models.refuse(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Converts a module whose outputs are a flat tuple, and runs the result as the case says."""
@@ -65,7 +65,7 @@ class TorchConverted(Adapter):
         case = problem.case
         module = build_module(case, case.dtype).eval()
         load_parameters(module, case, _torch.to_tensors(problem.parameters, case.dtype))
-        examples = _torch.to_tensors(uses.arguments(uses.built_problem(problem)), case.dtype)
+        examples = _torch.to_tensors(uses.arguments(models.built_problem(problem)), case.dtype)
         with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             # Converters use functions that torch deprecates.
             warnings.simplefilter("ignore")
@@ -78,7 +78,7 @@ class TorchConverted(Adapter):
                     for name, array in zip(("output", "h_n", "c_n"), outputs, strict=True)
                 }
 
-            return uses.run_model(problem, call)
+            return models.run(problem, call)
 
     @abstractmethod
     def convert(self, module: Any, inputs: tuple[Any, ...], case: Case) -> Engine:

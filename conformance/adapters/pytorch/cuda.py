@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from conformance.adapters.adapter import ONLY_IF_NAMED, Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import USES, TorchLSTM, run
+from conformance.adapters.pytorch.lstm import USES, TorchLSTM
+from conformance.adapters.pytorch.module import run
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 from reference import PROFILES, Profile

@@ -1,10 +1,10 @@
 """Earlier calls of a torch module, before the one that is checked."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 from conformance.adapters import uses
+from conformance.adapters.earlier_calls import make_earlier_calls
 from conformance.adapters.pytorch import common as _torch
 from conformance.adapters.pytorch.parameters import copy_into
 from conformance.cases.case import Case
@@ -22,25 +22,19 @@ def make_calls(module: Any, call: Callable[[Case, uses.Named], dict[str, Any]], 
     """
     import torch
 
-    for word, earlier in uses.earlier_problems(problem):
-        differentiates = "gradients" in problem.case.check and word not in ("no-grad", "error")
+    def solve(earlier: Problem, differentiates: bool) -> None:
         given = _torch.to_arguments(earlier, dtype, grad=differentiates and "input" not in problem.case.frozen)
         with torch.set_grad_enabled(differentiates), _torch.quietly():
-            if word == "error":
-                with suppress(Exception):
-                    call(earlier.case, given)
-                continue
-            if word == "other-mode":
-                module.train(not module.training)
-            elif word == "other-weights":
-                copy_into(module, problem.case, earlier.parameters)
             output = call(earlier.case, given)["output"]
             if leaves := _differentiable([*module.parameters(), *given.values()]) if differentiates else []:
                 torch.autograd.grad(output.float().sum(), leaves, allow_unused=True)
-            if word == "other-mode":
-                module.train(not module.training)
-            elif word == "other-weights":
-                copy_into(module, problem.case, problem.parameters)
+
+    make_earlier_calls(
+        problem,
+        solve,
+        switch_mode=lambda: module.train(not module.training),
+        load=lambda one: copy_into(module, problem.case, one.parameters),
+    )
 
 
 def _differentiable(arrays: Iterable[Any]) -> list[Any]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from conformance.adapters import uses
+from conformance.adapters import models, uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import TorchLSTM, load_parameters, run
+from conformance.adapters.pytorch.lstm import TorchLSTM
+from conformance.adapters.pytorch.module import load_parameters, run
 from conformance.cases.case import Case
 from conformance.cases.uses import is_batch_dynamic, is_time_dynamic
 from conformance.verdict import declared
@@ -23,7 +24,7 @@ class TorchLSTMExport(TorchLSTM):
     path = "torch.export.export(…).module()"
     default_tag = "core"
 
-    features = (TorchLSTM.features | uses.BUILT) - {"lengths", "after the other mode"}
+    features = (TorchLSTM.features | models.BUILT) - {"lengths", "after the other mode"}
     lacks: ClassVar[Mapping[str, str]] = {
         **TorchLSTM.lacks,
         "lengths": "torch.export cannot guard on the batch sizes of a packed sequence: they depend on data",
@@ -45,10 +46,10 @@ class TorchLSTMExport(TorchLSTM):
         case, dtype = problem.case, self._dtype(problem.case)
         module = self._module(case)
         load_parameters(module, case, _torch.to_tensors(uses.parameters(problem), dtype))
-        built = _torch.to_arguments(uses.built_problem(problem), dtype)
+        built = _torch.to_arguments(models.built_problem(problem), dtype)
         state = tuple(built[name] for name in case.given_states) or None
         of_input, *of_state = (
-            dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in uses.dynamic_axes(case, list(built)).values()
+            dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in models.dynamic_axes(case, list(built)).values()
         )
         # Without gradients, run_decompositions chooses oneDNN's LSTM.
         with torch.set_grad_enabled("gradients" in case.check or case.has_direction):
@@ -121,7 +122,7 @@ class TorchLSTMCompiled(TorchLSTM):
     )
     default_tag = "core"
 
-    features = (TorchLSTM.features | uses.BUILT) - {"lengths", "forward derivatives", "second derivatives"}
+    features = (TorchLSTM.features | models.BUILT) - {"lengths", "forward derivatives", "second derivatives"}
     lacks: ClassVar[Mapping[str, str]] = {
         **TorchLSTM.lacks,
         "forward derivatives": "torch.func.functional_call cannot replace the parameters of a compiled module",
@@ -145,7 +146,7 @@ class TorchLSTMCompiled(TorchLSTM):
         """Compiles the module. If the case has a built shape, the first call has that shape."""
         module, compiled = super()._load(problem)
         if problem.case.built_seq_len or problem.case.built_batch:
-            built = uses.built_problem(problem)
+            built = models.built_problem(problem)
             with _torch.quietly():
                 run(compiled, built.case, _torch.to_arguments(built, problem.case.dtype, grad=True))
         return module, compiled

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Set
 from functools import partial
 from typing import Any, ClassVar
 
+from conformance.adapters import arrays, uses
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout, layer_parameters
 from conformance.adapters.pytorch import common as _torch
@@ -87,11 +88,11 @@ def _run(case: Case, cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     import torch
 
     model = case.model
-    time_axis = 1 if case.batch_first and case.rows is not None else 0
+    time_axis = uses.time_axis(case)
     steps = list(given["input"].unbind(time_axis))
-    final: list[list[Any]] = []
+    finals: list[list[Any]] = []
     for layer in range(model.num_layers):
-        halves = []
+        halves, ends = [], []
         for direction, suffix in enumerate(model.suffixes):
             cell, state = cells[f"l{layer}{suffix}"], None
             if case.gives_state:
@@ -102,13 +103,11 @@ def _run(case: Case, cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict
                 state = cell(step, state)
                 outputs.append(state[0])
             halves.append(outputs[::-1] if backwards else outputs)
-            final.append([layer, *(state or ())])
+            ends.append(state)
+        finals.append(ends)
         steps = [torch.cat(parts, dim=-1) for parts in zip(*halves, strict=True)]
     results = {"output": torch.stack(steps, dim=time_axis)}
-    for position, name in enumerate(("h_n", "c_n"), start=1):
-        if model.is_uniform:
-            results[name] = torch.stack([row[position] for row in final])
-        else:
-            for layer in range(model.num_layers):
-                results[f"{name}_l{layer}"] = torch.stack([row[position] for row in final if row[0] == layer])
+    for position, name in enumerate(("h_n", "c_n")):
+        of_layers = [[state[position] for state in ends] for ends in finals]
+        results |= arrays.stacked(model, name, of_layers, torch.stack)
     return results

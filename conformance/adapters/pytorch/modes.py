@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 from conformance.adapters import uses
 from conformance.adapters.adapter import Solution
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import (
-    USES,
+from conformance.adapters.pytorch.lstm import USES, TorchLSTM
+from conformance.adapters.pytorch.module import (
     Options,
-    TorchLSTM,
     build_lstm,
     build_module,
     functional_call,

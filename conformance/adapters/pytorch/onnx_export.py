@@ -6,12 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
-from conformance.adapters import graph, uses
+from conformance.adapters import graph, models
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.onnx import session as _onnxruntime
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, build_module, load_parameters, refuse_graph
+from conformance.adapters.pytorch.lstm import NO_EMPTY_SEQUENCE, refuse_graph
+from conformance.adapters.pytorch.module import build_module, load_parameters
 from conformance.cases.case import Case
 from conformance.cases.uses import is_time_dynamic
 from conformance.verdict.problem import Problem
@@ -27,7 +28,7 @@ class TorchOnnx(Adapter):
     features: ClassVar[Set[str]] = frozenset(
         {"layers", "bidirectional", "dropout", "no bias", "unbatched", "batch first", "state omitted", "float32",
          "float16", "other threads"}
-    ) | uses.MODEL_USES | graph.USES | uses.MODEL_ARGUMENTS - {"empty sequence"}  # fmt: skip
+    ) | models.USES | graph.USES | models.ARGUMENTS - {"empty sequence"}  # fmt: skip
     lacks: ClassVar[Mapping[str, str]] = {
         "float64": _onnxruntime.NO_DOUBLE,
         "bfloat16": _onnxruntime.NO_BFLOAT16,
@@ -43,7 +44,7 @@ class TorchOnnx(Adapter):
             return "torch.onnx.export exports in eval mode, where dropout is inactive"
         if isinstance(case.lengths, tuple) and min(case.lengths) == 0:
             return "pack_padded_sequence refuses lengths of 0"
-        return super().supports(case) or uses.refuse_model(case) or refuse_graph(case)
+        return super().supports(case) or models.refuse(case) or refuse_graph(case)
 
     def solve(self, problem: Problem) -> Solution:
         """Exports the module with arrays of the built shape as example inputs, then runs the model."""
@@ -52,15 +53,15 @@ class TorchOnnx(Adapter):
         case = problem.case
         lstm = build_module(case, case.dtype)
         load_parameters(lstm, case, _torch.to_tensors(problem.parameters, case.dtype))
-        built = _torch.to_arguments(uses.built_problem(problem), case.dtype)
+        built = _torch.to_arguments(models.built_problem(problem), case.dtype)
         if "lengths" in built:
             built["lengths"] = torch.from_numpy(built["lengths"])
-        axes = uses.dynamic_axes(case, [*built, *OUTPUTS])
+        axes = models.dynamic_axes(case, [*built, *OUTPUTS])
         with torch.no_grad(), warnings.catch_warnings():
             # For every LSTM, torch warns about its deprecated exporter, constants in the trace and fixed batch sizes.
             warnings.simplefilter("ignore")
             exported = self.export(_wrap(lstm, case).eval(), built, axes)
-        return uses.run_model(problem, _onnxruntime.load(exported, case.saved))
+        return models.run(problem, _onnxruntime.load(exported, case.saved))
 
     @abstractmethod
     def export(self, module: Any, inputs: Mapping[str, Any], axes: Mapping[str, Mapping[int, str]]) -> bytes:

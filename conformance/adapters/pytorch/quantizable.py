@@ -9,7 +9,7 @@ import numpy as np
 from conformance.adapters.adapter import Adapter, Solution
 from conformance.adapters.layout import TORCH, Layout
 from conformance.adapters.pytorch import common as _torch
-from conformance.adapters.pytorch.lstm import build_module
+from conformance.adapters.pytorch.module import build_module
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem
 

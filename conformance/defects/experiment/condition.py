@@ -16,6 +16,7 @@ from conformance.cases.case import Case
 from conformance.cases.size import operations
 from conformance.defects.experiment.explain import Rules, applicable
 from conformance.defects.experiment.predict import predict_trial
+from conformance.defects.experiment.terms import option_terms, size_terms, terms_of_size
 from conformance.defects.experiment.trial import ImplementationError, Subject
 from conformance.defects.experiment.variants import SIZES, VALUES, alternatives, changeable, vary
 from conformance.results import when
@@ -40,9 +41,6 @@ Fails = Callable[[Case], bool | None]
 Terms = tuple[Term, ...]
 
 _PLAIN_SIZES = {"num_layers": 1, "hidden_size": 5, "input_size": 3, "batch": 4, "seq_len": 6}
-_BEYOND = (2, 3, 7, 8, 9, 16, 33, 64, 129)
-"""Sizes to try beyond that of the failing case."""
-_DIVISORS = (2, 4, 8, 16)
 _DRAWN: Mapping[str, tuple[Any, ...]] = {
     **{name: VALUES[name] for name in ("direction", "bias", "batch_first", "lengths", "dtype")},
     "initial_state": ("random", "omitted"),
@@ -132,8 +130,8 @@ class _Search:
     def learn(self, case: Case) -> None:
         """Adds the terms that a failing case needs. Alternatives that they include are dropped."""
         plain = self._plain(case)
-        options = (self._option_terms(plain, name) for name in changeable(plain))
-        terms = (*chain.from_iterable(options), *self._size_terms(plain))
+        options = (option_terms(plain, name, self.ask) for name in changeable(plain))
+        terms = (*chain.from_iterable(options), *size_terms(plain, self.ask))
         facts = {case: when.facts_of_case(case) for case in self.known}
         new = {case for case in self.known if when.meets([terms], facts[case])}
         self.alternatives = [
@@ -157,83 +155,6 @@ class _Search:
             if getattr(case, name) != size and self.ask(plainer := vary(case, **{name: size})):
                 case = plainer or case
         return case
-
-    def _option_terms(self, case: Case, name: str) -> Iterator[Term]:
-        """Yields the terms on one option, or on the features that depend on it; none if each value fails."""
-        variants = list(alternatives(case, name))
-        passing = [variant for variant in variants if self.ask(variant) is False]
-        if passing and name in when.CHOICES:
-            failing = {getattr(variant, name) for variant in variants if self.ask(variant)}
-            others = {getattr(variant, name) for variant in passing}
-            yield when.choice_term(name, {getattr(case, name), *failing}, others)
-            return
-        facts = when.facts_of_case(case)
-        for other in map(when.facts_of_case, passing):
-            changed = (fact for fact, has in facts.items() if isinstance(has, bool) and has is not other[fact])
-            if fact := next(changed, None):
-                yield when.feature_term(fact, bool(facts[fact]))
-
-    # ----------------------------------------------------------------------- sizes
-
-    def _size_terms(self, case: Case) -> Iterator[Term]:
-        terms = {name: list(self._size_term(case, name)) for name in SIZES}
-        if moments := list(self._moments(case, terms)):
-            terms |= {"seq_len": [], "batch": moments}
-        yield from chain.from_iterable(terms.values())
-        # A failing case has either no batch axis, or at least one row.
-        if case.batch in (1, "unbatched"):
-            other = vary(case, batch=1 if case.batch == "unbatched" else "unbatched")
-            if self.ask(other) is False:
-                yield when.feature_term("unbatched", case.batch == "unbatched")
-
-    def _size_term(self, case: Case, name: str) -> Iterator[Term]:
-        """Yields the terms on a size: its bounds, or a divisor."""
-        size = getattr(case, name)
-        if not isinstance(size, int):
-            return
-
-        def fails(other: int) -> bool | None:
-            return self.ask(vary(case, **{name: other}))
-
-        low = _bisected(fails, 1, size) if size > 1 and fails(1) is False else 1
-        beyond = [size + 1, *(other for other in _BEYOND if other > size + 1)]
-        outcomes = {other: outcome for other in beyond if (outcome := fails(other)) is not None}
-        passing = [other for other, outcome in outcomes.items() if not outcome]
-        failing = [other for other, outcome in outcomes.items() if outcome]
-        high = None
-        if passing and failing and max(failing) > min(passing):
-            span = {other: fails(other) for other in range(1, 2 * _DIVISORS[-1] + 1)}
-            for divisor in _DIVISORS:
-                for is_multiple in (False, True):
-                    if all(has in (None, (other % divisor == 0) == is_multiple) for other, has in span.items()):
-                        yield when.multiple_term(name, divisor, is_multiple)
-                        return
-        elif passing:
-            high = _bisected(fails, min(passing), max([size, *failing]))
-        bounds = list(when.size_terms(name, low if low > 1 or high == 1 else None, high))
-        yield from bounds[:1] if low == high else bounds
-
-    def _moments(self, case: Case, terms: Mapping[str, Sequence[Term]]) -> Iterator[Term]:
-        """Yields a threshold of T · B, if the smallest failing T depends on B."""
-        if case.rows is None:
-            return
-
-        def at(steps: int, rows: int) -> bool | None:
-            return self.ask(vary(case, seq_len=steps, batch=rows))
-
-        low = next((term.bound or 1 for term in terms["seq_len"] if "≥" in term.text), 1)
-        depends = at(-(-low // 2), 2 * case.rows) if low > 1 else not terms["batch"] and at(1, 1) is False
-        if not depends:
-            return
-        # Many rows cost less than many steps.
-        for steps in (1, 2, 3):
-            high = -(-low * case.rows // steps)
-            if at(steps, high):
-                rows = _bisected(lambda rows, steps=steps: at(steps, rows), 0, high)  # type: ignore[misc]
-                yield next(when.size_terms(MOMENTS, steps * rows, None))
-                if steps > 1:
-                    yield next(when.size_terms("seq_len", steps, None))
-                return
 
     # ----------------------------------------------------------------------- contradictions
 
@@ -270,9 +191,9 @@ class _Search:
             outcome = self.ask(changed)
             if outcome is False:
                 if name in SIZES:
-                    yield from self._size_term(failing, name)
+                    yield from terms_of_size(failing, name, self.ask)
                 else:
-                    yield from self._option_terms(failing, name)
+                    yield from option_terms(failing, name, self.ask)
                 return
             failing = changed if outcome and changed else failing
 
@@ -322,14 +243,3 @@ class _Search:
             for size in ((term.bound or 1) - 1, (term.bound or 1) + 1):
                 if size and (varied := vary(case, **{term.name: size})):
                     yield varied
-
-
-def _bisected(fails: Callable[[int], bool | None], passing: int, failing: int) -> int:
-    """Returns the failing size next to a passing one. Sizes that cannot be tested count as passing."""
-    while abs(failing - passing) > 1:
-        middle = (failing + passing) // 2
-        if fails(middle):
-            failing = middle
-        else:
-            passing = middle
-    return failing

@@ -8,6 +8,7 @@ import pytest
 
 import reference
 from conformance.adapters import arrays, graph, uses
+from conformance.adapters.earlier_calls import earlier_problems
 from conformance.cases.case import Case
 from conformance.verdict.problem import Problem, make_problem
 
@@ -87,4 +88,4 @@ def test_two_lstms_in_parallel_have_the_weights_of_one_direction_each() -> None:
 
 def test_calls_of_a_graph_before_the_one_that_counts_are_calls_of_the_same_graph() -> None:
     problem = problem_of(graph="encoder-decoder", earlier_calls=["same", "no-grad", "other-weights", "error"])
-    assert {earlier.case.graph for _, earlier in uses.earlier_problems(problem)} == {"encoder-decoder"}
+    assert {earlier.case.graph for _, earlier in earlier_problems(problem)} == {"encoder-decoder"}

@@ -20,7 +20,7 @@ from conformance.commands.cli import main
 from conformance.run import checkup, implementations
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
-from conformance.worker.client import start_in_environment
+from conformance.worker.start import start_in_environment
 from tests import fakes
 from tests.conftest import ROOT
 

@@ -1,6 +1,6 @@
-"""Uses that adapters share: pieces and rows equal one call, earlier calls differ, and memory is as required."""
+"""Uses that adapters share: pieces and rows equal one call, and memory is as required."""
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ import pytest
 import reference
 from conformance.adapters import uses
 from conformance.cases.case import Case
-from conformance.cases.uses import EarlierCall
 from conformance.verdict.problem import Problem, make_problem
 
 BASE: dict[str, Any] = {"input_size": 3, "hidden_size": 4, "seq_len": 6, "batch": 3, "dtype": "float64"}
@@ -70,38 +69,6 @@ def test_permuted_rows_are_passed_in_another_order() -> None:
     assert np.array_equal(results["output"], problem.input)
 
 
-@pytest.mark.parametrize("lengths", [None, "ragged"])
-def test_earlier_calls_have_other_sizes_or_values(lengths: str | None) -> None:
-    problem = problem_of(earlier_calls=get_args(EarlierCall), lengths=lengths)
-    earlier = dict(uses.earlier_problems(problem))
-    assert list(earlier) == list(get_args(EarlierCall))
-    shapes = {word: each.input.shape for word, each in earlier.items()}
-    assert {word: shape for word, shape in shapes.items() if shape != problem.input.shape} == {
-        "longer": (9, 3, 3),
-        "shorter": (3, 3, 3),
-        "more-rows": (6, 5, 3),
-        "fewer-rows": (6, 1, 3),
-        "error": (6, 3, 4),
-    }
-    assert earlier["same"] is problem
-    for word, each in earlier.items():
-        assert each.case.earlier_calls == () or word == "same"
-        assert (each.lengths is None) == (lengths is None)
-        if each.lengths is not None and word != "error":
-            assert each.lengths.max() <= each.case.seq_len
-            assert each.lengths.shape == (each.case.rows,)
-        if word != "same":
-            assert not np.array_equal(each.initial_state["h_0"][:, :1], problem.initial_state["h_0"][:, :1])  # type: ignore[index]
-    other = earlier["other-weights"].parameters["weight_ih_l0"]
-    assert np.array_equal(other, -problem.parameters["weight_ih_l0"])
-
-
-def test_a_model_is_built_for_the_built_shape() -> None:
-    assert uses.built_problem(problem_of(built_seq_len=1)).input.shape == (1, 3, 3)
-    assert uses.built_problem(problem_of(built_batch=5, batch_first=True)).input.shape == (5, 6, 3)
-    assert uses.built_problem(problem_of(built_seq_len=2, batch="unbatched")).input.shape == (2, 3)
-
-
 @pytest.mark.parametrize("memory", ["contiguous", "strided", "expanded", "aliased", "read-only"])
 def test_memory_has_the_required_layout_and_the_problem_s_values(memory: str) -> None:
     problem = problem_of(memory=memory)
@@ -125,10 +92,3 @@ def test_a_write_into_an_argument_is_an_error() -> None:
     given["h_0"][0, 0, 0] += 1
     with pytest.raises(RuntimeError, match="wrote into its argument h_0"):
         uses.check_unchanged(given, problem)
-
-
-@pytest.mark.parametrize("state", ["omitted", "h_0-given", "c_0-given", "zero"])
-def test_a_model_continues_a_sequence_only_with_inputs_for_both_states(state: str) -> None:
-    case = Case.model_validate(BASE | {"chunks": [2, 4], "initial_state": state})
-    assert (uses.refuse_model(case) is None) == (state == "zero")
-    assert uses.refuse_model(Case.model_validate(BASE | {"initial_state": state})) is None

@@ -9,7 +9,8 @@ from conformance.environments.requirements import Spec
 from conformance.known import divergences as known
 from conformance.run import implementations, on_demand, search
 from conformance.verdict.oracle import Oracle
-from conformance.worker.client import WorkerAdapter, isolate
+from conformance.worker.client import WorkerAdapter
+from conformance.worker.start import isolate
 from tests.conftest import FAKES
 from tests.fakes import Declares, Faithful, Raises, Zeros
 

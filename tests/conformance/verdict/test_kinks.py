@@ -73,6 +73,19 @@ def test_a_correct_solution_conforms_on_the_side_to_which_rounding_moves_an_argu
     assert crossing.verdict.error_ratio < 0.9
 
 
+def test_a_coarse_analysis_has_kinks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.verdict.oracle.COARSE_FROM", 0)
+    _, verdict, crossing = attempt(**MOVED["a cell clip"])
+    assert not verdict.conforms
+    assert crossing is not None
+    assert crossing.verdict.conforms
+
+
+def test_a_case_that_would_take_minutes_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.verdict.kinks.MAX_MULTIPLICATIONS", 1)
+    assert attempt(**MOVED["a cell clip"])[2] is None
+
+
 def test_elements_that_a_dialect_leaves_unspecified_do_not_count() -> None:
     def solve_with_garbage(problem: Any) -> dict[str, Any]:
         solution = {name: part.close_sum().value.astype(float) for name, part in run(problem, Half.lift).items()}

@@ -16,7 +16,7 @@ from conformance.cases.casefile import load_all, shipped_cases
 from conformance.known import divergences as known
 from conformance.run.runner import Runner
 from conformance.verdict.oracle import Oracle
-from conformance.worker.client import start_program
+from conformance.worker.start import start_program
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "worker-protocol.md"

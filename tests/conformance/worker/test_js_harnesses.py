@@ -19,7 +19,8 @@ from conformance.verdict import tensors
 from conformance.verdict.oracle import Oracle
 from conformance.verdict.problem import make_problem
 from conformance.worker import protocol
-from conformance.worker.client import WorkerAdapter, start_program
+from conformance.worker.client import WorkerAdapter
+from conformance.worker.start import start_program
 from tests.conftest import ROOT
 
 HARNESSES = ("tfjs.mjs", "tfjs.mjs wasm", "onnxruntime-node.mjs", "onnxruntime-web.mjs")

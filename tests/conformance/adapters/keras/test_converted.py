@@ -7,13 +7,8 @@ import pytest
 
 from conformance.adapters import installed
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.keras.converted import (
-    KerasConverted,
-    LiteRTKeras,
-    LiteRTKerasStateful,
-    OpenVinoKeras,
-    Tf2OnnxKeras,
-)
+from conformance.adapters.keras.converted import KerasConverted, OpenVinoKeras, Tf2OnnxKeras
+from conformance.adapters.keras.litert import LiteRTKeras
 from conformance.cases.case import Case
 
 FORWARD = {"dtype": "float32", "check": ("output", "h_n", "c_n")}
@@ -45,11 +40,7 @@ def test_equals_the_reference(
 @pytest.mark.parametrize(
     ("converted", "options", "words"),
     [
-        (LiteRTKeras, {"dtype": "float32"}, "converted for inference"),
-        (LiteRTKeras, {"check": FORWARD["check"]}, "fails on tf.Transpose in float64"),
-        (LiteRTKeras, FORWARD | {"batching": "alone"}, "requires element_shape to be static"),
-        (LiteRTKerasStateful, FORWARD, "has no inputs for them"),
-        (LiteRTKerasStateful, FORWARD | {"initial_state": "omitted", "seq_len": 1}, "cannot be split"),
+        (OpenVinoKeras, {"dtype": "float32"}, "converted for inference"),
         (Tf2OnnxKeras, FORWARD | {"batch": 0}, "cannot trace a layer without steps or rows"),
         (OpenVinoKeras, FORWARD | {"dtype": "bfloat16"}, "OpConversionFailure in bfloat16"),
         (Tf2OnnxKeras, {"check": FORWARD["check"]}, "LSTM operator does not support double yet"),
@@ -60,14 +51,6 @@ def test_reports_unsupported_options(
     case: Callable[..., Case], converted: type[KerasConverted], options: dict[str, Any], words: str
 ) -> None:
     assert words in (converted().supports(case(**options)) or "")
-
-
-def test_a_stateful_model_carries_its_state_from_one_call_to_the_next(deviation: Callable[..., float]) -> None:
-    adapter = LiteRTKerasStateful()
-    if absent := installed.not_installed(adapter):
-        pytest.skip(absent)
-    options = {"initial_state": "omitted", "chunks": (1, 3), "num_layers": 2, "saved": True, "batch_first": True}
-    assert deviation(adapter, FORWARD | options) < 1e-5
 
 
 def test_passes_the_adapter_check(adapter: KerasConverted) -> None:

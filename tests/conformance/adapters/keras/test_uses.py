@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from conformance.adapters.keras.lstm import KerasLSTM
@@ -39,13 +38,6 @@ def test_a_stateful_layer_keeps_its_state_from_piece_to_piece(deviation: Callabl
         assert deviation(KerasLSTMStateful(), {**options, **check}) < 1e-12
 
 
-def test_a_frozen_weight_is_not_trainable(case: Callable[..., Case]) -> None:
-    adapter, frozen = KerasLSTM(), case(frozen=["weight_hh_l0"])
-    layer = adapter.get_layer(adapter.layer_config(frozen, (0,)), 0)
-    assert [variable.name for variable in layer.non_trainable_weights] == ["recurrent_kernel"]
-    assert "grad.weight_hh_l0" not in adapter.solve(make_problem(frozen))
-
-
 def test_one_of_two_biases_cannot_be_frozen(case: Callable[..., Case]) -> None:
     assert "bias of layer 0 holds a frozen parameter and one" in (
         KerasLSTM().supports(case(frozen=["bias_ih_l0"])) or ""
@@ -60,21 +52,3 @@ def test_each_result_has_the_shape_that_its_layer_declares(case: Callable[..., C
         KerasLSTM().solve(problem)
     assert len({shape.name for shape in shapes}) == (5 if "direction" in options else 3)
     assert all(shape.conforms and None not in shape.declared for shape in shapes)
-
-
-def test_a_saved_layer_is_loaded_from_a_file(case: Callable[..., Case]) -> None:
-    adapter, problem = KerasLSTM(), make_problem(case(saved=True))
-    config = adapter.layer_config(problem.case, (0,))
-    weights = [np.full(variable.shape, 0.5) for variable in adapter.get_layer(config, 0).weights]
-    loaded = adapter.load_layer(config, 0, weights)
-    assert loaded is not adapter.get_layer(config, 0)
-    assert all((variable.numpy() == 0.5).all() for variable in loaded.weights)
-
-
-def test_both_modes_are_calls_of_one_layer(case: Callable[..., Case]) -> None:
-    adapter = KerasLSTM()
-    layers = {
-        id(adapter.get_layer(adapter.layer_config(case(mode=mode, lengths=lengths), (0,)), 0))
-        for mode, lengths in (("eval", None), ("train", "ragged"))
-    }
-    assert len(layers) == 1

@@ -54,7 +54,7 @@ def test_a_failing_layer_is_not_reported_as_unsupported(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(KerasImplementation1().keras().layers.LSTMCell, "call", fail)
+    monkeypatch.setattr(KerasImplementation1().backend.keras().layers.LSTMCell, "call", fail)
     assert KerasImplementation1().supports(case(dtype="float32")) is None
 
 
@@ -91,7 +91,7 @@ def test_tensorflow_adapters_do_not_disturb_each_other() -> None:
 
 
 def test_bidirectional_resets_the_implementation() -> None:
-    keras = KerasImplementation1().keras()
+    keras = KerasImplementation1().backend.keras()
     both = keras.layers.Bidirectional(keras.layers.LSTM(2, implementation=1))
     assert both.forward_layer.cell.implementation == 2
 
@@ -100,4 +100,4 @@ def test_a_stateful_layer_carries_its_state(case: Callable[..., Case]) -> None:
     adapter = KerasLSTMStateful()
     adapter.solve(make_problem(case(check=FORWARD)))
     config = adapter.layer_config(case(check=FORWARD), (0,))
-    assert abs(adapter.to_array(adapter.get_layer(config, 0).states[0].value)).max() > 0
+    assert abs(adapter.backend.to_array(adapter.get_layer(config, 0).states[0].value)).max() > 0

@@ -15,7 +15,7 @@ from conformance.adapters.pytorch.graphs import (
     TorchLSTMInductor,
     compiling,
 )
-from conformance.adapters.pytorch.lstm import build_module
+from conformance.adapters.pytorch.module import build_module
 from conformance.cases.case import Case
 from conformance.verdict.declared import DeclaredShape, recording
 from conformance.verdict.problem import make_problem

@@ -9,7 +9,7 @@ import torch
 
 from conformance.adapters import Adapter
 from conformance.adapters.check import EXAMPLES, check_adapter
-from conformance.adapters.pytorch.lstm import TorchLSTM, build_module, lstm_options
+from conformance.adapters.pytorch.lstm import TorchLSTM
 from conformance.adapters.pytorch.modes import (
     TorchLSTMFunctionalCall,
     TorchLSTMNative,
@@ -17,6 +17,7 @@ from conformance.adapters.pytorch.modes import (
     TorchLSTMVmap,
     scripted,
 )
+from conformance.adapters.pytorch.module import build_module, lstm_options
 from conformance.cases.case import Case
 from conformance.verdict.problem import make_problem
 
