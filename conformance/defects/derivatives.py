@@ -47,7 +47,9 @@ def _moved(problem: Problem, direction: Arrays, step: float, checks: tuple[str, 
     """Returns the problem with all arrays that are differentiated moved along a direction."""
 
     def move(arrays: Mapping[str, NDArray[np.floating]]) -> Arrays:
-        return {name: reference.float64(array) + step * direction[name] for name, array in arrays.items()}
+        # In float16, a step would underflow.
+        steps = {name: step * reference.float64(direction[name]) for name in arrays}
+        return {name: reference.float64(array) + steps[name] for name, array in arrays.items()}
 
     return replace(
         problem,

@@ -52,8 +52,9 @@ def test_the_saved_activations_are_constants_only_in_the_second_derivative() -> 
     assert wrong == {"hvp.weight_hh_l0", "hvp.weight_hh_l1"}
 
 
-def test_another_defect_has_the_derivatives_of_what_it_computes() -> None:
-    problem = problem_of(**TWO_LAYERS)
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_another_defect_has_the_derivatives_of_what_it_computes(dtype: str) -> None:
+    problem = problem_of(**(TWO_LAYERS | {"dtype": dtype}))
     actual = defective(BY_ID["bias_ih-ignored"], problem)
 
     def without_bias(tensors: Any) -> dict[str, Any]:
