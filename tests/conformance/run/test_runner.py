@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import reference
@@ -236,6 +237,30 @@ def test_a_divergence_is_recognized_although_rounding_moves_an_argument(adapter:
 def test_warnings_are_notes_and_do_not_change_the_status() -> None:
     result = Runner(Oracle(None)).check(make_case(), fakes.Warns())
     assert (result.status, result.notes) == ("pass", ("UserWarning: this kernel is slow",))
+
+
+class WritesIntoArrays(fakes.Faithful):
+    """Writes into the arrays of the problem, although they are read-only, as code in C can. Keeps the input."""
+
+    name = "writes-into-arrays"
+
+    def __init__(self) -> None:
+        self.inputs: list[np.ndarray] = []
+
+    def solve(self, problem: Problem) -> Solution:
+        solution = super().solve(problem)
+        self.inputs.append(problem.input.copy())
+        for array in problem.arrays().values():
+            array.flags.writeable = True
+            array.fill(0)
+        return solution
+
+
+def test_an_implementation_that_writes_into_a_problem_does_not_change_that_of_the_next() -> None:
+    runner, adapter = Runner(Oracle(None)), WritesIntoArrays()
+    assert [runner.check(make_case(), adapter).status for _ in range(2)] == ["pass", "pass"]
+    first, second = adapter.inputs
+    np.testing.assert_array_equal(second, first)
 
 
 def test_an_interrupt_is_raised() -> None:
