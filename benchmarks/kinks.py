@@ -2,8 +2,8 @@
 
     python -m benchmarks.kinks --seed 4
 
-Draws cases with piecewise activations or clips. A correct LSTM that rounds every result to float16 solves each of them,
-and LSTMs with random defects solve the first ones in float64, to see whether crossing a kink excuses a defect.
+Draws cases with piecewise activations or clips. A correct LSTM that rounds every result to float16 solves each of them.
+LSTMs with random defects solve the first ones in float64. None of these should conform because arguments cross a kink.
 """
 
 import random
@@ -28,14 +28,15 @@ from tests.reference.variants import Half
 
 ORACLE = Oracle(None)
 MAX_ROWS_WITH_DEFECTS = 20
+"""Number of rows of the largest problem that LSTMs with defects solve."""
 DEFECTS = 40
-"""Number of defects of each problem."""
+"""Number of defects that are tried on each problem."""
 
 
 def draw_cases(amount: int, seed: int) -> Iterator[Case]:
     """Yields float16 cases with kinks."""
-    random_choice = random.Random(seed)
-    pick = random_choice.choice
+    chosen = random.Random(seed)
+    pick = chosen.choice
     for _ in range(amount):
         gates = [pick(["hard_sigmoid", "hard_sigmoid_6", "sigmoid"]), pick(["relu", "leaky_relu", "elu", "tanh"])]
         kinked: dict[str, Any] = pick(
@@ -53,7 +54,7 @@ def draw_cases(amount: int, seed: int) -> Iterator[Case]:
             seq_len=pick([1, 2, 4, 8]),
             batch=pick([1, 3, 20, 200]),
             dtype="float16",
-            seed=random_choice.randrange(10**9),
+            seed=chosen.randrange(10**9),
             **kinked,
         )
 

@@ -211,7 +211,7 @@ def load(path: Path) -> list[Divergence]:
 
 @cache
 def _is_named(implementation: str, glob: str) -> bool:
-    """Returns whether a glob matches the name of an implementation. In a glob, ``[`` stands for itself.
+    """Returns whether a glob matches the name of an implementation. It has no character classes: ``[`` is literal.
 
     Each result of a run asks this for all divergences.
     """

@@ -18,7 +18,7 @@ from conformance.known.defects import make_defect
 from conformance.known.divergences import Divergence
 from conformance.verdict.judge import judge
 from conformance.verdict.judged import JudgedSolution
-from conformance.verdict.oracle import Oracle, RejectedCaseError, is_coarse
+from conformance.verdict.oracle import Oracle, RejectedCaseError, is_coarse, scale_of
 from conformance.verdict.range import LARGEST_VALUE
 from conformance.verdict.values import step_mask
 from reference import PROFILES
@@ -217,10 +217,9 @@ def _with_budget_of_cells(judged: JudgedSolution, defect: Defect) -> JudgedSolut
         return {name: tensors[name] for name in problem.expected_shapes()}
 
     values = {name: np.asarray(array) for name, array in evaluate(reference.float64).items()}
-    coarse = is_coarse(problem.case)
-    own = reference.budget(evaluate, values, PROFILES[problem.case.dtype], coarse).budget
-    scale = 2.0 if problem.case.dtype == "float64" else 1.0  # As for the reference, which is itself a float64 run.
-    budget = {name: np.maximum(array, scale * own[name]) for name, array in expectation.budget.items()}
+    profile = PROFILES[problem.case.dtype]
+    own = reference.budget(evaluate, values, profile, is_coarse(problem.case)).budget
+    budget = {name: np.maximum(array, scale_of(profile) * own[name]) for name, array in expectation.budget.items()}
     return judged._replace(expectation=replace(expectation, budget=budget))
 
 

@@ -276,7 +276,8 @@ class Runner:
     ) -> Result:
         """Returns the result of a verdict: ``known`` or ``fixed`` if known divergences account for it.
 
-        Divergences are predicted without crossed kinks, so that none is ``fixed`` if arguments have ``crossed``.
+        The prediction of a divergence has no arguments on the other side of a kink. A solution that conforms because
+        some have ``crossed`` therefore never makes one ``fixed``.
         """
         ratios = {tensor.name: tensor.error_ratio for tensor in verdict.tensors}
         result = replace(result, status="pass", error_ratio=verdict.error_ratio, tensors=ratios)

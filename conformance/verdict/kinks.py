@@ -52,10 +52,10 @@ class Crossing(NamedTuple):
 
 
 def judge_across_kinks(judged: JudgedSolution, verdict: Verdict, profile: Profile) -> Crossing | None:
-    """Judges a deviation for other sides of the kinks near which arguments are.
+    """Judges a deviation once more, with arguments near a kink on its other side.
 
     Args:
-        judged: solution that deviates, with the expectation in which every argument is on its own side.
+        judged: the solution, with the expectation in which every argument is on its own side.
         verdict: verdict with this expectation.
         profile: how the implementation rounds.
 
@@ -132,7 +132,9 @@ class _Search:
             improved = set()
             for turn in range(max(map(len, queues.values()))):
                 trial = {row: queue[turn] for row, queue in queues.items() if turn < len(queue) and rows[row]}
-                tried = self._try([*chain(*trial.values())]).rows if trial else rows
+                if not trial:
+                    break
+                tried = self._try([*chain(*trial.values())]).rows
                 better = [row for row in trial if tried[row] < rows[row]]
                 rows[better] = tried[better]
                 self.sides = self._cross([*chain(*(trial[row] for row in better))])
