@@ -1,6 +1,7 @@
 """``conformance campaign``: results, groups, and interrupted campaigns."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_campaign_that_was_killed_resumes_without_a_difference(
     fake = "KillsItsParent"
     arguments = ["-i", f"{FAKES}:{fake}", "--max-seconds", "0.1", "--cases", "10", "--output", "killed"]
     command = [sys.executable, "-m", "conformance.commands.cli", "campaign", *arguments]
-    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
     assert done.returncode == -9
     killed = read(Path("killed/results.jsonl"))
     assert (killed.complete, len(killed.results)) == (False, 6)
