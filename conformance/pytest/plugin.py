@@ -11,11 +11,12 @@ files such as ``cases:`` in its first 64 KiB.
 import argparse
 import os
 import re
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from conformance import telemetry, threads
+from conformance import garbage, telemetry, threads
 from conformance.cache import default_cache
 from conformance.cases import ON_DEMAND
 from conformance.cases.shard import Shard
@@ -141,6 +142,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     if not config.stash[_active_key] or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return threads.default_jobs()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Makes Python search less often for garbage, and never among the collected items, which live until the end."""
+    if not session.config.stash[_active_key]:
+        return (yield)
+    garbage.search_less_often()
+    with garbage.nothing_to_search():
+        return (yield)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

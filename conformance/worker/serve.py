@@ -1,6 +1,5 @@
 """Server side of the worker protocol: drives one adapter with requests from standard input."""
 
-import gc
 import os
 import sys
 import time
@@ -10,7 +9,7 @@ from typing import IO, Any, TypeVar
 
 from numpy.typing import NDArray
 
-from conformance import system
+from conformance import garbage, system
 from conformance.adapters import Adapter, installed, registry
 from conformance.adapters.adapter import as_arrays
 from conformance.adapters.origin import raised_by_adapter
@@ -40,12 +39,6 @@ MAX_MESSAGE_CHARACTERS = 4000
 """Maximum length of an error message and of a warning. Longer ones are truncated."""
 _BUFFER_BYTES = 2**18
 """Size of the stream buffers. Larger than most messages, so that the other side wakes up once for each message."""
-COLLECTED_OBJECTS = 10_000
-"""Number of new objects after which Python searches them for garbage, by default 700 or 2000.
-
-An import or a trace creates hundreds of thousands of objects, and hardly any garbage. Searching less often saves a
-tenth of the time of both.
-"""
 _T = TypeVar("_T")
 _Tensors = Mapping[str, NDArray[Any]]
 
@@ -64,7 +57,7 @@ def serve(arguments: Sequence[str]) -> int:
         print(usage, file=sys.stderr)
         return 2
     system.exit_with_parent()
-    gc.set_threshold(COLLECTED_OBJECTS)
+    garbage.search_less_often()
     requests, answers = _take_over_streams()
     try:
         adapter: Adapter | str = registry.load(arguments[0])
@@ -84,7 +77,7 @@ def serve(arguments: Sequence[str]) -> int:
         answers.write(solution)
         answers.flush()
         if isinstance(request, Start):
-            gc.freeze()  # The objects of the framework live as long as the process. They are not searched again.
+            garbage.keep_existing()
     return 0
 
 

@@ -1,5 +1,6 @@
 """The pytest plug-in, in sessions in this process and, where the process matters, in pytest processes."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -187,7 +188,8 @@ def test_each_process_keeps_its_compiled_programs(
 def test_the_plugin_does_not_affect_other_projects(pytester: pytest.Pytester) -> None:
     (pytester.path / "cases" / "small.yaml").write_text("services: {web: {image: nginx}}\n")
     pytester.makepyfile(
-        "import os, sys\ndef test_nothing_changed():\n"
+        "import gc, os, sys\ndef test_nothing_changed():\n"
+        "    assert gc.get_freeze_count() == 0\n"
         "    assert not {'numpy', 'pydantic', 'yaml', 'rich'} & set(sys.modules)\n"
         "    assert not {'OMP_NUM_THREADS', 'JAX_COMPILATION_CACHE_DIR'} & set(os.environ)\n"
     )
@@ -290,6 +292,15 @@ def test_threads_are_limited_and_shown(pytester: pytest.Pytester, monkeypatch: p
     done = run_process(pytester, "-n1", "-k", "plain", "--conformance-report=r.jsonl", fakes="Faithful")
     done.stdout.fnmatch_lines(["conformance threads: OMP_NUM_THREADS=1, MKL_NUM_THREADS=2*"])
     assert report(pytester).header.threads["MKL_NUM_THREADS"] == "2"
+
+
+def test_garbage_is_searched_less_often_and_not_among_collected_items(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import gc\ndef test_it(): assert (gc.get_threshold()[0], gc.isenabled()) == (10_000, True)")
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    gc.set_threshold(500)
+    run(pytester, ".", fakes="Faithful").assert_outcomes(passed=4)
+    assert gc.get_freeze_count() > frozen
+    gc.set_threshold(*before)
 
 
 def test_the_number_of_workers_depends_on_processors_and_memory(
