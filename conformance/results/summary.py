@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -79,14 +80,14 @@ def by_implementation(results: Iterable[Result], planned: Mapping[str, int] | No
 
 def table(grouped: Mapping[str, Sequence[Result]]) -> dict[str, dict[str, Cell]]:
     """Counts results by feature and implementation. The last row, ``total``, counts all cases."""
-    present = {feature for results in grouped.values() for result in results for feature in result.features}
+    found: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
+    for name, results in grouped.items():
+        for result in results:
+            for feature in result.features:
+                found[feature, name].append(_on(feature, result))
+    present = {feature for feature, _ in found}
     rows = {
-        feature: {
-            name: Cell.of(_on(feature, result) for result in results if feature in result.features)
-            for name, results in grouped.items()
-        }
-        for feature in FEATURES
-        if feature in present
+        feature: {name: Cell.of(found[feature, name]) for name in grouped} for feature in FEATURES if feature in present
     }
     return rows | {"total": {name: Cell.of(results) for name, results in grouped.items()}}
 
