@@ -15,6 +15,8 @@ Plan = Sequence[tuple[Adapter, Sequence[Case]]]
 
 SHOWN_FIRST = ("torch.nn.LSTM", "torch.nn.LSTMCell", "keras.layers.LSTM[tensorflow]")
 """Well-known implementations, which start first, so that a long run soon shows results."""
+SLOW = ("openvino[LSTMSequence]", "torch.nn.LSTM[script]")
+"""Implementations that take several times as long as the others that need one package."""
 
 
 def make_plan(
@@ -64,13 +66,13 @@ def in_starting_order(plan: Plan) -> Plan:
     """Returns a plan in the order in which its implementations start.
 
     The implementations of ``SHOWN_FIRST`` start first. Expensive ones follow, so that none of them runs alone at the
-    end: those that run only some cases by default, then those that need the most packages.
+    end: those that run only some cases by default, then those that need the most packages, then those of ``SLOW``.
     """
 
-    def key(entry: tuple[Adapter, Sequence[Case]]) -> tuple[int, bool, int]:
+    def key(entry: tuple[Adapter, Sequence[Case]]) -> tuple[int, bool, int, bool]:
         adapter, _ = entry
         first = SHOWN_FIRST.index(adapter.name) if adapter.name in SHOWN_FIRST else len(SHOWN_FIRST)
-        return first, not adapter.default_tag, -len(adapter.requires)
+        return first, not adapter.default_tag, -len(adapter.requires), adapter.name not in SLOW
 
     return sorted(plan, key=key)
 
