@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import takewhile
 from queue import Empty, SimpleQueue
 
 from conformance.adapters import Adapter, installed
 from conformance.cases.case import Case
 from conformance.cases.features import features
-from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate, operations
+from conformance.cases.size import LONG_SECONDS, SizeLimits, estimate
 from conformance.defects.power.bitmasks import Detector
 from conformance.errors import abridge, first_line, short_traceback
 from conformance.known import divergences as known
@@ -21,6 +21,7 @@ from conformance.run import explaining, rejection, smaller, solving
 from conformance.run.attempt import Attempt, RaisedError
 from conformance.run.diagnoser import Diagnoser
 from conformance.run.plan import Plan, by_shape
+from conformance.run.problems import Problems
 from conformance.verdict.judge import Verdict, judge
 from conformance.verdict.judged import JudgedSolution
 from conformance.verdict.kinks import judge_across_kinks
@@ -37,14 +38,6 @@ CONFIRMING_DRAWS = (1, 2)
 PHASES = ("reference and budget", "solve", "judging", "diagnosis")
 """Phases of a case, as shown while it runs."""
 
-KEPT_PROBLEMS = 4096
-"""Number of small problems that are kept for the next implementation, with about 9 kB each.
-
-The shipped cases need 963: most also have a variant without gradients. If they did not fit, each implementation would
-draw all of them again, because all implementations run them in the same order.
-"""
-_KEPT_OPERATIONS = 2**20
-"""Operations above which a problem is drawn again for each implementation, because it takes much memory."""
 _MAX_WARNINGS = 5
 _MAX_EVIDENCE = 4
 """Number of tensors, the worst first, whose evidence a result keeps."""
@@ -79,7 +72,7 @@ class Runner:
     descriptions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._make_problem = lru_cache(KEPT_PROBLEMS)(make_problem)
+        self._problems = Problems()
         self._ending = [entry for entry in self.divergences if entry.ends_process]
         self._packages: dict[str, dict[str, str]] = {}
         self._diagnoser = Diagnoser(self.explains_all)
@@ -238,7 +231,7 @@ class Runner:
         self, case: Case, adapter: Adapter, profile: Profile, attempt: Attempt, draw: int
     ) -> tuple[Verdict, JudgedSolution]:
         self._show(case, 1)
-        problem = (self._make_problem if operations(case) <= _KEPT_OPERATIONS else make_problem)(case, draw)
+        problem = self._problems.draw(case, draw)
         if not isinstance(adapter, WorkerAdapter):
             problem = problem.copied()  # The implementation may change arrays that others solve.
         attempt.charge("problem")

@@ -291,7 +291,7 @@ def test_a_case_beyond_the_limits_is_rejected_without_drawing_it(
     limits: SizeLimits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = Runner(Oracle(None), limits=limits)
-    monkeypatch.delattr("conformance.run.runner.make_problem")
+    monkeypatch.delattr("conformance.run.problems.make_problem")
     result = runner.check(make_case(), fakes.Raises())
     assert (result.status, result.rejected, result.deviates) == ("not-run", True, False)
     assert result.reason.startswith("cannot be judged: needs about ")

@@ -91,7 +91,7 @@ def test_problems_are_drawn_once_for_all_implementations(isolated: bool, monkeyp
         drawn.append(case.name)
         return make_problem(case, number)
 
-    monkeypatch.setattr("conformance.run.runner.make_problem", draw)
+    monkeypatch.setattr("conformance.run.problems.make_problem", draw)
     both = implementations.load_all([f"{FAKES}:Faithful", f"{FAKES}:Views"], isolated)
     cases = make_cases(2, ())
     found = list(pool.run(Runner(Oracle(None)), [(adapter, cases) for adapter in both]))
