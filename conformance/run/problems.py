@@ -7,8 +7,8 @@ from conformance.verdict.problem import Problem, make_problem
 KEPT_ELEMENTS = 2**24
 """Number of array elements that are kept, in up to 128 MB.
 
-The shipped cases need two thirds of it. If they did not fit, each implementation would draw all of them again, because all
-implementations run them in the same order.
+The shipped cases need two thirds of it. If they did not fit, each implementation would draw all of them again, because
+all implementations run them in the same order.
 """
 _ELEMENTS_OF_PROBLEM = 2**11
 """Number of elements that take as much memory as the objects of a problem, about 9 kB."""
