@@ -1,4 +1,4 @@
-"""Less frequent garbage collection, in processes that import frameworks.
+"""Less frequent garbage collection in processes that import frameworks.
 
 An import or a trace creates hundreds of thousands of objects, and hardly any garbage. With Python's default thresholds,
 searching them again and again takes a tenth of the time of both.
@@ -24,7 +24,7 @@ def keep_existing() -> None:
 
 @contextmanager
 def nothing_to_search() -> Iterator[None]:
-    """Creates objects that live as long as the process. They are never searched."""
+    """Never searches the objects that the block creates, which live as long as the process."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -15,23 +15,25 @@ _ELEMENTS_OF_PROBLEM = 2**11
 
 
 class Problems:
-    """Draws problems and keeps the latest ones.
+    """Draws problems and keeps the latest ones. A problem above the capacity is drawn each time.
 
     Args:
         capacity: number of array elements to keep.
     """
 
     def __init__(self, capacity: int = KEPT_ELEMENTS) -> None:
-        self._free = capacity
+        self._capacity = self._free = capacity
         self._kept: dict[tuple[Case, int], Problem] = {}
 
     def draw(self, case: Case, draw: int) -> Problem:
         """Returns the problem of a draw of a case. It is drawn unless it is kept."""
         key = case, draw
-        if key not in self._kept:
-            self._kept[key] = make_problem(case, draw)
+        if key in self._kept:
+            return self._kept[key]
+        problem = make_problem(case, draw)
+        if elements(case) <= self._capacity:
+            self._kept[key] = problem
             self._free -= elements(case)
-        problem = self._kept[key]
         while self._free < 0:
             oldest = next(iter(self._kept))
             self._free += elements(oldest[0])

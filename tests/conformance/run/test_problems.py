@@ -16,9 +16,12 @@ def test_the_oldest_problems_are_dropped_if_they_do_not_fit() -> None:
     assert problems.draw(first, 0) is not kept[0]
 
 
-def test_a_problem_that_does_not_fit_is_drawn_each_time() -> None:
-    problems = Problems(0)
-    assert problems.draw(make_case(), 0) is not problems.draw(make_case(), 0)
+def test_a_problem_above_the_capacity_is_drawn_each_time_and_leaves_the_others() -> None:
+    small, large = make_case(), make_case(seq_len=6)
+    problems = Problems(elements(small))
+    kept = problems.draw(small, 0)
+    assert problems.draw(large, 0) is not problems.draw(large, 0)
+    assert problems.draw(small, 0) is kept
 
 
 def test_a_run_keeps_the_problems_of_all_shipped_cases_with_and_without_gradients() -> None:
