@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.arguments import make_parser
-from conformance import threads
 from conformance.campaign.draw import Drawer
 from conformance.defects.defect import Defect
 from conformance.defects.power.detection import DETECTED_ABOVE, error_ratios
@@ -25,7 +24,6 @@ MAX_SECONDS = 0.1
 
 def main() -> None:
     """Prints the median, the 90th percentile and the maximum, and the defects that were not detected."""
-    threads.pin()
     parser = make_parser("campaign", __doc__)
     parser.add_argument("--cases", type=int, default=1000, help="largest number of cases; default: %(default)s")
     parser.add_argument("--seeds", type=int, default=3, help="number of campaigns; default: %(default)s")

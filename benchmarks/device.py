@@ -12,27 +12,23 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from conformance import threads
-
-threads.pin()
-
-from benchmarks.arguments import make_parser  # noqa: E402
-from conformance.adapters import Adapter, Solution, installed  # noqa: E402
-from conformance.adapters.adapter import as_arrays  # noqa: E402
-from conformance.cases import ON_DEMAND  # noqa: E402
-from conformance.cases.case import Case  # noqa: E402
-from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
-from conformance.commands import parser as command_line  # noqa: E402
-from conformance.commands.cli import INTERRUPTED  # noqa: E402
-from conformance.commands.run import execute  # noqa: E402
-from conformance.errors import MISSING, UserError  # noqa: E402
-from conformance.reports import marked  # noqa: E402
-from conformance.results.reader import Report, read  # noqa: E402
-from conformance.results.record import Result  # noqa: E402
-from conformance.results.summary import Cell, by_implementation, dtypes, error_ratios, format_error_ratio  # noqa: E402
-from conformance.run import implementations  # noqa: E402
-from conformance.verdict.problem import make_problem  # noqa: E402
-from conformance.worker.failures import WorkerError  # noqa: E402
+from benchmarks.arguments import make_parser
+from conformance.adapters import Adapter, Solution, installed
+from conformance.adapters.adapter import as_arrays
+from conformance.cases import ON_DEMAND
+from conformance.cases.case import Case
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.commands import parser as command_line
+from conformance.commands.cli import INTERRUPTED
+from conformance.commands.run import execute
+from conformance.errors import MISSING, UserError
+from conformance.reports import marked
+from conformance.results.reader import Report, read
+from conformance.results.record import Result
+from conformance.results.summary import Cell, by_implementation, dtypes, error_ratios, format_error_ratio
+from conformance.run import implementations
+from conformance.verdict.problem import make_problem
+from conformance.worker.failures import WorkerError
 
 IMPLEMENTATIONS = ("torch.nn.LSTM[cuda]", "torch.nn.LSTM[cuda,native]", "torch.nn.LSTM[cuda,tf32]")
 """Names of the implementations that run on a GPU."""

@@ -21,7 +21,6 @@ import subprocess
 import sys
 
 from benchmarks.arguments import make_parser
-from conformance import threads
 from conformance.adapters import registry
 from conformance.cases.case import Case
 from conformance.defects.catalogue import CATALOGUE
@@ -72,7 +71,6 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", default=SIZES, metavar="I,H,T,B", help=f"default: {' '.join(SIZES)}")
     parser.add_argument("--one", metavar="I,H,T,B", help="measure one size in this process and print JSON")
     args = parser.parse_args()
-    threads.pin()  # Before the processes start that measure.
     if args.one:
         print(json.dumps(measure(args.one)))
         return

@@ -29,7 +29,6 @@ from benchmarks.arguments import make_parser
 from benchmarks.explanations import judge_catalogue, judge_experiments
 from benchmarks.grammar.broken import Broken
 from benchmarks.grammar.draw import KINDS, Drawn, draw
-from conformance import threads
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.size import operations
@@ -85,7 +84,6 @@ class Outcome:
 
 def main() -> None:
     """Draws, runs and explains broken implementations, and prints the table."""
-    threads.pin()
     parser = make_parser("mistakes", __doc__)
     parser.add_argument(
         "--seeds", type=_seeds, default=range(84), metavar="A:B", help="seeds A to B - 1 (default: 0:84)"

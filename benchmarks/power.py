@@ -10,31 +10,27 @@ with a cache, and naively. The naive loop runs in one process. For each case and
 reference and the budget, and compares each tensor separately by the rule of ``numpy.testing.assert_allclose``.
 """
 
-from conformance import threads
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-threads.pin()
+import numpy as np
 
-import os  # noqa: E402
-import sys  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-import numpy as np  # noqa: E402
-
-from benchmarks.arguments import make_parser  # noqa: E402
-from benchmarks.drawn import as_yaml, draw_cases  # noqa: E402
-from benchmarks.suite import cpu_seconds  # noqa: E402
-from conformance.cases.casefile import load_all, shipped_cases  # noqa: E402
-from conformance.defects.catalogue import CATALOGUE  # noqa: E402
-from conformance.defects.power.kill_matrix import View, compute_matrix  # noqa: E402
-from conformance.defects.solve import solve  # noqa: E402
-from conformance.results.reader import read  # noqa: E402
-from conformance.verdict.oracle import Oracle  # noqa: E402
-from conformance.verdict.problem import make_problem  # noqa: E402
-from reference import PROFILES, Dialect  # noqa: E402
+from benchmarks.arguments import make_parser
+from benchmarks.drawn import as_yaml, draw_cases
+from benchmarks.suite import cpu_seconds
+from conformance.cases.casefile import load_all, shipped_cases
+from conformance.defects.catalogue import CATALOGUE
+from conformance.defects.power.kill_matrix import View, compute_matrix
+from conformance.defects.solve import solve
+from conformance.results.reader import read
+from conformance.verdict.oracle import Oracle
+from conformance.verdict.problem import make_problem
+from reference import PROFILES, Dialect
 
 CASE_STRIDE = 10
 """The sample consists of every tenth shipped case with less than ``MAX_PARAMETERS`` parameters."""

@@ -11,26 +11,22 @@ onnx's ``ReferenceEvaluator`` runs only forward, for one layer. The alternatives
 counts.
 """
 
-from conformance import threads
+import ctypes
+import time
+from collections.abc import Callable
+from typing import Any
 
-threads.pin()
+import numpy as np
+import onnx
+import torch
+from onnx.reference import ReferenceEvaluator
 
-import ctypes  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from typing import Any  # noqa: E402
-
-import numpy as np  # noqa: E402
-import onnx  # noqa: E402
-import torch  # noqa: E402
-from onnx.reference import ReferenceEvaluator  # noqa: E402
-
-import reference  # noqa: E402
-from benchmarks.arguments import make_parser  # noqa: E402
-from conformance.cases.case import Case  # noqa: E402
-from conformance.verdict.problem import Problem, make_problem  # noqa: E402
-from reference.cell import blocks  # noqa: E402
-from reference.model import Model  # noqa: E402
+import reference
+from benchmarks.arguments import make_parser
+from conformance.cases.case import Case
+from conformance.verdict.problem import Problem, make_problem
+from reference.cell import blocks
+from reference.model import Model
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny (5, 3, 4, 5)": {"seq_len": 5, "batch": 3, "input_size": 4, "hidden_size": 5},

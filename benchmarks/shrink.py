@@ -17,7 +17,6 @@ from hypothesis.errors import NoSuchExample
 from pydantic import ValidationError
 
 from benchmarks.arguments import make_parser
-from conformance import threads
 from conformance.campaign.draw import Drawer
 from conformance.campaign.levels import all_levels
 from conformance.campaign.shrink import shrink
@@ -49,7 +48,6 @@ class Shrunk(NamedTuple):
 
 def main() -> None:
     """Prints a row for each deviation, and the medians."""
-    threads.pin()
     parser = make_parser("shrink", __doc__)
     parser.add_argument("--deviations", type=int, default=20, help="number of deviations; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="seed; default: %(default)s")

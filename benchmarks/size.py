@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arguments import make_parser
-from conformance import threads
 from conformance.cases import size
 from conformance.cases.case import Case
 from conformance.verdict.oracle import Oracle
@@ -69,7 +68,6 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", metavar="I,H,T,B", help="sizes to measure (default: small to medium ones)")
     parser.add_argument("--one", metavar="I,H,T,B", help="measure one size in this process and print JSON")
     arguments = parser.parse_args()
-    threads.pin()  # Before the processes start that measure.
     if arguments.one:
         found = measure(make_case([int(number) for number in arguments.one.split(",")]))
         print(json.dumps([found.bytes, found.seconds]))

@@ -17,7 +17,6 @@ from operator import eq
 from pathlib import Path
 
 from benchmarks.arguments import make_parser
-from conformance import threads
 from conformance.cases.case import Case
 from conformance.cases.casefile import load_all, shipped_cases
 from conformance.cases.size import operations
@@ -44,7 +43,6 @@ _COLUMNS = ("defects", "= detects", "close", "= applies", "close")
 
 def main() -> None:
     """Prints how many defects have a condition, and how often it agrees with the truth."""
-    threads.pin()
     parser = make_parser("when", __doc__)
     parser.add_argument("--cases", type=int, default=SAMPLE, help="number of cases; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample and the draws; default: %(default)s")

@@ -1,20 +1,15 @@
 """Parses the command line and runs a command. Each command is a module of this package."""
 
-from conformance import telemetry, threads
+import io
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 
-threads.pin()  # Before anything imports NumPy.
-telemetry.disable()
-
-import io  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Iterator, Sequence  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from importlib import import_module  # noqa: E402
-
-from conformance import system  # noqa: E402
-from conformance.commands.parser import make_parser  # noqa: E402
-from conformance.errors import MISSING, UserError  # noqa: E402
+from conformance import system
+from conformance.commands.parser import make_parser
+from conformance.errors import MISSING, UserError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
